@@ -1,0 +1,105 @@
+"""competition.toml: what a user declares about a competition, validated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from compete.competition.workspace import Workspace
+from compete.declarations import Declaration, Problem, read_toml, refuse, validate
+
+MetricName = Literal["f1_macro", "f1_micro", "f1_samples", "jaccard_samples", "roc_auc_macro", "log_loss"]
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Files = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+
+
+class Data(Declaration):
+    """[data]: the files, and how to read them. Paths are relative to the workspace."""
+
+    train: Files = Field(description="training file, or a list of files that are read as one")
+    test: Files = Field(description="test file, or a list of files that are read as one")
+    sample_submission: str | None = Field(default=None, description="the competition's sample submission")
+    id: str = Field(description="column that names a row")
+    text: str = Field(description="column that holds the text")
+    labels: list[str] | None = Field(
+        default=None, min_length=1, description="label columns; default: every other column of train"
+    )
+    separator: str | None = Field(
+        default=None, min_length=1, max_length=1, description="default: tab for .tsv and .txt, comma otherwise"
+    )
+    quoting: Literal["minimal", "none"] = Field(
+        default="minimal", description='"none": a quote is a character like any other'
+    )
+    encoding: str = Field(default="utf-8", description="a BOM is skipped")
+
+
+class Folds(Declaration):
+    """[folds]: the shared fold plan."""
+
+    k: int = Field(default=5, ge=2, le=100, description="number of folds")
+    seed: int = Field(default=42, ge=0, lt=2**32)
+
+
+class Training(Declaration):
+    """[training]: what `compete train-base --all` trains."""
+
+    models: list[str] | None = Field(
+        default=None, description="recipe names; default: every recipe in base_models/ that is not outside_all"
+    )
+
+
+class Submission(Declaration):
+    """[submission]: where `compete submit` sends its files."""
+
+    target: Literal["local"] = Field(default="local", description="a local leaderboard over a solution file")
+    solution: str | None = Field(
+        default=None, description="local: file with id, labels and Usage (Public or Private)"
+    )
+    daily_limit: int = Field(default=5, ge=1, description="submissions per UTC day")
+
+
+class CompetitionDeclaration(Declaration):
+    """The whole of competition.toml."""
+
+    name: str = Field(min_length=1, description="shown in tables and submission messages")
+    metric: MetricName = "f1_macro"
+    data: Data
+    folds: Folds = Folds()
+    training: Training = Training()
+    submission: Submission = Submission()
+
+
+def read_declaration(workspace: Workspace) -> CompetitionDeclaration:
+    """Read competition.toml; raises DeclarationError that lists every problem of the file."""
+    raw = read_toml(workspace.declaration)
+    declaration, problems = validate(CompetitionDeclaration, raw)
+    problems = [*problems, *_impossible(raw)]
+    refuse(Path(workspace.declaration.name), problems)
+    assert declaration is not None
+    return declaration
+
+
+def _impossible(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Combinations of keys that cannot work; checked on the raw file, so that wrong types hide none."""
+    data = raw.get("data")
+    if not isinstance(data, Mapping):
+        return
+    if isinstance(data.get("id"), str) and data.get("id") == data.get("text"):
+        yield Problem("data.text", f"is {data['text']!r}, the same column as data.id")
+    labels = data.get("labels")
+    if not isinstance(labels, list):
+        return
+    for role in ("id", "text"):
+        if data.get(role) in labels:
+            yield Problem("data.labels", f"contains {data[role]!r}, which is the {role} column")
+    repeated = sorted({str(label) for label in labels if labels.count(label) > 1})
+    if repeated:
+        yield Problem("data.labels", f"names a column twice: {', '.join(repeated)}")

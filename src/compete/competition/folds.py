@@ -1,0 +1,165 @@
+"""The fold plan: one multilabel-stratified assignment of training rows to folds, shared by all base models.
+
+Rows whose texts are identical or nearly so stay in one fold: a model that saw a retweet of a row has seen
+the row. Stratification is that of Sechidis, Tsoumakas and Vlahavas (2011), as in iterative-stratification.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from compete import atomic
+from compete.competition.declaration import Folds
+from compete.competition.workspace import Workspace
+from compete.errors import DataError, StoreError
+from compete.fingerprints import digest
+
+if TYPE_CHECKING:  # data.py imports pandas, which `compete status` has no time for
+    from compete.competition.data import Competition
+
+# Raise it when the same rows, K and seed would be assigned differently.
+ALGORITHM = "multilabel stratified, near-identical texts together, 1"
+
+_MENTION = re.compile(r"@\w+")
+_URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """Which fold every training row belongs to.
+
+    folds: shape (n_train,), values 0 to k - 1, in the order of the training rows.
+    made_from: what the plan was made from, by name (ids, texts, labels, K, seed, algorithm).
+    fingerprint: a hash of the assignment itself and of made_from; stored with every OOF.
+    """
+
+    folds: NDArray[np.int16]
+    k: int
+    made_from: dict[str, str]
+    fingerprint: str
+
+    def rows(self, fold: int) -> NDArray[np.intp]:
+        """Indices of the rows that are held out in `fold`."""
+        return np.flatnonzero(self.folds == fold)
+
+    def other_rows(self, fold: int) -> NDArray[np.intp]:
+        """Indices of the rows that a model of `fold` may be trained on."""
+        return np.flatnonzero(self.folds != fold)
+
+
+def near_identical_key(text: str) -> str:
+    """Equal for texts that differ in case, white space, user mentions and URLs only."""
+    return _SPACE.sub(" ", _MENTION.sub(" ", _URL.sub(" ", text))).strip().casefold()
+
+
+def assign_folds(texts: Sequence[str], labels: NDArray[np.int8], k: int, seed: int) -> NDArray[np.int16]:
+    """A fold for every row, shape (n,); near-identical texts share one, stratified by the union of their labels."""
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+    groups = _groups(texts)
+    union = np.zeros((groups.max() + 1, labels.shape[1]), dtype=np.int8)
+    np.maximum.at(union, groups, labels)
+    fold_of_group = np.empty(len(union), dtype=np.int16)
+    splitter = MultilabelStratifiedKFold(n_splits=k, shuffle=True, random_state=seed)
+    for fold, (_, held_out) in enumerate(splitter.split(np.zeros((len(union), 1)), union)):
+        fold_of_group[held_out] = fold
+    assigned: NDArray[np.int16] = fold_of_group[groups]
+    return assigned
+
+
+def make_plan(competition: Competition) -> FoldPlan:
+    """A new plan from the rows and [folds]; raises DataError for a label that cannot be in every fold."""
+    k, seed = competition.declaration.folds.k, competition.declaration.folds.seed
+    _check_enough_positives(competition, k)
+    folds = assign_folds(competition.train_texts, competition.train_labels, k, seed)
+    return _plan(folds, k, made_from(competition.fingerprints, competition.declaration.folds))
+
+
+def made_from(fingerprints: Mapping[str, str], folds: Folds) -> dict[str, str]:
+    """What a plan of these rows and [folds] is made from; compared with a stored plan to name a change."""
+    names = ("label names", "train ids", "train texts", "train labels")
+    return {
+        **{name: fingerprints[name] for name in names},
+        "folds.k": str(folds.k),
+        "folds.seed": str(folds.seed),
+        "fold algorithm": ALGORITHM,
+    }
+
+
+def plan_file(workspace: Workspace) -> Path:
+    return workspace.oof / "folds.parquet"
+
+
+def save_plan(competition: Competition, plan: FoldPlan) -> None:
+    """Write oof/folds.parquet; what it was made from lies in the file's metadata."""
+    table = pa.table({"id": competition.train_ids, "fold": plan.folds})
+    metadata = {"compete": json.dumps({"k": plan.k, "made_from": plan.made_from, "fingerprint": plan.fingerprint})}
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), buffer)
+    atomic.write_bytes(plan_file(competition.workspace), buffer.getvalue())
+
+
+def stored_plan(workspace: Workspace) -> FoldPlan | None:
+    """The plan in oof/, None if there is none; raises StoreError if the file is damaged or foreign."""
+    path = plan_file(workspace)
+    if not path.exists():
+        return None
+    try:
+        table = pq.read_table(path)
+        stored = json.loads(table.schema.metadata[b"compete"])
+        plan = _plan(table["fold"].to_numpy().astype(np.int16), int(stored["k"]), dict(stored["made_from"]))
+        intact = plan.fingerprint == stored["fingerprint"]
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        intact = False
+    if not intact:
+        raise StoreError(
+            f"{workspace.shown(path)} is damaged, or was not written by compete. Put the original back, or move it "
+            "away: the same data, K and seed give the same plan again, and what was trained under it stays fresh."
+        )
+    return plan
+
+
+def fold_table(competition: Competition, plan: FoldPlan) -> list[tuple[str, list[float]]]:
+    """Label rates: a row for all of train, then one for every fold; shape (k + 1, n_labels)."""
+    rates = [("all", competition.train_labels.mean(axis=0).tolist())]
+    for fold in range(plan.k):
+        rates.append((str(fold), competition.train_labels[plan.rows(fold)].mean(axis=0).tolist()))
+    return rates
+
+
+def _plan(folds: NDArray[np.int16], k: int, origin: dict[str, str]) -> FoldPlan:
+    fingerprint = digest([folds.tobytes(), *(f"{name}={value}" for name, value in sorted(origin.items()))])
+    return FoldPlan(folds, k, origin, fingerprint)
+
+
+def _groups(texts: Sequence[str]) -> NDArray[np.intp]:
+    """A group number for every text, equal for near-identical ones, in order of first appearance."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(near_identical_key(text), len(numbers)) for text in texts], dtype=np.intp)
+
+
+def _check_enough_positives(competition: Competition, k: int) -> None:
+    groups = _groups(competition.train_texts)
+    problems = []
+    for column, label in enumerate(competition.labels):
+        distinct = len(np.unique(groups[competition.train_labels[:, column] == 1]))
+        if distinct < k:
+            problems.append(f"  {label}: {distinct} positive rows of different text")
+    if problems:
+        raise DataError(
+            f"folds.k = {k}, but some labels have fewer positives, so that a fold would have none:\n"
+            + "\n".join(problems)
+            + "\nLower folds.k, or leave such a label out of data.labels."
+        )

@@ -1,0 +1,61 @@
+"""Fingerprints of the competition's rows without reading them again when no file has changed.
+
+`compete status` answers at once on any amount of data: hashing a file is far quicker than parsing it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compete import atomic
+from compete.competition.declaration import CompetitionDeclaration, Data
+from compete.competition.workspace import Workspace
+
+if TYPE_CHECKING:
+    from compete.competition.data import Competition
+
+# Raise it when the same files would be read into other rows.
+READING_VERSION = 1
+
+
+def remember_sources(competition: Competition) -> None:
+    """Write oof/sources.json: the hashes of the data files, and the fingerprints of the rows in them."""
+    data = competition.declaration.data
+    sources = _sources(competition.workspace, data)
+    path = _path(competition.workspace)
+    record = {"sources": sources, "labels": list(competition.labels), "fingerprints": competition.fingerprints}
+    if _read(path) != record:
+        atomic.write_json(path, record)
+
+
+def row_fingerprints(workspace: Workspace, declaration: CompetitionDeclaration) -> dict[str, str]:
+    """Fingerprints of the rows as they are now; reads the rows only if a file or [data] has changed."""
+    record = _read(_path(workspace))
+    if record and record["sources"] == _sources(workspace, declaration.data):
+        return {str(name): str(value) for name, value in record["fingerprints"].items()}
+    from compete.competition.data import load_competition
+
+    return load_competition(workspace).fingerprints
+
+
+def _path(workspace: Workspace) -> Path:
+    return workspace.oof / "sources.json"
+
+
+def _sources(workspace: Workspace, data: Data) -> dict[str, Any]:
+    names = [*data.train, *data.test]
+    files = {name: workspace.root / name for name in names}
+    hashes = {name: atomic.sha256_file(path) if path.is_file() else "missing" for name, path in files.items()}
+    return {"version": READING_VERSION, "data": data.model_dump(mode="json"), "files": hashes}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The record, or None when it is missing or unreadable: it is only a cache."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    complete = isinstance(record, dict) and {"sources", "labels", "fingerprints"} <= record.keys()
+    return record if complete else None

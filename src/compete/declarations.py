@@ -1,0 +1,129 @@
+"""Declarations: TOML files that a user writes, validated so that every problem is reported at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from compete.errors import DeclarationError
+
+
+class Declaration(BaseModel):
+    """Base of everything read from TOML: immutable, and no key passes unread."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+D = TypeVar("D", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a declaration: the dotted key it is at and what to do about it."""
+
+    key: str
+    message: str
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file; a syntax error names its line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise DeclarationError(f"{path} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DeclarationError(f"{path} is not valid TOML: {error}") from None
+
+
+def validate(model: type[D], raw: Mapping[str, Any], prefix: str = "") -> tuple[D | None, list[Problem]]:
+    """The validated declaration, or None and every problem found, each under its dotted key."""
+    try:
+        return model.model_validate(raw), []
+    except ValidationError as error:
+        return None, [_problem(model, raw, dict(detail), prefix) for detail in error.errors()]
+
+
+def refuse(path: Path, problems: Sequence[Problem]) -> None:
+    """Raise one DeclarationError that lists all problems, if there are any."""
+    if problems:
+        lines = "\n".join(f"  {problem.key}: {problem.message}" for problem in problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise DeclarationError(f"{path}: {count}\n{lines}")
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """The valid name a user most probably meant, or None when nothing is close."""
+    found = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def unknown_name(name: str, valid: Iterable[str]) -> str:
+    """'did you mean ...? (known: ...)' for a name that is not among the valid ones."""
+    names = sorted(valid)
+    guess = nearest(name, names)
+    hint = f"did you mean {guess!r}? " if guess else ""
+    return f"{hint}(known: {', '.join(names) or 'none'})"
+
+
+def _problem(model: type[BaseModel], raw: Mapping[str, Any], detail: dict[str, Any], prefix: str) -> Problem:
+    location = [part for part in detail["loc"] if isinstance(part, int) or not _is_union_branch(part)]
+    key = prefix + ".".join(str(part) for part in location)
+    if detail["type"] == "extra_forbidden":
+        owner = _model_at(model, location[:-1])
+        valid = list(owner.model_fields) if owner else []
+        return Problem(key, f"unknown key; {unknown_name(str(location[-1]), valid)}")
+    if detail["type"] == "missing":
+        return Problem(key, "is required and missing")
+    found = _shown(detail.get("input"))
+    if detail["type"] == "literal_error":
+        allowed = _literal_values(model, location)
+        guess = nearest(str(detail.get("input")), allowed)
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        return Problem(key, f"found {found}, allowed: {', '.join(allowed)}{hint}")
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    return Problem(key, f"found {found}, {message}")
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_union_branch(part: str) -> bool:
+    """pydantic names the branch of a union it tried ('str', 'list[str]') as if it were a key."""
+    return part in {"str", "int", "float", "bool"} or "[" in part
+
+
+def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel] | None:
+    """The declaration class that a dotted key leads into."""
+    for part in location:
+        if isinstance(part, int) or part not in model.model_fields:
+            return None
+        annotation = model.model_fields[part].annotation
+        inner = [t for t in (annotation, *get_args(annotation)) if isinstance(t, type) and issubclass(t, BaseModel)]
+        if not inner:
+            return None
+        model = inner[0]
+    return model
+
+
+def _literal_values(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    owner = _model_at(model, location[:-1])
+    field = owner.model_fields.get(str(location[-1])) if owner else None
+    values: list[str] = []
+    pending: list[Any] = [field.annotation] if field else []
+    while pending:
+        annotation = pending.pop(0)
+        for argument in get_args(annotation):
+            if isinstance(argument, (str, int, float)):
+                values.append(str(argument))
+            else:
+                pending.append(argument)
+    return values

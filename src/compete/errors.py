@@ -1,0 +1,49 @@
+"""The errors a user of compete can meet, and the exit code each of them ends a command with.
+
+CompeteError
+├── UserError            2  a mistake in what the user wrote, typed or laid into the workspace
+│   ├── DeclarationError     competition.toml or a recipe: every problem of the file at once
+│   ├── DataError            train, test, sample submission or an imported file
+│   ├── StoreError           oof/ holds something damaged, foreign or stale
+│   ├── SubmissionError      a submission that must not be sent
+│   └── DiskFullError        nothing can be written; what was finished is kept
+└── JobsFailedError      1  the command ran and at least one job failed
+"""
+
+from __future__ import annotations
+
+
+class CompeteError(Exception):
+    """Base of every error that is shown as one message instead of a traceback."""
+
+    exit_code = 1
+
+
+class UserError(CompeteError):
+    """A mistake of the user: says what is wrong, where, and what to do."""
+
+    exit_code = 2
+
+
+class DeclarationError(UserError):
+    """A TOML file that cannot be used; the message lists all of its problems."""
+
+
+class DataError(UserError):
+    """A data file that cannot be used as it is."""
+
+
+class StoreError(UserError):
+    """Something in oof/ that is damaged, foreign, missing or stale."""
+
+
+class SubmissionError(UserError):
+    """A submission that was refused before anything was sent."""
+
+
+class DiskFullError(UserError):
+    """No space was left while writing; finished work is untouched."""
+
+
+class JobsFailedError(CompeteError):
+    """At least one job failed; the others were finished and kept."""

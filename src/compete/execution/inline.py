@@ -1,0 +1,26 @@
+"""Jobs in this process, one after the other: for debuggers, and for machines where no process can be started."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+
+from compete.execution.jobs import Event, Failed, Finished, Job, Started, call_target
+
+
+class InlineExecutor:
+    """Runs each job here; progress inside a job is not reported."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+        for job in jobs:
+            yield Started(job)
+            start = time.monotonic()
+            try:
+                call_target(job.target, job.payload, lambda fraction: None)
+            except Exception as error:  # a failed job fails alone
+                job.log.parent.mkdir(parents=True, exist_ok=True)
+                job.log.write_text(traceback.format_exc(), encoding="utf-8")
+                yield Failed(job, type(error).__name__, str(error))
+            else:
+                yield Finished(job, time.monotonic() - start)

@@ -1,0 +1,69 @@
+"""Jobs as execution sees them: a name, a function to call, and plain data to call it with."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+Report = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work that depends on no other.
+
+    target: "module:function", called as function(payload, report); report takes the fraction done, 0 to 1.
+    payload: JSON, so that a job can be handed to another process or machine.
+    log: file that receives whatever the job prints.
+    """
+
+    name: str
+    target: str
+    payload: dict[str, Any]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Started:
+    job: Job
+
+
+@dataclass(frozen=True)
+class Progressed:
+    job: Job
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    job: Job
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """error: class name of the exception, or of the signal that ended the process."""
+
+    job: Job
+    error: str
+    message: str
+
+
+Event = Started | Progressed | Finished | Failed
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere and tells what happens to them."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+        """Run all jobs; a job that fails fails alone. Closing the iterator stops what is running."""
+        ...
+
+
+def call_target(target: str, payload: dict[str, Any], report: Report) -> None:
+    """Import "module:function" and call it."""
+    module, _, function = target.partition(":")
+    getattr(importlib.import_module(module), function)(payload, report)

@@ -1,0 +1,142 @@
+"""One job: train one fold of one base model and write its part. Runs wherever an executor takes it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import compete
+from compete.base_models.families import FitContext, FittedModel
+from compete.base_models.recipes import Recipe, load_recipe
+from compete.competition.data import Competition, load_competition
+from compete.competition.folds import FoldPlan, made_from, stored_plan
+from compete.competition.workspace import Workspace
+from compete.errors import CompeteError, StoreError
+from compete.execution.jobs import Job, Report
+from compete.fingerprints import differences
+from compete.oof import store
+from compete.oof.state import rows_identity
+
+_LIBRARIES = ("numpy", "scikit-learn", "torch")
+
+
+class FamilyError(CompeteError):
+    """A family returned something that is not one probability per row and label."""
+
+
+def make_job(workspace: Workspace, recipe: Recipe, fold: int, identity: Mapping[str, str], threads: int) -> Job:
+    """The job that trains `fold` of `recipe` and writes its part."""
+    return Job(
+        name=f"{recipe.name} fold {fold}",
+        target="compete.oof.job:run",
+        payload={
+            "workspace": str(workspace.root),
+            "model": recipe.name,
+            "fold": fold,
+            "identity": dict(identity),
+            "threads": threads,
+        },
+        log=workspace.oof / recipe.name / "logs" / f"fold_{fold}.log",
+    )
+
+
+def run(payload: Mapping[str, Any], report: Report) -> None:
+    """Train and store; raises StoreError if the workspace is no longer what the job was made for."""
+    workspace = Workspace(Path(payload["workspace"]))
+    competition = load_competition(workspace)
+    plan = stored_plan(workspace)
+    recipe = load_recipe(workspace, payload["model"])
+    if plan is None:
+        raise StoreError("the fold plan in oof/folds.parquet is gone")
+    _check_unchanged(competition, plan, recipe, payload["identity"])
+    context = FitContext(
+        labels=competition.labels,
+        seed=fold_seed(recipe.declaration.seed, payload["fold"]),
+        threads=payload["threads"],
+        progress=report,
+    )
+    start = time.monotonic()
+    probabilities = train_fold(competition, plan, recipe, payload["fold"], context)
+    seconds = time.monotonic() - start
+    store.write_part(
+        workspace.oof / recipe.name,
+        payload["fold"],
+        [competition.train_ids[row] for row in plan.rows(payload["fold"])],
+        probabilities,
+        store.Shape(competition.train_ids, competition.test_ids, competition.labels),
+        {
+            "model": recipe.name,
+            "fold": payload["fold"],
+            "identity": dict(payload["identity"]),
+            "seconds": round(seconds, 3),
+            "threads": payload["threads"],
+            "made_by": made_by(),
+        },
+        context.curves,
+    )
+
+
+def train_fold(
+    competition: Competition, plan: FoldPlan, recipe: Recipe, fold: int, context: FitContext
+) -> store.Probabilities:
+    """Fit on the other folds' rows, then predict this fold and the test set.
+
+    The family is handed the texts and labels of the other folds and nothing else; this fold's texts reach
+    the fitted model only to be predicted, its labels never.
+    """
+    others = plan.other_rows(fold)
+    texts = [competition.train_texts[row] for row in others]
+    model = recipe.build().fit(texts, competition.train_labels[others].copy(), context)
+    held_out = [competition.train_texts[row] for row in plan.rows(fold)]
+    n_labels = len(competition.labels)
+    return store.Probabilities(
+        _predict(model, held_out, n_labels, recipe.name),
+        _predict(model, competition.test_texts, n_labels, recipe.name),
+    )
+
+
+def fold_seed(seed: int, fold: int) -> int:
+    """A seed of its own for every fold, the same on every machine."""
+    return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+
+
+def made_by() -> dict[str, str]:
+    """Versions that the bytes of a result may depend on."""
+    libraries = {name: metadata.version(name) for name in _LIBRARIES}
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"compete": compete.__version__, "python": python, "machine": platform.machine(), **libraries}
+
+
+def _check_unchanged(
+    competition: Competition, plan: FoldPlan, recipe: Recipe, expected: Mapping[str, str]
+) -> None:
+    rows = competition.fingerprints
+    origin = made_from(rows, competition.declaration.folds)
+    now = {**rows_identity(rows, plan.fingerprint, origin), **recipe.identity()}
+    changes = differences(expected, now)
+    if changes:
+        raise StoreError(f"the workspace was edited while it was trained: {'; '.join(changes)}. Run the command again.")
+
+
+def _predict(model: FittedModel, texts: Sequence[str], n_labels: int, name: str) -> NDArray[np.float32]:
+    values = np.asarray(model.predict_proba(texts), dtype=np.float32)
+    if values.shape != (len(texts), n_labels):
+        raise FamilyError(
+            f"the family of {name} returned probabilities of shape {values.shape} for {len(texts)} texts and "
+            f"{n_labels} labels; expected {(len(texts), n_labels)}"
+        )
+    bad = np.flatnonzero(~np.all((values >= 0) & (values <= 1), axis=1))  # NaN fails both
+    if len(bad):
+        raise FamilyError(
+            f"the family of {name} returned values outside [0, 1], or NaN, in {len(bad)} of {len(texts)} rows "
+            f"(first: row {bad[0] + 1} of its input, {values[bad[0]].tolist()})"
+        )
+    return values

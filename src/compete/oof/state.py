@@ -1,0 +1,138 @@
+"""What of a base model is there, and whether it still belongs to the competition and the recipe.
+
+Reads JSON and hashes files; parses no table, so that `compete status` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from compete.base_models.recipes import RESERVED_NAMES, Recipe
+from compete.competition.workspace import Workspace
+from compete.errors import StoreError
+from compete.fingerprints import differences
+from compete.oof import store
+
+
+class State(StrEnum):
+    MISSING = "missing"
+    FRESH = "fresh"
+    STALE = "stale"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True)
+class PartState:
+    """One fold of a model. reasons: what makes it stale, or how it is damaged."""
+
+    state: State
+    reasons: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """A base model as it lies in oof/.
+
+    whole: the state of the model's own files; parts: of every fold. kind: "trained" or "imported".
+    """
+
+    name: str
+    kind: str
+    whole: PartState
+    parts: tuple[PartState, ...]
+
+    @property
+    def folds_done(self) -> int:
+        if self.whole.state is State.FRESH:
+            return len(self.parts)
+        return sum(part.state is State.FRESH for part in self.parts)
+
+    @property
+    def state(self) -> State:
+        """The model's state in one word: damaged before stale before missing before fresh."""
+        if self.whole.state in (State.FRESH, State.DAMAGED):
+            return self.whole.state
+        states = {self.whole.state, *(part.state for part in self.parts)}
+        return next(s for s in (State.DAMAGED, State.STALE, State.MISSING, State.FRESH) if s in states)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it is stale or damaged, each reason once."""
+        parts = [part for part in (self.whole, *self.parts) if part.state is self.state]
+        return list(dict.fromkeys(reason for part in parts for reason in part.reasons))
+
+    @property
+    def seconds(self) -> float:
+        """Training time of the folds that are there, summed."""
+        records = [self.whole.record] if self.whole.state is State.FRESH else [p.record for p in self.parts]
+        return float(sum(record.get("seconds", 0.0) for record in records))
+
+
+def rows_identity(
+    fingerprints: Mapping[str, str], plan_fingerprint: str, origin: Mapping[str, str]
+) -> dict[str, str]:
+    """What every OOF depends on besides its recipe; `origin` is what the fold plan is made from."""
+    test = {name: fingerprints[name] for name in ("test ids", "test texts")}
+    return {**origin, "fold plan": plan_fingerprint, **test}
+
+
+def model_state(
+    workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int
+) -> ModelState:
+    """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
+    folder = workspace.oof / name
+    identity = {**rows, **recipe.identity()} if recipe else dict(rows)
+    whole = _part_state(folder, store.MANIFEST, identity, recipe is None)
+    kind = str(whole.record.get("kind", "trained"))
+    if kind == "imported":
+        return ModelState(name, kind, whole, (whole,) * k)
+    parts = [_part_state(store.part_folder(folder, fold), store.PART, identity, recipe is None) for fold in range(k)]
+    return ModelState(name, kind, whole, tuple(parts))
+
+
+def stored_models(workspace: Workspace) -> list[str]:
+    """Names of the folders in oof/ that hold, or should hold, a base model; sorted."""
+    if not workspace.oof.is_dir():
+        return []
+    folders = (path for path in workspace.oof.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in folders if path.name not in RESERVED_NAMES and any(path.iterdir()))
+
+
+def changed_by_competition(state: ModelState, rows: Mapping[str, str]) -> list[str]:
+    """What changed in the competition (not in the recipe) since a stale model was trained."""
+    names = set(rows)
+    changes: list[str] = []
+    for part in (state.whole, *state.parts):
+        if part.state is State.STALE:
+            then = {name: value for name, value in part.record["identity"].items() if name in names}
+            changes += differences(then, rows)
+    return list(dict.fromkeys(changes))
+
+
+def _part_state(folder: Path, record_name: str, identity: Mapping[str, str], rows_only: bool) -> PartState:
+    """Compare what lies in `folder` with what it should have been made from."""
+    tables = [folder / store.OOF, folder / store.TEST]
+    path = folder / record_name
+    if not path.exists() and not any(table.exists() for table in tables):
+        return PartState(State.MISSING)
+    try:
+        record = store.read_record(path)
+        store.check_hashes(folder, record)
+    except StoreError as error:
+        return PartState(State.DAMAGED, (str(error),))
+    then = record["identity"]
+    if rows_only:
+        then = {name: value for name, value in then.items() if name in identity}
+    changes = differences(then, identity)
+    return PartState(State.STALE if changes else State.FRESH, tuple(_without_echo(changes)), record)
+
+
+def _without_echo(changes: Sequence[str]) -> list[str]:
+    """The fold plan's own hash changes with anything it is made from; say so only when nothing else explains it."""
+    others = [change for change in changes if change != "fold plan changed"]
+    return others or list(changes)

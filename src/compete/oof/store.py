@@ -1,0 +1,160 @@
+"""The OOF store: every file in oof/<model>/, its name, its checks, and nothing else that knows them.
+
+    oof/<model>/fold_<k>/   one job's result: oof.parquet, test.parquet, curves.json, part.json (written last)
+    oof/<model>/            all folds together: oof.parquet, test.parquet, manifest.json (written last)
+
+A part folder appears by one rename, so it is whole or absent. part.json and manifest.json hold the hashes of
+the files beside them: a file that was touched, torn or swapped is recognised on every read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from compete import atomic
+from compete.competition.folds import FoldPlan
+from compete.errors import StoreError
+
+FORMAT = 1
+OOF, TEST, CURVES, PART, MANIFEST = "oof.parquet", "test.parquet", "curves.json", "part.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """A base model's or a stack's probabilities.
+
+    oof: float32 (n_train, n_labels) in the order of the training rows; test: float32 (n_test, n_labels) in
+    the order of the test file.
+    """
+
+    oof: NDArray[np.float32]
+    test: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What every stored table must agree with: ids in order, and label columns in order."""
+
+    train_ids: Sequence[str]
+    test_ids: Sequence[str]
+    labels: Sequence[str]
+
+
+def part_folder(model_folder: Path, fold: int) -> Path:
+    return model_folder / f"fold_{fold}"
+
+
+def write_part(
+    model_folder: Path,
+    fold: int,
+    ids: Sequence[str],
+    probabilities: Probabilities,
+    shape: Shape,
+    record: Mapping[str, Any],
+    curves: Sequence[Mapping[str, float]],
+) -> None:
+    """Write one job's result; `ids` and `probabilities.oof` are the rows of this fold only."""
+    with atomic.new_folder(part_folder(model_folder, fold)) as folder:
+        atomic.write_bytes(folder / OOF, to_parquet(ids, probabilities.oof, shape.labels))
+        atomic.write_bytes(folder / TEST, to_parquet(shape.test_ids, probabilities.test, shape.labels))
+        atomic.write_json(folder / CURVES, list(curves))
+        hashes = {name: atomic.sha256_file(folder / name) for name in (OOF, TEST, CURVES)}
+        atomic.write_json(folder / PART, {"format": FORMAT, **record, "files": hashes})
+
+
+def read_part(model_folder: Path, fold: int, plan: FoldPlan, shape: Shape) -> Probabilities:
+    """One job's result; raises StoreError if a file is damaged, foreign or of other rows."""
+    folder = part_folder(model_folder, fold)
+    check_hashes(folder, read_record(folder / PART))
+    ids = [shape.train_ids[row] for row in plan.rows(fold)]
+    oof = read_probabilities(folder / OOF, ids, shape.labels)
+    return Probabilities(oof, read_probabilities(folder / TEST, shape.test_ids, shape.labels))
+
+
+def write_model(
+    model_folder: Path, probabilities: Probabilities, shape: Shape, record: Mapping[str, Any]
+) -> None:
+    """Write the files of a whole model, the manifest last."""
+    atomic.write_bytes(model_folder / OOF, to_parquet(shape.train_ids, probabilities.oof, shape.labels))
+    atomic.write_bytes(model_folder / TEST, to_parquet(shape.test_ids, probabilities.test, shape.labels))
+    hashes = {name: atomic.sha256_file(model_folder / name) for name in (OOF, TEST)}
+    atomic.write_json(model_folder / MANIFEST, {"format": FORMAT, **record, "files": hashes})
+
+
+def read_model(model_folder: Path, shape: Shape) -> Probabilities:
+    """A whole model's probabilities; raises StoreError if a file is damaged, foreign or of other rows."""
+    check_hashes(model_folder, read_record(model_folder / MANIFEST))
+    return Probabilities(
+        read_probabilities(model_folder / OOF, shape.train_ids, shape.labels),
+        read_probabilities(model_folder / TEST, shape.test_ids, shape.labels),
+    )
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A part.json or manifest.json; raises StoreError if it is missing, damaged or of another format."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        known = isinstance(record, dict) and record.get("format") == FORMAT
+        complete = known and isinstance(record.get("files"), dict) and isinstance(record.get("identity"), dict)
+    except FileNotFoundError:
+        raise _damaged(path, "is missing, though there are files beside it") from None
+    except (OSError, ValueError):
+        complete = False
+    if not complete:
+        raise _damaged(path, "is damaged or was not written by this version of compete")
+    return dict(record)
+
+
+def check_hashes(folder: Path, record: Mapping[str, Any]) -> None:
+    """Raise StoreError unless every file in `folder` is byte for byte what `record` says."""
+    for name, expected in record["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise _damaged(path, "is missing")
+        if atomic.sha256_file(path) != expected:
+            raise _damaged(path, "is not the file that compete wrote: its content has changed")
+
+
+def to_parquet(ids: Sequence[str], probabilities: NDArray[np.float32], labels: Sequence[str]) -> bytes:
+    """An id column, then one float32 column per label; the same input gives the same bytes."""
+    columns = {"id": pa.array(list(ids), pa.string())}
+    matrix = np.asarray(probabilities, dtype=np.float32)
+    for number, label in enumerate(labels):
+        columns[label] = pa.array(matrix[:, number])
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Probabilities of exactly these ids and labels, in this order, float32 (len(ids), len(labels))."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, f"is not a parquet file that can be read ({type(error).__name__})") from None
+    if table.column_names != ["id", *labels]:
+        raise _damaged(path, f"has the columns {', '.join(table.column_names)}, not id, {', '.join(labels)}")
+    if table["id"].to_pylist() != list(ids):
+        raise _damaged(path, "holds other rows, or the same rows in another order")
+    matrix = np.column_stack([table[label].to_numpy() for label in labels]).astype(np.float32)
+    if not np.all((matrix >= 0) & (matrix <= 1)):  # NaN fails both
+        raise _damaged(path, "holds values that are no probabilities")
+    return matrix
+
+
+def _damaged(path: Path, what: str) -> StoreError:
+    model = path.parent.parent.name if path.parent.name.startswith("fold_") else path.parent.name
+    return StoreError(
+        f"{path} {what}. Put the original back, or replace it: `compete train-base {model} --force` trains the model "
+        f"again (an imported model: `compete import {model} ...` again)."
+    )

@@ -1,0 +1,249 @@
+"""What is missing, having it trained, and putting the folds together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from compete import atomic
+from compete.base_models.recipes import Recipe, load_recipes, recipe_names
+from compete.competition.data import Competition
+from compete.competition.folds import FoldPlan, made_from, make_plan, save_plan, stored_plan
+from compete.competition.sources import remember_sources
+from compete.competition.workspace import Workspace
+from compete.declarations import unknown_name
+from compete.errors import DiskFullError, JobsFailedError, StoreError, UserError
+from compete.execution.jobs import Event, Executor, Failed, Finished, Job
+from compete.fingerprints import differences
+from compete.oof import store
+from compete.oof.job import made_by, make_job
+from compete.oof.state import (
+    ModelState,
+    State,
+    changed_by_competition,
+    model_state,
+    rows_identity,
+    stored_models,
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call of train-base is going to do.
+
+    states: of every chosen recipe before anything runs; jobs: one per fold that is missing, stale or forced;
+    notices: sentences on what is trained again and why.
+    """
+
+    competition: Competition
+    plan: FoldPlan
+    recipes: list[Recipe]
+    states: dict[str, ModelState]
+    jobs: list[Job]
+    notices: list[str] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def exclusive(workspace: Workspace, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the workspace's lock; `waiting` is called once if another command holds it."""
+    with atomic.disk_full_is_said(workspace.oof):
+        workspace.oof.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(workspace.oof / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
+        atomic.sweep(workspace.oof)
+        yield
+    finally:
+        lock.release()
+
+
+def choose_recipes(competition: Competition, names: Sequence[str]) -> list[Recipe]:
+    """The named recipes, or for no names all that `--all` means."""
+    known = recipe_names(competition.workspace)
+    unknown = [f"no recipe base_models/{name}.toml; {unknown_name(name, known)}" for name in names if name not in known]
+    if unknown:
+        raise UserError("\n".join(unknown))
+    if names:
+        return load_recipes(competition.workspace, list(dict.fromkeys(names)))
+    declared = competition.declaration.training.models
+    if declared is not None:
+        return load_recipes(competition.workspace, declared)
+    if not known:
+        raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
+    return [r for r in load_recipes(competition.workspace, known) if not r.declaration.outside_all]
+
+
+def current_plan(competition: Competition, replace_stale: bool = False) -> FoldPlan:
+    """The fold plan in force: the stored one, or a new one where none is stored.
+
+    Raises StoreError if the stored plan no longer fits the competition and models were trained under it,
+    unless `replace_stale`.
+    """
+    plan = stored_plan(competition.workspace)
+    origin = made_from(competition.fingerprints, competition.declaration.folds)
+    if plan is not None and plan.made_from == origin:
+        return plan
+    trained = stored_models(competition.workspace)
+    if plan is not None and trained and not replace_stale:
+        raise _edited(differences(plan.made_from, origin), trained)
+    new = make_plan(competition)
+    save_plan(competition, new)
+    return new
+
+
+def plan_work(
+    competition: Competition,
+    recipes: Sequence[Recipe],
+    folds: Sequence[int] = (),
+    *,
+    force: bool = False,
+    replace_stale: bool = False,
+    threads: int = 1,
+) -> Work:
+    """Decide which jobs to run; raises before anything is trained or replaced.
+
+    A recipe that was edited is trained again, and said. Stale because the competition was edited: only with
+    `replace_stale`. Damaged or foreign files: only with `force`.
+    """
+    plan = current_plan(competition, replace_stale)
+    remember_sources(competition)
+    outside = [fold for fold in folds if not 0 <= fold < plan.k]
+    if outside:
+        raise UserError(f"--fold {outside[0]}: the fold plan has folds 0 to {plan.k - 1}")
+    rows = competition_rows(competition, plan)
+    states = {r.name: model_state(competition.workspace, r.name, r, rows, plan.k) for r in recipes}
+    _refuse_imported(states)
+    if not force:
+        _refuse_damaged(states)
+    if not (force or replace_stale):
+        _refuse_edited(states, rows)
+    work = Work(competition, plan, list(recipes), states, [])
+    for recipe in recipes:
+        todo = [f for f in (folds or range(plan.k)) if force or needs_training(states[recipe.name], f)]
+        identity = {**rows, **recipe.identity()}
+        work.jobs.extend(make_job(competition.workspace, recipe, fold, identity, threads) for fold in todo)
+        state = states[recipe.name]
+        if todo and state.state is State.STALE:
+            work.notices.append(f"{recipe.name} is stale and trained again: {'; '.join(state.reasons)}")
+    return work
+
+
+def needs_training(state: ModelState, fold: int) -> bool:
+    return state.whole.state is not State.FRESH and state.parts[fold].state is not State.FRESH
+
+
+def competition_rows(competition: Competition, plan: FoldPlan) -> dict[str, str]:
+    """The identity of the competition's rows under the plan; part of every OOF's identity."""
+    origin = made_from(competition.fingerprints, competition.declaration.folds)
+    return rows_identity(competition.fingerprints, plan.fingerprint, origin)
+
+
+def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = lambda event: None) -> list[str]:
+    """Run the jobs, put every model together whose folds are all there; names of the models that are whole.
+
+    A failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once.
+    """
+    failures: list[Failed] = []
+    events = executor.run(work.jobs)
+    with contextlib.closing(events) if hasattr(events, "close") else contextlib.nullcontext():
+        for event in events:
+            on_event(event)
+            if isinstance(event, Failed):
+                if event.error == DiskFullError.__name__:
+                    raise DiskFullError(event.message)
+                failures.append(event)
+            elif isinstance(event, Finished):
+                assemble_if_complete(work, event.job.payload["model"])
+    # A run that was killed between a model's last fold and its files is completed here.
+    whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
+    if failures:
+        raise JobsFailedError(_failure_text(work, failures))
+    return whole
+
+
+def assemble_if_complete(work: Work, name: str) -> bool:
+    """Write the model's own files once every fold is fresh; test probabilities are the mean over folds."""
+    competition, plan = work.competition, work.plan
+    recipe = next(recipe for recipe in work.recipes if recipe.name == name)
+    rows = competition_rows(competition, plan)
+    state = model_state(competition.workspace, name, recipe, rows, plan.k)
+    if any(part.state is not State.FRESH for part in state.parts):
+        return state.whole.state is State.FRESH
+    records = [dict(part.record) for part in state.parts]
+    if state.whole.state is State.FRESH and state.whole.record["parts"] == [r["files"] for r in records]:
+        return True
+    folder = competition.workspace.oof / name
+    shape = shape_of(competition)
+    oof = np.empty((len(shape.train_ids), len(shape.labels)), dtype=np.float32)
+    test = np.zeros((len(shape.test_ids), len(shape.labels)), dtype=np.float64)
+    for fold in range(plan.k):
+        part = store.read_part(folder, fold, plan, shape)
+        oof[plan.rows(fold)] = part.oof
+        test += part.test
+    probabilities = store.Probabilities(oof, (test / plan.k).astype(np.float32))
+    store.write_model(folder, probabilities, shape, _manifest(recipe, rows, records))
+    return True
+
+
+def shape_of(competition: Competition) -> store.Shape:
+    return store.Shape(competition.train_ids, competition.test_ids, competition.labels)
+
+
+def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, object]]) -> dict[str, object]:
+    return {
+        "kind": "trained",
+        "model": recipe.name,
+        "identity": {**rows, **recipe.identity()},
+        "settings": recipe.settings.model_dump(mode="json"),
+        "seconds": round(sum(float(str(record["seconds"])) for record in records), 3),
+        "folds": [{key: record[key] for key in ("fold", "seconds", "threads")} for record in records],
+        "parts": [record["files"] for record in records],
+        "made_by": made_by(),
+    }
+
+
+def _edited(changes: Sequence[str], models: Sequence[str]) -> StoreError:
+    return StoreError(
+        "the competition is no longer the one these models were trained for\n"
+        + "\n".join(f"  {change}" for change in changes)
+        + f"\nstale: {', '.join(models)}\n"
+        "Undo the change in competition.toml or the data, or train them again with --replace-stale."
+    )
+
+
+def _refuse_imported(states: dict[str, ModelState]) -> None:
+    for name, state in states.items():
+        if state.kind == "imported":
+            raise StoreError(
+                f"oof/{name} was imported, and base_models/{name}.toml would train over it: rename the recipe, "
+                f"or move oof/{name} away"
+            )
+
+
+def _refuse_damaged(states: dict[str, ModelState]) -> None:
+    reasons = [reason for s in states.values() if s.state is State.DAMAGED for reason in s.reasons]
+    if reasons:
+        raise StoreError("\n".join(reasons))
+
+
+def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str]) -> None:
+    changes = {name: changed_by_competition(state, rows) for name, state in states.items()}
+    stale = [name for name, changed in changes.items() if changed]
+    if stale:
+        raise _edited(list(dict.fromkeys(c for name in stale for c in changes[name])), stale)
+
+
+def _failure_text(work: Work, failures: Sequence[Failed]) -> str:
+    lines = [
+        f"  {f.job.name}: {f.error}: {f.message} (log: {work.competition.workspace.shown(f.job.log)})" for f in failures
+    ]
+    done = len(work.jobs) - len(failures)
+    return f"{len(failures)} of {len(work.jobs)} jobs failed; {done} were finished and kept\n" + "\n".join(lines)

@@ -1,0 +1,99 @@
+"""Meta-learners: from the base models' probabilities to one probability per label.
+
+Every array of base models has the shape (n_models, n_rows, n_labels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Probabilities
+
+# Probabilities of exactly 0 or 1 have no finite logit; 1e-6 is a logit of about 14.
+EPSILON = 1e-6
+
+
+class FittedMetaLearner(Protocol):
+    def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
+        """From (n_models, n_rows, n_labels) to (n_rows, n_labels)."""
+        ...
+
+
+class MetaLearner(Protocol):
+    """Learns to combine base models; knows nothing about folds."""
+
+    def fit(self, probabilities: Probabilities, labels: Labels) -> FittedMetaLearner:
+        """Fit on probabilities (n_models, n_rows, n_labels) and 0/1 labels (n_rows, n_labels)."""
+        ...
+
+
+def logits(probabilities: Probabilities) -> NDArray[np.float32]:
+    """log(p / (1 - p)), with p clipped to [EPSILON, 1 - EPSILON]; same shape, float32."""
+    clipped = np.clip(np.asarray(probabilities, dtype=np.float64), EPSILON, 1 - EPSILON)
+    return (np.log(clipped) - np.log1p(-clipped)).astype(np.float32)
+
+
+def features(probabilities: Probabilities) -> NDArray[np.float32]:
+    """The logits of all models and labels side by side, (n_rows, n_models * n_labels)."""
+    n_models, n_rows, n_labels = np.shape(probabilities)
+    return np.ascontiguousarray(logits(probabilities).transpose(1, 0, 2).reshape(n_rows, n_models * n_labels))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The plain mean of the base models' probabilities; nothing is fitted."""
+
+    def fit(self, probabilities: Probabilities, labels: Labels) -> Mean:
+        return self
+
+    def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
+        return np.mean(probabilities, axis=0, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """One logistic regression per label over the logits of all models and all labels.
+
+    Another label's logits are features too: joy speaks against anger. The features are standardised on the
+    rows of the fit, so that `C`, the inverse strength of the L2 penalty, means the same for every model.
+    """
+
+    C: float = 0.01
+
+    def fit(self, probabilities: Probabilities, labels: Labels) -> FittedLogistic:
+        from sklearn.linear_model import LogisticRegression
+
+        X = features(probabilities)
+        center, scale = X.mean(axis=0), X.std(axis=0)
+        scale[scale == 0] = 1.0  # a constant column carries nothing, and must not become NaN
+        X = (X - center) / scale
+        weights = np.zeros((X.shape[1], labels.shape[1]))
+        intercepts = np.zeros(labels.shape[1])
+        for column, target in enumerate(labels.T):
+            if target.min() == target.max():
+                # No regression without both classes: the rate, with one row added to either side.
+                rate = (target.sum() + 1) / (len(target) + 2)
+                intercepts[column] = np.log(rate) - np.log1p(-rate)
+                continue
+            # Few features and many rows: Newton's method needs five steps where lbfgs needs many more.
+            model = LogisticRegression(C=self.C, solver="newton-cholesky", max_iter=100).fit(X, target)
+            weights[:, column], intercepts[column] = model.coef_[0], model.intercept_[0]
+        return FittedLogistic(center, scale, weights, intercepts)
+
+
+@dataclass(frozen=True)
+class FittedLogistic:
+    """center, scale: (n_models * n_labels,); weights: (n_models * n_labels, n_labels)."""
+
+    center: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+    def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
+        z = (features(probabilities) - self.center) / self.scale @ self.weights + self.intercepts
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))  # the sigmoid, without overflow

@@ -1,0 +1,92 @@
+"""Scores kept beside the probabilities they belong to, so that tables need not compute them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compete import atomic
+from compete.oof import store
+
+if TYPE_CHECKING:  # numpy and pandas are not needed to read a score
+    from compete.competition.data import Competition
+    from compete.competition.folds import FoldPlan
+    from compete.stacking.evaluation import Evaluation
+
+SCORES = "scores.json"
+# Raise it when the same probabilities would be scored or cut differently.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """One label under the honest decisions; threshold is the one for the test set."""
+
+    precision: float
+    recall: float
+    f1: float
+    threshold: float
+    threshold_spread: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model's or a stack's honest and naive score, and its labels one by one."""
+
+    metric: str
+    honest: float
+    naive: float
+    labels: dict[str, LabelScore]
+
+    def record(self) -> dict[str, Any]:
+        labels = {name: vars(label) for name, label in self.labels.items()}
+        return {"metric": self.metric, "honest": self.honest, "naive": self.naive, "labels": labels}
+
+
+def score_of(evaluation: Evaluation, metric: str, labels: Sequence[str]) -> Score:
+    """An evaluation as plain numbers by label name."""
+    columns = (
+        evaluation.precision,
+        evaluation.recall,
+        evaluation.f1,
+        evaluation.thresholds,
+        evaluation.threshold_spread,
+    )
+    rows = zip(labels, *(column.tolist() for column in columns), strict=True)
+    return Score(metric, evaluation.honest, evaluation.naive, {name: LabelScore(*row) for name, *row in rows})
+
+
+def score_from(record: dict[str, Any]) -> Score:
+    """The inverse of Score.record."""
+    labels = {name: LabelScore(**label) for name, label in record["labels"].items()}
+    return Score(record["metric"], record["honest"], record["naive"], labels)
+
+
+def kept_score(model_folder: Path, metric: str, oof_sha256: str) -> Score | None:
+    """The score of exactly these probabilities under this metric, or None if it must be computed."""
+    try:
+        record = json.loads((model_folder / SCORES).read_text(encoding="utf-8"))
+        current = (record["version"], record["oof"], record["metric"]) == (VERSION, oof_sha256, metric)
+        return score_from(record) if current else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # only a cache
+
+
+def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Score:
+    """The honest score of a whole base model; computed once, then kept in oof/<model>/scores.json."""
+    folder = competition.workspace.oof / name
+    oof_sha256 = str(store.read_record(folder / store.MANIFEST)["files"][store.OOF])
+    kept = kept_score(folder, competition.metric.name, oof_sha256)
+    if kept:
+        return kept
+    from compete.oof.train import shape_of
+    from compete.stacking.evaluation import evaluate
+
+    probabilities = store.read_model(folder, shape_of(competition)).oof
+    evaluation = evaluate(competition.metric, competition.train_labels, plan.folds, probabilities)
+    score = score_of(evaluation, competition.metric.name, competition.labels)
+    atomic.write_json(folder / SCORES, {"version": VERSION, "oof": oof_sha256, **score.record()})
+    return score

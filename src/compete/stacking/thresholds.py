@@ -1,0 +1,92 @@
+"""Thresholds: the exact cut that maximises F1, found by one sort.
+
+A label is predicted where its probability is at least the threshold. A threshold lies midway between two
+neighbouring distinct probabilities, so that rounding on either side decides nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Metric, Probabilities
+
+DEFAULT = 0.5
+
+Thresholds = NDArray[np.float64]
+
+
+def decide(probabilities: Probabilities, thresholds: Thresholds) -> NDArray[np.int8]:
+    """0/1 decisions of the shape of `probabilities`; thresholds has shape (n_labels,)."""
+    return (np.asarray(probabilities, dtype=np.float64) >= thresholds).astype(np.int8)
+
+
+def fit_thresholds(metric: Metric, labels: Labels, probabilities: Probabilities) -> Thresholds:
+    """Thresholds of shape (n_labels,) that maximise the metric on exactly these rows.
+
+    One per label for macro-F1, which is a mean over labels; one shared by all labels for the other metrics
+    of decisions; DEFAULT for a metric that needs none.
+    """
+    n_labels = labels.shape[1]
+    if metric.thresholds == "label":
+        return np.array([best_f1_threshold(labels[:, i], probabilities[:, i]) for i in range(n_labels)])
+    if metric.name == "f1_micro":
+        return np.full(n_labels, best_f1_threshold(labels.ravel(), probabilities.ravel()))
+    if metric.thresholds == "shared":
+        return np.full(n_labels, best_mean_threshold(labels, probabilities, jaccard=metric.name == "jaccard_samples"))
+    return np.full(n_labels, DEFAULT)
+
+
+def best_f1_threshold(labels: NDArray[np.int8], probabilities: Probabilities) -> float:
+    """The threshold with the highest F1 on these rows, both of shape (n,); O(n log n).
+
+    With the rows sorted by falling probability, predicting the first m gives F1 = 2 TP / (m + P); only cuts
+    between distinct probabilities exist, so ties are predicted together. Of equal maxima the highest
+    threshold wins. Without a positive every cut has F1 0, and DEFAULT is returned.
+    """
+    positives = int(labels.sum())
+    if positives == 0:
+        return DEFAULT
+    order = np.argsort(-np.asarray(probabilities, dtype=np.float64), kind="stable")
+    values = np.asarray(probabilities, dtype=np.float64)[order]
+    last_of_tie = _last_of_ties(values)
+    hits = np.cumsum(labels[order], dtype=np.int64)[last_of_tie]
+    f1 = 2 * hits / (last_of_tie + 1 + positives)
+    return _between(values, int(last_of_tie[np.argmax(f1)]))
+
+
+def best_mean_threshold(labels: Labels, probabilities: Probabilities, *, jaccard: bool) -> float:
+    """The one threshold for all labels with the highest mean F1 (or Jaccard index) of the rows; O(n log n).
+
+    Lowering the threshold past a cell changes the score of its row only, from what its m best cells give to
+    what m + 1 give. Sorting all cells together and adding up these changes gives the mean at every cut.
+    """
+    n_rows, n_labels = labels.shape
+    values = np.asarray(probabilities, dtype=np.float64)
+    within = np.argsort(-values, axis=1, kind="stable")
+    hits = np.cumsum(np.take_along_axis(labels, within, axis=1), axis=1, dtype=np.int64)
+    predicted = np.arange(1, n_labels + 1)
+    positives = labels.sum(axis=1, keepdims=True, dtype=np.int64)
+    score = hits / (predicted + positives - hits) if jaccard else 2 * hits / (predicted + positives)
+    change = np.diff(score, axis=1, prepend=0.0).ravel()
+    cells = np.take_along_axis(values, within, axis=1).ravel()
+    order = np.argsort(-cells, kind="stable")
+    cells = cells[order]
+    last_of_tie = _last_of_ties(cells)
+    mean = np.cumsum(change[order])[last_of_tie] / n_rows
+    if mean.max() <= 0:
+        return DEFAULT
+    return _between(cells, int(last_of_tie[np.argmax(mean)]))
+
+
+def _last_of_ties(descending: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the last element of every run of equal values."""
+    return np.append(np.flatnonzero(np.diff(descending)), len(descending) - 1)
+
+
+def _between(descending: NDArray[np.float64], last_predicted: int) -> float:
+    """Midway between the last predicted value and the next lower one (0 below all)."""
+    value = descending[last_predicted]
+    lower = descending[last_predicted + 1] if last_predicted + 1 < len(descending) else 0.0
+    middle = (value + lower) / 2
+    return float(middle if middle > lower else value)  # neighbouring floats have nothing in between

@@ -1,0 +1,97 @@
+"""Where submissions go: a small Protocol, and the local leaderboard that implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from compete.competition.data import Competition, label_matrix
+from compete.competition.metrics import METRICS, Metric
+from compete.competition.reading import read_table
+from compete.errors import DataError, SubmissionError
+from compete.submissions.ledger import Outcome
+
+
+class Target(Protocol):
+    """A leaderboard. Every method may be called again after a crash."""
+
+    name: str
+
+    def find(self, message: str) -> Outcome | None:
+        """What the target knows of an earlier submission with this message; None if it never arrived."""
+        ...
+
+    def send(self, file: Path, message: str) -> Outcome:
+        """Send a checked file; it may be scored at once or only be on its way."""
+        ...
+
+    def reveal(self, file: Path, outcome: Outcome) -> Outcome:
+        """The outcome with the private score, once the target gives it away."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalLeaderboard:
+    """Scores files against a Kaggle-style solution: id, labels, and Usage, which is Public or Private.
+
+    Nothing is counted but by the ledger: a submission that was cut off is simply scored again. Without a
+    solution (the labels of a running competition are not to be had) files are checked and recorded unscored.
+    """
+
+    solution: Path | None
+    id_column: str
+    labels: Sequence[str]
+    metric: Metric
+    name: str = "local"
+
+    def find(self, message: str) -> Outcome | None:
+        return None
+
+    def send(self, file: Path, message: str) -> Outcome:
+        if self.solution is None:
+            return Outcome("sent", reference=file.name)
+        return Outcome("scored", reference=file.name, public=self._score(file, "Public"))
+
+    def reveal(self, file: Path, outcome: Outcome) -> Outcome:
+        if self.solution is None:
+            raise SubmissionError("there is no private score: competition.toml names no [submission] solution")
+        return Outcome("scored", outcome.reference, self._score(file, "Public"), self._score(file, "Private"))
+
+    def _score(self, file: Path, usage: str) -> float:
+        solution = self._read_solution()
+        sent = read_table(file).set_index(self.id_column)
+        missing = [row for row in solution[self.id_column] if row not in sent.index]
+        if missing:
+            raise SubmissionError(f"{file} has no row for {len(missing)} ids of the solution ({missing[0]!r})")
+        part = solution[solution["Usage"] == usage]
+        truth = label_matrix(part, self.labels, part[self.id_column].tolist(), str(self.solution))
+        values = sent.loc[part[self.id_column], list(self.labels)].to_numpy(dtype=np.float64)
+        return self.metric.compute(truth, values)
+
+    def _read_solution(self) -> pd.DataFrame:
+        assert self.solution is not None
+        solution = read_table(self.solution)
+        expected = [self.id_column, *self.labels, "Usage"]
+        missing = [column for column in expected if column not in solution.columns]
+        if missing:
+            raise DataError(f"{self.solution} is no solution file: it lacks {', '.join(missing)}")
+        usage = set(solution["Usage"])
+        if not usage <= {"Public", "Private"} or len(usage) < 2:
+            raise DataError(f"{self.solution}: Usage must be Public or Private, and both must occur; found {sorted(usage)}")
+        return solution
+
+
+def make_target(competition: Competition) -> Target:
+    """The target that competition.toml declares."""
+    declared = competition.declaration.submission
+    return LocalLeaderboard(
+        solution=competition.workspace.root / declared.solution if declared.solution else None,
+        id_column=competition.declaration.data.id,
+        labels=competition.labels,
+        metric=METRICS[competition.declaration.metric],
+    )
