@@ -115,7 +115,7 @@ def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, 
     file_name, separator, attribute = name.rpartition(":")
     if not separator or not file_name.endswith(".py"):
         known = unknown_name(name, FAMILIES)
-        return None, "", [Problem("family", f"{name!r} is unknown; {known}, or your own class as \"file.py:ClassName\"")]
+        return None, "", [Problem("family", f'{name!r} is unknown; {known}, or your own class as "file.py:ClassName"')]
     path = workspace.root / file_name
     if not path.is_file():
         return None, "", [Problem("family", f"the file {file_name} does not exist in the workspace")]

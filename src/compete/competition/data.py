@@ -86,9 +86,7 @@ def load_competition(workspace: Workspace) -> Competition:
     )
 
 
-def label_matrix(
-    table: pd.DataFrame, labels: Sequence[str], ids: Sequence[str], source: str
-) -> NDArray[np.int8]:
+def label_matrix(table: pd.DataFrame, labels: Sequence[str], ids: Sequence[str], source: str) -> NDArray[np.int8]:
     """The label columns as 0/1, shape (n_rows, n_labels); anything else is named by row, id and column."""
     matrix = np.empty((len(table), len(labels)), dtype=np.int8)
     bad: list[str] = []
@@ -175,9 +173,7 @@ def _warnings(test_texts: Sequence[str], test_ids: Sequence[str]) -> Iterable[st
         )
 
 
-def _submission_ids(
-    workspace: Workspace, data: Data, labels: Sequence[str], test_ids: Sequence[str]
-) -> list[str]:
+def _submission_ids(workspace: Workspace, data: Data, labels: Sequence[str], test_ids: Sequence[str]) -> list[str]:
     """The order of the sample submission, after its ids and columns were checked against test and labels."""
     if data.sample_submission is None:
         return list(test_ids)

@@ -60,9 +60,7 @@ class Submission(Declaration):
     """[submission]: where `compete submit` sends its files."""
 
     target: Literal["local"] = Field(default="local", description="a local leaderboard over a solution file")
-    solution: str | None = Field(
-        default=None, description="local: file with id, labels and Usage (Public or Private)"
-    )
+    solution: str | None = Field(default=None, description="local: file with id, labels and Usage (Public or Private)")
     daily_limit: int = Field(default=5, ge=1, description="submissions per UTC day")
 
 

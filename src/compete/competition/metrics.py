@@ -51,9 +51,10 @@ def precision_recall_per_label(
 
 def _ratio(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> NDArray[np.float64]:
     """Element-wise quotient, 0 where the denominator is 0, as scikit-learn's zero_division=0."""
-    return np.divide(
+    quotient: NDArray[np.float64] = np.divide(
         numerator, denominator, out=np.zeros(np.shape(denominator), dtype=np.float64), where=denominator != 0
     )
+    return quotient
 
 
 def _f1_macro(labels: Labels, decisions: NDArray[np.generic]) -> float:

@@ -129,12 +129,17 @@ def _check_rows(table: pd.DataFrame, path: Path, separator: str, quoting: str) -
 
 
 def _check_swallowed_lines(table: pd.DataFrame, path: Path, separator: str) -> None:
-    """A stray opening quote makes a parser read whole rows as one field, without any error."""
+    """A stray opening quote makes a parser read whole rows as one field, without any error.
+
+    A line of a text with as many separators as a row has is such a row, if that is more than prose has.
+    """
     fields = table.shape[1] - 1
+    if fields < (1 if separator == "\t" else 5):
+        return
     for column in table.columns:
         several_lines = table[column][table[column].str.contains("\n", regex=False)]
         for row, value in several_lines.items():
-            if any(line.count(separator) >= max(fields, 2) for line in value.split("\n")):
+            if any(line.count(separator) >= fields for line in value.split("\n")):
                 raise DataError(
                     f"{path} row {int(str(row)) + 1}, column {column!r}: one quoted field contains what look like "
                     'whole rows. If quotes in this file are plain characters, set quoting = "none" in [data].'

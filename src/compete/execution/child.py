@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from compete.execution.jobs import call_target
 
@@ -24,9 +24,7 @@ def main() -> None:
     _redirect_output(Path(request["log"]))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        call_target(
-            request["target"], request["payload"], lambda fraction: _answer(answers, progress=fraction)
-        )
+        call_target(request["target"], request["payload"], lambda fraction: _answer(answers, progress=fraction))
     except Exception as error:  # the parent decides what a failure means
         traceback.print_exc()
         _answer(answers, failed=type(error).__name__, message=str(error))
@@ -34,7 +32,7 @@ def main() -> None:
         _answer(answers, finished=True)
 
 
-def _answer(answers: TextIO, **content: Any) -> None:
+def _answer(answers: TextIO, **content: object) -> None:
     answers.write(json.dumps(content) + "\n")
     answers.flush()
 

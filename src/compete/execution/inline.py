@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from compete.execution.jobs import Event, Failed, Finished, Job, Started, call_target
 
@@ -12,7 +12,7 @@ from compete.execution.jobs import Event, Failed, Finished, Job, Started, call_t
 class InlineExecutor:
     """Runs each job here; progress inside a job is not reported."""
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+    def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
         for job in jobs:
             yield Started(job)
             start = time.monotonic()

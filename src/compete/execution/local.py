@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ class LocalExecutor:
     _running: set[subprocess.Popen[str]] = field(default_factory=set)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
+    def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
         events: queue.Queue[Event | None] = queue.Queue()
         with ThreadPoolExecutor(self.workers) as pool:
             for job in jobs:
@@ -100,9 +100,7 @@ class LocalExecutor:
             child.kill()
 
 
-def _converse(
-    child: subprocess.Popen[str], job: Job, events: queue.Queue[Event | None]
-) -> dict[str, Any] | None:
+def _converse(child: subprocess.Popen[str], job: Job, events: queue.Queue[Event | None]) -> dict[str, Any] | None:
     """Hand the job over and pass its progress on; the child's last word, or None if it died without one."""
     assert child.stdin is not None and child.stdout is not None
     outcome = None

@@ -16,7 +16,6 @@ from compete.base_models.recipes import RESERVED_NAMES, recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.reading import default_separator, read_table
-from compete.competition.sources import remember_sources
 from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
 from compete.oof.job import made_by
@@ -54,7 +53,6 @@ def import_model(
         "imported_from": {"oof": atomic.sha256_file(oof.path), "test": atomic.sha256_file(test.path)},
         "made_by": made_by(),
     }
-    remember_sources(competition)
     store.write_model(folder, probabilities, shape_of(competition), record)
     return list(_warnings(probabilities, competition.labels))
 
@@ -103,7 +101,9 @@ def _read_columns(file: ForeignFile, id_column: str, labels: Sequence[str]) -> t
 def _read_npy(file: ForeignFile, id_column: str, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
     """A matrix in the competition's label order, and the ids of its rows from another file."""
     if file.ids is None:
-        raise UserError(f"{file.path} has no ids: name a file with them, in the order of its rows (--oof-ids, --test-ids)")
+        raise UserError(
+            f"{file.path} has no ids: name a file with them, in the order of its rows (--oof-ids, --test-ids)"
+        )
     if not file.path.is_file():
         raise DataError(f"{file.path} does not exist")
     try:
@@ -141,8 +141,12 @@ def _order(path: Path, found: Sequence[str], ids: Sequence[str], rows: str) -> N
 def _warnings(probabilities: store.Probabilities, labels: Sequence[str]) -> Sequence[str]:
     warnings = []
     if np.isin(probabilities.oof, (0, 1)).all():
-        warnings.append("every value is 0 or 1: these look like decisions, and a stack learns far more from probabilities")
-    constant = [label for label, column in zip(labels, probabilities.oof.T, strict=True) if column.min() == column.max()]
+        warnings.append(
+            "every value is 0 or 1: these look like decisions, and a stack learns far more from probabilities"
+        )
+    constant = [
+        label for label, column in zip(labels, probabilities.oof.T, strict=True) if column.min() == column.max()
+    ]
     if constant:
         warnings.append(f"constant in training: {', '.join(constant)}")
     return warnings

@@ -115,9 +115,7 @@ def made_by() -> dict[str, str]:
     return {"compete": compete.__version__, "python": python, "machine": platform.machine(), **libraries}
 
 
-def _check_unchanged(
-    competition: Competition, plan: FoldPlan, recipe: Recipe, expected: Mapping[str, str]
-) -> None:
+def _check_unchanged(competition: Competition, plan: FoldPlan, recipe: Recipe, expected: Mapping[str, str]) -> None:
     rows = competition.fingerprints
     origin = made_from(rows, competition.declaration.folds)
     now = {**rows_identity(rows, plan.fingerprint, origin), **recipe.identity()}

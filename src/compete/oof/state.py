@@ -73,17 +73,13 @@ class ModelState:
         return float(sum(record.get("seconds", 0.0) for record in records))
 
 
-def rows_identity(
-    fingerprints: Mapping[str, str], plan_fingerprint: str, origin: Mapping[str, str]
-) -> dict[str, str]:
+def rows_identity(fingerprints: Mapping[str, str], plan_fingerprint: str, origin: Mapping[str, str]) -> dict[str, str]:
     """What every OOF depends on besides its recipe; `origin` is what the fold plan is made from."""
     test = {name: fingerprints[name] for name in ("test ids", "test texts")}
     return {**origin, "fold plan": plan_fingerprint, **test}
 
 
-def model_state(
-    workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int
-) -> ModelState:
+def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int) -> ModelState:
     """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
     folder = workspace.oof / name
     identity = {**rows, **recipe.identity()} if recipe else dict(rows)

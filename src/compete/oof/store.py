@@ -81,9 +81,7 @@ def read_part(model_folder: Path, fold: int, plan: FoldPlan, shape: Shape) -> Pr
     return Probabilities(oof, read_probabilities(folder / TEST, shape.test_ids, shape.labels))
 
 
-def write_model(
-    model_folder: Path, probabilities: Probabilities, shape: Shape, record: Mapping[str, Any]
-) -> None:
+def write_model(model_folder: Path, probabilities: Probabilities, shape: Shape, record: Mapping[str, Any]) -> None:
     """Write the files of a whole model, the manifest last."""
     atomic.write_bytes(model_folder / OOF, to_parquet(shape.train_ids, probabilities.oof, shape.labels))
     atomic.write_bytes(model_folder / TEST, to_parquet(shape.test_ids, probabilities.test, shape.labels))

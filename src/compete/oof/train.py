@@ -87,6 +87,7 @@ def current_plan(competition: Competition, replace_stale: bool = False) -> FoldP
     Raises StoreError if the stored plan no longer fits the competition and models were trained under it,
     unless `replace_stale`.
     """
+    remember_sources(competition)
     plan = stored_plan(competition.workspace)
     origin = made_from(competition.fingerprints, competition.declaration.folds)
     if plan is not None and plan.made_from == origin:
@@ -114,7 +115,6 @@ def plan_work(
     `replace_stale`. Damaged or foreign files: only with `force`.
     """
     plan = current_plan(competition, replace_stale)
-    remember_sources(competition)
     outside = [fold for fold in folds if not 0 <= fold < plan.k]
     if outside:
         raise UserError(f"--fold {outside[0]}: the fold plan has folds 0 to {plan.k - 1}")
@@ -152,8 +152,7 @@ def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = la
     A failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once.
     """
     failures: list[Failed] = []
-    events = executor.run(work.jobs)
-    with contextlib.closing(events) if hasattr(events, "close") else contextlib.nullcontext():
+    with contextlib.closing(executor.run(work.jobs)) as events:
         for event in events:
             on_event(event)
             if isinstance(event, Failed):

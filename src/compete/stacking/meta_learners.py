@@ -51,7 +51,7 @@ class Mean:
         return self
 
     def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
-        return np.mean(probabilities, axis=0, dtype=np.float64)
+        return np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))
 
 
 @dataclass(frozen=True)

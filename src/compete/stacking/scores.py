@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compete import atomic
+from compete.competition.workspace import Workspace
 from compete.oof import store
+from compete.oof.state import ModelState, State
 
 if TYPE_CHECKING:  # numpy and pandas are not needed to read a score
     from compete.competition.data import Competition
@@ -90,3 +92,22 @@ def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Sco
     score = score_of(evaluation, competition.metric.name, competition.labels)
     atomic.write_json(folder / SCORES, {"version": VERSION, "oof": oof_sha256, **score.record()})
     return score
+
+
+def whole_model_scores(workspace: Workspace, metric: str, states: Mapping[str, ModelState]) -> dict[str, Score]:
+    """Scores of all models that are whole; reads the competition's rows only if a score was never computed."""
+    scores, competition = {}, None
+    for name, state in states.items():
+        if state.whole.state is not State.FRESH:
+            continue
+        kept = kept_score(workspace.oof / name, metric, str(state.whole.record["files"][store.OOF]))
+        if kept is None:
+            from compete.competition.data import load_competition
+            from compete.competition.folds import stored_plan
+
+            competition = competition or load_competition(workspace)
+            plan = stored_plan(workspace)
+            assert plan is not None  # a whole model is fresh only under the stored plan
+            kept = base_model_score(competition, plan, name)
+        scores[name] = kept
+    return scores

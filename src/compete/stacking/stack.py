@@ -53,7 +53,9 @@ def choose_members(
 ) -> Members:
     """The named base models, or all that are trained; raises StoreError for stale or damaged ones."""
     states = base_model_states(competition, plan)
-    unknown = [f"no base model {name!r}; {unknown_name(name, states)}" for name in [*named, *without] if name not in states]
+    unknown = [
+        f"no base model {name!r}; {unknown_name(name, states)}" for name in [*named, *without] if name not in states
+    ]
     if unknown:
         raise UserError("\n".join(unknown))
     chosen = {name: s for name, s in states.items() if name not in without and (not named or name in named)}
@@ -113,9 +115,7 @@ def build_stack(
     return stack
 
 
-def read_members(
-    competition: Competition, members: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def read_members(competition: Competition, members: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """OOF (n_models, n_train, n_labels) and test (n_models, n_test, n_labels) of whole base models."""
     folders = [competition.workspace.oof / name for name in members]
     read = [store.read_model(folder, shape_of(competition)) for folder in folders]
@@ -135,9 +135,7 @@ def stack_identity(
     return {**competition_rows(competition, plan), **recipe.identity(), **versions, **models}
 
 
-def check_stack_fresh(
-    competition: Competition, plan: FoldPlan, recipe: StackRecipe
-) -> tuple[dict[str, Any], Score]:
+def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRecipe) -> tuple[dict[str, Any], Score]:
     """A stored stack's manifest and score; raises StoreError if it is missing, damaged or stale."""
     folder = stack_folder(competition.workspace, recipe.name)
     if not (folder / store.MANIFEST).is_file():
@@ -166,7 +164,9 @@ def _refuse_unusable(states: dict[str, ModelState], must_be_whole: bool) -> None
         )
     missing = {name: s for name, s in states.items() if s.state is State.MISSING}
     if must_be_whole and missing:
-        raise StoreError("\n".join(f"{name}: {_missing(s)}; `compete train-base {name}`" for name, s in missing.items()))
+        raise StoreError(
+            "\n".join(f"{name}: {_missing(s)}; `compete train-base {name}`" for name, s in missing.items())
+        )
 
 
 def _missing(state: ModelState) -> str:

@@ -38,7 +38,9 @@ def submission_form(competition: Competition) -> Form:
         sample = read_table(competition.workspace.root / data.sample_submission, encoding=data.encoding)
         columns = [str(column) for column in sample.columns]
     if columns[0] != data.id:
-        raise SubmissionError(f"{data.sample_submission}: the first column is {columns[0]!r}, expected the id {data.id!r}")
+        raise SubmissionError(
+            f"{data.sample_submission}: the first column is {columns[0]!r}, expected the id {data.id!r}"
+        )
     return Form(columns, competition.submission_ids, decisions=competition.metric.thresholds is not None)
 
 
@@ -73,7 +75,9 @@ def check(path: Path, form: Form) -> str:
         row, column = np.argwhere(~fine)[0]
         found = table[form.labels[column]].iloc[row]
         allowed = "0 or 1" if form.decisions else "a number from 0 to 1"
-        raise SubmissionError(f"{path} row {row + 1} ({ids[row]}): {form.labels[column]} is {found!r}, expected {allowed}")
+        raise SubmissionError(
+            f"{path} row {row + 1} ({ids[row]}): {form.labels[column]} is {found!r}, expected {allowed}"
+        )
     return digest([values.tobytes()])
 
 

@@ -13,6 +13,7 @@ from compete import atomic
 from compete.base_models.recipes import recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
+from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import StoreError, SubmissionError, UserError
 from compete.oof import store
@@ -47,8 +48,8 @@ class Prepared:
     warnings: list[str]
 
 
-def ledger_of(competition: Competition) -> Ledger:
-    return Ledger(competition.workspace.submissions / "ledger.sqlite")
+def ledger_of(workspace: Workspace) -> Ledger:
+    return Ledger(workspace.submissions / "ledger.sqlite")
 
 
 def choose_source(competition: Competition, plan: FoldPlan, what: str | None) -> Source:
@@ -101,7 +102,7 @@ def submit(
     The ledger's row is written before the file is sent; one that was cut off in between is completed here,
     after the target was asked whether it had arrived.
     """
-    ledger, now = ledger_of(competition), now or datetime.now(UTC)
+    ledger, now = ledger_of(competition.workspace), now or datetime.now(UTC)
     same = [e for e in ledger.entries() if e.submission.content == prepared.submission.content]
     same = [e for e in same if e.submission.target == target.name and e.outcome.status != "refused"]
     cut_off = next((entry for entry in same if entry.pending), None)
@@ -129,7 +130,7 @@ def submit(
 
 def reveal_private(competition: Competition, target: Target) -> list[Entry]:
     """Ask the target for the private scores of everything it scored, and record them."""
-    ledger = ledger_of(competition)
+    ledger = ledger_of(competition.workspace)
     for entry in ledger.entries():
         if entry.submission.target != target.name or entry.outcome.status != "scored":
             continue
@@ -143,7 +144,9 @@ def reveal_private(competition: Competition, target: Target) -> list[Entry]:
 
 
 def _complete(ledger: Ledger, number: int, prepared: Prepared, target: Target, now: datetime) -> Entry:
-    outcome: Outcome = target.find(prepared.submission.message) or target.send(prepared.path, prepared.submission.message)
+    outcome: Outcome = target.find(prepared.submission.message) or target.send(
+        prepared.path, prepared.submission.message
+    )
     ledger.record(number, outcome, now)
     return next(entry for entry in ledger.entries() if entry.number == number)
 
@@ -176,9 +179,10 @@ def _stack_source(competition: Competition, plan: FoldPlan, name: str) -> Source
 def _new_file(competition: Competition, name: str, text: str) -> Path:
     """submissions/NNN_name.csv; numbers only grow, so that no sent file is ever overwritten."""
     folder = competition.workspace.submissions
-    taken = [int(p.stem[:3]) for p in folder.glob("[0-9][0-9][0-9]_*.csv")]
-    in_ledger = [int(e.submission.file[:3]) for e in ledger_of(competition).entries()]
-    path = folder / f"{max([0, *taken, *in_ledger]) + 1:03d}_{name}.csv"
+    names = [path.name for path in folder.glob("*_*.csv")]
+    names += [entry.submission.file for entry in ledger_of(competition.workspace).entries()]
+    numbers = [int(number) for number in (name.split("_")[0] for name in names) if number.isdecimal()]
+    path = folder / f"{max(numbers, default=0) + 1:03d}_{name}.csv"
     atomic.write_text(path, text)
     return path
 

@@ -20,7 +20,8 @@ from compete.submissions.ledger import Outcome
 class Target(Protocol):
     """A leaderboard. Every method may be called again after a crash."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def find(self, message: str) -> Outcome | None:
         """What the target knows of an earlier submission with this message; None if it never arrived."""
@@ -82,7 +83,9 @@ class LocalLeaderboard:
             raise DataError(f"{self.solution} is no solution file: it lacks {', '.join(missing)}")
         usage = set(solution["Usage"])
         if not usage <= {"Public", "Private"} or len(usage) < 2:
-            raise DataError(f"{self.solution}: Usage must be Public or Private, and both must occur; found {sorted(usage)}")
+            raise DataError(
+                f"{self.solution}: Usage must be Public or Private, and both must occur; found {sorted(usage)}"
+            )
         return solution
 
 

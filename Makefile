@@ -1,0 +1,32 @@
+# Set-up and the two things to do with a clone: play the demo, run the tests. Both may be run again at any time.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+demo: .venv/installed
+	$(BIN)/compete demo-data data
+	$(BIN)/compete train-base --all
+	$(BIN)/compete stack
+	$(BIN)/compete submit || test $$? -eq 2   # a second `make demo` has nothing new to send
+	$(BIN)/compete scores
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: pyproject.toml .venv/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv data oof submissions

@@ -1,0 +1,72 @@
+"""The command line: registers the commands, turns errors into one message and an exit code.
+
+Exit codes: 0 ok, 1 it ran and something failed, 2 a mistake in what was typed or written.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from compete import __version__
+from compete.cli import demo_data, folds, import_model, init, scores, stack, status, submit, train_base
+from compete.errors import CompeteError
+
+app = typer.Typer(
+    name="compete",
+    help="One workspace for a Kaggle text competition: base models, an honest stack, submissions.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: importing rich would double the time of `compete --help`
+    pretty_exceptions_enable=False,
+)
+
+app.command("init")(init.command)
+app.command("folds")(folds.command)
+app.command("train-base")(train_base.command)
+app.command("import")(import_model.command)
+app.command("status")(status.command)
+app.command("stack")(stack.command)
+app.command("submit")(submit.command)
+app.command("scores")(scores.command)
+app.command("demo-data")(demo_data.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"compete {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the traceback of an error; works behind a command too.")
+    ] = False,
+) -> None:
+    """Registers the options of `compete` itself."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
+    wants_traceback = len(arguments) < len(sys.argv) - 1
+    try:
+        app(arguments)
+    except CompeteError as error:
+        if wants_traceback:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was finished is kept, the same command goes on from there", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What most commands begin with: the workspace, its lock, its rows, a console."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from compete.competition.workspace import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from compete.competition.data import Competition
+
+
+def here() -> Workspace:
+    return find_workspace(Path.cwd())
+
+
+def console() -> Console:
+    """Standard output; plain and never narrower than its tables in a pipe."""
+    from rich.console import Console
+
+    out = Console(highlight=False, soft_wrap=False)
+    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 110))
+
+
+def say(message: str) -> None:
+    """A note beside the result, on standard error."""
+    typer.echo(message, err=True)
+
+
+@contextlib.contextmanager
+def exclusively(workspace: Workspace) -> Iterator[None]:
+    """The workspace's lock; says so when it has to wait for it."""
+    from compete.oof.train import exclusive
+
+    def waiting() -> None:
+        say("another compete command is at work in this workspace: waiting until it has ended (Ctrl-C gives up)")
+
+    with exclusive(workspace, waiting):
+        yield
+
+
+def load(workspace: Workspace) -> Competition:
+    """The competition's rows; warnings are shown."""
+    from compete.competition.data import load_competition
+
+    competition = load_competition(workspace)
+    for warning in competition.warnings:
+        say(f"warning: {warning}")
+    return competition

@@ -1,0 +1,34 @@
+"""compete status"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compete.competition.workspace import Workspace
+
+
+def command() -> None:
+    """Every base model: folds done, stale or fresh, honest score, training time."""
+    from compete.cli.opening import here
+
+    show_status(here())
+
+
+def show_status(workspace: Workspace, only: Sequence[str] = ()) -> None:
+    """Print the status table, of the named models or of all, and why something is stale or damaged."""
+    from compete.cli.opening import console, say
+    from compete.oof.state import State
+    from compete.oof.survey import survey
+    from compete.reporting.tables import status_table
+    from compete.stacking.scores import whole_model_scores
+
+    found = survey(workspace)
+    states = {name: state for name, state in found.states.items() if not only or name in only}
+    scores = whole_model_scores(workspace, found.declaration.metric, states)
+    out = console()
+    out.print(status_table(states, found.families, scores, found.metric_title))
+    for change in found.plan_changes:
+        say(f"the competition was edited after the fold plan was made: {change}")
+    for name, state in states.items():
+        if state.state in (State.STALE, State.DAMAGED):
+            say(f"{name} is {state.state}: {'; '.join(state.reasons)}")

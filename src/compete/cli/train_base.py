@@ -1,0 +1,52 @@
+"""compete train-base"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Recipes in base_models/.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every recipe (or those of [training] models).")] = False,
+    fold: Annotated[list[int] | None, typer.Option(help="Only this fold; may be given several times.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Train again what is there already.")] = False,
+    replace_stale: Annotated[
+        bool, typer.Option("--replace-stale", help="Train again what an edit of the competition made stale.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Jobs at once; default: one per core. 0: in this process.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads per job; default: cores / workers.")] = None,
+) -> None:
+    """Train base models under the shared fold plan: out-of-fold and test probabilities.
+
+    Goes on where an earlier run stopped: only folds that are missing or stale are trained.
+    """
+    from compete.cli.opening import console, exclusively, here, load, say
+    from compete.cli.status import show_status
+    from compete.errors import UserError
+    from compete.execution.inline import InlineExecutor
+    from compete.execution.local import LocalExecutor, usable_cores
+    from compete.oof.train import choose_recipes, plan_work, train
+    from compete.reporting.progress import TrainingDisplay
+
+    if bool(names) == all_:
+        raise UserError("name the recipes to train, or say --all (not both): `compete status` lists them")
+    at_once = usable_cores() if workers is None else workers
+    threads = threads or max(1, usable_cores() // max(at_once, 1))
+    workspace = here()
+    with exclusively(workspace):
+        competition = load(workspace)
+        recipes = choose_recipes(competition, names or [])
+        work = plan_work(competition, recipes, fold or [], force=force, replace_stale=replace_stale, threads=threads)
+        for notice in work.notices:
+            say(notice)
+        if work.jobs:
+            say(f"{len(work.jobs)} jobs, {max(at_once, 1)} at once, {threads} threads each")
+        known = {name: state.seconds / max(state.folds_done, 1) for name, state in work.states.items() if state.seconds}
+        executor = LocalExecutor(at_once, threads) if at_once else InlineExecutor()
+        with TrainingDisplay(console(), work.jobs, max(at_once, 1), known) as display:
+            train(work, executor, display)
+        show_status(workspace, [recipe.name for recipe in recipes])

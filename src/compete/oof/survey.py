@@ -1,0 +1,43 @@
+"""A look over everything in oof/ that reads no rows: what `compete status` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compete.base_models.recipes import load_recipes, recipe_names
+from compete.competition.declaration import CompetitionDeclaration, read_declaration
+from compete.competition.folds import made_from, stored_plan
+from compete.competition.metrics import METRICS
+from compete.competition.sources import row_fingerprints
+from compete.competition.workspace import Workspace
+from compete.fingerprints import differences
+from compete.oof.state import ModelState, model_state, rows_identity, stored_models
+
+
+@dataclass(frozen=True)
+class Survey:
+    """states: of every recipe and every model in oof/. plan_changes: edits since the fold plan was made."""
+
+    declaration: CompetitionDeclaration
+    states: dict[str, ModelState]
+    families: dict[str, str]
+    plan_changes: list[str]
+
+    @property
+    def metric_title(self) -> str:
+        return METRICS[self.declaration.metric].title
+
+
+def survey(workspace: Workspace) -> Survey:
+    """State of every base model, from hashes and manifests alone."""
+    declaration = read_declaration(workspace)
+    recipes = {recipe.name: recipe for recipe in load_recipes(workspace, recipe_names(workspace))}
+    fingerprints = row_fingerprints(workspace, declaration)
+    origin = made_from(fingerprints, declaration.folds)
+    plan = stored_plan(workspace)
+    rows = rows_identity(fingerprints, plan.fingerprint if plan else "none", origin)
+    names = [*recipes, *(name for name in stored_models(workspace) if name not in recipes)]
+    states = {name: model_state(workspace, name, recipes.get(name), rows, declaration.folds.k) for name in names}
+    families = {name: recipe.declaration.family for name, recipe in recipes.items()}
+    changes = differences(plan.made_from, origin) if plan else []
+    return Survey(declaration, states, families, changes)

@@ -1,0 +1,106 @@
+"""The tables of the terminal: readable at 80 columns, without colour, and in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from compete.oof.state import ModelState, State
+from compete.reporting.progress import duration
+from compete.stacking.scores import Score
+from compete.submissions.ledger import Entry
+
+_STYLES = {State.FRESH: "green", State.STALE: "yellow", State.DAMAGED: "red", State.MISSING: "dim"}
+
+
+def status_table(
+    states: Mapping[str, ModelState], families: Mapping[str, str], scores: Mapping[str, Score], metric: str
+) -> Table:
+    """Every base model: folds done, state, honest score, training time."""
+    table = _table("model", "family", "folds", "state", f"honest {metric}", "time")
+    for column in (2, 4, 5):
+        table.columns[column].justify = "right"
+    for name, state in states.items():
+        score = scores.get(name)
+        table.add_row(
+            escape(name),
+            escape(families.get(name, state.kind)),
+            f"{state.folds_done}/{len(state.parts)}",
+            f"[{_STYLES[state.state]}]{_state_text(state)}[/]",
+            f"{score.honest:.4f}" if score else "-",
+            duration(state.seconds) if state.seconds else "-",
+        )
+    return table
+
+
+def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) -> Table:
+    """Honest against naive score; `best` is set in bold."""
+    table = _table(metric, "honest", "naive", "optimism")
+    for column in (1, 2, 3):
+        table.columns[column].justify = "right"
+    for name, score in rows:
+        cells = (escape(name), f"{score.honest:.4f}", f"{score.naive:.4f}", f"{score.naive - score.honest:+.4f}")
+        table.add_row(*cells, style="bold" if name == best else None)
+    return table
+
+
+def label_table(score: Score, rates: Mapping[str, float], thresholds: bool) -> Table:
+    """Precision, recall and F1 of every label under the honest decisions, with its rate and threshold."""
+    table = _table("label", "rate", "precision", "recall", "F1", *(["threshold"] if thresholds else []))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, label in score.labels.items():
+        cells = [f"{rates[name]:.3f}", f"{label.precision:.3f}", f"{label.recall:.3f}", f"{label.f1:.3f}"]
+        if thresholds:
+            cells.append(f"{label.threshold:.3f} ± {label.threshold_spread:.3f}")
+        table.add_row(escape(name), *cells)
+    return table
+
+
+def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]) -> Table:
+    """Label rates of every fold: a row per label, a column per fold."""
+    table = _table("label", *("all" if name == "all" else f"fold {name}" for name, _ in rates))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    table.add_row("rows", *(str(count) for count in rows))
+    for number, label in enumerate(labels):
+        table.add_row(escape(label), *(f"{values[number]:.3f}" for _, values in rates))
+    return table
+
+
+def scores_table(entries: Sequence[Entry], private: bool) -> Table:
+    """Every submission: validation, public and private score, and the shifts between them."""
+    shifts = ["public - valid.", *(["private", "private - public"] if private else [])]
+    table = _table("no.", "sent (UTC)", "what", "validation", "public", *shifts)
+    for column in (0, *range(3, 5 + len(shifts))):
+        table.columns[column].justify = "right"
+    for entry in entries:
+        validation, public, secret = entry.submission.validation, entry.outcome.public, entry.outcome.private
+        cells = [_score(validation), _score(public) if public is not None else entry.outcome.status]
+        cells += [_shift(validation, public), *([_score(secret), _shift(public, secret)] if private else [])]
+        table.add_row(str(entry.number), f"{entry.created:%m-%d %H:%M}", escape(entry.submission.source), *cells)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _state_text(state: ModelState) -> str:
+    if state.state is State.MISSING and state.folds_done:
+        return "partly trained"
+    return "not trained" if state.state is State.MISSING else state.state.value
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _shift(before: float | None, after: float | None) -> str:
+    return "-" if before is None or after is None else f"{after - before:+.4f}"

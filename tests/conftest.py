@@ -1,0 +1,155 @@
+"""A tiny workspace to test on, made in memory: no file of the repository, no network."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from compete.competition.data import Competition, load_competition
+from compete.competition.workspace import Workspace
+
+LABELS = ("joy", "anger", "trust")
+
+# A family that any test can train in milliseconds: log-odds of words, learnt from the training rows only.
+WORDS_FAMILY = '''
+import time
+
+import numpy as np
+from pydantic import BaseModel
+
+
+class Words:
+    version = 1
+
+    class Settings(BaseModel):
+        smoothing: float = 1.0
+        seconds: float = 0.0
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def fit(self, texts, labels, context):
+        time.sleep(self.settings.seconds)
+        self.rate = (labels.sum(axis=0) + 1) / (len(labels) + 2)
+        counts = {}
+        for text, row in zip(texts, labels):
+            for word in set(text.lower().split()):
+                seen, positive = counts.get(word, (0, 0))
+                counts[word] = (seen + 1, positive + row)
+        a = self.settings.smoothing
+        self.odds = {w: np.log((p + a * self.rate) / (n + a) / self.rate) for w, (n, p) in counts.items()}
+        noise = np.random.default_rng(context.seed)
+        self.bias = noise.normal(scale=0.01, size=labels.shape[1])
+        context.curves.append({"epoch": 1, "words": len(self.odds)})
+        context.progress(1.0)
+        return self
+
+    def predict_proba(self, texts):
+        rows = [sum(self.odds.get(w, 0) for w in sorted(set(t.lower().split()))) for t in texts]
+        logits = np.array([np.log(self.rate) + self.bias + row for row in rows]).reshape(len(texts), -1)
+        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+'''
+
+
+def make_rows(count: int, seed: int, prefix: str) -> list[dict[str, str]]:
+    """Posts whose words carry their labels, with noise; trust is rare."""
+    random = Random(seed)
+    cues = {"joy": ("happy", "sunny"), "anger": ("furious", "rotten"), "trust": ("reliable", "steady")}
+    rates = {"joy": 0.4, "anger": 0.35, "trust": 0.15}
+    rows = []
+    for number in range(count):
+        row = {label: str(int(random.random() < rates[label])) for label in LABELS}
+        words = [f"w{random.randrange(400)}" for _ in range(6)]
+        for label in LABELS:
+            if (row[label] == "1") != (random.random() < 0.15):
+                words.append(random.choice(cues[label]))
+        random.shuffle(words)
+        rows.append({"id": f"{prefix}{number:04d}", "text": " ".join(words), **row})
+    return rows
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, str]], columns: Sequence[str] | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns or list(rows[0]), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+DECLARATION = """\
+name = "tiny"
+
+[data]
+train = "train.csv"
+test = "test.csv"
+sample_submission = "sample.csv"
+id = "id"
+text = "text"
+
+[folds]
+k = 3
+seed = 7
+
+[submission]
+solution = "solution.csv"
+"""
+
+
+def build_workspace(root: Path, models: Sequence[str] = ("words", "words_smooth")) -> Workspace:
+    """A workspace of 240 training and 90 test rows, with quick recipes of a custom family."""
+    test = make_rows(90, 2, "b")
+    write_csv(root / "train.csv", make_rows(240, 1, "a"))
+    write_csv(root / "test.csv", test, ["id", "text"])
+    write_csv(root / "sample.csv", [{**row, **dict.fromkeys(LABELS, "0")} for row in test], ["id", *LABELS])
+    usage = ("Public", "Private")
+    write_csv(
+        root / "solution.csv",
+        [{**row, "Usage": usage[number % 2]} for number, row in enumerate(test)],
+        ["id", *LABELS, "Usage"],
+    )
+    (root / "competition.toml").write_text(DECLARATION, encoding="utf-8")
+    (root / "families.py").write_text(WORDS_FAMILY, encoding="utf-8")
+    (root / "base_models").mkdir()
+    (root / "stacking").mkdir()
+    for number, name in enumerate(models):
+        recipe = f'family = "families.py:Words"\n\n[settings]\nsmoothing = {1.0 + 4 * number}\n'
+        (root / "base_models" / f"{name}.toml").write_text(recipe, encoding="utf-8")
+    (root / "stacking" / "logistic.toml").write_text('method = "logistic"\n', encoding="utf-8")
+    return Workspace(root.resolve())
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return build_workspace(tmp_path)
+
+
+@pytest.fixture
+def competition(workspace: Workspace) -> Competition:
+    return load_competition(workspace)
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def compete(workspace: Workspace) -> Run:
+    """Runs the command line in the tiny workspace, as a user would: a process of its own."""
+
+    def run(*arguments: str, cwd: Path = workspace.root) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "compete.cli.main", *arguments],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+
+    return run
