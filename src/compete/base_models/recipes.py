@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -88,7 +88,7 @@ def load_recipe(workspace: Workspace, name: str) -> Recipe:
     settings = None
     if family is not None and isinstance(raw.get("settings", {}), dict):
         settings, found = validate(family.Settings, raw.get("settings", {}), prefix="settings.")
-        problems += found
+        problems += found or _unread_settings(family.Settings, raw.get("settings", {}))
     refuse(shown, problems)
     assert declaration is not None and family is not None and settings is not None
     return Recipe(name, path, declaration, family, settings, source_sha256)
@@ -129,6 +129,15 @@ def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, 
     if not hasattr(family, "Settings"):
         return None, "", [Problem("family", f"class {attribute!r} in {file_name} has no pydantic model `Settings`")]
     return family, atomic.sha256_file(path)[:16], []
+
+
+def _unread_settings(model: type[BaseModel], raw: Mapping[str, Any]) -> list[Problem]:
+    """Settings that a user's own model would pass over in silence, as pydantic does by default."""
+    if model.model_config.get("extra") in ("allow", "forbid"):
+        return []
+    known = {name for key, field in model.model_fields.items() for name in (key, field.alias) if name}
+    unread = [key for key in raw if key not in known]
+    return [Problem(f"settings.{key}", f"unknown key; {unknown_name(key, known)}") for key in unread]
 
 
 def _import_file(path: Path) -> ModuleType:

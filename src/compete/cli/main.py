@@ -5,7 +5,9 @@ Exit codes: 0 ok, 1 it ran and something failed, 2 a mistake in what was typed o
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,7 +63,8 @@ def main() -> None:
     except CompeteError as error:
         if wants_traceback:
             raise
-        typer.echo(f"error: {error}", err=True)
+        message = str(error).replace(f"{Path.cwd()}{os.sep}", "")  # paths as the user would type them
+        typer.echo(f"error: {message}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("stopped; what was finished is kept, the same command goes on from there", err=True)

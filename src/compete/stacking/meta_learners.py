@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.stacking.logistic_regression import fit_logistic
 
 # Probabilities of exactly 0 or 1 have no finite logit; 1e-6 is a logit of about 14.
 EPSILON = 1e-6
@@ -33,14 +34,17 @@ class MetaLearner(Protocol):
 
 def logits(probabilities: Probabilities) -> NDArray[np.float32]:
     """log(p / (1 - p)), with p clipped to [EPSILON, 1 - EPSILON]; same shape, float32."""
-    clipped = np.clip(np.asarray(probabilities, dtype=np.float64), EPSILON, 1 - EPSILON)
-    return (np.log(clipped) - np.log1p(-clipped)).astype(np.float32)
+    clipped = np.clip(np.asarray(probabilities, dtype=np.float32), EPSILON, 1 - EPSILON)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
 
 def features(probabilities: Probabilities) -> NDArray[np.float32]:
     """The logits of all models and labels side by side, (n_rows, n_models * n_labels)."""
     n_models, n_rows, n_labels = np.shape(probabilities)
-    return np.ascontiguousarray(logits(probabilities).transpose(1, 0, 2).reshape(n_rows, n_models * n_labels))
+    side_by_side = np.empty((n_rows, n_models, n_labels), dtype=np.float32)
+    for number, model in enumerate(probabilities):  # model by model: temporary arrays of one model's size
+        side_by_side[:, number] = logits(model)
+    return side_by_side.reshape(n_rows, n_models * n_labels)
 
 
 @dataclass(frozen=True)
@@ -65,24 +69,12 @@ class Logistic:
     C: float = 0.01
 
     def fit(self, probabilities: Probabilities, labels: Labels) -> FittedLogistic:
-        from sklearn.linear_model import LogisticRegression
-
         X = features(probabilities)
         center, scale = X.mean(axis=0), X.std(axis=0)
         scale[scale == 0] = 1.0  # a constant column carries nothing, and must not become NaN
-        X = (X - center) / scale
-        weights = np.zeros((X.shape[1], labels.shape[1]))
-        intercepts = np.zeros(labels.shape[1])
-        for column, target in enumerate(labels.T):
-            if target.min() == target.max():
-                # No regression without both classes: the rate, with one row added to either side.
-                rate = (target.sum() + 1) / (len(target) + 2)
-                intercepts[column] = np.log(rate) - np.log1p(-rate)
-                continue
-            # Few features and many rows: Newton's method needs five steps where lbfgs needs many more.
-            model = LogisticRegression(C=self.C, solver="newton-cholesky", max_iter=100).fit(X, target)
-            weights[:, column], intercepts[column] = model.coef_[0], model.intercept_[0]
-        return FittedLogistic(center, scale, weights, intercepts)
+        X -= center
+        X /= scale
+        return FittedLogistic(center, scale, *fit_logistic(X, labels, self.C))
 
 
 @dataclass(frozen=True)
@@ -95,5 +87,8 @@ class FittedLogistic:
     intercepts: NDArray[np.float64]
 
     def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
-        z = (features(probabilities) - self.center) / self.scale @ self.weights + self.intercepts
+        X = features(probabilities)
+        X -= self.center
+        X /= self.scale
+        z = X @ self.weights.astype(np.float32) + self.intercepts
         return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))  # the sigmoid, without overflow

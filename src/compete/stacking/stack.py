@@ -16,7 +16,7 @@ from compete.competition.folds import FoldPlan
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import StoreError, UserError
-from compete.fingerprints import differences
+from compete.fingerprints import differences, digest
 from compete.oof import store
 from compete.oof.job import made_by
 from compete.oof.state import ModelState, State, model_state, stored_models
@@ -129,8 +129,7 @@ def stack_identity(
     models = {}
     for name in members:
         files = store.read_record(competition.workspace.oof / name / store.MANIFEST)["files"]
-        for file in (store.OOF, store.TEST):
-            models[f"{file} of {name}"] = str(files[file])[:16]
+        models[f"base model {name}"] = digest([files[store.OOF], files[store.TEST]])
     versions = {"metric": competition.metric.name, "stacking version": str(VERSION)}
     return {**competition_rows(competition, plan), **recipe.identity(), **versions, **models}
 

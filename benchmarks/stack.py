@@ -1,0 +1,91 @@
+"""Seconds and peak memory of the default stack, honest score included.
+
+    python benchmarks/stack.py                 # both cases; the larger takes minutes
+    python benchmarks/stack.py 10 11 7724      # base models, labels, rows
+
+Every case runs in a process of its own, so that its peak memory is its own. The probabilities are made up: a
+hidden propensity per row and label, which every base model sees through noise of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.execution.local import usable_cores
+
+CASES = ((10, 11, 7_724), (10, 28, 200_000))
+FOLDS = 5
+
+
+def made_up(n_models: int, n_labels: int, n_rows: int) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    """OOF (n_models, n_rows, n_labels) and labels (n_rows, n_labels) with rates from 5 % to 40 %."""
+    random = np.random.default_rng(0)
+    offset = np.log(np.linspace(0.05, 0.4, n_labels) / (1 - np.linspace(0.05, 0.4, n_labels)))
+    logit = 2 * random.standard_normal((n_rows, n_labels)) + 1.5 * offset
+    labels = (random.random((n_rows, n_labels)) < 1 / (1 + np.exp(-logit))).astype(np.int8)
+    oof = np.empty((n_models, n_rows, n_labels), dtype=np.float32)
+    for model in range(n_models):
+        oof[model] = 1 / (1 + np.exp(-(logit + 1.5 * random.standard_normal((n_rows, n_labels)))))
+    return oof, labels
+
+
+def measure(n_models: int, n_labels: int, n_rows: int) -> dict[str, float]:
+    """Fit and score one stack; seconds per step, and the process's peak memory in MiB."""
+    from compete.competition.metrics import METRICS
+    from compete.stacking.evaluation import cross_fit, evaluate, evaluate_stack
+    from compete.stacking.meta_learners import Logistic
+
+    oof, labels = made_up(n_models, n_labels, n_rows)
+    folds = (np.random.default_rng(1).permutation(n_rows) % FOLDS).astype(np.int16)
+    before = _peak_mib()
+    start = time.perf_counter()
+    fit = cross_fit(Logistic(), oof, labels, folds)
+    fitted = time.perf_counter()
+    stack = evaluate_stack(METRICS["f1_macro"], labels, folds, oof, fit)
+    mean = evaluate(METRICS["f1_macro"], labels, folds, oof.mean(axis=0))
+    scored = time.perf_counter()
+    return {
+        "fit": fitted - start,
+        "score": scored - fitted,
+        "before": before,
+        "peak": _peak_mib(),
+        "honest": stack.honest,
+        "mean": mean.honest,
+    }
+
+
+def _peak_mib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform != "darwin" else peak / 1024**2  # macOS counts bytes
+
+
+def main() -> None:
+    """Print a Markdown table, a row per case."""
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(measure(*map(int, sys.argv[2:]))))
+        return
+    cases = [tuple(map(int, sys.argv[1:]))] if sys.argv[1:] else list(CASES)
+    print(f"{platform.machine()}, {usable_cores()} cores, Python {platform.python_version()}, numpy {np.__version__}\n")
+    print("| models x labels x rows | fit, s | score, s | peak memory, MiB | before the fit, MiB | honest | mean |")
+    print("|---|---|---|---|---|---|---|")
+    for case in cases:
+        command = [sys.executable, __file__, "--one", *map(str, case)]
+        r = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        size = " x ".join(f"{number:,}" for number in case)
+        print(
+            f"| {size} | {r['fit']:.1f} | {r['score']:.1f} | {r['peak']:.0f} | {r['before']:.0f} "
+            f"| {r['honest']:.4f} | {r['mean']:.4f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

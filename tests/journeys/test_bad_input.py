@@ -1,0 +1,137 @@
+"""Every mistake gives one clear message and exit code 2, and nothing that was there is lost."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from compete.competition.workspace import Workspace
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Replace `old` by `new` in a file of the tiny workspace; `said` must be in the message."""
+
+    file: str
+    old: str
+    new: str
+    said: tuple[str, ...]
+
+
+DECLARATION = "competition.toml"
+MISTAKES = {
+    "a missing file": Mistake(DECLARATION, '"train.csv"', '"trian.csv"', ("trian.csv", "does not exist")),
+    "a wrong separator": Mistake(DECLARATION, "[data]", '[data]\nseparator = ";"', ("a comma", 'separator = ","')),
+    "a duplicate id": Mistake("train.csv", "a0001,", "a0000,", ("duplicate id", "'a0000'", "rows 1, 2")),
+    "a wrong metric": Mistake(DECLARATION, "[data]", 'metrik = "f1"\n[data]', ("metrik", "did you mean 'metric'")),
+    "an unknown column": Mistake(DECLARATION, 'text = "text"', 'text = "tekst"', ("did you mean 'text'",)),
+    "overlapping ids": Mistake("test.csv", "b0000,", "a0000,", ("in train and in test", "a0000")),
+    "ids unlike the sample": Mistake("sample.csv", "b0000,", "b9999,", ("sample.csv", "'b0000' only in test")),
+    "an unknown key in a recipe": Mistake(
+        "base_models/words.toml", "smoothing", "smothing", ("base_models/words.toml", "did you mean 'smoothing'")
+    ),
+    "an unknown family": Mistake(
+        "base_models/words.toml", "families.py:Words", "lineer", ("'lineer'", "did you mean 'linear'")
+    ),
+    "a family that is not there": Mistake(
+        "base_models/words.toml", ":Words", ":Wordz", ("families.py has no class 'Wordz'",)
+    ),
+    "a family that does not import": Mistake("families.py", "import time", "import tme", ("cannot be imported", "tme")),
+    "too many folds": Mistake(DECLARATION, "k = 3", "k = 90", ("folds.k = 90", "trust")),
+    "broken TOML": Mistake(DECLARATION, "k = 3", "k = ", ("competition.toml is not valid TOML", "line")),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named(workspace: Workspace, compete: Run, name: str) -> None:
+    mistake = MISTAKES[name]
+    path = workspace.root / mistake.file
+    before = path.read_text(encoding="utf-8")
+    assert mistake.old in before
+    path.write_text(before.replace(mistake.old, mistake.new, 1), encoding="utf-8")
+    ran = compete("train-base", "--all")
+    _one_clear_message(ran, *mistake.said)
+    assert not list(workspace.oof.rglob("oof.parquet"))
+
+
+@pytest.mark.parametrize(("value", "said"), [("2", "is '2'"), ("", "is empty"), ("yes", "is 'yes'")])
+def test_a_label_that_is_no_label(workspace: Workspace, compete: Run, value: str, said: str) -> None:
+    path = workspace.root / "train.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[5] = lines[5].rsplit(",", 1)[0] + f",{value}"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _one_clear_message(compete("train-base", "--all"), "row 5 (a0004)", f"trust {said}")
+
+
+def test_an_empty_text_is_an_error_in_train_and_a_warning_in_test(workspace: Workspace, compete: Run) -> None:
+    for name in ("test.csv", "train.csv"):
+        path = workspace.root / name
+        lines = path.read_text(encoding="utf-8").splitlines()
+        cells = lines[3].split(",")
+        lines[3] = ",".join([cells[0], "", *cells[2:]])
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        ran = compete("train-base", "--all")
+        if name == "test.csv":
+            assert ran.returncode == 0, ran.stderr
+            assert "1 empty text in the test set, first row 3 (b0002)" in ran.stderr
+        else:
+            _one_clear_message(ran, "empty text", "row 3 (a0002)")
+
+
+def test_an_edited_competition_lists_what_became_stale(workspace: Workspace, compete: Run) -> None:
+    compete("train-base", "--all")
+    path = workspace.declaration
+    path.write_text(path.read_text(encoding="utf-8").replace("seed = 7", "seed = 8"), encoding="utf-8")
+    kept = {p: p.read_bytes() for p in workspace.oof.rglob("*.parquet")}
+    for command in (("train-base", "--all"), ("stack",), ("submit", "words")):
+        _one_clear_message(compete(*command), "folds.seed: 7 -> 8", "stale: words, words_smooth")
+    assert {p: p.read_bytes() for p in workspace.oof.rglob("*.parquet")} == kept
+    assert compete("train-base", "--all", "--replace-stale").returncode == 0
+    assert compete("stack").returncode == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"id,joy\na0000,0.5\n"])
+def test_a_damaged_or_foreign_file_in_oof(workspace: Workspace, compete: Run, content: bytes) -> None:
+    compete("train-base", "--all")
+    victim = workspace.oof / "words" / "oof.parquet"
+    victim.write_bytes(content)
+    for command in (("train-base", "--all"), ("stack",), ("submit", "words")):
+        _one_clear_message(compete(*command), "oof/words/oof.parquet", "--force")
+    assert victim.read_bytes() == content  # it may be somebody's: nothing replaces it unasked
+    assert "damaged" in compete("status").stdout
+    assert compete("train-base", "words", "--force").returncode == 0
+    assert compete("stack").returncode == 0
+
+
+def test_a_foreign_fold_plan(workspace: Workspace, compete: Run) -> None:
+    compete("train-base", "--all")
+    plan = workspace.oof / "folds.parquet"
+    plan.write_bytes((workspace.oof / "words" / "oof.parquet").read_bytes())
+    _one_clear_message(compete("train-base", "--all"), "oof/folds.parquet is damaged")
+    plan.unlink()
+    again = compete("train-base", "--all")
+    assert again.returncode == 0
+    assert " jobs" not in again.stderr  # the same plan again: everything is still fresh
+
+
+def test_bom_line_ends_quotes_and_newlines_work(workspace: Workspace, compete: Run) -> None:
+    path = workspace.root / "train.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    cells = lines[2].split(",")
+    lines[2] = f'{cells[0]},"he said ""no"", twice\r\nand left",{",".join(cells[2:])}'
+    path.write_bytes(("\ufeff" + "\r\n".join(lines) + "\r\n").encode())
+    ran = compete("train-base", "--all")
+    assert ran.returncode == 0, ran.stderr
+
+
+def _one_clear_message(ran: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert ran.stderr.count("error: ") == 1
+    assert "Traceback" not in ran.stderr
+    for part in said:
+        assert part in ran.stderr
