@@ -62,7 +62,12 @@ def new_folder(target: Path) -> Iterator[Path]:
             yield temporary
             if target.exists():
                 target.rename(old)
-            temporary.rename(target)
+            try:
+                temporary.rename(target)
+            except OSError:
+                if old.exists():
+                    old.rename(target)
+                raise
             _sync_folder(target.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

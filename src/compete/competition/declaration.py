@@ -33,7 +33,7 @@ class Data(Declaration):
         default=None, min_length=1, description="label columns; default: every other column of train"
     )
     separator: str | None = Field(
-        default=None, min_length=1, max_length=1, description="default: tab for .tsv and .txt, comma otherwise"
+        default=None, min_length=1, max_length=1, description="default: by the file's ending and header"
     )
     quoting: Literal["minimal", "none"] = Field(
         default="minimal", description='"none": a quote is a character like any other'

@@ -117,11 +117,12 @@ def stored_plan(workspace: Workspace) -> FoldPlan | None:
     if not path.exists():
         return None
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()  # pq.read_table imports pandas, which `compete status` must not
         stored = json.loads(table.schema.metadata[b"compete"])
-        plan = _plan(table["fold"].to_numpy().astype(np.int16), int(stored["k"]), dict(stored["made_from"]))
-        intact = plan.fingerprint == stored["fingerprint"]
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
+        plan = _plan(np.array(table["fold"].to_pylist(), dtype=np.int16), int(stored["k"]), dict(stored["made_from"]))
+        same_ids = digest(table["id"].to_pylist()) == plan.made_from["train ids"]
+        intact = same_ids and plan.fingerprint == stored["fingerprint"]
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError):
         intact = False
     if not intact:
         raise StoreError(

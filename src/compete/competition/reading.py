@@ -45,20 +45,30 @@ def read_table(
         raise DataError(f"{path} does not exist: check the path in competition.toml, [data]")
     if path.suffix == ".parquet":
         return _read_parquet(path)
-    separator = separator or default_separator(path)
+    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
+    separator = separator or guess_separator(path, encoding)
     table = _promote_header(_read_csv(path, separator, quoting, encoding))
     _check_header(table, path, separator)
-    _check_rows(table, path, separator, quoting)
+    _check_rows(table, path, separator, quoting, encoding)
     return table
 
 
+def guess_separator(path: Path, encoding: str = "utf-8-sig") -> str:
+    """Tab for .tsv and .txt (the official SemEval files), else comma; another one if the header has only that."""
+    usual = default_separator(path)
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            header = file.readline()
+    except (UnicodeDecodeError, LookupError):
+        return usual  # reading the whole file will say what is wrong
+    return usual if usual in header else max(_SEPARATORS, key=header.count)
+
+
 def default_separator(path: Path) -> str:
-    """Tab for .tsv and .txt (the official SemEval files), comma for everything else."""
     return "\t" if path.suffix.lower() in {".tsv", ".txt", ".tab"} else ","
 
 
 def _read_csv(path: Path, separator: str, quoting: str, encoding: str) -> pd.DataFrame:
-    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
     try:
         with warnings.catch_warnings():
             # Rows longer than the header are only warned of, and then cut short.
@@ -98,6 +108,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a parquet file that can be read: {error}") from None
+    flags = table.select_dtypes("bool").columns
+    table[flags] = table[flags].astype(int)  # a label that is stored as true or false
     return table.astype(object).where(table.notna(), "").astype(str)
 
 
@@ -116,16 +128,29 @@ def _check_header(table: pd.DataFrame, path: Path, separator: str) -> None:
             )
 
 
-def _check_rows(table: pd.DataFrame, path: Path, separator: str, quoting: str) -> None:
-    short = table.isna().any(axis=1)
-    if short.any():
-        row = int(short.to_numpy().argmax())
+def _check_rows(table: pd.DataFrame, path: Path, separator: str, quoting: str, encoding: str) -> None:
+    row = _first_short_row(table, path, separator, quoting, encoding)
+    if row is not None:
         raise DataError(
-            f"{path} row {row + 1} has fewer fields than the header ({table.shape[1]}). "
+            f"{path} row {row} has fewer fields than the header ({table.shape[1]}). "
             'A quote or separator inside a text? See quoting ("none") and separator in [data].'
         )
     if quoting != "none":
         _check_swallowed_lines(table, path, separator)
+
+
+def _first_short_row(table: pd.DataFrame, path: Path, separator: str, quoting: str, encoding: str) -> int | None:
+    """Number, from 1, of the first row with too few fields.
+
+    pandas fills such a row up with empty strings; so only a table with an empty last field is read again, by
+    the csv module, to count.
+    """
+    if not (table.iloc[:, -1] == "").any():
+        return None
+    style = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
+    with path.open(encoding=encoding, newline="") as file:
+        rows = (row for row in csv.reader(file, delimiter=separator, quoting=style) if row)
+        return next((number for number, row in enumerate(rows) if len(row) < table.shape[1]), None)
 
 
 def _check_swallowed_lines(table: pd.DataFrame, path: Path, separator: str) -> None:

@@ -72,7 +72,7 @@ def look_at_files(root: Path, train: Path | None, test: Path | None, sample: Pat
     text = _text_column(tables, columns, id_column)
     labels = [column for column in columns.get("sample", []) if column != id_column]
     labels = labels or [column for column in columns.get("train", []) if column not in (id_column, text)]
-    separator, quoting = reading.get("train", (None, None))
+    separator, _ = reading.get("train", (None, None))
     return Found(
         train=_path_text(root, train),
         test=_path_text(root, test),
@@ -81,7 +81,7 @@ def look_at_files(root: Path, train: Path | None, test: Path | None, sample: Pat
         text=text,
         labels=tuple(labels) if columns.get("sample") or columns.get("train") else (),
         separator=separator if train and separator != default_separator(train) else None,
-        quoting=quoting if quoting == "none" else None,
+        quoting="none" if any(how == "none" for _, how in reading.values()) else None,
     )
 
 
@@ -99,7 +99,7 @@ def declaration_text(name: str, found: Found) -> str:
         _filled("id", found.id, "id"),
         _filled("text", found.text, "text"),
         f"labels = [{labels}]" if labels else "# labels = [...]   # default: every other column of train",
-        _optional("separator", found.separator, ";", "default: tab for .tsv and .txt, comma otherwise"),
+        _optional("separator", found.separator, ";", "default: by the file's ending and header"),
         _optional("quoting", found.quoting, "none", "a quote is a character like any other"),
         "",
         "[folds]   # one plan for all base models",

@@ -17,7 +17,8 @@ class Job:
 
     target: "module:function", called as function(payload, report); report takes the fraction done, 0 to 1.
     payload: JSON, so that a job can be handed to another process or machine.
-    log: file that receives whatever the job prints.
+    log: file that receives whatever a job in a process of its own prints, and the traceback of any job that
+        fails.
     """
 
     name: str

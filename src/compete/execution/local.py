@@ -37,14 +37,13 @@ class LocalExecutor:
 
     workers: int
     threads: int
-    _running: set[subprocess.Popen[str]] = field(default_factory=set)
-    _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
+        children = _Children()
         events: queue.Queue[Event | None] = queue.Queue()
         with ThreadPoolExecutor(self.workers) as pool:
             for job in jobs:
-                pool.submit(self._run_one, job, events)
+                pool.submit(self._run_one, job, events, children)
             try:
                 ended = 0
                 while ended < len(jobs):
@@ -54,50 +53,72 @@ class LocalExecutor:
                     else:
                         yield event
             finally:
-                self._stop()
+                children.stop()
 
-    def _run_one(self, job: Job, events: queue.Queue[Event | None]) -> None:
+    def _run_one(self, job: Job, events: queue.Queue[Event | None], children: _Children) -> None:
         try:
-            if not self._stopping.is_set():
-                self._watch(job, events)
-        except OSError as error:
-            events.put(Failed(job, type(error).__name__, f"the job's process could not be started: {error}"))
-        finally:
-            events.put(None)
-
-    def _watch(self, job: Job, events: queue.Queue[Event | None]) -> None:
-        start = time.monotonic()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "compete.execution.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=self._environment(),
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C goes to the parent alone, which then ends its children
-        )
-        self._running.add(child)
-        try:
+            start = time.monotonic()
+            child = children.start(self._environment())
+            if child is None:
+                return
             events.put(Started(job))
             outcome = _converse(child, job, events)
+            if outcome is None:
+                events.put(Failed(job, *_died(child.returncode)))
+            elif "failed" in outcome:
+                events.put(Failed(job, outcome["failed"], outcome["message"]))
+            else:
+                events.put(Finished(job, time.monotonic() - start))
+        except Exception as error:  # whatever goes wrong in this thread is this job's failure alone
+            events.put(Failed(job, type(error).__name__, f"the job's process could not be run: {error}"))
         finally:
-            self._running.discard(child)
-        if outcome is None:
-            events.put(Failed(job, *_died(child.returncode)))
-        elif "failed" in outcome:
-            events.put(Failed(job, outcome["failed"], outcome["message"]))
-        else:
-            events.put(Finished(job, time.monotonic() - start))
+            events.put(None)
 
     def _environment(self) -> dict[str, str]:
         # A fixed hash seed: iteration over a set in somebody's family must not change between runs.
         fixed = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
         return {**os.environ, **fixed, **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
 
-    def _stop(self) -> None:
-        self._stopping.set()
-        for child in list(self._running):
-            child.kill()
+
+@dataclass
+class _Children:
+    """The processes of one run; after `stop` none is left, and none can be started."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+    stopped: bool = False
+
+    def start(self, environment: dict[str, str]) -> subprocess.Popen[str] | None:
+        with self.lock:
+            if self.stopped:
+                return None
+            child = subprocess.Popen(
+                [sys.executable, "-m", "compete.execution.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C goes to the parent alone, which then ends its children
+            )
+            self.running.append(child)
+        threading.Thread(target=_reap, args=(child,), daemon=True).start()
+        return child
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopped = True
+            for child in self.running:
+                if child.poll() is None:
+                    child.kill()  # _reap ends what it started
+
+
+def _reap(child: subprocess.Popen[str]) -> None:
+    """When a child has ended, end what it started itself: a forked worker would hold its output open."""
+    child.wait()
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def _converse(child: subprocess.Popen[str], job: Job, events: queue.Queue[Event | None]) -> dict[str, Any] | None:

@@ -1,0 +1,80 @@
+"""What a command must not import: a help text and a status table are there at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from compete.cli.main import app
+from compete.competition.workspace import Workspace
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+HEAVY = {"torch", "transformers", "pandas", "sklearn", "scipy", "numpy", "pyarrow", "matplotlib", "kaggle", "rich"}
+
+# Runs the command line as the console script does, then tells which packages it has imported.
+PROBE = """
+import json, sys
+from compete.cli.main import main
+try:
+    main()
+finally:
+    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def imported_by(*arguments: str, cwd: Path) -> tuple[str, set[str]]:
+    """The output of a command that succeeds, and the top-level packages it imports."""
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    *output, packages = run.stdout.splitlines()
+    return "\n".join(output), set(json.loads(packages))
+
+
+COMMANDS = sorted(getattr(typer.main.get_command(app), "commands", {}))
+
+
+def test_all_commands_are_tried() -> None:
+    assert {"init", "folds", "train-base", "import", "status", "stack", "submit", "scores"} <= set(COMMANDS)
+
+
+def test_help_imports_nothing_heavy_and_names_every_command(tmp_path: Path) -> None:
+    output, packages = imported_by("--help", cwd=tmp_path)
+    assert packages & HEAVY == set()
+    assert "compete" in packages
+    assert [name for name in COMMANDS if f"  {name} " not in output] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_imports_nothing_heavy(tmp_path: Path, name: str) -> None:
+    output, packages = imported_by(name, "--help", cwd=tmp_path)
+    assert output.startswith(f"Usage: compete {name}") or f" {name} [OPTIONS]" in output
+    assert packages & HEAVY == set()
+
+
+def test_the_version_needs_nothing_either(tmp_path: Path) -> None:
+    output, packages = imported_by("--version", cwd=tmp_path)
+    assert output.startswith("compete ")
+    assert packages & HEAVY == set()
+
+
+def test_status_of_a_trained_workspace_imports_nothing_heavy(workspace: Workspace, compete: Run) -> None:
+    trained = compete("train-base", "--all", "--workers", "0")
+    assert trained.returncode == 0, trained.stderr
+    output, packages = imported_by("status", cwd=workspace.root)
+    assert output.count("3/3") == 2, output
+    assert packages & {"pandas", "sklearn", "scipy", "torch", "transformers", "matplotlib", "kaggle"} == set()

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compete.competition.data import Competition, load_competition
+from compete.competition.workspace import Workspace
+from compete.errors import DataError
+
+DECLARATION = """\
+name = "tiny"
+
+[data]
+train = "train.csv"
+test = "test.csv"
+sample_submission = "sample.csv"
+id = "id"
+text = "text"
+"""
+
+TRAIN = "id,joy,text,anger\n01,1,happy,0\n02,0,furious,1\n03,0,NA,0\n"
+TEST = "id,text\n11,sunny\n12,rotten\n"
+SAMPLE = "id,joy,anger\n12,0,0\n11,0,0\n"
+
+Load = Callable[..., Competition]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Loads a workspace of three training and two test rows, with the given files in place of the good ones."""
+
+    def load(toml: str = DECLARATION, **files: str) -> Competition:
+        contents = {"train": TRAIN, "test": TEST, "sample": SAMPLE, **files}
+        for name, content in contents.items():
+            (tmp_path / f"{name}.csv").write_bytes(content.encode())
+        (tmp_path / "competition.toml").write_text(toml, encoding="utf-8")
+        return load_competition(Workspace(tmp_path))
+
+    return load
+
+
+def test_rows_keep_the_order_of_their_files(load: Load) -> None:
+    competition = load()
+    assert competition.train_ids == ["01", "02", "03"]
+    assert competition.train_texts == ["happy", "furious", "NA"]
+    assert competition.test_ids == ["11", "12"]
+    assert competition.test_texts == ["sunny", "rotten"]
+    assert competition.submission_ids == ["12", "11"]
+    assert competition.warnings == ()
+
+
+def test_labels_are_every_other_column_in_the_order_of_the_file(load: Load) -> None:
+    competition = load()
+    assert competition.labels == ("joy", "anger")
+    assert competition.train_labels.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert competition.train_labels.dtype == np.int8
+
+
+def test_declared_labels_choose_and_order_the_columns(load: Load) -> None:
+    competition = load(DECLARATION + 'labels = ["anger", "joy"]\n')
+    assert competition.labels == ("anger", "joy")
+    assert competition.train_labels.tolist() == [[0, 1], [1, 0], [0, 0]]
+
+
+def test_without_a_sample_the_test_file_gives_the_order(load: Load) -> None:
+    competition = load(DECLARATION.replace("sample_submission", "# sample_submission"))
+    assert competition.submission_ids == ["11", "12"]
+
+
+def test_label_values_of_other_exports_are_the_same_labels(load: Load) -> None:
+    train = TRAIN.replace("1,happy,0", "1.0,happy,0.0").replace("0,furious,1", " 0,furious,1 ")
+    assert load(train=train).train_labels.tolist() == load().train_labels.tolist()
+
+
+def test_a_duplicate_id_is_named_with_its_rows(load: Load) -> None:
+    with pytest.raises(DataError, match=r"train\.csv has 1 duplicate id: '01' is in rows 1, 3\."):
+        load(train=TRAIN.replace("03,", "01,"))
+
+
+def test_a_duplicate_id_in_the_second_file_of_several_is_found(load: Load) -> None:
+    toml = DECLARATION.replace('"train.csv"', '["train.csv", "more.csv"]')
+    with pytest.raises(DataError, match=r"train\.csv, more\.csv has 1 duplicate id: '02' is in rows 2, 4"):
+        load(toml, more="id,joy,text,anger\n02,0,again,0\n")
+
+
+def test_an_empty_id_is_named_with_its_row(load: Load) -> None:
+    with pytest.raises(DataError, match=r"test\.csv row 2 has no id"):
+        load(test="id,text\n11,sunny\n ,rotten\n")
+
+
+def test_a_test_row_that_is_in_train_is_refused(load: Load) -> None:
+    with pytest.raises(DataError, match=r"1 ids are in train and in test \(02\)"):
+        load(test=TEST.replace("12,", "02,"))
+
+
+def test_ids_are_compared_as_they_are_written(load: Load) -> None:
+    competition = load(train=TRAIN.replace("01,", "1,").replace("02,", "1.0,").replace("03,", "001,"))
+    assert competition.train_ids == ["1", "1.0", "001"]
+
+
+@pytest.mark.parametrize("text", ["", "  ", '"\n\t"'])
+def test_an_empty_text_in_train_is_an_error(load: Load, text: str) -> None:
+    with pytest.raises(DataError, match=r"train\.csv: 1 empty text in 'text': row 2 \(02\)"):
+        load(train=TRAIN.replace("furious", text))
+
+
+def test_an_empty_text_in_test_is_a_warning_and_the_row_stays(load: Load) -> None:
+    competition = load(test=TEST.replace("rotten", ""))
+    assert competition.test_texts == ["sunny", ""]
+    [warning] = competition.warnings
+    assert "1 empty text in the test set, first row 2 (12)" in warning
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("2", "is '2'"), ("", "is empty"), ("yes", "is 'yes'"), ("-1", "is '-1'"), ("0.5", "is '0.5'")]
+)
+def test_a_label_that_is_not_0_or_1_names_row_id_and_label(load: Load, value: str, shown: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load(train=TRAIN.replace("02,0,furious,1", f"02,0,furious,{value}"))
+    message = str(caught.value)
+    assert f"row 2 (02): anger {shown}" in message
+    assert message.count("row ") == 1
+
+
+def test_a_missing_column_is_named_with_its_nearest(load: Load) -> None:
+    with pytest.raises(DataError, match=r"test\.csv lacks a column.* 'text': did you mean 'texts'\?"):
+        load(test=TEST.replace("id,text", "id,texts"))
+    with pytest.raises(DataError, match=r"train\.csv lacks a column.* 'angry': did you mean 'anger'\?"):
+        load(DECLARATION + 'labels = ["joy", "angry"]\n')
+
+
+def test_train_without_labels_is_refused(load: Load) -> None:
+    with pytest.raises(DataError, match="where are the labels"):
+        load(train="id,text\n01,happy\n")
+
+
+def test_a_file_without_rows_is_refused(load: Load) -> None:
+    with pytest.raises(DataError, match=r"test\.csv has a header and no rows"):
+        load(test="id,text\n")
+
+
+def test_other_ids_in_the_sample_submission_are_refused(load: Load) -> None:
+    with pytest.raises(DataError, match=r"1 only in test, 1 only in the sample \('12' only in test\)"):
+        load(sample=SAMPLE.replace("12,", "13,"))
+    with pytest.raises(DataError, match=r"0 only in test, 1 only in the sample \('13' only in the sample\)"):
+        load(sample=SAMPLE + "13,0,0\n")
+
+
+@pytest.mark.parametrize("header", ["id,joy", "id,joy,fear", "id,joy,anger,fear", "key,joy,anger"])
+def test_other_columns_in_the_sample_submission_are_refused(load: Load, header: str) -> None:
+    zeros = ",0" * header.count(",")
+    with pytest.raises(DataError, match=rf"sample\.csv has the columns {', '.join(header.split(','))}, expected"):
+        load(sample=f"{header}\n12{zeros}\n11{zeros}\n")
+
+
+def test_official_semeval_files_load(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text('ID\tTweet\tanger\tjoy\n2017-En-1\t"it begins\t1\t0\n2017-En-2\tno\t0\t1\n')
+    (tmp_path / "test.txt").write_text('ID\tTweet\tanger\tjoy\n2018-En-1\tso "what"\tNONE\tNONE\n')
+    (tmp_path / "competition.toml").write_text(
+        'name = "E-c"\n[data]\ntrain = "train.txt"\ntest = "test.txt"\nid = "ID"\ntext = "Tweet"\nquoting = "none"\n'
+    )
+    competition = load_competition(Workspace(tmp_path))
+    assert competition.labels == ("anger", "joy")
+    assert competition.train_texts == ['"it begins', "no"]
+    assert competition.test_texts == ['so "what"']
+    assert competition.submission_ids == ["2018-En-1"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "edit"),
+    [
+        ({"train ids"}, {"train": TRAIN.replace("01,", "1,")}),
+        ({"train texts"}, {"train": TRAIN.replace("happy", "happy ")}),
+        ({"train labels"}, {"train": TRAIN.replace("01,1", "01,0")}),
+        ({"label names"}, {"train": TRAIN.replace("anger", "rage"), "sample": SAMPLE.replace("anger", "rage")}),
+        ({"test ids"}, {"test": TEST.replace("12", "13"), "sample": SAMPLE.replace("12", "13")}),
+        ({"test texts"}, {"test": TEST.replace("rotten", "Rotten")}),
+        ({"test ids", "test texts"}, {"test": "id,text\n12,rotten\n11,sunny\n"}),
+        (set(), {"sample": "id,joy,anger\n11,0,0\n12,0,0\n"}),
+        (set(), {"train": "text,id,joy,anger\r\nhappy,01,1.0,0\r\nfurious,02,0,1\r\nNA,03,0,0\r\n"}),
+    ],
+)
+def test_fingerprints_change_when_and_only_when_what_they_name_changes(
+    load: Load, changed: set[str], edit: dict[str, str]
+) -> None:
+    before, after = load().fingerprints, load(**edit).fingerprints
+    assert {name for name in before if before[name] != after[name]} == changed
+    assert before.keys() == after.keys()
+
+
+def test_where_one_text_ends_counts_in_the_fingerprint(load: Load) -> None:
+    before = load(train=TRAIN.replace("happy", "ab").replace("furious", "c"), test="id,text\n11,ab\n12,c\n")
+    after = load(train=TRAIN.replace("happy", "a").replace("furious", "bc"), test="id,text\n11,a\n12,bc\n")
+    changed = {name for name, value in before.fingerprints.items() if after.fingerprints[name] != value}
+    assert changed == {"train texts", "test texts"}

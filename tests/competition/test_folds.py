@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compete.competition.data import Competition, load_competition
+from compete.competition.declaration import Folds
+from compete.competition.folds import (
+    assign_folds,
+    fold_table,
+    made_from,
+    make_plan,
+    near_identical_key,
+    plan_file,
+    save_plan,
+    stored_plan,
+)
+from compete.competition.workspace import Workspace
+from compete.errors import DataError, StoreError
+from compete.fingerprints import differences
+
+
+def with_folds(competition: Competition, **values: int) -> Competition:
+    declaration = competition.declaration.model_copy(update={"folds": Folds(**values)})
+    return dataclasses.replace(competition, declaration=declaration)
+
+
+def test_every_row_is_held_out_in_exactly_one_fold(competition: Competition) -> None:
+    plan = make_plan(competition)
+    assert plan.k == 3
+    held_out = np.concatenate([plan.rows(fold) for fold in range(plan.k)])
+    assert sorted(held_out.tolist()) == list(range(240))
+    for fold in range(plan.k):
+        assert sorted([*plan.rows(fold), *plan.other_rows(fold)]) == list(range(240))
+
+
+def test_folds_are_of_equal_size_and_label_rates(competition: Competition) -> None:
+    plan = make_plan(competition)
+    assert [len(plan.rows(fold)) for fold in range(3)] == pytest.approx([80, 80, 80], abs=3)
+    for fold in range(3):
+        positives = competition.train_labels[plan.rows(fold)].sum(axis=0)
+        assert positives == pytest.approx(competition.train_labels.sum(axis=0) / 3, abs=2)
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_another(competition: Competition) -> None:
+    plan, again = make_plan(competition), make_plan(competition)
+    other = make_plan(with_folds(competition, k=3, seed=8))
+    assert again.folds.tolist() == plan.folds.tolist()
+    assert again.fingerprint == plan.fingerprint
+    assert other.folds.tolist() != plan.folds.tolist()
+    assert other.fingerprint != plan.fingerprint
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "so happy today",
+        "SO Happy ToDay",
+        " so\thappy \n today ",
+        "@anna so happy today",
+        "so happy @bob_2 today @carol",
+        "so happy today https://t.co/x?y=1",
+        "so happy today WWW.example.org/a",
+        "@anna so happy today HTTP://a.b",
+    ],
+)
+def test_texts_that_differ_in_nothing_but_form_are_near_identical(variant: str) -> None:
+    assert near_identical_key(variant) == near_identical_key("So happy today")
+
+
+@pytest.mark.parametrize(
+    "other", ["so happy", "so happy today!", "not so happy today", "so hap py today", "#so happy today"]
+)
+def test_texts_that_say_something_else_are_not(other: str) -> None:
+    assert near_identical_key(other) != near_identical_key("so happy today")
+
+
+FORMS = st.sampled_from(["post {}", "POST {}", "post  {} ", "@someone post {}", "Post {} https://t.co/a"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(copies=st.lists(st.tuples(st.integers(0, 9), FORMS, st.integers(0, 3)), max_size=12), seed=st.integers(0, 1000))
+def test_near_identical_texts_share_a_fold_whatever_their_labels(copies: list[tuple[int, str, int]], seed: int) -> None:
+    rows = [*((number, "post {}", number % 4) for number in range(10)), *copies]
+    texts = [form.format(number) for number, form, _ in rows]
+    labels = np.array([[bits & 1, bits >> 1] for _, _, bits in rows], dtype=np.int8)
+    folds = assign_folds(texts, labels, 2, seed).tolist()
+    assert set(folds) == {0, 1}
+    assert len({(number, fold) for (number, _, _), fold in zip(rows, folds, strict=True)}) == 10
+
+
+def rare_label_competition(competition: Competition, positives: list[int]) -> Competition:
+    labels = competition.train_labels.copy()
+    labels[:, 2] = 0
+    labels[positives, 2] = 1
+    return dataclasses.replace(competition, train_labels=labels)
+
+
+def test_a_label_with_fewer_positives_than_folds_is_refused_by_name(competition: Competition) -> None:
+    with pytest.raises(DataError) as caught:
+        make_plan(rare_label_competition(competition, [4, 9]))
+    assert "folds.k = 3" in str(caught.value)
+    assert "  trust: 2 positive rows of different text" in str(caught.value)
+    assert "joy" not in str(caught.value)
+
+
+def test_copies_of_one_text_are_one_positive(competition: Competition) -> None:
+    rare = rare_label_competition(competition, [4, 9, 11])
+    texts = list(rare.train_texts)
+    texts[11] = f"@someone {texts[9].upper()}"
+    with pytest.raises(DataError, match="trust: 2 positive rows"):
+        make_plan(dataclasses.replace(rare, train_texts=texts))
+
+
+def test_a_label_with_a_positive_for_every_fold_is_in_every_fold(competition: Competition) -> None:
+    rare = rare_label_competition(competition, [4, 9, 11])
+    plan = make_plan(rare)
+    assert sorted(plan.folds[[4, 9, 11]].tolist()) == [0, 1, 2]
+
+
+def test_a_plan_survives_saving(competition: Competition) -> None:
+    plan = make_plan(competition)
+    assert stored_plan(competition.workspace) is None
+    save_plan(competition, plan)
+    stored = stored_plan(competition.workspace)
+    assert stored is not None
+    assert stored.folds.tolist() == plan.folds.tolist()
+    assert stored.folds.dtype == plan.folds.dtype
+    assert (stored.k, stored.made_from, stored.fingerprint) == (plan.k, plan.made_from, plan.fingerprint)
+
+
+def test_the_stored_file_is_row_ids_and_folds(competition: Competition) -> None:
+    plan = make_plan(competition)
+    save_plan(competition, plan)
+    table = pq.read_table(competition.workspace.root / "oof" / "folds.parquet")
+    assert table.to_pydict() == {"id": competition.train_ids, "fold": plan.folds.tolist()}
+
+
+def test_saving_the_same_plan_again_writes_the_same_bytes(competition: Competition) -> None:
+    file = plan_file(competition.workspace)
+    save_plan(competition, make_plan(competition))
+    before = file.read_bytes()
+    save_plan(competition, make_plan(load_competition(competition.workspace)))
+    assert file.read_bytes() == before
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def foreign(path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a"], "fold": [0]}), path)
+
+
+def one_row_moved(path: Path) -> None:
+    table = pq.read_table(path)
+    folds = table["fold"].to_pylist()
+    folds[0] = (folds[0] + 1) % 3
+    pq.write_table(table.set_column(1, "fold", pa.array(folds, pa.int16())), path)
+
+
+def other_metadata(path: Path) -> None:
+    table = pq.read_table(path)
+    stored = json.loads(table.schema.metadata[b"compete"])
+    stored["made_from"]["folds.seed"] = "8"
+    pq.write_table(table.replace_schema_metadata({"compete": json.dumps(stored)}), path)
+
+
+@pytest.mark.parametrize("damage", [torn, empty, foreign, one_row_moved, other_metadata])
+def test_a_damaged_or_foreign_plan_is_refused(competition: Competition, damage: Callable[[Path], None]) -> None:
+    save_plan(competition, make_plan(competition))
+    damage(plan_file(competition.workspace))
+    with pytest.raises(StoreError, match=r"oof.folds\.parquet is damaged, or was not written by compete"):
+        stored_plan(competition.workspace)
+
+
+def changes_after(workspace: Workspace, old: str, new: str, file: str) -> list[str]:
+    plan = make_plan(load_competition(workspace))
+    path = workspace.root / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    edited = load_competition(workspace)
+    return differences(plan.made_from, made_from(edited.fingerprints, edited.declaration.folds))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "file", "expected"),
+    [
+        ("k = 3", "k = 4", "competition.toml", ["folds.k: 3 -> 4"]),
+        ("seed = 7", "seed = 8", "competition.toml", ["folds.seed: 7 -> 8"]),
+        ("a0000", "z0000", "train.csv", ["train ids changed"]),
+        ("a0000,", "a0000,more ", "train.csv", ["train texts changed"]),
+        ("b0000,", "b0000,more ", "test.csv", []),
+    ],
+)
+def test_a_plan_names_what_changed_since_it_was_made(
+    workspace: Workspace, old: str, new: str, file: str, expected: list[str]
+) -> None:
+    assert changes_after(workspace, old, new, file) == expected
+
+
+def test_the_fold_table_shows_the_rates_of_all_and_of_every_fold(competition: Competition) -> None:
+    plan = make_plan(competition)
+    rates = fold_table(competition, plan)
+    assert [name for name, _ in rates] == ["all", "0", "1", "2"]
+    assert rates[0][1] == pytest.approx(competition.train_labels.mean(axis=0))
+    assert rates[2][1] == pytest.approx(competition.train_labels[plan.folds == 1].mean(axis=0))

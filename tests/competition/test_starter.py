@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from compete.competition.data import load_competition
+from compete.competition.declaration import read_declaration
+from compete.competition.starter import make_workspace, missing_columns, starter_folder
+from compete.errors import DataError, UserError
+
+ROWS = [("01", "a happy day, all in all", 1, 0), ("02", "how rotten and furious", 0, 1), ("03", "NA or nothing", 0, 0)]
+TEST_ROWS = [("11", "a sunny morning by the sea"), ("12", "it is all rotten here")]
+
+
+def write_files(folder: Path, separator: str, suffix: str, quote: str = "") -> tuple[Path, Path]:
+    """Train and test files; `quote` opens every text, bare where it cannot be told from a real quotation mark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wrap = '"' if separator == "," else ""
+    header = ["ID", "Tweet", "joy", "anger"]
+    train = [header, *([i, f"{wrap}{quote}{t}{wrap}", str(j), str(a)] for i, t, j, a in ROWS)]
+    test = [header[:2], *([i, f"{wrap}{quote}{t}{wrap}"] for i, t in TEST_ROWS)]
+    paths = folder / f"train{suffix}", folder / f"test{suffix}"
+    for path, rows in zip(paths, (train, test), strict=True):
+        path.write_text("".join(separator.join(row) + "\n" for row in rows), encoding="utf-8")
+    return paths
+
+
+def write_sample(folder: Path) -> Path:
+    path = folder / "sample.csv"
+    path.write_text("ID,anger,joy\n11,0,0\n12,0,0\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("separator", "suffix", "quote", "declared"),
+    [
+        (",", ".csv", "", {}),
+        (";", ".csv", "", {"separator": ";"}),
+        ("|", ".txt", "", {"separator": "|"}),
+        ("\t", ".txt", "", {}),
+        ("\t", ".csv", "", {"separator": "\t"}),
+        ("\t", ".txt", '"', {"quoting": "none"}),
+    ],
+)
+def test_what_the_files_tell_is_filled_in_and_loads(
+    tmp_path: Path, separator: str, suffix: str, quote: str, declared: dict[str, str]
+) -> None:
+    train, test = write_files(tmp_path / "new" / "data", separator, suffix, quote)
+    workspace, found = make_workspace(tmp_path / "new", train, test, write_sample(tmp_path / "new" / "data"))
+    data = tomllib.loads(workspace.declaration.read_text(encoding="utf-8"))["data"]
+    assert data == {
+        "train": f"data/train{suffix}",
+        "test": f"data/test{suffix}",
+        "sample_submission": "data/sample.csv",
+        "id": "ID",
+        "text": "Tweet",
+        "labels": ["anger", "joy"],
+        **declared,
+    }
+    assert missing_columns(found) == []
+    competition = load_competition(workspace)
+    assert competition.train_ids == ["01", "02", "03"]
+    assert competition.train_texts == [quote + text for _, text, _, _ in ROWS]
+    assert competition.train_labels.tolist() == [[anger, joy] for _, _, joy, anger in ROWS]
+    assert competition.test_texts == [quote + text for _, text in TEST_ROWS]
+
+
+def test_without_a_sample_the_labels_are_the_other_columns_of_train(tmp_path: Path) -> None:
+    train, test = write_files(tmp_path / "new", ",", ".csv")
+    workspace, found = make_workspace(tmp_path / "new", train, test)
+    assert found.labels == ("joy", "anger")
+    assert load_competition(workspace).labels == ("joy", "anger")
+
+
+def test_official_test_files_with_label_columns_do_not_confuse_it(tmp_path: Path) -> None:
+    train, test = write_files(tmp_path, "\t", ".txt")
+    test.write_text("ID\tTweet\tjoy\tanger\n11\ta sunny morning\tNONE\tNONE\n")
+    _, found = make_workspace(tmp_path, train, test)
+    assert (found.id, found.text, found.labels) == ("ID", "Tweet", ("joy", "anger"))
+
+
+def test_files_outside_the_workspace_are_named_by_their_whole_path(tmp_path: Path) -> None:
+    train, test = write_files(tmp_path / "elsewhere", ",", ".csv")
+    workspace, found = make_workspace(tmp_path / "new", train, test)
+    assert found.train == str(train.resolve())
+    assert load_competition(workspace).train_ids == ["01", "02", "03"]
+
+
+def test_without_files_it_says_what_to_fill_in(tmp_path: Path) -> None:
+    workspace, found = make_workspace(tmp_path / "new")
+    assert missing_columns(found) == ["train", "test", "id", "text"]
+    lines = workspace.declaration.read_text(encoding="utf-8").splitlines()
+    to_fill_in = [line.split(" = ")[0] for line in lines if "# fill in" in line]
+    assert to_fill_in == ["train", "test", "id", "text"]
+    assert read_declaration(workspace).name == "new"
+
+
+def test_a_train_file_alone_leaves_the_test_file_to_fill_in(tmp_path: Path) -> None:
+    train, _ = write_files(tmp_path, ",", ".csv")
+    workspace, found = make_workspace(tmp_path, train)
+    assert missing_columns(found) == ["test"]
+    assert (found.id, found.text, found.labels) == ("ID", "Tweet", ("joy", "anger"))
+    assert "# fill in" in workspace.declaration.read_text(encoding="utf-8").split("test = ")[1].splitlines()[0]
+
+
+def test_names_that_need_escaping_survive(tmp_path: Path) -> None:
+    folder = tmp_path / 'a "new" one'
+    folder.mkdir()
+    (folder / "train.csv").write_text('id,"the ""text""\\n",größe\n1,hello there,1\n', encoding="utf-8")
+    workspace, _ = make_workspace(folder, folder / "train.csv")
+    declaration = read_declaration(workspace)
+    assert declaration.name == 'a "new" one'
+    assert declaration.data.text == 'the "text"\\n'
+    assert declaration.data.labels == ["größe"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_id(tmp_path: Path) -> None:
+    train, test = write_files(tmp_path, ",", ".csv")
+    train.write_text("\ufeff" + train.read_text(encoding="utf-8"), encoding="utf-8")
+    _, found = make_workspace(tmp_path, train, test)
+    assert found.id == "ID"
+
+
+def test_the_recipes_come_along_byte_for_byte(tmp_path: Path) -> None:
+    workspace, _ = make_workspace(tmp_path)
+    for name in ("base_models", "stacking"):
+        shipped = {path.name: path.read_bytes() for path in (starter_folder() / name).glob("*.toml")}
+        copied = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} if shipped else {}
+        assert copied == shipped
+    assert (workspace.stack_recipes / "logistic.toml").is_file()
+
+
+def test_a_workspace_is_not_made_twice(tmp_path: Path) -> None:
+    workspace, _ = make_workspace(tmp_path)
+    workspace.declaration.write_text("mine")
+    with pytest.raises(UserError, match=r"competition\.toml is there already"):
+        make_workspace(tmp_path)
+    assert workspace.declaration.read_text() == "mine"
+
+
+def test_files_that_are_there_are_kept(tmp_path: Path) -> None:
+    mine = tmp_path / "stacking" / "logistic.toml"
+    mine.parent.mkdir()
+    mine.write_text("# mine")
+    (tmp_path / "notes.md").write_text("also mine")
+    make_workspace(tmp_path)
+    assert mine.read_text() == "# mine"
+    assert (tmp_path / "notes.md").read_text() == "also mine"
+
+
+def test_a_file_that_cannot_be_read_leaves_no_workspace(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
+        make_workspace(tmp_path / "new", tmp_path / "nowhere.csv")
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes("id,text,é\n1,é,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin\.csv is not UTF-8 .*data\.encoding"):
+        make_workspace(tmp_path / "new", latin)
+    assert not (tmp_path / "new" / "competition.toml").exists()
+
+
+def test_a_declaration_that_was_not_filled_in_is_a_declaration_still(tmp_path: Path) -> None:
+    workspace, _ = make_workspace(tmp_path)
+    with pytest.raises(DataError, match=r"train\.csv does not exist"):
+        load_competition(workspace)
+
+
+def test_a_separator_counts_for_all_three_files(tmp_path: Path) -> None:
+    texts = {"train": "id;text;joy\n1;a b;1\n", "test": "id;text\n2;a b\n", "sample": "id;joy\n2;0\n"}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    workspace, _ = make_workspace(tmp_path, *(tmp_path / f"{name}.csv" for name in texts))
+    assert load_competition(workspace).submission_ids == ["2"]
+
+
+def test_a_bare_quote_in_the_test_file_alone_decides_the_quoting(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("id\ttext\tjoy\n1\ta b\t1\n", encoding="utf-8")
+    (tmp_path / "test.txt").write_text('id\ttext\n2\t"a b\n', encoding="utf-8")
+    workspace, _ = make_workspace(tmp_path, tmp_path / "train.txt", tmp_path / "test.txt")
+    assert load_competition(workspace).test_texts == ['"a b']

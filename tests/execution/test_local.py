@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Started
+from compete.execution.local import LocalExecutor
+
+# The children import it by name. No job outlives a failed test by long: `beat` ends after 1000.
+TARGETS = '''
+import json, os, signal, sys, time
+from pathlib import Path
+
+
+def write(payload, report):
+    with Path(payload["file"]).open("a") as file:
+        file.write(payload["content"])
+
+
+def raise_error(payload, report):
+    raise ValueError("fold 3 has no rows")
+
+
+def leave(payload, report):
+    os._exit(3)
+
+
+def leave_politely(payload, report):
+    sys.exit("enough")
+
+
+def be_killed(payload, report):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def steps(payload, report):
+    for fraction in (0.25, 0.5, 1.0):
+        report(fraction)
+
+
+def chatter(payload, report):
+    print("printed: é")
+    print("an error", file=sys.stderr)
+    os.system("echo from a child of the child")
+    print('{"finished": true}')
+
+
+def environment(payload, report):
+    Path(payload["file"]).write_text(json.dumps(dict(os.environ)))
+
+
+def span(payload, report):
+    start = time.monotonic()
+    time.sleep(0.2)
+    Path(payload["file"]).write_text(json.dumps([start, time.monotonic()]))
+
+
+def meet(payload, report):
+    """Ends when the other job is there too."""
+    Path(payload["mine"]).touch()
+    for _ in range(1000):
+        if Path(payload["other"]).exists():
+            return
+        time.sleep(0.02)
+    raise TimeoutError
+
+
+def leave_a_worker_behind(payload, report):
+    if os.fork() == 0:
+        beat(payload, report)
+    time.sleep(0.2)
+    os._exit(3)
+
+
+def beat(payload, report):
+    for _ in range(1000):
+        write({"file": payload["file"], "content": "x"}, report)
+        time.sleep(0.02)
+'''
+
+PARENT = """
+import sys
+from pathlib import Path
+from compete.execution.jobs import Job
+from compete.execution.local import LocalExecutor
+
+folder = Path(sys.argv[1])
+job = Job("beat", "local_targets:beat", {"file": str(folder / "heart")}, folder / "beat.log")
+list(LocalExecutor(workers=1, threads=1).run([job]))
+"""
+
+MakeJob = Callable[..., Job]
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeJob:
+    """Makes a job of one of the targets; the name is the target's unless given."""
+    (tmp_path / "local_targets.py").write_text(TARGETS, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    def make(target: str, name: str | None = None, **payload: str) -> Job:
+        name = name or target
+        return Job(name, f"local_targets:{target}", dict(payload), tmp_path / "logs" / f"{name}.log")
+
+    return make
+
+
+def run(jobs: list[Job], workers: int = 2, threads: int = 1) -> list[Event]:
+    return list(LocalExecutor(workers, threads).run(jobs))
+
+
+def names(events: list[Event], kind: type[Event]) -> list[str]:
+    return [event.job.name for event in events if isinstance(event, kind)]
+
+
+def is_still(heart: Path) -> bool:
+    """Whether nobody writes to the file any more, over a time of many beats."""
+    size = heart.stat().st_size
+    time.sleep(0.4)
+    return heart.stat().st_size == size
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_every_job_runs_once_and_gets_its_payload(tmp_path: Path, job: MakeJob) -> None:
+    jobs = [job("write", f"job {n}", file=str(tmp_path / str(n)), content=f'"{n}é\n') for n in range(5)]
+    events = run(jobs)
+    assert run([]) == []
+    assert [(tmp_path / str(n)).read_text(encoding="utf-8") for n in range(5)] == [f'"{n}é\n' for n in range(5)]
+    for kind in (Started, Finished):
+        assert sorted(names(events, kind)) == [j.name for j in jobs]
+    assert len(events) == 10
+    assert all(event.seconds > 0 for event in events if isinstance(event, Finished))
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "message"),
+    [
+        ("raise_error", "ValueError", "fold 3 has no rows"),
+        ("leave", "ProcessDied", "exit code 3"),
+        ("leave_politely", "ProcessDied", "exit code 1"),
+        ("be_killed", "SIGKILL", "out of memory"),
+        ("no_such_function", "AttributeError", "no_such_function"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failing_job_fails_alone(
+    tmp_path: Path, job: MakeJob, workers: int, target: str, error: str, message: str
+) -> None:
+    file = str(tmp_path / "done")
+    jobs = [job("write", "first", file=file, content="1"), job(target), job("write", "last", file=file, content="2")]
+    events = run(jobs, workers)
+    [failed] = [event for event in events if isinstance(event, Failed)]
+    assert (failed.job.name, failed.error) == (target, error)
+    assert message in failed.message
+    assert sorted(names(events, Finished)) == ["first", "last"]
+    assert sorted(Path(file).read_text()) == ["1", "2"]
+
+
+def test_a_traceback_goes_to_the_log(job: MakeJob) -> None:
+    failing = job("raise_error")
+    run([failing])
+    assert "in raise_error" in failing.log.read_text(encoding="utf-8")
+
+
+def test_progress_arrives_in_order_between_start_and_end(job: MakeJob) -> None:
+    started, *progressed, finished = run([job("steps")])
+    assert isinstance(started, Started)
+    assert [event.fraction for event in progressed if isinstance(event, Progressed)] == [0.25, 0.5, 1.0]
+    assert len(progressed) == 3
+    assert isinstance(finished, Finished)
+
+
+def test_what_a_job_prints_goes_to_its_log_and_nowhere_else(
+    job: MakeJob, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUTF8", "1")
+    talking = job("chatter")
+    events = run([talking])
+    assert names(events, Finished) == ["chatter"]
+    assert capfd.readouterr() == ("", "")
+    lines = talking.log.read_text(encoding="utf-8").splitlines()
+    expected = ["printed: é", "an error", "from a child of the child", '{"finished": true}']
+    assert sorted(lines) == sorted(expected)
+
+
+def test_a_log_holds_the_last_run_only(job: MakeJob) -> None:
+    talking = job("chatter")
+    run([talking])
+    once = talking.log.read_text(encoding="utf-8")
+    run([talking])
+    assert talking.log.read_text(encoding="utf-8") == once
+
+
+def test_a_child_is_told_its_threads_and_a_fixed_hash_seed(
+    tmp_path: Path, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.setenv("PYTHONHASHSEED", "12")
+    monkeypatch.setenv("SOMETHING_OF_THE_USER", "stays")
+    run([job("environment", file=str(tmp_path / "environment.json"))], threads=3)
+    environment = json.loads((tmp_path / "environment.json").read_text())
+    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "3"
+    assert environment["PYTHONHASHSEED"] == "0"
+    assert environment["SOMETHING_OF_THE_USER"] == "stays"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_more_jobs_than_workers_at_once(tmp_path: Path, job: MakeJob, workers: int) -> None:
+    files = [tmp_path / f"{number}.json" for number in range(4)]
+    run([job("span", file.stem, file=str(file)) for file in files], workers)
+    spans = [json.loads(file.read_text()) for file in files]
+    at_once = [sum(start <= moment < end for start, end in spans) for moment, _ in spans]
+    assert max(at_once) <= workers
+
+
+def test_two_workers_run_two_jobs_at_once(tmp_path: Path, job: MakeJob) -> None:
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    events = run([job("meet", "a", mine=a, other=b), job("meet", "b", mine=b, other=a)])
+    assert sorted(names(events, Finished)) == ["a", "b"]
+
+
+def test_closing_kills_what_runs_and_starts_nothing_more(tmp_path: Path, job: MakeJob) -> None:
+    heart, never = tmp_path / "heart", tmp_path / "never"
+    events = LocalExecutor(1, 1).run([job("beat", file=str(heart)), job("write", file=str(never), content="x")])
+    assert isinstance(next(events), Started)
+    wait_until(heart.exists)
+    events.close()
+    assert is_still(heart)
+    assert heart.stat().st_size < 1000, "it was waited for"
+    assert not never.exists()
+
+
+def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path, job: MakeJob) -> None:
+    heart = tmp_path / "heart"
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)]) as parent:
+        try:
+            wait_until(heart.exists)
+            assert not is_still(heart)
+        finally:
+            parent.send_signal(signal.SIGKILL)
+    wait_until(lambda: is_still(heart), seconds=10)
+    assert heart.stat().st_size < 1000, "it was left to its end"
+
+
+def test_an_executor_may_be_used_again(tmp_path: Path, job: MakeJob) -> None:
+    executor = LocalExecutor(1, 1)
+    for _ in range(2):
+        events = list(executor.run([job("write", file=str(tmp_path / "out"), content="x")]))
+        assert [type(event) for event in events] == [Started, Finished]
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "xx"
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_closing_while_another_job_is_starting_ends_that_too(tmp_path: Path, job: MakeJob, attempt: int) -> None:
+    hearts = [tmp_path / name for name in ("a", "b")]
+    events = LocalExecutor(2, 1).run([job("beat", heart.name, file=str(heart)) for heart in hearts])
+    next(events)
+    events.close()
+    for heart in hearts:
+        assert not heart.exists() or (is_still(heart) and heart.stat().st_size < 1000)
+
+
+def test_a_job_that_cannot_be_handed_over_fails(tmp_path: Path) -> None:
+    unwritable = Job("a", "local_targets:write", {"file": tmp_path}, tmp_path / "log")  # a path is no JSON
+    events = run([unwritable])
+    assert [type(event) for event in events] == [Started, Failed]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_a_dead_job_forked_is_ended_with_it(tmp_path: Path, job: MakeJob) -> None:
+    heart = tmp_path / "heart"
+    events = run([job("leave_a_worker_behind", file=str(heart))])
+    assert [type(event) for event in events] == [Started, Failed]
+    assert is_still(heart)
+    assert heart.stat().st_size < 1000, "it was waited for"
