@@ -42,7 +42,7 @@ def read_table(
     Raises DataError naming the file, the row where that is known, and the setting that would help.
     """
     if not path.is_file():
-        raise DataError(f"{path} does not exist: check the path in competition.toml, [data]")
+        raise DataError(f"{path} does not exist: check the path in competition.toml")
     if path.suffix == ".parquet":
         return _read_parquet(path)
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
@@ -147,9 +147,9 @@ def _first_short_row(table: pd.DataFrame, path: Path, separator: str, quoting: s
     """
     if not (table.iloc[:, -1] == "").any():
         return None
-    style = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
     with path.open(encoding=encoding, newline="") as file:
-        rows = (row for row in csv.reader(file, delimiter=separator, quoting=style) if row)
+        quotes = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
+        rows = (row for row in csv.reader(file, delimiter=separator, quoting=quotes) if row)
         return next((number for number, row in enumerate(rows) if len(row) < table.shape[1]), None)
 
 

@@ -78,7 +78,9 @@ def _check_name(competition: Competition, name: str, folder: Path, force: bool) 
         raise UserError(f"{name!r} cannot be a model's name: letters, digits, '.', '_', '-', and not 'stacks'")
     if name in recipe_names(competition.workspace):
         raise UserError(f"base_models/{name}.toml is a recipe of that name: import under another name")
-    if folder.exists() and not force:
+    if (competition.workspace.stack_recipes / f"{name}.toml").exists():
+        raise UserError(f"stacking/{name}.toml is a stack of that name: import under another name")
+    if folder.exists() and not (force and folder.is_dir()):
         raise StoreError(f"oof/{name} is there already: choose another name, or replace it with --force")
 
 
@@ -108,14 +110,16 @@ def _read_npy(file: ForeignFile, id_column: str, labels: Sequence[str]) -> tuple
         raise DataError(f"{file.path} does not exist")
     try:
         matrix = np.load(file.path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{file.path} is not an .npy file of numbers: {error}") from None
+    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiub":
+        raise DataError(f"{file.path} is not an .npy file of real numbers")
     table = read_table(file.ids)
     column = next((name for name in (id_column, "id") if name in table.columns), table.columns[0])
     ids = table[column].tolist()
-    if matrix.shape != (len(ids), len(labels)) or not np.issubdtype(matrix.dtype, np.number):
+    if matrix.shape != (len(ids), len(labels)):
         raise DataError(
-            f"{file.path} has shape {matrix.shape} of {matrix.dtype}, expected {(len(ids), len(labels))}: a row for "
+            f"{file.path} has shape {matrix.shape}, expected {(len(ids), len(labels))}: a row for "
             f"each of the {len(ids)} ids in {file.ids}, a column for each of {', '.join(labels)}"
         )
     return ids, matrix.astype(np.float64)

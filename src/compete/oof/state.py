@@ -96,7 +96,8 @@ def stored_models(workspace: Workspace) -> list[str]:
     if not workspace.oof.is_dir():
         return []
     folders = (path for path in workspace.oof.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(path.name for path in folders if path.name not in RESERVED_NAMES and any(path.iterdir()))
+    results = (path for path in folders if any(entry.name != "logs" for entry in path.iterdir()))
+    return sorted(path.name for path in results if path.name not in RESERVED_NAMES)
 
 
 def changed_by_competition(state: ModelState, rows: Mapping[str, str]) -> list[str]:

@@ -151,8 +151,12 @@ def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) ->
 
 
 def _damaged(path: Path, what: str) -> StoreError:
-    model = path.parent.parent.name if path.parent.name.startswith("fold_") else path.parent.name
-    return StoreError(
-        f"{path} {what}. Put the original back, or replace it: `compete train-base {model} --force` trains the model "
-        f"again (an imported model: `compete import {model} ...` again)."
-    )
+    folder = path.parent.parent if path.parent.name.startswith("fold_") else path.parent
+    if folder.parent.name == "stacks":
+        remedy = f"`compete stack {folder.name}` builds the stack again"
+    else:
+        remedy = (
+            f"`compete train-base {folder.name} --force` trains the model again "
+            f"(an imported model: `compete import {folder.name} ...` again)"
+        )
+    return StoreError(f"{path} {what}. Put the original back, or replace it: {remedy}.")

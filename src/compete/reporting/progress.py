@@ -47,6 +47,7 @@ class TimeLeft:
         pending = [job for job in self.jobs if job.name not in self._ended]
         expected = [self._expected(job) for job in pending]
         known = [seconds for seconds in expected if seconds is not None]
+        known += [seconds for finished in self._finished.values() for seconds in finished]
         if pending and not known:
             return None
         average = sum(known) / max(len(known), 1)
@@ -130,7 +131,7 @@ class TrainingDisplay:
 
 def duration(seconds: float) -> str:
     """'4.2 s', '3 min 20 s', '2 h 05 min'."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

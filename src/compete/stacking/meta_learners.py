@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from compete.competition.metrics import Labels, Probabilities
 from compete.stacking.logistic_regression import fit_logistic
 
-# Probabilities of exactly 0 or 1 have no finite logit; 1e-6 is a logit of about 14.
-EPSILON = 1e-6
+# Probabilities of exactly 0 or 1 have no finite logit. A power of two, so that 1 - EPSILON is exact in float32
+# too and the largest logit is minus the smallest (about 13.9).
+EPSILON = 2.0**-20
 
 
 class FittedMetaLearner(Protocol):
@@ -71,7 +72,8 @@ class Logistic:
     def fit(self, probabilities: Probabilities, labels: Labels) -> FittedLogistic:
         X = features(probabilities)
         center, scale = X.mean(axis=0), X.std(axis=0)
-        scale[scale == 0] = 1.0  # a constant column carries nothing, and must not become NaN
+        # A constant column carries nothing. Its float32 deviation is rounding, which dividing would blow up.
+        scale[scale <= 1e-4 * np.maximum(np.abs(center), 1)] = 1.0
         X -= center
         X /= scale
         return FittedLogistic(center, scale, *fit_logistic(X, labels, self.C))

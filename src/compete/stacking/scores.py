@@ -67,11 +67,11 @@ def score_from(record: dict[str, Any]) -> Score:
     return Score(record["metric"], record["honest"], record["naive"], labels)
 
 
-def kept_score(model_folder: Path, metric: str, oof_sha256: str) -> Score | None:
-    """The score of exactly these probabilities under this metric, or None if it must be computed."""
+def kept_score(model_folder: Path, metric: str, manifest: Mapping[str, Any]) -> Score | None:
+    """The score of exactly these probabilities under this metric and plan, or None if it must be computed."""
     try:
         record = json.loads((model_folder / SCORES).read_text(encoding="utf-8"))
-        current = (record["version"], record["oof"], record["metric"]) == (VERSION, oof_sha256, metric)
+        current = record["metric"] == metric and record["of"] == _scored(manifest)
         return score_from(record) if current else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # only a cache
@@ -80,8 +80,8 @@ def kept_score(model_folder: Path, metric: str, oof_sha256: str) -> Score | None
 def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Score:
     """The honest score of a whole base model; computed once, then kept in oof/<model>/scores.json."""
     folder = competition.workspace.oof / name
-    oof_sha256 = str(store.read_record(folder / store.MANIFEST)["files"][store.OOF])
-    kept = kept_score(folder, competition.metric.name, oof_sha256)
+    manifest = store.read_record(folder / store.MANIFEST)
+    kept = kept_score(folder, competition.metric.name, manifest)
     if kept:
         return kept
     from compete.oof.train import shape_of
@@ -90,7 +90,7 @@ def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Sco
     probabilities = store.read_model(folder, shape_of(competition)).oof
     evaluation = evaluate(competition.metric, competition.train_labels, plan.folds, probabilities)
     score = score_of(evaluation, competition.metric.name, competition.labels)
-    atomic.write_json(folder / SCORES, {"version": VERSION, "oof": oof_sha256, **score.record()})
+    atomic.write_json(folder / SCORES, {"of": _scored(manifest), **score.record()})
     return score
 
 
@@ -100,7 +100,7 @@ def whole_model_scores(workspace: Workspace, metric: str, states: Mapping[str, M
     for name, state in states.items():
         if state.whole.state is not State.FRESH:
             continue
-        kept = kept_score(workspace.oof / name, metric, str(state.whole.record["files"][store.OOF]))
+        kept = kept_score(workspace.oof / name, metric, state.whole.record)
         if kept is None:
             from compete.competition.data import load_competition
             from compete.competition.folds import stored_plan
@@ -111,3 +111,8 @@ def whole_model_scores(workspace: Workspace, metric: str, states: Mapping[str, M
             kept = base_model_score(competition, plan, name)
         scores[name] = kept
     return scores
+
+
+def _scored(manifest: Mapping[str, Any]) -> list[str]:
+    """What a score depends on besides the metric; the plan's fingerprint covers the labels too."""
+    return [str(VERSION), str(manifest["identity"]["fold plan"]), str(manifest["files"][store.OOF])]

@@ -140,6 +140,9 @@ def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRec
     if not (folder / store.MANIFEST).is_file():
         raise StoreError(f"the stack {recipe.name!r} was not built yet: `compete stack {recipe.name}` builds it")
     record = store.read_record(folder / store.MANIFEST)
+    store.check_hashes(folder, record)
+    if record.get("kind") != "stack":
+        raise StoreError(f"{folder / store.MANIFEST} is no stack's: `compete stack {recipe.name}` builds the stack again")
     now = stack_identity(competition, plan, recipe, record["models"])
     changes = differences(record["identity"], now)
     if changes:

@@ -47,7 +47,8 @@ class NewSubmission:
 
     file: name in submissions/; content: hash of what it says, independent of how it is written;
     source: what was submitted ("stack logistic", "base model linear"); validation: its honest score;
-    probabilities: hash of the test probabilities it was cut from.
+    probabilities: hash of the test probabilities it was cut from; message: sent along, and unique by its tag,
+    so that a target can be asked whether it arrived.
     """
 
     target: str

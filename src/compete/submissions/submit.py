@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -88,7 +89,7 @@ def prepare(competition: Competition, plan: FoldPlan, source: Source, target: st
         validation=source.score.honest,
         fold_plan=plan.fingerprint,
         probabilities=store.read_record(source.folder / store.MANIFEST)["files"][store.TEST][:16],
-        message=f"{source.title}, honest {competition.metric.title} {source.score.honest:.4f} [{content[:8]}]",
+        message=f"{source.title}, honest {competition.metric.title} {source.score.honest:.4f} [{secrets.token_hex(4)}]",
     )
     return Prepared(source, path, submission, _warnings(competition, path, form))
 
@@ -108,7 +109,8 @@ def submit(
     cut_off = next((entry for entry in same if entry.pending), None)
     if cut_off:
         prepared = _with_file(competition, prepared, cut_off)
-        return _complete(ledger, cut_off.number, prepared, target, now)
+        arrived = target.find(prepared.submission.message)
+        return _complete(ledger, cut_off.number, arrived or _send(prepared, target), now)
     if same and not again:
         entry = same[-1]
         prepared.path.unlink(missing_ok=True)
@@ -125,7 +127,7 @@ def submit(
             "The next day starts at 00:00 UTC ([submission] daily_limit)."
         )
     number = ledger.add(prepared.submission, now)
-    return _complete(ledger, number, prepared, target, now)
+    return _complete(ledger, number, _send(prepared, target), now)
 
 
 def reveal_private(competition: Competition, target: Target) -> list[Entry]:
@@ -143,10 +145,11 @@ def reveal_private(competition: Competition, target: Target) -> list[Entry]:
     return ledger.entries()
 
 
-def _complete(ledger: Ledger, number: int, prepared: Prepared, target: Target, now: datetime) -> Entry:
-    outcome: Outcome = target.find(prepared.submission.message) or target.send(
-        prepared.path, prepared.submission.message
-    )
+def _send(prepared: Prepared, target: Target) -> Outcome:
+    return target.send(prepared.path, prepared.submission.message)
+
+
+def _complete(ledger: Ledger, number: int, outcome: Outcome, now: datetime) -> Entry:
     ledger.record(number, outcome, now)
     return next(entry for entry in ledger.entries() if entry.number == number)
 
