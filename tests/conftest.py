@@ -17,7 +17,7 @@ from compete.competition.workspace import Workspace
 LABELS = ("joy", "anger", "trust")
 
 # A family that any test can train in milliseconds: log-odds of words, learnt from the training rows only.
-WORDS_FAMILY = '''
+WORDS_FAMILY = """
 import time
 
 import numpy as np
@@ -54,7 +54,7 @@ class Words:
         rows = [sum(self.odds.get(w, 0) for w in sorted(set(t.lower().split()))) for t in texts]
         logits = np.array([np.log(self.rate) + self.bias + row for row in rows]).reshape(len(texts), -1)
         return (1 / (1 + np.exp(-logits))).astype(np.float32)
-'''
+"""
 
 
 def make_rows(count: int, seed: int, prefix: str) -> list[dict[str, str]]:

@@ -82,9 +82,13 @@ def test_two_runs_at_once_neither_fail_nor_train_twice(workspace: Workspace, com
 
 
 def test_a_failed_job_fails_alone(workspace: Workspace, compete: Run) -> None:
-    broken = (workspace.root / "families.py").read_text(encoding="utf-8").replace(
-        "        time.sleep(self.settings.seconds)",
-        '        if self.settings.seconds > 8:\n            raise RuntimeError("the camel is tired")',
+    broken = (
+        (workspace.root / "families.py")
+        .read_text(encoding="utf-8")
+        .replace(
+            "        time.sleep(self.settings.seconds)",
+            '        if self.settings.seconds > 8:\n            raise RuntimeError("the camel is tired")',
+        )
     )
     (workspace.root / "families.py").write_text(broken, encoding="utf-8")
     (workspace.recipes / "broken.toml").write_text(

@@ -21,7 +21,7 @@ from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of,
 from compete.stacking.evaluation import evaluate
 
 # Remembers every training text with its labels and looks texts up again: perfect on any row it has seen.
-MEMORISER = '''
+MEMORISER = """
 import re
 
 import numpy as np
@@ -47,10 +47,10 @@ class Memoriser:
 
     def key(self, text):
         return " ".join(re.sub(r"@\\\\w+|https?://\\\\S+", " ", text).lower().split())
-'''
+"""
 
 # Writes down everything it is handed, so that a test can look for rows that it should not have got.
-WITNESS = '''
+WITNESS = """
 import json
 import pathlib
 
@@ -77,7 +77,7 @@ class Witness:
         self.number = number
         (self.diary / f"{number}.json").write_text(json.dumps(self.seen))
         return np.full((len(texts), len(self.seen["labels"][0])), 0.5)
-'''
+"""
 
 
 def _train(competition: Competition, name: str) -> store.Probabilities:

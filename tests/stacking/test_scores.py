@@ -128,14 +128,14 @@ def test_the_same_probabilities_under_another_plan_are_scored_anew(
     trained: Competition, plan: FoldPlan, folder: Path
 ) -> None:
     """Imported files keep their bytes when the plan changes, and their honest score does not."""
-    files = [ForeignFile(folder / store.OOF), ForeignFile(folder / store.TEST)]
-    import_model(trained, plan, "mate", *files)
+    oof_file, test_file = ForeignFile(folder / store.OOF), ForeignFile(folder / store.TEST)
+    import_model(trained, plan, "mate", oof_file, test_file)
     before = base_model_score(trained, plan, "mate")
     path = trained.workspace.declaration
     path.write_text(path.read_text(encoding="utf-8").replace("seed = 7", "seed = 8"), encoding="utf-8")
     changed = load_competition(trained.workspace)
     other_plan = current_plan(changed, replace_stale=True)
-    import_model(changed, other_plan, "mate", *files, force=True)
+    import_model(changed, other_plan, "mate", oof_file, test_file, force=True)
     after = base_model_score(changed, other_plan, "mate")
     oof = store.read_model(trained.workspace.oof / "mate", shape_of(changed)).oof
     assert after.honest == evaluate(changed.metric, changed.train_labels, other_plan.folds, oof).honest

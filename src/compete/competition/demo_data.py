@@ -101,9 +101,7 @@ def write_demo_data(folder: Path, seed: int = 2018) -> list[Path]:
 def _refuse_to_overwrite(folder: Path, contents: dict[Path, bytes]) -> None:
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
-            raise UserError(
-                f"{place} is a file, so no demo data can be written to {folder}: choose another folder"
-            )
+            raise UserError(f"{place} is a file, so no demo data can be written to {folder}: choose another folder")
     for path, content in contents.items():
         if path.exists() and not (path.is_file() and path.read_bytes() == content):
             raise UserError(

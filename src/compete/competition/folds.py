@@ -64,11 +64,17 @@ def near_identical_key(text: str) -> str:
     return _SPACE.sub(" ", _MENTION.sub(" ", _URL.sub(" ", text))).strip().casefold()
 
 
+def near_identical_groups(texts: Sequence[str]) -> NDArray[np.intp]:
+    """A group number for every text, equal for near-identical ones, in order of first appearance."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(near_identical_key(text), len(numbers)) for text in texts], dtype=np.intp)
+
+
 def assign_folds(texts: Sequence[str], labels: NDArray[np.int8], k: int, seed: int) -> NDArray[np.int16]:
     """A fold for every row, shape (n,); near-identical texts share one, stratified by the union of their labels."""
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
-    groups = _groups(texts)
+    groups = near_identical_groups(texts)
     union = np.zeros((groups.max() + 1, labels.shape[1]), dtype=np.int8)
     np.maximum.at(union, groups, labels)
     fold_of_group = np.empty(len(union), dtype=np.int16)
@@ -145,14 +151,8 @@ def _plan(folds: NDArray[np.int16], k: int, origin: dict[str, str]) -> FoldPlan:
     return FoldPlan(folds, k, origin, fingerprint)
 
 
-def _groups(texts: Sequence[str]) -> NDArray[np.intp]:
-    """A group number for every text, equal for near-identical ones, in order of first appearance."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(near_identical_key(text), len(numbers)) for text in texts], dtype=np.intp)
-
-
 def _check_enough_positives(competition: Competition, k: int) -> None:
-    groups = _groups(competition.train_texts)
+    groups = near_identical_groups(competition.train_texts)
     problems = []
     for column, label in enumerate(competition.labels):
         distinct = len(np.unique(groups[competition.train_labels[:, column] == 1]))

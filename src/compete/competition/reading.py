@@ -148,8 +148,12 @@ def _first_short_row(table: pd.DataFrame, path: Path, separator: str, quoting: s
     if not (table.iloc[:, -1] == "").any():
         return None
     with path.open(encoding=encoding, newline="") as file:
-        quotes = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
-        rows = (row for row in csv.reader(file, delimiter=separator, quoting=quotes) if row)
+        reader = (
+            csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
+            if quoting == "none"
+            else csv.reader(file, delimiter=separator)
+        )
+        rows = (row for row in reader if row)
         return next((number for number, row in enumerate(rows) if len(row) < table.shape[1]), None)
 
 

@@ -142,7 +142,9 @@ def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRec
     record = store.read_record(folder / store.MANIFEST)
     store.check_hashes(folder, record)
     if record.get("kind") != "stack":
-        raise StoreError(f"{folder / store.MANIFEST} is no stack's: `compete stack {recipe.name}` builds the stack again")
+        raise StoreError(
+            f"{folder / store.MANIFEST} is no stack's: `compete stack {recipe.name}` builds the stack again"
+        )
     now = stack_identity(competition, plan, recipe, record["models"])
     changes = differences(record["identity"], now)
     if changes:

@@ -1,0 +1,41 @@
+"""Rows of the training folds that choose an epoch, a rate or when to stop: never rows that are predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.folds import near_identical_groups
+
+Rows = NDArray[np.int64]
+
+
+def inner_split(texts: Sequence[str], labels: NDArray[np.int8], share: float, seed: int) -> tuple[Rows, Rows]:
+    """Rows to fit and rows to choose on, disjoint, together all rows; about `share` of them choose.
+
+    Stratified by all labels where that can be done; near-identical texts stay on one side, as in the fold plan.
+    Needs at least three rows, so that two are left to fit.
+    """
+    groups = near_identical_groups(texts)
+    if groups.max() < 2:  # fewer than three different texts: then rows are all there is to split
+        groups = np.arange(len(texts))
+    union = np.zeros((groups.max() + 1, labels.shape[1]), dtype=np.int8)
+    np.maximum.at(union, groups, labels)
+    count = min(max(1, round(share * len(union))), len(union) - 2)
+    chooses = np.isin(groups, _choosing_groups(union, count, seed))
+    return np.flatnonzero(~chooses), np.flatnonzero(chooses)
+
+
+def _choosing_groups(labels: NDArray[np.int8], count: int, seed: int) -> NDArray[np.intp]:
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
+    try:
+        splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=count, random_state=seed)
+        rest, chosen = next(splitter.split(labels, labels))
+        if len(chosen) and len(rest) > 1:
+            return np.asarray(chosen)
+    except (ValueError, IndexError):
+        pass  # one label column, or too few rows to stratify: any rows will do
+    return np.random.default_rng(seed).permutation(len(labels))[:count]

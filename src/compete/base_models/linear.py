@@ -1,0 +1,173 @@
+"""Bag-of-n-grams models: TF-IDF or NB-SVM features under one logistic regression per label.
+
+They train in seconds on a CPU and err differently from a network, which is what a stack asks of a member.
+scikit-learn is imported when training starts, so that reading a recipe stays quick.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+
+from compete.base_models.families import FitContext
+from compete.declarations import Declaration
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+# Order matters: a hashtag or an emoticon is one token, not punctuation beside a word.
+TOKEN = re.compile(
+    r"https?://\S+|[@#]\w+"  # links, mentions, hashtags
+    r"|[:;=8x][-o']?[()\[\]dp/\\|3*]+(?!\w)|<3"  # emoticons
+    r"|\w+(?:'\w+)*"  # words, "don't" in one piece
+    r"|[!?]|\.{2,}|[^\w\s.,]"  # punctuation that carries feeling; every emoji by itself
+)
+
+
+def normalise(text: str) -> str:
+    """Lower case; HTML entities and escaped line breaks undone, users' names hidden, "soooo" shortened."""
+    text = html.unescape(text).replace("\\n", " ").replace("’", "'")
+    text = re.sub(r"@\w+", "@user", text)
+    return re.sub(r"(\w)\1{2,}", r"\1\1", text).lower()
+
+
+def tokenise(text: str) -> list[str]:
+    """Words, emoticons and single emoji of one text; a hashtag gives itself and its word."""
+    tokens: list[str] = []
+    for token in TOKEN.findall(normalise(text)):
+        tokens.append(token)
+        if token.startswith("#") and len(token) > 1:
+            tokens.append(token[1:])
+    return tokens
+
+
+class LinearSettings(Declaration):
+    """Settings of a linear recipe. Words or characters are left out by `[]` for their n-grams."""
+
+    word_ngrams: tuple[int, ...] = Field(default=(1, 2), description="shortest and longest word n-gram")
+    char_ngrams: tuple[int, ...] = Field(default=(2, 5), description="the same of characters")
+    char_analyzer: Literal["char_wb", "char"] = Field(
+        default="char_wb", description="char_wb: character n-grams end at the borders of words; char: they cross them"
+    )
+    min_df: int = Field(default=2, ge=1, description="an n-gram of fewer training texts than this is not known")
+    sublinear_tf: bool = Field(default=True, description="count an n-gram as 1 + log(its occurrences in the text)")
+    C: float = Field(default=1.0, gt=0, description="inverse strength of the L2 penalty")
+    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+        default="none", description="weight of a label's positives: 1, negatives / positives, or its square root"
+    )
+    weighting: Literal["tfidf", "nbsvm"] = Field(
+        default="tfidf", description="nbsvm: TF-IDF features times the label's naive Bayes log-count ratio"
+    )
+    alpha: float = Field(default=1.0, gt=0, description="nbsvm only: count added to every n-gram")
+
+    @field_validator("word_ngrams", "char_ngrams")
+    @classmethod
+    def _in_order(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        if lengths and not (len(lengths) == 2 and 1 <= lengths[0] <= lengths[1]):
+            raise ValueError("should be [shortest, longest] with 1 <= shortest <= longest, or []")
+        return lengths
+
+    @model_validator(mode="after")
+    def _some_features(self) -> LinearSettings:
+        if not self.word_ngrams and not self.char_ngrams:
+            raise ValueError("word_ngrams and char_ngrams are both empty, so there is nothing to learn from")
+        return self
+
+
+class Linear:
+    """One-vs-rest logistic regression on n-grams of words and characters."""
+
+    Settings: ClassVar[type[LinearSettings]] = LinearSettings
+    version: ClassVar[int] = 1
+
+    def __init__(self, settings: LinearSettings) -> None:
+        self.settings = settings
+
+    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedLinear:
+        """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels)."""
+        vectorisers = [vectoriser.fit(texts) for vectoriser in self._vectorisers()]
+        features = _features(vectorisers, texts)
+        present = (features > 0).astype(np.float64)
+        coefficients = np.zeros((features.shape[1], labels.shape[1]))
+        intercepts = np.zeros(labels.shape[1])
+        for label, targets in enumerate(labels.T):
+            ratio = self._ratio(present, targets)
+            coefficients[:, label], intercepts[label] = self._fit_label(features, targets, ratio)
+            context.progress((label + 1) / labels.shape[1])
+        return FittedLinear(vectorisers, coefficients, intercepts)
+
+    def _vectorisers(self) -> list[Any]:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        settings = self.settings
+        common = {"min_df": settings.min_df, "sublinear_tf": settings.sublinear_tf, "lowercase": False}
+        found = []
+        if settings.word_ngrams:
+            words = {"tokenizer": tokenise, "token_pattern": None, "ngram_range": settings.word_ngrams}
+            found.append(TfidfVectorizer(**words, **common))
+        if settings.char_ngrams:
+            chars = {"analyzer": settings.char_analyzer, "ngram_range": settings.char_ngrams}
+            found.append(TfidfVectorizer(preprocessor=normalise, **chars, **common))
+        return found
+
+    def _ratio(self, present: csr_matrix, targets: NDArray[np.int8]) -> NDArray[np.float64]:
+        """What scales each feature, shape (n_features,): 1, or the log-count ratio of one label.
+
+        r = log((p / |p|_1) / (q / |q|_1)), p and q = alpha + the positive and negative texts that hold the
+        n-gram (Wang and Manning 2012, "Baselines and Bigrams", section 2.1, with their binarised counts).
+        """
+        if self.settings.weighting == "tfidf":
+            return np.ones(present.shape[1])
+        positive = self.settings.alpha + present.T @ (targets == 1)
+        negative = self.settings.alpha + present.T @ (targets == 0)
+        ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+        return np.asarray(ratio, dtype=np.float64)
+
+    def _fit_label(
+        self, features: csr_matrix, targets: NDArray[np.int8], ratio: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], float]:
+        """Coefficients on the unscaled features, shape (n_features,), and the intercept of one label."""
+        from sklearn.linear_model import LogisticRegression
+
+        positives = int(targets.sum())
+        negatives = len(targets) - positives
+        if positives == 0 or negatives == 0:  # nothing to tell apart: the rate of Laplace's rule of succession
+            return np.zeros_like(ratio), float(np.log((positives + 1) / (negatives + 1)))
+        power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[self.settings.class_weights]
+        weights = {0: 1.0, 1: (negatives / positives) ** power}
+        # liblinear's primal Newton method draws no random numbers and converges in tens of steps.
+        model = LogisticRegression(C=self.settings.C, solver="liblinear", class_weight=weights, max_iter=10_000)
+        model.fit(features.multiply(ratio).tocsr(), targets)
+        # (x * r) @ w = x @ (r * w): with the ratio in the coefficients one product serves all labels.
+        return model.coef_[0] * ratio, float(model.intercept_[0])
+
+
+@dataclass(frozen=True)
+class FittedLinear:
+    """Vectorisers and, for their features side by side, coefficients (n_features, n_labels)."""
+
+    vectorisers: list[Any]
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Probabilities, shape (len(texts), n_labels)."""
+        if not texts:
+            return np.zeros((0, len(self.intercepts)), dtype=np.float32)
+        logits = _features(self.vectorisers, texts) @ self.coefficients + self.intercepts
+        # tanh neither overflows nor warns, however sure the model is.
+        return np.asarray(0.5 + 0.5 * np.tanh(logits / 2), dtype=np.float32)
+
+
+def _features(vectorisers: Sequence[Any], texts: Sequence[str]) -> csr_matrix:
+    """Sparse features of every vectoriser side by side, shape (len(texts), n_features)."""
+    from scipy.sparse import hstack
+
+    return hstack([vectoriser.transform(texts) for vectoriser in vectorisers], format="csr")
