@@ -189,7 +189,7 @@ def test_training_a_member_again_with_the_same_result_leaves_the_stack_fresh(tra
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [('method = "logistic"\nC = 1.0\n', "recipe.C: 0.01 -> 1.0"), ('method = "mean"\n', "logistic -> mean")],
+    [('method = "logistic"\nC = 1.0\n', "recipe.C: 0.05 -> 1.0"), ('method = "mean"\n', "logistic -> mean")],
 )
 def test_a_stack_is_stale_once_its_recipe_is_edited(trained: Competition, text: str, reason: str) -> None:
     build(trained)

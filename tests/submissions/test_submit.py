@@ -246,7 +246,7 @@ def test_a_base_model_that_is_not_fresh_is_refused(competition: Competition, nam
 def test_a_stale_stack_is_refused_and_writes_nothing(stacked: Competition, what: str | None) -> None:
     recipe = stacked.workspace.stack_recipes / "logistic.toml"
     recipe.write_text('method = "logistic"\nC = 3.0\n', encoding="utf-8")
-    with pytest.raises(StoreError, match=r"'logistic' is stale: recipe\.C: 0\.01 -> 3\.0"):
+    with pytest.raises(StoreError, match=r"'logistic' is stale: recipe\.C: 0\.05 -> 3\.0"):
         prepared(stacked, what)
     assert files(stacked) == []
 

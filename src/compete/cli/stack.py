@@ -53,3 +53,5 @@ def _show(out: Console, competition: Competition, stack: Stack) -> None:
     best_name, best = order[0]
     gain = stack.score.honest - best.honest
     out.print(f"honest {metric.title} {stack.score.honest:.4f}: {gain:+.4f} against the best base model, {best_name}")
+    if metric.better(best.honest, stack.score.honest):
+        out.print(f"the stack gains nothing here: `compete submit {best_name}` sends the best base model instead")

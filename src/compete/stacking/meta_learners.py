@@ -67,7 +67,7 @@ class Logistic:
     rows of the fit, so that `C`, the inverse strength of the L2 penalty, means the same for every model.
     """
 
-    C: float = 0.01
+    C: float = 0.05
 
     def fit(self, probabilities: Probabilities, labels: Labels) -> FittedLogistic:
         X = features(probabilities)

@@ -22,7 +22,7 @@ class StackDeclaration(Declaration):
     models: list[str] | None = Field(
         default=None, min_length=1, description="base models to stack; default: every one that is trained"
     )
-    C: float = Field(default=0.01, gt=0, description="logistic: inverse strength of the L2 penalty")
+    C: float = Field(default=0.05, gt=0, description="logistic: inverse strength of the L2 penalty")
 
 
 @dataclass(frozen=True)
