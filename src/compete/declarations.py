@@ -74,7 +74,7 @@ def unknown_name(name: str, valid: Iterable[str]) -> str:
 
 def _problem(model: type[BaseModel], raw: Mapping[str, Any], detail: dict[str, Any], prefix: str) -> Problem:
     location = [part for part in detail["loc"] if isinstance(part, int) or not _is_union_branch(part)]
-    key = prefix + ".".join(str(part) for part in location)
+    key = (prefix + ".".join(str(part) for part in location)).rstrip(".")
     if detail["type"] == "extra_forbidden":
         owner = _model_at(model, location[:-1])
         valid = list(owner.model_fields) if owner else []

@@ -219,3 +219,16 @@ def test_several_files_with_unlike_columns_are_refused(tmp_path: Path) -> None:
     second = save(tmp_path / "b.csv", "text,id\nz,3\n")
     with pytest.raises(DataError, match=r"b\.csv has the columns text, id, but .*a\.csv has id, text"):
         read_tables([first, second])
+
+
+def test_prose_of_many_lines_and_commas_is_no_swallowed_row_in_a_table_of_labels(tmp_path: Path) -> None:
+    text = "what a day\nI like apples, pears, plums, figs, dates, nuts, kiwis, and so on."
+    path = tmp_path / "train.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["id", "text", *"abcdef"], ["1", text, *"010010"]])
+    assert read_table(path)["text"].tolist() == [text]
+
+
+def test_a_text_longer_than_the_csv_modules_own_limit(tmp_path: Path) -> None:
+    path = save(tmp_path / "test.csv", f"id,text\na,{'x' * 200_000}\nb,\n")
+    assert read_table(path)["text"].str.len().tolist() == [200_000, 0]

@@ -153,12 +153,25 @@ def test_a_damaged_fold_of_an_unfinished_model_is_damaged(competition: Competiti
     assert "test.parquet is missing" in state.reasons[0]
 
 
-def test_a_model_without_its_recipe_is_judged_by_the_rows_alone(competition: Competition) -> None:
+def test_a_trained_model_without_its_recipe_says_so(competition: Competition) -> None:
     train_words(competition)
-    assert state_of(competition, with_recipe=False).state is State.FRESH
-    edit(competition.workspace.root / "test.csv", "happy", "cheerful")
-    changed = load_competition(competition.workspace)
-    assert state_of(changed, with_recipe=False).reasons == ["test texts changed"]
+    state = state_of(competition, with_recipe=False)
+    assert state.state is State.ORPHAN
+    assert "there is no base_models/words.toml" in state.reasons[0]
+
+
+def test_a_model_whose_files_were_being_written_is_to_be_put_together_again(competition: Competition) -> None:
+    """A kill between oof.parquet and manifest.json leaves the marker, and nothing that is anybody's."""
+    train_words(competition)
+    folder = competition.workspace.oof / "words"
+    (folder / store.MANIFEST).unlink()
+    (folder / store.WRITING).touch()
+    assert state_of(competition).whole.state is State.MISSING
+    work = plan_work(competition, choose_recipes(competition, ["words"]))
+    assert work.jobs == []
+    assert train(work, InlineExecutor()) == ["words"]
+    assert state_of(competition).state is State.FRESH
+    assert not (folder / store.WRITING).exists()
 
 
 def test_an_imported_model_is_fresh_stale_or_damaged_as_a_whole(competition: Competition) -> None:

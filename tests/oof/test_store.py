@@ -40,7 +40,7 @@ def rewrite(folder: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> 
     pq.write_table(change(pq.read_table(folder / name)), folder / name)
     record = json.loads((folder / store.MANIFEST).read_text())
     record["files"][name] = atomic.sha256_file(folder / name)
-    (folder / store.MANIFEST).write_text(json.dumps(record))
+    store.write_record(folder / store.MANIFEST, {key: record[key] for key in record if key != "sha256"})
 
 
 def set_cell(table: pa.Table, value: float) -> pa.Table:
@@ -185,4 +185,13 @@ def test_a_model_whose_writing_was_cut_off_is_not_read(folder: Path, monkeypatch
     with pytest.raises(RuntimeError, match="power cut"):
         store.write_model(folder, Probabilities(probabilities().oof[::-1], probabilities().test), SHAPE, RECORD)
     with pytest.raises(StoreError, match=r"oof\.parquet"):
+        store.read_model(folder, SHAPE)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"files"', '"fils"'), ('"identity"', '"identitty"'), ("{", '{"more": 1,')])
+def test_a_manifest_that_was_edited_by_hand_is_refused(folder: Path, old: str, new: str) -> None:
+    """Thresholds and scores lie in manifests: an edit would send other decisions under an honest score."""
+    path = folder / store.MANIFEST
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
         store.read_model(folder, SHAPE)

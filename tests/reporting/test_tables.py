@@ -100,10 +100,10 @@ def test_labels_show_their_threshold_only_where_there_is_one() -> None:
 def test_fold_rates_have_a_column_per_fold() -> None:
     rates = [("all", [0.4, 0.1]), ("0", [0.41, 0.11]), ("1", [0.39, 0.09])]
     lines = show(fold_rates_table(["[b]joy", "fear"], rates, [100, 51, 49]))
-    assert lines[0].split() == ["label", "all", "fold", "0", "fold", "1"]
+    assert lines[0].split() == ["%", "by", "fold", "all", "0", "1"]
     assert line_of(lines, "rows") == ["100", "51", "49"]
-    assert line_of(lines, "[b]joy") == ["0.400", "0.410", "0.390"]
-    assert line_of(lines, "fear") == ["0.100", "0.110", "0.090"]
+    assert line_of(lines, "[b]joy") == ["40.0", "41.0", "39.0"]
+    assert line_of(lines, "fear") == ["10.0", "11.0", "9.0"]
 
 
 def entry(number: int, outcome: Outcome, source: str = ODD, validation: float | None = 0.55) -> Entry:

@@ -14,7 +14,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from compete.competition.data import Competition, load_competition
-from compete.errors import StoreError, SubmissionError, UserError
+from compete.competition.metrics import Metric
+from compete.errors import DataError, StoreError, SubmissionError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
@@ -124,7 +125,43 @@ def test_without_a_solution_it_is_recorded_unscored(stacked: Competition) -> Non
     toml.write_text(toml.read_text().replace('solution = "solution.csv"', ""), encoding="utf-8")
     competition = load_competition(stacked.workspace)
     assert send(competition).outcome == Outcome("sent", "001_logistic.csv")
-    assert reveal_private(competition, make_target(competition))[0].outcome.private is None
+    with pytest.raises(SubmissionError, match=r"names no \[submission\] solution"):
+        reveal_private(competition, make_target(competition))
+
+
+def test_what_was_recorded_unscored_is_scored_once_there_is_a_solution(stacked: Competition) -> None:
+    toml = stacked.workspace.declaration
+    declared = toml.read_text()
+    toml.write_text(declared.replace('solution = "solution.csv"', ""), encoding="utf-8")
+    send(load_competition(stacked.workspace))
+    toml.write_text(declared, encoding="utf-8")
+    (entry,) = reveal_private(stacked, make_target(stacked))
+    assert entry.outcome.status == "scored"
+    assert entry.outcome.public is not None
+    assert entry.outcome.private is not None
+
+
+def test_a_reveal_keeps_the_metric_and_the_public_score_of_the_day(stacked: Competition) -> None:
+    sent = send(stacked)
+    toml = stacked.workspace.declaration
+    toml.write_text('metric = "f1_micro"\n' + toml.read_text(), encoding="utf-8")
+    changed = load_competition(stacked.workspace)
+    (entry,) = reveal_private(changed, make_target(changed))
+    assert entry.outcome.public == sent.outcome.public
+    (expected,) = reveal_private(stacked, make_target(stacked))
+    assert entry.outcome.private == expected.outcome.private
+
+
+def test_a_broken_solution_costs_no_submission(stacked: Competition) -> None:
+    solution = stacked.workspace.root / "solution.csv"
+    content = solution.read_bytes()
+    solution.unlink()
+    with pytest.raises(DataError, match="does not exist"):
+        send(stacked)
+    assert ledger_of(stacked.workspace).entries() == []
+    assert files(stacked) == []
+    solution.write_bytes(content)
+    assert send(stacked).submission.file == "001_logistic.csv"
 
 
 def test_the_same_content_is_sent_twice_only_when_asked_for(stacked: Competition) -> None:
@@ -176,7 +213,10 @@ class Unreliable:
             raise ConnectionError("the line is dead")
         return self.arrived[message]
 
-    def reveal(self, file: Path, outcome: Outcome) -> Outcome:
+    def ready(self, file: Path) -> None:
+        assert file.is_file()
+
+    def reveal(self, file: Path, metric: Metric, outcome: Outcome) -> Outcome:
         return outcome
 
 

@@ -31,7 +31,7 @@ def test_rows_are_scored_by_their_usage_in_any_order(sent: Path) -> None:
     target = leaderboard(sent.parent)
     outcome = target.send(sent, "message")
     assert outcome == Outcome("scored", "sent.csv", public=1.0, private=None)
-    assert target.reveal(sent, outcome) == Outcome("scored", "sent.csv", public=1.0, private=0.0)
+    assert target.reveal(sent, METRICS["f1_macro"], outcome) == Outcome("scored", "sent.csv", public=1.0, private=0.0)
 
 
 def test_a_metric_of_probabilities_is_scored_on_them(sent: Path) -> None:
@@ -81,7 +81,7 @@ def test_without_a_solution_nothing_is_scored_and_nothing_can_be_revealed(sent: 
     outcome = target.send(sent, "message")
     assert outcome == Outcome("sent", "sent.csv")
     with pytest.raises(SubmissionError, match=r"names no \[submission\] solution"):
-        target.reveal(sent, outcome)
+        target.reveal(sent, METRICS["f1_macro"], outcome)
 
 
 def test_the_target_is_the_one_that_is_declared(competition: Competition) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ FAMILIES = {
 
 # oof/stacks/ holds the stacks' probabilities, so no base model may be called so.
 RESERVED_NAMES = frozenset({"stacks"})
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME_RULE = "letters, digits, '_' and '-', and not 'stacks'"
 
 
 class RecipeDeclaration(Declaration):
@@ -67,8 +70,9 @@ class Recipe:
 
 
 def recipe_names(workspace: Workspace) -> list[str]:
-    """Names of all recipes in base_models/, sorted."""
-    return sorted(path.stem for path in workspace.recipes.glob("*.toml"))
+    """Names of all recipes in base_models/, sorted; hidden files, as editors and systems leave them, are none."""
+    files = (path for path in workspace.recipes.glob("*.toml") if path.is_file())
+    return sorted(path.stem for path in files if not path.name.startswith("."))
 
 
 def load_recipe(workspace: Workspace, name: str) -> Recipe:
@@ -77,8 +81,10 @@ def load_recipe(workspace: Workspace, name: str) -> Recipe:
     shown = Path(workspace.shown(path))
     if not path.is_file():
         raise UserError(f"no recipe base_models/{name}.toml; {unknown_name(name, recipe_names(workspace))}")
-    if name in RESERVED_NAMES:
-        raise DeclarationError(f"{shown}: {name!r} is a name compete keeps for itself; rename the file")
+    if name in RESERVED_NAMES or not NAME.fullmatch(name):
+        raise DeclarationError(f"{shown}: {name!r} cannot be a model's name ({NAME_RULE}); rename the file")
+    if (workspace.stack_recipes / path.name).is_file():
+        raise DeclarationError(f"{shown}: stacking/{path.name} has the same name; rename one of them")
     raw = read_toml(path)
     declaration, problems = validate(RecipeDeclaration, raw)
     family, source_sha256 = None, ""
@@ -121,12 +127,13 @@ def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, 
         return None, "", [Problem("family", f"the file {file_name} does not exist in the workspace")]
     try:
         module_object = _import_file(path)
-    except Exception as error:  # whatever the user's file raises is the user's to see
+    except (Exception, SystemExit) as error:  # whatever the user's file raises is the user's to see
         return None, "", [Problem("family", f"{file_name} cannot be imported: {type(error).__name__}: {error}")]
     family = getattr(module_object, attribute, None)
     if not isinstance(family, type) or not callable(getattr(family, "fit", None)):
         return None, "", [Problem("family", f"{file_name} has no class {attribute!r} with a method `fit`")]
-    if not hasattr(family, "Settings"):
+    settings = getattr(family, "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
         return None, "", [Problem("family", f"class {attribute!r} in {file_name} has no pydantic model `Settings`")]
     return family, atomic.sha256_file(path)[:16], []
 

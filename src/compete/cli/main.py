@@ -66,9 +66,12 @@ def main() -> None:
         message = str(error).replace(f"{Path.cwd()}{os.sep}", "")  # paths as the user would type them
         typer.echo(f"error: {message}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("stopped; what was finished is kept, the same command goes on from there", err=True)
-        sys.exit(130)
+    except OSError as error:
+        # A disk that is read-only, a file where a folder should be: the system's words and the path say it best.
+        if wants_traceback or error.filename is None:
+            raise
+        typer.echo(f"error: {error.strerror}: {error.filename}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -42,8 +42,12 @@ def exclusively(workspace: Workspace) -> Iterator[None]:
     def waiting() -> None:
         say("another compete command is at work in this workspace: waiting until it has ended (Ctrl-C gives up)")
 
-    with exclusive(workspace, waiting):
-        yield
+    try:
+        with exclusive(workspace, waiting):
+            yield
+    except KeyboardInterrupt:
+        say("stopped: what was finished is kept, and the same command goes on from there")
+        raise
 
 
 def load(workspace: Workspace) -> Competition:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
 
     from compete.competition.data import Competition
     from compete.stacking.stack import Stack
@@ -36,9 +38,14 @@ def command(
             members = choose_members(competition, plan, recipe.declaration.models or [], without or [])
             for model, reason in members.left_out.items():
                 say(f"{model}: {reason}, not stacked")
-            with out.status(f"stacking {len(members.names)} base models"):
-                stack = build_stack(competition, plan, recipe, members.names)
+            with out.status(f"stacking {len(members.names)} base models") as status:
+                show = partial(_progress, status, len(members.names))
+                stack = build_stack(competition, plan, recipe, members.names, show)
             _show(out, competition, stack)
+
+
+def _progress(status: Status, count: int, fraction: float) -> None:
+    status.update(f"stacking {count} base models, {fraction:.0%}")
 
 
 def _show(out: Console, competition: Competition, stack: Stack) -> None:

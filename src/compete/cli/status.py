@@ -30,5 +30,5 @@ def show_status(workspace: Workspace, only: Sequence[str] = ()) -> None:
     for change in found.plan_changes:
         say(f"the competition was edited after the fold plan was made: {change}")
     for name, state in states.items():
-        if state.state in (State.STALE, State.DAMAGED):
+        if state.state in (State.STALE, State.DAMAGED, State.ORPHAN):
             say(f"{name} is {state.state}: {'; '.join(state.reasons)}")

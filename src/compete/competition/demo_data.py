@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from compete import atomic
 from compete.competition.demo_phrases import (
     AFFIRMED,
     CONTRASTED,
@@ -88,13 +89,9 @@ def write_demo_data(folder: Path, seed: int = 2018) -> list[Path]:
     """
     contents = {folder / name: text.encode("utf-8") for name, text in _files(seed).items()}
     _refuse_to_overwrite(folder, contents)
-    folder.mkdir(parents=True, exist_ok=True)
     for path, content in contents.items():
-        if path.exists():
-            continue  # the same content, as was just checked
-        part = path.with_name(f".{path.name}.part")  # a reader never sees half a file
-        part.write_bytes(content)
-        part.replace(path)
+        if not path.exists():  # else it has the same content, as was just checked
+            atomic.write_bytes(path, content)
     return list(contents)
 
 

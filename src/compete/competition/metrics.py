@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.declaration import MetricName
+from compete.errors import DataError
 
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float32] | NDArray[np.float64]
@@ -80,6 +81,8 @@ def _jaccard_samples(labels: Labels, decisions: NDArray[np.generic]) -> float:
 def _roc_auc_macro(labels: Labels, probabilities: NDArray[np.generic]) -> float:
     from sklearn.metrics import roc_auc_score
 
+    if np.any(labels.min(axis=0) == labels.max(axis=0)):
+        raise DataError("macro-AUC is not defined here: some label is the same in every row that is scored")
     return float(roc_auc_score(labels, probabilities, average="macro"))
 
 

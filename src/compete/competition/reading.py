@@ -47,8 +47,9 @@ def read_table(
         return _read_parquet(path)
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
     separator = separator or guess_separator(path, encoding)
+    _check_separator(path, separator, encoding)
     table = _promote_header(_read_csv(path, separator, quoting, encoding))
-    _check_header(table, path, separator)
+    _check_columns(table, path)
     _check_rows(table, path, separator, quoting, encoding)
     return table
 
@@ -56,12 +57,16 @@ def read_table(
 def guess_separator(path: Path, encoding: str = "utf-8-sig") -> str:
     """Tab for .tsv and .txt (the official SemEval files), else comma; another one if the header has only that."""
     usual = default_separator(path)
+    header = _header(path, encoding)
+    return usual if usual in header else max(_SEPARATORS, key=header.count)
+
+
+def _header(path: Path, encoding: str) -> str:
     try:
         with path.open(encoding=encoding, newline="") as file:
-            header = file.readline()
+            return file.readline()
     except (UnicodeDecodeError, LookupError):
-        return usual  # reading the whole file will say what is wrong
-    return usual if usual in header else max(_SEPARATORS, key=header.count)
+        return ""  # reading the whole file will say what is wrong
 
 
 def default_separator(path: Path) -> str:
@@ -93,7 +98,7 @@ def _read_csv(path: Path, separator: str, quoting: str, encoding: str) -> pd.Dat
             f"{path} cannot be read with {_SEPARATORS.get(separator, repr(separator))} as separator: {reason}{hint}"
         ) from None
     except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"{path} is not {encoding} text ({error}): set data.encoding") from None
+        raise DataError(f"{path} is not {encoding.removesuffix('-sig')} text ({error}): set data.encoding") from None
 
 
 def _promote_header(rows: pd.DataFrame) -> pd.DataFrame:
@@ -113,19 +118,23 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return table.astype(object).where(table.notna(), "").astype(str)
 
 
-def _check_header(table: pd.DataFrame, path: Path, separator: str) -> None:
-    columns = [str(column) for column in table.columns]
-    repeated = {column for column in columns if columns.count(column) > 1}
-    if repeated:
-        raise DataError(f"{path} has the column {min(repeated)!r} twice")
-    if len(columns) > 1:
+def _check_separator(path: Path, separator: str, encoding: str) -> None:
+    header = _header(path, encoding)
+    if separator in header:
         return
     for other, name in _SEPARATORS.items():
-        if other != separator and other in columns[0]:
+        if other in header:
             raise DataError(
                 f"{path} has a single column when split at {_SEPARATORS.get(separator, repr(separator))}, "
                 f"but its header contains {name}: set separator = {_toml_string(other)} in [data]"
             )
+
+
+def _check_columns(table: pd.DataFrame, path: Path) -> None:
+    columns = [str(column) for column in table.columns]
+    repeated = {column for column in columns if columns.count(column) > 1}
+    if repeated:
+        raise DataError(f"{path} has the column {min(repeated)!r} twice")
 
 
 def _check_rows(table: pd.DataFrame, path: Path, separator: str, quoting: str, encoding: str) -> None:
@@ -147,6 +156,7 @@ def _first_short_row(table: pd.DataFrame, path: Path, separator: str, quoting: s
     """
     if not (table.iloc[:, -1] == "").any():
         return None
+    csv.field_size_limit(2**31 - 1)  # its default is shorter than some posts
     with path.open(encoding=encoding, newline="") as file:
         reader = (
             csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
@@ -160,19 +170,23 @@ def _first_short_row(table: pd.DataFrame, path: Path, separator: str, quoting: s
 def _check_swallowed_lines(table: pd.DataFrame, path: Path, separator: str) -> None:
     """A stray opening quote makes a parser read whole rows as one field, without any error.
 
-    A line of a text with as many separators as a row has is such a row, if that is more than prose has.
+    A line of a text is such a row if it splits into as many fields and ends, as rows of labels do, in 0 or 1;
+    prose with many commas does not. In a text of a tab-separated file any tab is suspicious.
     """
     fields = table.shape[1] - 1
-    if fields < (1 if separator == "\t" else 5):
-        return
     for column in table.columns:
         several_lines = table[column][table[column].str.contains("\n", regex=False)]
         for row, value in several_lines.items():
-            if any(line.count(separator) >= fields for line in value.split("\n")):
+            if any(_looks_like_a_row(line, separator, fields) for line in value.split("\n")):
                 raise DataError(
                     f"{path} row {int(str(row)) + 1}, column {column!r}: one quoted field contains what look like "
                     'whole rows. If quotes in this file are plain characters, set quoting = "none" in [data].'
                 )
+
+
+def _looks_like_a_row(line: str, separator: str, fields: int) -> bool:
+    enough = line.count(separator) >= fields > 0
+    return enough and (separator == "\t" or line.rsplit(separator, 1)[1].strip() in {"0", "1"})
 
 
 def _toml_string(text: str) -> str:

@@ -16,6 +16,7 @@ from compete.competition.workspace import Workspace
 if TYPE_CHECKING:
     from compete.competition.data import Competition
 
+FINGERPRINTED = {"label names", "train ids", "train texts", "train labels", "test ids", "test texts"}
 # Raise it when the same files would be read into other rows.
 READING_VERSION = 1
 
@@ -25,7 +26,7 @@ def remember_sources(competition: Competition) -> None:
     data = competition.declaration.data
     sources = _sources(competition.workspace, data)
     path = _path(competition.workspace)
-    record = {"sources": sources, "labels": list(competition.labels), "fingerprints": competition.fingerprints}
+    record = {"sources": sources, "fingerprints": competition.fingerprints}
     if _read(path) != record:
         atomic.write_json(path, record)
 
@@ -57,5 +58,5 @@ def _read(path: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    complete = isinstance(record, dict) and {"sources", "labels", "fingerprints"} <= record.keys()
-    return record if complete else None
+    complete = isinstance(record, dict) and "sources" in record and isinstance(record.get("fingerprints"), dict)
+    return record if complete and record["fingerprints"].keys() == FINGERPRINTED else None

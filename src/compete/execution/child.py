@@ -26,8 +26,8 @@ def main() -> None:
     try:
         call_target(request["target"], request["payload"], lambda fraction: _answer(answers, progress=fraction))
     except Exception as error:  # the parent decides what a failure means
-        traceback.print_exc()
         _answer(answers, failed=type(error).__name__, message=str(error))
+        traceback.print_exc()  # into the log, which may be on a full disk
     else:
         _answer(answers, finished=True)
 

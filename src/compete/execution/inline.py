@@ -18,7 +18,7 @@ class InlineExecutor:
             start = time.monotonic()
             try:
                 call_target(job.target, job.payload, lambda fraction: None)
-            except Exception as error:  # a failed job fails alone
+            except (Exception, SystemExit) as error:  # a failed job fails alone
                 job.log.parent.mkdir(parents=True, exist_ok=True)
                 job.log.write_text(traceback.format_exc(), encoding="utf-8")
                 yield Failed(job, type(error).__name__, str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compete import atomic
-from compete.base_models.recipes import RESERVED_NAMES, recipe_names
+from compete.base_models.recipes import NAME, NAME_RULE, RESERVED_NAMES, recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.reading import default_separator, read_table
@@ -20,8 +19,6 @@ from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
 from compete.oof.job import made_by
 from compete.oof.train import competition_rows, shape_of
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -74,14 +71,20 @@ def read_foreign(
 
 
 def _check_name(competition: Competition, name: str, folder: Path, force: bool) -> None:
-    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
-        raise UserError(f"{name!r} cannot be a model's name: letters, digits, '.', '_', '-', and not 'stacks'")
+    if not NAME.fullmatch(name) or name in RESERVED_NAMES:
+        raise UserError(f"{name!r} cannot be a model's name: {NAME_RULE}")
     if name in recipe_names(competition.workspace):
         raise UserError(f"base_models/{name}.toml is a recipe of that name: import under another name")
     if (competition.workspace.stack_recipes / f"{name}.toml").exists():
         raise UserError(f"stacking/{name}.toml is a stack of that name: import under another name")
-    if folder.exists() and not (force and folder.is_dir()):
+    if folder.is_file():
+        raise StoreError(f"oof/{name} is a file: choose another name, or move it away")
+    if store.was_interrupted(folder) or not folder.exists() or not any(folder.iterdir()):
+        return
+    if not force:
         raise StoreError(f"oof/{name} is there already: choose another name, or replace it with --force")
+    if store.read_record(folder / store.MANIFEST).get("kind") != "imported":
+        raise StoreError(f"oof/{name} was trained here, not imported: choose another name, or move it away")
 
 
 def _read_columns(file: ForeignFile, id_column: str, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
@@ -92,7 +95,7 @@ def _read_columns(file: ForeignFile, id_column: str, labels: Sequence[str]) -> t
     if expected != found:
         missing, extra = sorted(expected - found), sorted(found - expected)
         raise DataError(
-            f"{file.path} needs the columns {id_column}, {', '.join(labels)}"
+            f"{file.path} needs the columns {id_column} (or id), {', '.join(labels)}"
             + (f"; missing: {', '.join(missing)}" if missing else "")
             + (f"; not known: {', '.join(extra)}" if extra else "")
         )
@@ -120,7 +123,7 @@ def _read_npy(file: ForeignFile, id_column: str, labels: Sequence[str]) -> tuple
     if matrix.shape != (len(ids), len(labels)):
         raise DataError(
             f"{file.path} has shape {matrix.shape}, expected {(len(ids), len(labels))}: a row for "
-            f"each of the {len(ids)} ids in {file.ids}, a column for each of {', '.join(labels)}"
+            f"each of the {len(ids)} ids in {file.ids} (below its header), a column for each of {', '.join(labels)}"
         )
     return ids, matrix.astype(np.float64)
 

@@ -22,6 +22,7 @@ class State(StrEnum):
     MISSING = "missing"
     FRESH = "fresh"
     STALE = "stale"
+    ORPHAN = "recipe gone"
     DAMAGED = "damaged"
 
 
@@ -55,16 +56,19 @@ class ModelState:
     @property
     def state(self) -> State:
         """The model's state in one word: damaged before stale before missing before fresh."""
-        if self.whole.state in (State.FRESH, State.DAMAGED):
+        if self.whole.state in (State.FRESH, State.DAMAGED, State.ORPHAN):
             return self.whole.state
         states = {self.whole.state, *(part.state for part in self.parts)}
         return next(s for s in (State.DAMAGED, State.STALE, State.MISSING, State.FRESH) if s in states)
 
     @property
     def reasons(self) -> list[str]:
-        """Why it is stale or damaged, each reason once."""
+        """Why it is stale or damaged, each reason once; of several damaged files the first, and how many more."""
         parts = [part for part in (self.whole, *self.parts) if part.state is self.state]
-        return list(dict.fromkeys(reason for part in parts for reason in part.reasons))
+        reasons = list(dict.fromkeys(reason for part in parts for reason in part.reasons))
+        if self.state is State.DAMAGED and len(reasons) > 1:
+            return [f"{reasons[0]} ({len(reasons) - 1} more of its files are damaged)"]
+        return reasons
 
     @property
     def seconds(self) -> float:
@@ -87,6 +91,9 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
     kind = str(whole.record.get("kind", "trained"))
     if kind == "imported":
         return ModelState(name, kind, whole, (whole,) * k)
+    if recipe is None and whole.state in (State.FRESH, State.STALE):
+        why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
+        whole = PartState(State.ORPHAN, (why,), whole.record)
     parts = [_part_state(store.part_folder(folder, fold), store.PART, identity, recipe is None) for fold in range(k)]
     return ModelState(name, kind, whole, tuple(parts))
 
@@ -115,6 +122,8 @@ def _part_state(folder: Path, record_name: str, identity: Mapping[str, str], row
     """Compare what lies in `folder` with what it should have been made from."""
     tables = [folder / store.OOF, folder / store.TEST]
     path = folder / record_name
+    if store.was_interrupted(folder):
+        return PartState(State.MISSING)
     if not path.exists() and not any(table.exists() for table in tables):
         return PartState(State.MISSING)
     try:

@@ -4,7 +4,8 @@
     oof/<model>/            all folds together: oof.parquet, test.parquet, manifest.json (written last)
 
 A part folder appears by one rename, so it is whole or absent. part.json and manifest.json hold the hashes of
-the files beside them: a file that was touched, torn or swapped is recognised on every read.
+the files beside them and of themselves: a file that was touched, torn or swapped is recognised on every read.
+While a model's own files are written a marker lies beside them: a run killed there left nothing of a user's.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from numpy.typing import NDArray
 from compete import atomic
 from compete.competition.folds import FoldPlan
 from compete.errors import StoreError
+from compete.fingerprints import digest
 
 FORMAT = 1
 OOF, TEST, CURVES, PART, MANIFEST = "oof.parquet", "test.parquet", "curves.json", "part.json", "manifest.json"
+WRITING = ".writing"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def write_part(
         atomic.write_bytes(folder / TEST, to_parquet(shape.test_ids, probabilities.test, shape.labels))
         atomic.write_json(folder / CURVES, list(curves))
         hashes = {name: atomic.sha256_file(folder / name) for name in (OOF, TEST, CURVES)}
-        atomic.write_json(folder / PART, {"format": FORMAT, **record, "files": hashes})
+        write_record(folder / PART, {**record, "files": hashes})
 
 
 def read_part(model_folder: Path, fold: int, plan: FoldPlan, shape: Shape) -> Probabilities:
@@ -83,10 +86,17 @@ def read_part(model_folder: Path, fold: int, plan: FoldPlan, shape: Shape) -> Pr
 
 def write_model(model_folder: Path, probabilities: Probabilities, shape: Shape, record: Mapping[str, Any]) -> None:
     """Write the files of a whole model, the manifest last."""
+    atomic.write_bytes(model_folder / WRITING, b"")
     atomic.write_bytes(model_folder / OOF, to_parquet(shape.train_ids, probabilities.oof, shape.labels))
     atomic.write_bytes(model_folder / TEST, to_parquet(shape.test_ids, probabilities.test, shape.labels))
     hashes = {name: atomic.sha256_file(model_folder / name) for name in (OOF, TEST)}
-    atomic.write_json(model_folder / MANIFEST, {"format": FORMAT, **record, "files": hashes})
+    write_record(model_folder / MANIFEST, {**record, "files": hashes})
+    (model_folder / WRITING).unlink()
+
+
+def was_interrupted(model_folder: Path) -> bool:
+    """Whether a run was killed while it wrote the model's own files, which then are not to be used."""
+    return (model_folder / WRITING).exists()
 
 
 def read_model(model_folder: Path, shape: Shape) -> Probabilities:
@@ -102,8 +112,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """A part.json or manifest.json; raises StoreError if it is missing, damaged or of another format."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        known = isinstance(record, dict) and record.get("format") == FORMAT
-        complete = known and isinstance(record.get("files"), dict) and isinstance(record.get("identity"), dict)
+        complete = isinstance(record, dict) and record.get("sha256") == _record_digest(record)
     except FileNotFoundError:
         raise _damaged(path, "is missing, though there are files beside it") from None
     except (OSError, ValueError):
@@ -111,6 +120,17 @@ def read_record(path: Path) -> dict[str, Any]:
     if not complete:
         raise _damaged(path, "is damaged or was not written by this version of compete")
     return dict(record)
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a part.json or manifest.json with a hash of itself."""
+    whole = json.loads(json.dumps({"format": FORMAT, **record}))
+    atomic.write_json(path, {**whole, "sha256": _record_digest(whole)})
+
+
+def _record_digest(record: Mapping[str, Any]) -> str:
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    return digest([str(FORMAT), json.dumps(content, sort_keys=True)])
 
 
 def check_hashes(folder: Path, record: Mapping[str, Any]) -> None:

@@ -126,7 +126,7 @@ class TrainingDisplay:
 
     def _left_text(self) -> str:
         seconds = self.time_left.seconds()
-        return "" if seconds is None or self.done == self.total else f", {duration(seconds)} left"
+        return "" if seconds is None or seconds < 1 or self.done == self.total else f", {duration(seconds)} left"
 
 
 def duration(seconds: float) -> str:

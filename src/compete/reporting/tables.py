@@ -13,7 +13,13 @@ from compete.reporting.progress import duration
 from compete.stacking.scores import Score
 from compete.submissions.ledger import Entry
 
-_STYLES = {State.FRESH: "green", State.STALE: "yellow", State.DAMAGED: "red", State.MISSING: "dim"}
+_STYLES = {
+    State.FRESH: "green",
+    State.STALE: "yellow",
+    State.DAMAGED: "red",
+    State.MISSING: "dim",
+    State.ORPHAN: "yellow",
+}
 
 
 def status_table(
@@ -61,25 +67,26 @@ def label_table(score: Score, rates: Mapping[str, float], thresholds: bool) -> T
 
 
 def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]) -> Table:
-    """Label rates of every fold: a row per label, a column per fold."""
-    table = _table("label", *("all" if name == "all" else f"fold {name}" for name, _ in rates))
-    for column in table.columns[1:]:
-        column.justify = "right"
+    """Label rates of every fold in per cent: a row per label, a column per fold."""
+    table = _table("% by fold")
+    for name, _ in rates:
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_row("rows", *(str(count) for count in rows))
     for number, label in enumerate(labels):
-        table.add_row(escape(label), *(f"{values[number]:.3f}" for _, values in rates))
+        table.add_row(escape(label), *(f"{100 * values[number]:.1f}" for _, values in rates))
     return table
 
 
 def scores_table(entries: Sequence[Entry], private: bool) -> Table:
     """Every submission: validation, public and private score, and the shifts between them."""
-    shifts = ["public - valid.", *(["private", "private - public"] if private else [])]
-    table = _table("no.", "sent (UTC)", "what", "validation", "public", *shifts)
-    for column in (0, *range(3, 5 + len(shifts))):
-        table.columns[column].justify = "right"
+    several = len({entry.submission.metric for entry in entries}) > 1
+    table = _table("no.", "sent (UTC)", "what", *(["metric"] if several else []))
+    for title in ("valid.", "public", "shift", *(["private", "shift"] if private else [])):
+        table.add_column(title, justify="right", no_wrap=True)
     for entry in entries:
         validation, public, secret = entry.submission.validation, entry.outcome.public, entry.outcome.private
-        cells = [_score(validation), _score(public) if public is not None else entry.outcome.status]
+        cells: list[str] = [entry.submission.metric] if several else []
+        cells += [_score(validation), _score(public) if public is not None else entry.outcome.status]
         cells += [_shift(validation, public), *([_score(secret), _shift(public, secret)] if private else [])]
         table.add_row(str(entry.number), f"{entry.created:%m-%d %H:%M}", escape(entry.submission.source), *cells)
     return table

@@ -4,6 +4,10 @@ For every fold, the meta-learner and the thresholds are fitted on the other fold
 probabilities of those other rows that are themselves out of fold, so the meta-learner is also fitted without
 every *pair* of folds: without {j, k} it predicts fold j for the thresholds of fold k, and fold k for those of
 fold j. K folds cost K (K - 1) / 2 fits of pairs, K of single folds, and the last one on all rows.
+
+One dependence remains, as in every stack over out-of-fold probabilities: the base model that predicted fold j was
+trained on the labels of fold k, and its rows of fold j help to fit what scores fold k. Folds that are alike in their
+label rates, as the stratified plan makes them, leave it next to nothing to tell; folds of unlike rates would not.
 """
 
 from __future__ import annotations
@@ -47,11 +51,6 @@ class Evaluation:
     f1: NDArray[np.float64]
     thresholds: Thresholds
     threshold_spread: NDArray[np.float64]
-
-    @property
-    def optimism(self) -> float:
-        """How much the naive score promises beyond the honest one."""
-        return self.naive - self.honest
 
 
 @dataclass(frozen=True)

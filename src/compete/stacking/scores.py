@@ -63,8 +63,11 @@ def score_of(evaluation: Evaluation, metric: str, labels: Sequence[str]) -> Scor
 
 def score_from(record: dict[str, Any]) -> Score:
     """The inverse of Score.record."""
-    labels = {name: LabelScore(**label) for name, label in record["labels"].items()}
-    return Score(record["metric"], record["honest"], record["naive"], labels)
+    labels = {
+        name: LabelScore(**{key: float(value) for key, value in label.items()})
+        for name, label in record["labels"].items()
+    }
+    return Score(str(record["metric"]), float(record["honest"]), float(record["naive"]), labels)
 
 
 def kept_score(model_folder: Path, metric: str, manifest: Mapping[str, Any]) -> Score | None:
@@ -72,7 +75,7 @@ def kept_score(model_folder: Path, metric: str, manifest: Mapping[str, Any]) -> 
     try:
         record = json.loads((model_folder / SCORES).read_text(encoding="utf-8"))
         current = record["metric"] == metric and record["of"] == _scored(manifest)
-        return score_from(record) if current else None
+        return score_from(record) if current and record["labels"] else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # only a cache
 

@@ -44,6 +44,10 @@ class Stack:
     mean: Score
 
 
+# A model in these states is passed over unless it is asked for by name.
+_LEFT_OUT = (State.MISSING, State.ORPHAN)
+
+
 def stack_folder(workspace: Workspace, name: str) -> Path:
     return workspace.oof / "stacks" / name
 
@@ -60,7 +64,7 @@ def choose_members(
         raise UserError("\n".join(unknown))
     chosen = {name: s for name, s in states.items() if name not in without and (not named or name in named)}
     _refuse_unusable(chosen, must_be_whole=bool(named))
-    missing = {name: _missing(state) for name, state in chosen.items() if state.state is State.MISSING}
+    missing = {name: _missing(state) for name, state in chosen.items() if state.state in _LEFT_OUT}
     names = [name for name in chosen if name not in missing]
     if len(names) < 2:
         raise UserError(
@@ -137,7 +141,7 @@ def stack_identity(
 def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRecipe) -> tuple[dict[str, Any], Score]:
     """A stored stack's manifest and score; raises StoreError if it is missing, damaged or stale."""
     folder = stack_folder(competition.workspace, recipe.name)
-    if not (folder / store.MANIFEST).is_file():
+    if store.was_interrupted(folder) or not (folder / store.MANIFEST).is_file():
         raise StoreError(f"the stack {recipe.name!r} was not built yet: `compete stack {recipe.name}` builds it")
     record = store.read_record(folder / store.MANIFEST)
     store.check_hashes(folder, record)
@@ -163,10 +167,11 @@ def _refuse_unusable(states: dict[str, ModelState], must_be_whole: bool) -> None
         raise StoreError(
             "stale base models are not stacked\n"
             + "\n".join(f"  {name}: {'; '.join(s.reasons)}" for name, s in stale.items())
-            + "\nTrain them again with `compete train-base`, or leave them out with "
+            + "\nTrain them again with `compete train-base` (after an edit of the competition with --replace-stale), "
+            + "or leave them out with "
             + " ".join(f"--without {name}" for name in stale)
         )
-    missing = {name: s for name, s in states.items() if s.state is State.MISSING}
+    missing = {name: s for name, s in states.items() if s.state in _LEFT_OUT}
     if must_be_whole and missing:
         raise StoreError(
             "\n".join(f"{name}: {_missing(s)}; `compete train-base {name}`" for name, s in missing.items())
@@ -174,6 +179,8 @@ def _refuse_unusable(states: dict[str, ModelState], must_be_whole: bool) -> None
 
 
 def _missing(state: ModelState) -> str:
+    if state.state is State.ORPHAN:
+        return state.reasons[0]
     if state.folds_done:
         return f"{state.folds_done} of {len(state.parts)} folds trained"
     return "not trained yet"

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from compete.atomic import disk_full_is_said
-from compete.errors import StoreError
+from compete.competition.declaration import MetricName
+from compete.errors import DiskFullError, StoreError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -55,7 +56,7 @@ class NewSubmission:
     file: str
     content: str
     source: str
-    metric: str
+    metric: MetricName
     validation: float | None
     fold_plan: str
     probabilities: str
@@ -147,6 +148,8 @@ class Ledger:
                 database.executescript(_SCHEMA)
                 yield database
         except sqlite3.DatabaseError as error:
+            if "full" in str(error):
+                raise DiskFullError(f"no space left on the disk for {self.path}: nothing was sent") from None
             raise StoreError(f"{self.path} cannot be used as a ledger: {error}") from None
 
 

@@ -14,6 +14,7 @@ from compete import atomic
 from compete.base_models.recipes import recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
+from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import StoreError, SubmissionError, UserError
@@ -126,7 +127,12 @@ def submit(
             f"the daily limit is spent: {sent} of {limit} submissions on {now:%Y-%m-%d} UTC. "
             "The next day starts at 00:00 UTC ([submission] daily_limit)."
         )
-    number = ledger.add(prepared.submission, now)
+    try:
+        target.ready(prepared.path)
+        number = ledger.add(prepared.submission, now)
+    except Exception:
+        prepared.path.unlink(missing_ok=True)  # nothing was sent, and the next try writes its own file
+        raise
     return _complete(ledger, number, _send(prepared, target), now)
 
 
@@ -134,12 +140,12 @@ def reveal_private(competition: Competition, target: Target) -> list[Entry]:
     """Ask the target for the private scores of everything it scored, and record them."""
     ledger = ledger_of(competition.workspace)
     for entry in ledger.entries():
-        if entry.submission.target != target.name or entry.outcome.status != "scored":
+        if entry.submission.target != target.name or entry.outcome.status not in ("scored", "sent"):
             continue
         path = competition.workspace.submissions / entry.submission.file
         if not path.is_file():
             raise SubmissionError(f"{path} is gone, and its private score with it: put the file back")
-        outcome = target.reveal(path, entry.outcome)
+        outcome = target.reveal(path, METRICS[entry.submission.metric], entry.outcome)
         if outcome != entry.outcome:
             ledger.record(entry.number, outcome)
     return ledger.entries()

@@ -27,12 +27,16 @@ class Target(Protocol):
         """What the target knows of an earlier submission with this message; None if it never arrived."""
         ...
 
+    def ready(self, file: Path) -> None:
+        """Raise whatever would keep this file from being sent, before the ledger knows of it."""
+        ...
+
     def send(self, file: Path, message: str) -> Outcome:
         """Send a checked file; it may be scored at once or only be on its way."""
         ...
 
-    def reveal(self, file: Path, outcome: Outcome) -> Outcome:
-        """The outcome with the private score, once the target gives it away."""
+    def reveal(self, file: Path, metric: Metric, outcome: Outcome) -> Outcome:
+        """The outcome with the private score, under the metric it was sent for, once the target gives it away."""
         ...
 
 
@@ -53,17 +57,23 @@ class LocalLeaderboard:
     def find(self, message: str) -> Outcome | None:
         return None
 
+    def ready(self, file: Path) -> None:
+        if self.solution is not None:
+            self._score(file, self.metric, "Public")
+
     def send(self, file: Path, message: str) -> Outcome:
         if self.solution is None:
             return Outcome("sent", reference=file.name)
-        return Outcome("scored", reference=file.name, public=self._score(file, "Public"))
+        return Outcome("scored", reference=file.name, public=self._score(file, self.metric, "Public"))
 
-    def reveal(self, file: Path, outcome: Outcome) -> Outcome:
+    def reveal(self, file: Path, metric: Metric, outcome: Outcome) -> Outcome:
         if self.solution is None:
             raise SubmissionError("there is no private score: competition.toml names no [submission] solution")
-        return Outcome("scored", outcome.reference, self._score(file, "Public"), self._score(file, "Private"))
+        # A public score that was given stays as it was, whatever happened to the solution since.
+        public = self._score(file, metric, "Public") if outcome.public is None else outcome.public
+        return Outcome("scored", outcome.reference, public, self._score(file, metric, "Private"))
 
-    def _score(self, file: Path, usage: str) -> float:
+    def _score(self, file: Path, metric: Metric, usage: str) -> float:
         solution = self._read_solution()
         sent = read_table(file).set_index(self.id_column)
         missing = [row for row in solution[self.id_column] if row not in sent.index]
@@ -72,7 +82,7 @@ class LocalLeaderboard:
         part = solution[solution["Usage"] == usage]
         truth = label_matrix(part, self.labels, part[self.id_column].tolist(), str(self.solution))
         values = sent.loc[part[self.id_column], list(self.labels)].to_numpy(dtype=np.float64)
-        return self.metric.compute(truth, values)
+        return metric.compute(truth, values)
 
     def _read_solution(self) -> pd.DataFrame:
         assert self.solution is not None
