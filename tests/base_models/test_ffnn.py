@@ -32,7 +32,7 @@ def posts(count: int = 200, anger_rate: float = 0.15) -> tuple[list[str], NDArra
     return texts, np.array(rows, dtype=np.int8)
 
 
-def fit(texts: list[str], labels: NDArray[np.int8], seed: int = 3, **settings: Any) -> FittedFeedForward:  # noqa: ANN401
+def fit(texts: list[str], labels: NDArray[np.int8], seed: int = 3, **settings: Any) -> FittedFeedForward:
     context = FitContext(labels=LABELS, seed=seed)
     return FeedForward(FeedForwardSettings(**{**SMALL, **settings})).fit(texts, labels, context)
 

@@ -32,7 +32,7 @@ def posts(count: int = 200, anger_rate: float = 0.1) -> tuple[list[str], NDArray
     return texts, np.array(rows, dtype=np.int8)
 
 
-def fit(texts: list[str], labels: NDArray[np.int8], **settings: Any) -> FittedLinear:  # noqa: ANN401
+def fit(texts: list[str], labels: NDArray[np.int8], **settings: Any) -> FittedLinear:
     return Linear(LinearSettings(**settings)).fit(texts, labels, CONTEXT)
 
 

@@ -24,6 +24,7 @@ from compete.errors import DeclarationError, UserError
 FAMILIES = {
     "linear": "compete.base_models.linear:Linear",
     "ffnn": "compete.base_models.ffnn:FeedForward",
+    "sequence_classifier": "compete.base_models.sequence_classifier:SequenceClassifier",
 }
 
 # oof/stacks/ holds the stacks' probabilities, so no base model may be called so.

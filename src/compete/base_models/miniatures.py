@@ -1,0 +1,178 @@
+"""Miniatures: tiny, randomly initialised checkpoints with the architecture and token rules of real ones.
+
+Each has the classes, special tokens and padding habits of the checkpoint it stands for; its tokenizer is
+trained on the texts it is built for. They run every code path of a real checkpoint offline, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    DistilBertConfig,
+    Gemma2Config,
+    LlamaConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    RobertaConfig,
+)
+
+VOCABULARY = 1000
+MAX_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """How one architecture's tokenizer and configuration are made."""
+
+    special: tuple[str, ...]
+    roles: dict[str, str]
+    wordpiece: bool
+    wrap: tuple[str | None, str | None]
+    config: Callable[[int, dict[str, int]], PretrainedConfig]
+    model: Any = AutoModelForCausalLM
+
+
+def write_miniature(architecture: str, texts: Sequence[str], folder: Path, seed: int) -> None:
+    """Write a tiny checkpoint into `folder`, as a real one lies on the disk: weights, configuration, tokenizer."""
+    miniature = MINIATURES[architecture]
+    tokenizer = _train_tokenizer(miniature, texts)
+    numbers = tokenizer.get_vocab()
+    ids = {role: numbers[token] for role, token in miniature.roles.items()}
+    config = miniature.config(tokenizer.get_vocab_size(), ids)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        miniature.model.from_config(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=MAX_LENGTH, clean_up_tokenization_spaces=False, **miniature.roles
+    ).save_pretrained(folder)
+
+
+def _train_tokenizer(miniature: Miniature, texts: Sequence[str]) -> Tokenizer:
+    special = list(miniature.special)
+    if miniature.wordpiece:
+        tokenizer = _wordpiece(texts, special)
+    else:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(
+            vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+    before, after = miniature.wrap
+    parts = [part for part in (before, "$A", after) if part]
+    tokens = [(token, tokenizer.token_to_id(token)) for token in (before, after) if token]
+    tokenizer.post_processor = processors.TemplateProcessing(single=" ".join(parts), special_tokens=tokens)
+    return tokenizer
+
+
+def _wordpiece(texts: Sequence[str], special: Sequence[str]) -> Tokenizer:
+    """Letters, inner letters and the most frequent words: the library's trainer numbers ties by chance."""
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    letters = sorted({letter for word in words for letter in word})
+    frequent = sorted(words, key=lambda word: (-words[word], word))[:VOCABULARY]
+    pieces = dict.fromkeys([*special, *letters, *(f"##{letter}" for letter in letters), *frequent])
+    numbers = {piece: number for number, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.WordPiece(vocab=numbers, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    return tokenizer
+
+
+def _roberta(size: int, ids: dict[str, int]) -> PretrainedConfig:
+    # RoBERTa counts positions from pad_token_id + 1, so that it needs two more than tokens.
+    return RobertaConfig(
+        vocab_size=size,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=MAX_LENGTH + 2,
+        type_vocab_size=1,
+        pad_token_id=ids["pad_token"],
+        bos_token_id=ids["bos_token"],
+        eos_token_id=ids["eos_token"],
+    )
+
+
+def _distilbert(size: int, ids: dict[str, int]) -> PretrainedConfig:
+    return DistilBertConfig(
+        vocab_size=size, dim=32, hidden_dim=64, n_layers=2, n_heads=2, pad_token_id=ids["pad_token"]
+    )
+
+
+def _decoder(kind: Any, **more: Any) -> Callable[[int, dict[str, int]], PretrainedConfig]:
+    def config(size: int, ids: dict[str, int]) -> PretrainedConfig:
+        made: PretrainedConfig = kind(
+            vocab_size=size,
+            hidden_size=64,  # widths are multiples of 64, the block size of 4-bit weights on a CPU
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=16,
+            max_position_embeddings=MAX_LENGTH,
+            pad_token_id=ids.get("pad_token"),
+            bos_token_id=ids.get("bos_token"),
+            eos_token_id=ids["eos_token"],
+            **more,
+        )
+        return made
+
+    return config
+
+
+_ROBERTA = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_ROBERTA_ROLES = {
+    "bos_token": "<s>",
+    "cls_token": "<s>",
+    "pad_token": "<pad>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "mask_token": "<mask>",
+}
+_BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_BERT_ROLES = {f"{token[1:-1].lower()}_token": token for token in _BERT}
+
+MINIATURES: dict[str, Miniature] = {
+    "roberta": Miniature(
+        _ROBERTA, _ROBERTA_ROLES, wordpiece=False, wrap=("<s>", "</s>"), config=_roberta, model=AutoModelForMaskedLM
+    ),
+    "distilbert": Miniature(
+        _BERT, _BERT_ROLES, wordpiece=True, wrap=("[CLS]", "[SEP]"), config=_distilbert, model=AutoModelForMaskedLM
+    ),
+    "gemma2": Miniature(
+        ("<pad>", "<eos>", "<bos>", "<unk>"),
+        {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"},
+        wordpiece=False,
+        wrap=("<bos>", None),
+        config=_decoder(Gemma2Config, query_pre_attn_scalar=16, sliding_window=64),
+    ),
+    # Llama 3 names no pad token, but keeps one in its vocabulary for whoever fine-tunes it.
+    "llama": Miniature(
+        ("<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"),
+        {"bos_token": "<|begin_of_text|>", "eos_token": "<|end_of_text|>"},
+        wordpiece=False,
+        wrap=("<|begin_of_text|>", None),
+        config=_decoder(LlamaConfig),
+    ),
+    "qwen2": Miniature(
+        ("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+        {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
+        wordpiece=False,
+        wrap=(None, None),
+        config=_decoder(Qwen2Config),
+    ),
+}
