@@ -16,6 +16,7 @@ from torch.nn import functional
 from compete.base_models.families import FitContext
 from compete.base_models.ffnn import FeedForwardSettings
 from compete.base_models.inner_split import Rows, inner_split
+from compete.base_models.losses import positive_weights
 
 Encoded = Sequence[NDArray[np.int64]]
 
@@ -94,7 +95,7 @@ def _train_member(
     context: FitContext,
     member: int,
 ) -> None:
-    loss_of = nn.BCEWithLogitsLoss(pos_weight=_positive_weights(settings, targets[fitted]))
+    loss_of = nn.BCEWithLogitsLoss(pos_weight=positive_weights(targets[fitted].numpy(), settings.class_weights))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
@@ -135,14 +136,6 @@ def _train_epoch(
         optimiser.step()
         total += float(loss.detach()) * len(rows)
     return total / len(fitted)
-
-
-def _positive_weights(settings: FeedForwardSettings, targets: Tensor) -> Tensor:
-    """Weight of each label's positives, shape (n_labels,); a label of one class counts as if it had one row more."""
-    positives = targets.sum(dim=0).clamp(min=1)
-    negatives = (1 - targets).sum(dim=0).clamp(min=1)
-    power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[settings.class_weights]
-    return (negatives / positives) ** power
 
 
 def _logits(network: Network, encoded: Encoded, batch_size: int) -> Tensor:

@@ -16,7 +16,7 @@ FOCAL_GAMMA = 2.0
 ASYMMETRIC_GAMMA, ASYMMETRIC_MARGIN = 4.0, 0.05
 
 
-def positive_weights(labels: NDArray[np.int8], how: str) -> Tensor:
+def positive_weights(labels: NDArray[np.int8] | NDArray[np.float32], how: str) -> Tensor:
     """Weight of each label's positives (n_labels,): 1, negatives / positives ("balanced"), or its root ("sqrt").
 
     A label of one class counts as if it had one row of the other.

@@ -18,7 +18,8 @@ from compete.competition.reading import default_separator, read_table
 from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
 from compete.oof.job import made_by
-from compete.oof.train import competition_rows, shape_of
+from compete.oof.state import competition_rows
+from compete.oof.train import shape_of
 
 
 @dataclass(frozen=True)

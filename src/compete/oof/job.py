@@ -17,13 +17,13 @@ import compete
 from compete.base_models.families import FitContext, FittedModel
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import Competition, load_competition
-from compete.competition.folds import FoldPlan, made_from, stored_plan
+from compete.competition.folds import FoldPlan, stored_plan
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job, Report
 from compete.fingerprints import differences
 from compete.oof import store
-from compete.oof.state import rows_identity
+from compete.oof.state import competition_rows
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch")
 
@@ -116,9 +116,7 @@ def made_by() -> dict[str, str]:
 
 
 def _check_unchanged(competition: Competition, plan: FoldPlan, recipe: Recipe, expected: Mapping[str, str]) -> None:
-    rows = competition.fingerprints
-    origin = made_from(rows, competition.declaration.folds)
-    now = {**rows_identity(rows, plan.fingerprint, origin), **recipe.identity()}
+    now = {**competition_rows(competition, plan), **recipe.identity()}
     changes = differences(expected, now)
     if changes:
         raise StoreError(f"the workspace was edited while it was trained: {'; '.join(changes)}. Run the command again.")

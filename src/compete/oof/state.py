@@ -9,13 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compete.base_models.recipes import RESERVED_NAMES, Recipe
+from compete.competition.folds import FoldPlan, made_from
 from compete.competition.workspace import Workspace
 from compete.errors import StoreError
 from compete.fingerprints import differences
 from compete.oof import store
+
+if TYPE_CHECKING:  # data.py imports pandas, which `compete status` has no time for
+    from compete.competition.data import Competition
 
 
 class State(StrEnum):
@@ -81,6 +85,20 @@ def rows_identity(fingerprints: Mapping[str, str], plan_fingerprint: str, origin
     """What every OOF depends on besides its recipe; `origin` is what the fold plan is made from."""
     test = {name: fingerprints[name] for name in ("test ids", "test texts")}
     return {**origin, "fold plan": plan_fingerprint, **test}
+
+
+def competition_rows(competition: Competition, plan: FoldPlan) -> dict[str, str]:
+    """The identity of the competition's rows under the plan; part of every OOF's identity."""
+    origin = made_from(competition.fingerprints, competition.declaration.folds)
+    return rows_identity(competition.fingerprints, plan.fingerprint, origin)
+
+
+def every_model_state(
+    workspace: Workspace, recipes: Mapping[str, Recipe], rows: Mapping[str, str], k: int
+) -> dict[str, ModelState]:
+    """The state of every base model that has a recipe or lies in oof/."""
+    names = [*recipes, *(name for name in stored_models(workspace) if name not in recipes)]
+    return {name: model_state(workspace, name, recipes.get(name), rows, k) for name in names}
 
 
 def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int) -> ModelState:

@@ -11,7 +11,7 @@ from compete.competition.metrics import METRICS
 from compete.competition.sources import row_fingerprints
 from compete.competition.workspace import Workspace
 from compete.fingerprints import differences
-from compete.oof.state import ModelState, model_state, rows_identity, stored_models
+from compete.oof.state import ModelState, every_model_state, rows_identity
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ def survey(workspace: Workspace) -> Survey:
     origin = made_from(fingerprints, declaration.folds)
     plan = stored_plan(workspace)
     rows = rows_identity(fingerprints, plan.fingerprint if plan else "none", origin)
-    names = [*recipes, *(name for name in stored_models(workspace) if name not in recipes)]
-    states = {name: model_state(workspace, name, recipes.get(name), rows, declaration.folds.k) for name in names}
+    states = every_model_state(workspace, recipes, rows, declaration.folds.k)
     families = {name: recipe.declaration.family for name, recipe in recipes.items()}
     changes = differences(plan.made_from, origin) if plan else []
     return Survey(declaration, states, families, changes)

@@ -25,8 +25,8 @@ from compete.oof.state import (
     ModelState,
     State,
     changed_by_competition,
+    competition_rows,
     model_state,
-    rows_identity,
     stored_models,
 )
 
@@ -138,12 +138,6 @@ def plan_work(
 
 def needs_training(state: ModelState, fold: int) -> bool:
     return state.whole.state is not State.FRESH and state.parts[fold].state is not State.FRESH
-
-
-def competition_rows(competition: Competition, plan: FoldPlan) -> dict[str, str]:
-    """The identity of the competition's rows under the plan; part of every OOF's identity."""
-    origin = made_from(competition.fingerprints, competition.declaration.folds)
-    return rows_identity(competition.fingerprints, plan.fingerprint, origin)
 
 
 def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = lambda event: None) -> list[str]:

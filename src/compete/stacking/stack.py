@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.recipes import load_recipe, recipe_names
+from compete.base_models.recipes import load_recipes, recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.workspace import Workspace
@@ -19,8 +19,8 @@ from compete.errors import StoreError, UserError
 from compete.fingerprints import differences, digest
 from compete.oof import store
 from compete.oof.job import made_by
-from compete.oof.state import ModelState, State, model_state, stored_models
-from compete.oof.train import competition_rows, shape_of
+from compete.oof.state import ModelState, State, competition_rows, every_model_state
+from compete.oof.train import shape_of
 from compete.stacking.evaluation import cross_fit, evaluate, evaluate_stack
 from compete.stacking.recipes import StackRecipe
 from compete.stacking.scores import VERSION, Score, base_model_score, score_from, score_of
@@ -79,11 +79,8 @@ def choose_members(
 def base_model_states(competition: Competition, plan: FoldPlan) -> dict[str, ModelState]:
     """The state of every base model that has a recipe or lies in oof/."""
     workspace = competition.workspace
-    known = recipe_names(workspace)
-    rows = competition_rows(competition, plan)
-    names = [*known, *(name for name in stored_models(workspace) if name not in known)]
-    recipes = {name: load_recipe(workspace, name) if name in known else None for name in names}
-    return {name: model_state(workspace, name, recipe, rows, plan.k) for name, recipe in recipes.items()}
+    recipes = {recipe.name: recipe for recipe in load_recipes(workspace, recipe_names(workspace))}
+    return every_model_state(workspace, recipes, competition_rows(competition, plan), plan.k)
 
 
 def build_stack(
