@@ -2,103 +2,203 @@
 
 | checkpoints | pad token |
 |---|---|
-| RoBERTa, BERT, DistilBERT, MPNet, Gemma, Qwen2 | their own |
+| RoBERTa, BERT, DistilBERT, MPNet, Gemma, Qwen2, Stella | their own |
 | Llama 3, which names none | `<|finetune_right_pad_id|>`, kept in its vocabulary for this |
 | others that name none | a reserved or unknown token, else end-of-text |
 
-Classifiers pad on the right. No embedding matrix is ever resized: a pad token is one that the checkpoint has. The
-attention mask hides it, and a decoder's head reads the last token that is no pad, which its configuration is told.
+Classifiers pad on the right, generators on the left. No embedding matrix is ever resized: a pad token is one that
+the checkpoint has. The attention mask hides it, and a decoder's head reads the last token that is no pad, which its
+configuration is told.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
+    AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.hub import HF_MODULES_CACHE
 
+from compete.base_models.fine_tuning import training_precision
 from compete.base_models.miniatures import MINIATURES, write_miniature
+from compete.base_models.transformer_settings import TransformerSettings
 from compete.declarations import unknown_name
 from compete.errors import UserError
 
 MINIATURE = "miniature:"
+_KEPT_MINIATURE = "miniature"
 _SPARE_TOKENS = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<|pad|>", "<|reserved_special_token_0|>", "<unk>")
 # Heads are trained in full precision, so they are never quantised; architectures name them differently.
 HEADS = ["score", "classifier", "pre_classifier", "classification_head"]
 
 
-@contextlib.contextmanager
-def located(checkpoint: str, texts: Sequence[str], scratch: Path, seed: int) -> Iterator[str]:
-    """What transformers can load: the name or folder itself, or the folder of a miniature made for `texts`."""
-    if not checkpoint.startswith(MINIATURE):
-        with _explained(checkpoint):
-            yield checkpoint
-        return
-    architecture = checkpoint.removeprefix(MINIATURE)
+class Scratch:
+    """A temporary folder that is gone once nothing refers to it any more."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="compete_"))
+        # transformers copies the code of a checkpoint into a folder named like the checkpoint's.
+        code = Path(HF_MODULES_CACHE) / "transformers_modules" / self.path.name
+        for folder in (self.path, code):
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a checkpoint is loaded from.
+
+    path: what transformers is given; scratch: holds a miniature's files for as long as they are needed.
+    """
+
+    settings: TransformerSettings
+    path: str
+    scratch: Scratch | None = None
+
+    @property
+    def remote_code(self) -> bool:
+        # A miniature's code is compete's own.
+        return self.settings.remote_code
+
+    def keep(self, folder: Path) -> None:
+        """Copy a miniature beside what was trained on top of it: no other place has it."""
+        if self.scratch is not None:
+            shutil.copytree(self.path, folder / _KEPT_MINIATURE)
+
+    def options(self) -> dict[str, Any]:
+        """What every `from_pretrained` is told."""
+        return {"revision": self.settings.revision or None, "trust_remote_code": self.remote_code}
+
+
+def source_of(settings: TransformerSettings, texts: Sequence[str], seed: int) -> Source:
+    """The name or folder itself, or the folder of a miniature made for `texts`."""
+    if not settings.checkpoint.startswith(MINIATURE):
+        return Source(settings, settings.checkpoint)
+    architecture = settings.checkpoint.removeprefix(MINIATURE)
     if architecture not in MINIATURES:
         raise UserError(f"no miniature {architecture!r}; {unknown_name(architecture, MINIATURES)}")
-    write_miniature(architecture, texts, scratch / architecture, seed)
-    yield str(scratch / architecture)
+    scratch = Scratch()
+    write_miniature(architecture, texts, scratch.path, seed)
+    return Source(settings, str(scratch.path), scratch)
 
 
-def open_tokenizer(location: str, revision: str | None = None) -> PreTrainedTokenizerBase:
-    """The checkpoint's tokenizer, with a pad token and padding on the right."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        location, revision=revision, trust_remote_code=False
-    )
+def kept_source(settings: TransformerSettings, folder: Path) -> Source:
+    """Where what was trained into `folder` finds its checkpoint."""
+    if settings.checkpoint.startswith(MINIATURE):
+        scratch = Scratch()
+        shutil.copytree(folder / _KEPT_MINIATURE, scratch.path, dirs_exist_ok=True)
+        return Source(settings, str(scratch.path), scratch)
+    return Source(settings, settings.checkpoint)
+
+
+def open_tokenizer(source: Source, *, padding_side: str = "right") -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer, with a pad token."""
+    with _explained(source):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.path, **source.options())
     if tokenizer.pad_token_id is None:
         vocabulary = tokenizer.get_vocab()
         tokenizer.pad_token = next((token for token in _SPARE_TOKENS if token in vocabulary), tokenizer.eos_token)
-    tokenizer.padding_side = "right"
+    tokenizer.padding_side = padding_side
     return tokenizer
 
 
-def open_classifier(
-    location: str, revision: str | None, pad_token_id: int, n_labels: int, *, four_bits: bool
-) -> PreTrainedModel:
+def open_classifier(source: Source, pad_token_id: int, n_labels: int, *, four_bits: bool) -> PreTrainedModel:
     """The checkpoint with a new head for `n_labels`; float32, or NF4 but for the head."""
-    config = AutoConfig.from_pretrained(location, revision=revision, trust_remote_code=False, num_labels=n_labels)
-    config.problem_type = "multi_label_classification"
+    with _explained(source):
+        config = AutoConfig.from_pretrained(source.path, num_labels=n_labels, **source.options())
+        config.problem_type = "multi_label_classification"
+        return _open(AutoModelForSequenceClassification, source, config, pad_token_id, four_bits)
+
+
+def open_generator(source: Source, pad_token_id: int, *, four_bits: bool) -> PreTrainedModel:
+    """The checkpoint as a language model; float32, or NF4 but for the output layer."""
+    with _explained(source):
+        config = AutoConfig.from_pretrained(source.path, **source.options())
+        return _open(AutoModelForCausalLM, source, config, pad_token_id, four_bits)
+
+
+def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: bool) -> PreTrainedModel:
     config.pad_token_id = pad_token_id
-    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-        location,
-        revision=revision,
+    config.use_cache = False  # of past keys, which only free generation needs and turns on itself
+    model: PreTrainedModel = auto.from_pretrained(
+        source.path,
         config=config,
         dtype=torch.float32,
         use_safetensors=True,
-        trust_remote_code=False,
-        quantization_config=_nf4() if four_bits else None,
+        quantization_config=_nf4(source.settings) if four_bits else None,
+        device_map="auto" if source.settings.spread else None,
+        **source.options(),
     )
     return model
 
 
-def _nf4() -> BitsAndBytesConfig:
+def _nf4(settings: TransformerSettings) -> BitsAndBytesConfig:
     """QLoRA's storage: 4-bit NormalFloat, the scales quantised too (Dettmers et al. 2023)."""
+    half = torch.float16 if training_precision(settings.precision) == "float16" else torch.bfloat16
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        llm_int8_skip_modules=HEADS,
+        bnb_4bit_compute_dtype=half,
+        llm_int8_skip_modules=[*HEADS, "lm_head"],
     )
 
 
 @contextlib.contextmanager
-def _explained(checkpoint: str) -> Iterator[None]:
+def _explained(source: Source) -> Iterator[None]:
     """Turn what goes wrong with a checkpoint into what to do about it."""
+    name = source.settings.checkpoint
     try:
         yield
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"the checkpoint {checkpoint!r} cannot be opened: {reason} A local folder may stand in for it."
-        ) from error
+    except (OSError, ValueError, ImportError, SafetensorError, KeyError, RuntimeError) as error:
+        remedy = _remedy(name, error)
+        if remedy is None:
+            raise
+        raise UserError(f"the checkpoint {name!r} {remedy}") from error
+
+
+def _remedy(name: str, error: Exception) -> str | None:
+    """What is wrong with the checkpoint and what to do; None if it is none of its known troubles."""
+    said = f"{type(error).__name__}: {error}"
+    stand_in = f'a folder that holds it can stand in: "{name}" = "FOLDER" under [checkpoints] in competition.toml'
+    if "gated repo" in said or "GatedRepo" in said:
+        return "is gated: accept its licence on its page of the hub and log in with `hf auth login`"
+    if "trust_remote_code" in said or "requires you to execute" in said:
+        return (
+            'runs Python code from its own repository: write remote_code = true and revision = "COMMIT" into the '
+            "recipe's settings, and allow the recipe under [training] remote_code in competition.toml"
+        )
+    if isinstance(error, ImportError) and "bitsandbytes" in said:
+        return 'cannot be read in 4 bits without bitsandbytes: `pip install bitsandbytes`, or adaptation = "lora"'
+    if "Unrecognized configuration class" in said or "does not recognize this architecture" in said:
+        return f"has an architecture that this family cannot use: {_first_line(error)}"
+    if isinstance(error, SafetensorError) or Path(name).is_dir():
+        return f"is incomplete or damaged ({_first_line(error)}): copy or download the folder again"
+    if "couldn't connect" in said or "offline" in said.lower() or "Connection" in said or "resolve" in said:
+        return f"is not on this machine and cannot be fetched, there is no network; {stand_in}"
+    if name.startswith(("/", ".", "~")):
+        return "does not exist: there is no such folder"
+    if isinstance(error, OSError):
+        return f"does not exist, neither as a folder nor on the hub; {stand_in}"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first = lines[0] if lines else type(error).__name__
+    return first if len(first) <= 160 else first[:157] + "..."

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ class FitContext:
     threads: how many threads the run may use; the environment (OMP_NUM_THREADS) already says the same.
     progress: called with the fraction of the work that is done, from 0 to 1, as often as is convenient.
     curves: rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`).
+    warnings: sentences on what the user should know of this run, such as a batch that had to be made smaller.
+    cache: folder for what every fold of every recipe may share, because it depends on a text alone; None: no such
+        folder.
     """
 
     labels: tuple[str, ...]
@@ -32,6 +36,8 @@ class FitContext:
     threads: int = 1
     progress: Callable[[float], None] = lambda fraction: None
     curves: list[dict[str, float]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    cache: Path | None = None
 
 
 class FittedModel(Protocol):
@@ -39,6 +45,19 @@ class FittedModel(Protocol):
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities in [0, 1], shape (len(texts), n_labels), independent of the other texts."""
+        ...
+
+
+@runtime_checkable
+class Keepable(Protocol):
+    """A fitted model that can be written down; its family has `load(folder, context)` to read it again."""
+
+    def save(self, folder: Path, *, whole: bool) -> bool:
+        """Write what was trained into an empty folder.
+
+        Adapters and heads are always written; all weights of a model that was trained as a whole only if
+        `whole`. Returns whether what was written is enough to predict with.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ trained on the texts it is built for. They run every code path of a real checkpo
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class Miniature:
     wrap: tuple[str | None, str | None]
     config: Callable[[int, dict[str, int]], PretrainedConfig]
     model: Any = AutoModelForCausalLM
+    chat_template: str | None = None
+    remote_code: Path | None = None
 
 
 def write_miniature(architecture: str, texts: Sequence[str], folder: Path, seed: int) -> None:
@@ -49,12 +52,23 @@ def write_miniature(architecture: str, texts: Sequence[str], folder: Path, seed:
     numbers = tokenizer.get_vocab()
     ids = {role: numbers[token] for role, token in miniature.roles.items()}
     config = miniature.config(tokenizer.get_vocab_size(), ids)
+    if miniature.remote_code is not None:
+        config.auto_map = {
+            "AutoModel": "modeling_qwen.Qwen2Model",
+            "AutoModelForSequenceClassification": "modeling_qwen.Qwen2ForSequenceClassification",
+        }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         miniature.model.from_config(config).save_pretrained(folder)
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=MAX_LENGTH, clean_up_tokenization_spaces=False, **miniature.roles
+        tokenizer_object=tokenizer,
+        model_max_length=MAX_LENGTH,
+        clean_up_tokenization_spaces=False,
+        chat_template=miniature.chat_template,
+        **miniature.roles,
     ).save_pretrained(folder)
+    if miniature.remote_code is not None:
+        shutil.copy(miniature.remote_code, folder / "modeling_qwen.py")
 
 
 def _train_tokenizer(miniature: Miniature, texts: Sequence[str]) -> Tokenizer:
@@ -69,7 +83,8 @@ def _train_tokenizer(miniature: Miniature, texts: Sequence[str]) -> Tokenizer:
         trainer = trainers.BpeTrainer(
             vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
         )
-        tokenizer.train_from_iterator(texts, trainer)
+        # Large vocabularies have a token for each answer of a yes/no question, so a miniature has too.
+        tokenizer.train_from_iterator([*texts, *[" yes no"] * 100], trainer)
     before, after = miniature.wrap
     parts = [part for part in (before, "$A", after) if part]
     tokens = [(token, tokenizer.token_to_id(token)) for token in (before, after) if token]
@@ -146,6 +161,25 @@ _ROBERTA_ROLES = {
 _BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _BERT_ROLES = {f"{token[1:-1].lower()}_token": token for token in _BERT}
 
+_LLAMA = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|finetune_right_pad_id|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+)
+_LLAMA_CHAT = (
+    "<|begin_of_text|>{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{{ message['content'] }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+_QWEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+_QWEN_CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
 MINIATURES: dict[str, Miniature] = {
     "roberta": Miniature(
         _ROBERTA, _ROBERTA_ROLES, wordpiece=False, wrap=("<s>", "</s>"), config=_roberta, model=AutoModelForMaskedLM
@@ -162,17 +196,43 @@ MINIATURES: dict[str, Miniature] = {
     ),
     # Llama 3 names no pad token, but keeps one in its vocabulary for whoever fine-tunes it.
     "llama": Miniature(
-        ("<|begin_of_text|>", "<|end_of_text|>", "<|finetune_right_pad_id|>"),
+        _LLAMA,
         {"bos_token": "<|begin_of_text|>", "eos_token": "<|end_of_text|>"},
         wordpiece=False,
         wrap=("<|begin_of_text|>", None),
         config=_decoder(LlamaConfig),
     ),
+    "llama_instruct": Miniature(
+        _LLAMA,
+        {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
+        wordpiece=False,
+        wrap=("<|begin_of_text|>", None),
+        config=_decoder(LlamaConfig),
+        chat_template=_LLAMA_CHAT,
+    ),
     "qwen2": Miniature(
-        ("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+        _QWEN,
         {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
         wordpiece=False,
         wrap=(None, None),
         config=_decoder(Qwen2Config),
+        chat_template=_QWEN_CHAT,  # the base models of Qwen 2.5 have one too
+    ),
+    "qwen2_instruct": Miniature(
+        _QWEN,
+        {"pad_token": "<|endoftext|>", "eos_token": "<|im_end|>"},
+        wordpiece=False,
+        wrap=(None, None),
+        config=_decoder(Qwen2Config),
+        chat_template=_QWEN_CHAT,
+    ),
+    # Stella is a Qwen2 whose repository brings its own classes, which attend in both directions.
+    "stella": Miniature(
+        _QWEN,
+        {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
+        wordpiece=False,
+        wrap=(None, "<|endoftext|>"),
+        config=_decoder(Qwen2Config),
+        remote_code=Path(__file__).with_name("remote_code") / "modeling_qwen.py",
     ),
 }

@@ -1,4 +1,8 @@
-"""Recipes: one TOML file per base model, read into a validated family and its settings."""
+"""Recipes: one TOML file per base model, read into a validated family and its settings.
+
+What is in force is [settings], changed by [laptop] or [miniature] for those sizes, changed by
+[published.settings] for the model NAME_as_published.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +20,44 @@ from pydantic import BaseModel, Field
 
 from compete import atomic
 from compete.base_models.families import Family
+from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
+from compete.fingerprints import digest
 
 # A family's module is imported only when a recipe names it.
 FAMILIES = {
     "linear": "compete.base_models.linear:Linear",
     "ffnn": "compete.base_models.ffnn:FeedForward",
     "sequence_classifier": "compete.base_models.sequence_classifier:SequenceClassifier",
+    "label_generator": "compete.base_models.label_generator:LabelGenerator",
 }
 
 # oof/stacks/ holds the stacks' probabilities, so no base model may be called so.
 RESERVED_NAMES = frozenset({"stacks"})
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_RULE = "letters, digits, '_' and '-', and not 'stacks'"
+AS_PUBLISHED = "_as_published"
+
+
+class Published(Declaration):
+    """[published]: how the model was trained and scored where the recipe comes from; scores are macro-F1."""
+
+    validation: float | None = Field(default=None, ge=0, le=1)
+    kaggle_public: float | None = Field(default=None, ge=0, le=1)
+    split: str = ""
+    thresholds: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict, description="changes to [settings]")
+
+
+class Architecture(Declaration):
+    """[architectures."CHECKPOINT"]: what its repository says of it, so that `compete plan` needs no network."""
+
+    config: dict[str, Any] = Field(description="of config.json, what fixes the shape; model_type among it")
+    parameters: int = Field(gt=0, description="published number of parameters")
+    download_gb: float = Field(gt=0, description="size of its weight files, 10^9 bytes")
+    gated: bool = Field(default=False, description="a licence has to be accepted with an account")
 
 
 class RecipeDeclaration(Declaration):
@@ -41,11 +68,19 @@ class RecipeDeclaration(Declaration):
     seed: int = Field(default=42, ge=0, lt=2**32)
     outside_all: bool = Field(default=False, description="true: only trained when named, not by --all")
     settings: dict[str, Any] = Field(default_factory=dict)
+    laptop: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size laptop")
+    miniature: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size miniature")
+    published: Published | None = None
+    architectures: dict[str, Architecture] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A base model that can be trained: its name, its family and its resolved settings."""
+    """A base model that can be trained: its name, its family and its resolved settings.
+
+    size: the size whose table changed the settings, "full" where none did. folder: the local folder that holds
+    the settings' checkpoint, None for one that is fetched.
+    """
 
     name: str
     path: Path
@@ -53,10 +88,26 @@ class Recipe:
     family: type[Family]
     settings: BaseModel
     source_sha256: str
+    size: str = "full"
+    folder: Path | None = None
+    remote_code_allowed: bool = False
 
     def build(self) -> Family:
-        """The family with this recipe's settings."""
-        return self.family(self.settings)  # type: ignore[call-arg]
+        """The family with this recipe's settings, its checkpoint where it lies on this machine."""
+        settings = self.settings
+        if self.folder is not None:
+            settings = settings.model_copy(update={"checkpoint": str(self.folder)})
+        return self.family(settings)  # type: ignore[call-arg]
+
+    def refuse_untrusted(self) -> None:
+        """Raise UserError if the checkpoint runs code of its repository and nobody allowed it."""
+        if getattr(self.settings, "remote_code", False) and not self.remote_code_allowed:
+            base = self.name.removesuffix(AS_PUBLISHED)
+            raise UserError(
+                f"base_models/{base}.toml: {getattr(self.settings, 'checkpoint', '')} runs Python code from its own "
+                f"repository. To allow it, write remote_code = [{base!r}] under [training] in competition.toml; "
+                f"to do without the model, list the others under [training] models."
+            )
 
     def identity(self) -> dict[str, str]:
         """Everything in the recipe that its probabilities depend on, by name; defaults are resolved."""
@@ -66,8 +117,18 @@ class Recipe:
             "family version": str(getattr(self.family, "version", 1)),
             "family source": self.source_sha256,
             "seed": str(self.declaration.seed),
+            **({"size": self.size} if self.size != "full" else {}),
+            **self._folder_identity(),
             **{f"settings.{key}": str(value) for key, value in settings.items()},
         }
+
+    def _folder_identity(self) -> dict[str, str]:
+        """A local checkpoint is told by its configuration and the sizes of its weights, not by where it lies."""
+        if self.folder is None:
+            return {}
+        files = sorted(file for file in self.folder.iterdir() if file.suffix in (".json", ".safetensors"))
+        parts = [f"{file.name} {file.stat().st_size}" for file in files if file.is_file()]
+        return {"checkpoint files": digest(parts)}
 
 
 def recipe_names(workspace: Workspace) -> list[str]:
@@ -77,11 +138,40 @@ def recipe_names(workspace: Workspace) -> list[str]:
 
 
 def load_recipe(workspace: Workspace, name: str) -> Recipe:
-    """Read base_models/NAME.toml; raises DeclarationError that lists every problem of the file."""
-    path = workspace.recipes / f"{name}.toml"
+    """Read base_models/NAME.toml at the competition's size; NAME_as_published means its published settings.
+
+    Raises DeclarationError that lists every problem of the file.
+    """
+    return _load(workspace, name, read_declaration(workspace))
+
+
+def load_recipes(workspace: Workspace, names: Sequence[str]) -> list[Recipe]:
+    """Several recipes; the problems of all their files are reported together."""
+    competition = read_declaration(workspace)
+    recipes, errors = [], []
+    for name in names:
+        try:
+            recipes.append(_load(workspace, name, competition))
+        except UserError as error:
+            errors.append(str(error))
+    if errors:
+        raise DeclarationError("\n".join(dict.fromkeys(errors)))
+    return recipes
+
+
+def has_recipe(workspace: Workspace, name: str) -> bool:
+    """Whether `name` is a recipe's file, or the published settings of one."""
+    known = recipe_names(workspace)
+    return name in known or (name.endswith(AS_PUBLISHED) and name.removesuffix(AS_PUBLISHED) in known)
+
+
+def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) -> Recipe:
+    known = recipe_names(workspace)
+    base = name if name in known else name.removesuffix(AS_PUBLISHED)
+    path = workspace.recipes / f"{base}.toml"
     shown = Path(workspace.shown(path))
-    if not path.is_file():
-        raise UserError(f"no recipe base_models/{name}.toml; {unknown_name(name, recipe_names(workspace))}")
+    if base not in known:
+        raise UserError(f"no recipe base_models/{name}.toml; {unknown_name(name, known)}")
     if name in RESERVED_NAMES or not NAME.fullmatch(name):
         raise DeclarationError(f"{shown}: {name!r} cannot be a model's name ({NAME_RULE}); rename the file")
     if (workspace.stack_recipes / path.name).is_file():
@@ -98,20 +188,54 @@ def load_recipe(workspace: Workspace, name: str) -> Recipe:
         problems += found or _unread_settings(family.Settings, raw.get("settings", {}))
     refuse(shown, problems)
     assert declaration is not None and family is not None and settings is not None
-    return Recipe(name, path, declaration, family, settings, source_sha256)
+    changes = _changes(declaration, competition.size, as_published=name != base, shown=shown)
+    resolved = declaration.settings
+    for table, change in changes.items():
+        resolved = _changed(resolved, change)
+        settings, problems = validate(family.Settings, resolved, prefix=f"{table}.")
+        refuse(shown, problems or _unread_settings(family.Settings, resolved))
+        assert settings is not None
+    return Recipe(
+        name,
+        path,
+        declaration,
+        family,
+        settings,
+        source_sha256,
+        size=competition.size if competition.size in changes else "full",
+        folder=_local_folder(workspace, str(getattr(settings, "checkpoint", "")), competition.checkpoints),
+        remote_code_allowed=base in competition.training.remote_code or competition.size == "miniature",
+    )
 
 
-def load_recipes(workspace: Workspace, names: Sequence[str]) -> list[Recipe]:
-    """Several recipes; the problems of all their files are reported together."""
-    recipes, errors = [], []
-    for name in names:
-        try:
-            recipes.append(load_recipe(workspace, name))
-        except UserError as error:
-            errors.append(str(error))
-    if errors:
-        raise DeclarationError("\n".join(errors))
-    return recipes
+def _changes(
+    declaration: RecipeDeclaration, size: str, *, as_published: bool, shown: Path
+) -> dict[str, Mapping[str, Any]]:
+    """The tables that change [settings], by name, in the order in which they apply."""
+    changes = {"laptop": declaration.laptop, "miniature": declaration.miniature}
+    in_force: dict[str, Mapping[str, Any]] = {size: changes[size]} if changes.get(size) else {}
+    if as_published:
+        if declaration.published is None:
+            raise DeclarationError(f"{shown}: has no [published] settings to train with")
+        if "checkpoint" in declaration.published.settings:
+            raise DeclarationError(f"{shown}: published.settings.checkpoint would undo the size; leave it out")
+        in_force["published.settings"] = declaration.published.settings
+    return in_force
+
+
+def _changed(settings: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with `change` laid over it, tables inside tables too."""
+    merged = dict(settings)
+    for key, value in change.items():
+        inner = merged.get(key)
+        merged[key] = _changed(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _local_folder(workspace: Workspace, checkpoint: str, folders: Mapping[str, str]) -> Path | None:
+    """Where the checkpoint lies on this machine: as [checkpoints] says, or because its name is a folder."""
+    folder = workspace.root / folders.get(checkpoint, checkpoint)
+    return folder if checkpoint and folder.is_dir() else None
 
 
 def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, str, list[Problem]]:

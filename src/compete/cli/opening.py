@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import typer
 
+from compete.competition.declaration import Size
 from compete.competition.workspace import Workspace, find_workspace
+from compete.declarations import unknown_name
+from compete.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,8 +20,10 @@ if TYPE_CHECKING:
     from compete.competition.data import Competition
 
 
-def here() -> Workspace:
-    return find_workspace(Path.cwd())
+def here(size: str | None = None) -> Workspace:
+    if size is not None and size not in get_args(Size):
+        raise UserError(f"--size {size}: {unknown_name(size, get_args(Size))}")
+    return find_workspace(Path.cwd(), size)
 
 
 def console() -> Console:

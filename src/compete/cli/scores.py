@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from compete.cli.options import SizeOption
+
 
 def command(
     private: Annotated[bool, typer.Option("--private", help="Reveal the private scores.")] = False,
+    size: SizeOption = None,
 ) -> None:
     """Validation, public and, once revealed, private score of every submission."""
     from compete.cli.opening import console, exclusively, here, load
@@ -16,7 +19,7 @@ def command(
     from compete.submissions.submit import ledger_of, reveal_private
     from compete.submissions.targets import make_target
 
-    workspace = here()
+    workspace = here(size)
     if private:
         with exclusively(workspace):
             competition = load(workspace)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compete.cli.options import SizeOption
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 def command(
     name: Annotated[str | None, typer.Argument(help="Recipe in stacking/; default: all of them.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Base model to leave out; may be repeated.")] = None,
+    size: SizeOption = None,
 ) -> None:
     """Stack the base models: meta-learner, thresholds, and an honest score beside the naive one."""
     from compete.cli.opening import console, exclusively, here, load, say
@@ -26,7 +29,7 @@ def command(
     from compete.stacking.recipes import load_stack_recipe, stack_names
     from compete.stacking.stack import build_stack, choose_members
 
-    workspace = here()
+    workspace = here(size)
     recipes = [load_stack_recipe(workspace, each) for each in ([name] if name else stack_names(workspace))]
     if not recipes:
         raise UserError("stacking/ holds no recipe: `compete init DIR` makes a workspace with one to start from")

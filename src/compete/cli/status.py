@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from compete.cli.options import SizeOption
 from compete.competition.workspace import Workspace
 
 
-def command() -> None:
+def command(size: SizeOption = None) -> None:
     """Every base model: folds done, stale or fresh, honest score, training time."""
     from compete.cli.opening import here
 
-    show_status(here())
+    show_status(here(size))
 
 
 def show_status(workspace: Workspace, only: Sequence[str] = ()) -> None:

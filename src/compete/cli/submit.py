@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from compete.cli.options import SizeOption
+
 
 def command(
     what: Annotated[
         str | None, typer.Argument(help="A stack or a base model; default: the best stack that was built.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Send content that was sent before.")] = False,
+    size: SizeOption = None,
 ) -> None:
     """Check and write the CSV, send it, keep the ledger. Shows the public score only."""
     from compete.cli.opening import console, exclusively, here, load, say
@@ -20,7 +23,7 @@ def command(
     from compete.submissions.submit import choose_source, prepare, submit
     from compete.submissions.targets import make_target
 
-    workspace = here()
+    workspace = here(size)
     with exclusively(workspace):
         competition = load(workspace)
         plan = current_plan(competition)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from compete.cli.options import SizeOption
+
 
 def command(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Recipes in base_models/.")] = None,
@@ -19,6 +21,10 @@ def command(
         int | None, typer.Option(min=0, help="Jobs at once; default: one per core. 0: in this process.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads per job; default: cores / workers.")] = None,
+    as_published: Annotated[
+        bool, typer.Option("--as-published", help="With the settings under [published], as NAME_as_published.")
+    ] = False,
+    size: SizeOption = None,
 ) -> None:
     """Train base models under the shared fold plan: out-of-fold and test probabilities.
 
@@ -36,10 +42,10 @@ def command(
         raise UserError("name the recipes to train, or say --all (not both): `compete status` lists them")
     at_once = usable_cores() if workers is None else workers
     threads = threads or max(1, usable_cores() // max(at_once, 1))
-    workspace = here()
+    workspace = here(size)
     with exclusively(workspace):
         competition = load(workspace)
-        recipes = choose_recipes(competition, names or [])
+        recipes = choose_recipes(competition, names or [], as_published=as_published)
         work = plan_work(competition, recipes, fold or [], force=force, replace_stale=replace_stale, threads=threads)
         for notice in work.notices:
             say(notice)

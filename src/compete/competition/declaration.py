@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, validate
 
+Size = Literal["full", "laptop", "miniature"]
 MetricName = Literal["f1_macro", "f1_micro", "f1_samples", "jaccard_samples", "roc_auc_macro", "log_loss"]
 
 
@@ -54,6 +55,12 @@ class Training(Declaration):
     models: list[str] | None = Field(
         default=None, description="recipe names; default: every recipe in base_models/ that is not outside_all"
     )
+    remote_code: list[str] = Field(
+        default_factory=list, description="recipes whose checkpoint may run the code that its repository brings along"
+    )
+    keep_weights: bool = Field(
+        default=False, description="keep whole fine-tuned models too; adapters and heads are always kept"
+    )
 
 
 class Submission(Declaration):
@@ -69,20 +76,36 @@ class CompetitionDeclaration(Declaration):
 
     name: str = Field(min_length=1, description="shown in tables and submission messages")
     metric: MetricName = "f1_macro"
+    size: Size = Field(
+        default="full", description="which checkpoints: the recipe's own, small real ones, or random miniatures"
+    )
     data: Data
     folds: Folds = Folds()
     training: Training = Training()
+    checkpoints: dict[str, str] = Field(
+        default_factory=dict, description="a checkpoint's name -> the local folder that holds it"
+    )
     submission: Submission = Submission()
 
 
 def read_declaration(workspace: Workspace) -> CompetitionDeclaration:
     """Read competition.toml; raises DeclarationError that lists every problem of the file."""
     raw = read_toml(workspace.declaration)
+    if workspace.size is not None:
+        raw = {**raw, "size": workspace.size}
     declaration, problems = validate(CompetitionDeclaration, raw)
-    problems = [*problems, *_impossible(raw)]
+    problems = [*problems, *_impossible(raw), *_absent_folders(workspace, raw)]
     refuse(Path(workspace.declaration.name), problems)
     assert declaration is not None
     return declaration
+
+
+def _absent_folders(workspace: Workspace, raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Local checkpoints that are not where [checkpoints] says."""
+    checkpoints = raw.get("checkpoints")
+    for name, folder in checkpoints.items() if isinstance(checkpoints, Mapping) else ():
+        if isinstance(folder, str) and not (workspace.root / folder).is_dir():
+            yield Problem(f"checkpoints.{name}", f"the folder {folder} does not exist")
 
 
 def _impossible(raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -15,9 +15,13 @@ DECLARATION = "competition.toml"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths of a workspace; nothing is read or created by making one."""
+    """Paths of a workspace; nothing is read or created by making one.
+
+    size: stands in for competition.toml's for as long as one command runs.
+    """
 
     root: Path
+    size: str | None = None
 
     @property
     def declaration(self) -> Path:
@@ -48,12 +52,12 @@ class Workspace:
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
-def find_workspace(start: Path) -> Workspace:
+def find_workspace(start: Path, size: str | None = None) -> Workspace:
     """The workspace that `start` lies in; raises UserError outside of one."""
     start = start.resolve()
     for folder in (start, *start.parents):
         if (folder / DECLARATION).is_file():
-            return Workspace(folder)
+            return Workspace(folder, size)
     raise UserError(
         f"no {DECLARATION} in {start} or above it: this is not a workspace. "
         "Make one with `compete init DIR`, or change into one."

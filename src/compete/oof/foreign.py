@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compete import atomic
-from compete.base_models.recipes import NAME, NAME_RULE, RESERVED_NAMES, recipe_names
+from compete.base_models.recipes import NAME, NAME_RULE, RESERVED_NAMES, has_recipe
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.reading import default_separator, read_table
@@ -74,7 +74,7 @@ def read_foreign(
 def _check_name(competition: Competition, name: str, folder: Path, force: bool) -> None:
     if not NAME.fullmatch(name) or name in RESERVED_NAMES:
         raise UserError(f"{name!r} cannot be a model's name: {NAME_RULE}")
-    if name in recipe_names(competition.workspace):
+    if has_recipe(competition.workspace, name):
         raise UserError(f"base_models/{name}.toml is a recipe of that name: import under another name")
     if (competition.workspace.stack_recipes / f"{name}.toml").exists():
         raise UserError(f"stacking/{name}.toml is a stack of that name: import under another name")

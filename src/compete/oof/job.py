@@ -39,6 +39,7 @@ def make_job(workspace: Workspace, recipe: Recipe, fold: int, identity: Mapping[
         target="compete.oof.job:run",
         payload={
             "workspace": str(workspace.root),
+            "size": workspace.size,
             "model": recipe.name,
             "fold": fold,
             "identity": dict(identity),
@@ -50,7 +51,7 @@ def make_job(workspace: Workspace, recipe: Recipe, fold: int, identity: Mapping[
 
 def run(payload: Mapping[str, Any], report: Report) -> None:
     """Train and store; raises StoreError if the workspace is no longer what the job was made for."""
-    workspace = Workspace(Path(payload["workspace"]))
+    workspace = Workspace(Path(payload["workspace"]), payload["size"])
     competition = load_competition(workspace)
     plan = stored_plan(workspace)
     recipe = load_recipe(workspace, payload["model"])

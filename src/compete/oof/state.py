@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compete.base_models.recipes import RESERVED_NAMES, Recipe
+from compete.base_models.recipes import RESERVED_NAMES, Recipe, has_recipe, load_recipes, recipe_names
 from compete.competition.folds import FoldPlan, made_from
 from compete.competition.workspace import Workspace
 from compete.errors import StoreError
@@ -93,6 +93,13 @@ def competition_rows(competition: Competition, plan: FoldPlan) -> dict[str, str]
     return rows_identity(competition.fingerprints, plan.fingerprint, origin)
 
 
+def recipes_in_force(workspace: Workspace) -> dict[str, Recipe]:
+    """Every recipe by name, and those as published that were trained so."""
+    names = recipe_names(workspace)
+    as_published = [name for name in stored_models(workspace) if name not in names and has_recipe(workspace, name)]
+    return {recipe.name: recipe for recipe in load_recipes(workspace, [*names, *as_published])}
+
+
 def every_model_state(
     workspace: Workspace, recipes: Mapping[str, Recipe], rows: Mapping[str, str], k: int
 ) -> dict[str, ModelState]:
@@ -125,14 +132,15 @@ def stored_models(workspace: Workspace) -> list[str]:
     return sorted(path.name for path in results if path.name not in RESERVED_NAMES)
 
 
-def changed_by_competition(state: ModelState, rows: Mapping[str, str]) -> list[str]:
-    """What changed in the competition (not in the recipe) since a stale model was trained."""
-    names = set(rows)
+def changed_by_competition(state: ModelState, rows: Mapping[str, str], size: str = "full") -> list[str]:
+    """What changed in the competition (not in the recipe) since a stale model was trained, its size included."""
     changes: list[str] = []
     for part in (state.whole, *state.parts):
         if part.state is State.STALE:
-            then = {name: value for name, value in part.record["identity"].items() if name in names}
+            identity = part.record["identity"]
+            then = {name: value for name, value in identity.items() if name in rows}
             changes += differences(then, rows)
+            changes += differences({"size": identity.get("size", "full")}, {"size": size})
     return list(dict.fromkeys(changes))
 
 

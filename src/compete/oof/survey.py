@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compete.base_models.recipes import load_recipes, recipe_names
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.folds import made_from, stored_plan
 from compete.competition.metrics import METRICS
 from compete.competition.sources import row_fingerprints
 from compete.competition.workspace import Workspace
 from compete.fingerprints import differences
-from compete.oof.state import ModelState, every_model_state, rows_identity
+from compete.oof.state import ModelState, every_model_state, recipes_in_force, rows_identity
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Survey:
 def survey(workspace: Workspace) -> Survey:
     """State of every base model, from hashes and manifests alone."""
     declaration = read_declaration(workspace)
-    recipes = {recipe.name: recipe for recipe in load_recipes(workspace, recipe_names(workspace))}
+    recipes = recipes_in_force(workspace)
     fingerprints = row_fingerprints(workspace, declaration)
     origin = made_from(fingerprints, declaration.folds)
     plan = stored_plan(workspace)

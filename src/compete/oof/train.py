@@ -10,7 +10,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from compete import atomic
-from compete.base_models.recipes import Recipe, load_recipes, recipe_names
+from compete.base_models.recipes import AS_PUBLISHED, Recipe, has_recipe, load_recipes, recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan, made_from, make_plan, save_plan, stored_plan
 from compete.competition.sources import remember_sources
@@ -65,20 +65,25 @@ def exclusive(workspace: Workspace, waiting: Callable[[], None] = lambda: None) 
         lock.release()
 
 
-def choose_recipes(competition: Competition, names: Sequence[str]) -> list[Recipe]:
-    """The named recipes, or for no names all that `--all` means."""
-    known = recipe_names(competition.workspace)
-    unknown = [f"no recipe base_models/{name}.toml; {unknown_name(name, known)}" for name in names if name not in known]
+def choose_recipes(competition: Competition, names: Sequence[str], *, as_published: bool = False) -> list[Recipe]:
+    """The named recipes, or for no names all that `--all` means; `as_published` those that have such settings."""
+    workspace = competition.workspace
+    known = recipe_names(workspace)
+    unknown = [n for n in names if not has_recipe(workspace, n)]
     if unknown:
-        raise UserError("\n".join(unknown))
-    if names:
-        return load_recipes(competition.workspace, list(dict.fromkeys(names)))
-    declared = competition.declaration.training.models
-    if declared is not None:
-        return load_recipes(competition.workspace, declared)
+        raise UserError("\n".join(f"no recipe base_models/{n}.toml; {unknown_name(n, known)}" for n in unknown))
     if not known:
         raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
-    return [r for r in load_recipes(competition.workspace, known) if not r.declaration.outside_all]
+    declared = competition.declaration.training.models
+    chosen = list(dict.fromkeys(names)) or declared or known
+    recipes = load_recipes(workspace, chosen)
+    if not names and declared is None:
+        recipes = [recipe for recipe in recipes if not recipe.declaration.outside_all]
+    if not as_published:
+        return recipes
+    if not names:
+        recipes = [recipe for recipe in recipes if recipe.declaration.published]
+    return load_recipes(workspace, [recipe.name.removesuffix(AS_PUBLISHED) + AS_PUBLISHED for recipe in recipes])
 
 
 def current_plan(competition: Competition, replace_stale: bool = False) -> FoldPlan:
@@ -124,13 +129,15 @@ def plan_work(
     if not force:
         _refuse_damaged(states)
     if not (force or replace_stale):
-        _refuse_edited(states, rows)
+        _refuse_edited(states, rows, {recipe.name: recipe.size for recipe in recipes})
     work = Work(competition, plan, list(recipes), states, [])
     for recipe in recipes:
         todo = [f for f in (folds or range(plan.k)) if force or needs_training(states[recipe.name], f)]
         identity = {**rows, **recipe.identity()}
         work.jobs.extend(make_job(competition.workspace, recipe, fold, identity, threads) for fold in todo)
         state = states[recipe.name]
+        if todo:
+            recipe.refuse_untrusted()
         if todo and state.state is State.STALE:
             work.notices.append(f"{recipe.name} is stale and trained again: {'; '.join(state.reasons)}")
     return work
@@ -227,8 +234,8 @@ def _refuse_damaged(states: dict[str, ModelState]) -> None:
         raise StoreError("\n".join(reasons))
 
 
-def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str]) -> None:
-    changes = {name: changed_by_competition(state, rows) for name, state in states.items()}
+def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str], sizes: dict[str, str]) -> None:
+    changes = {name: changed_by_competition(state, rows, sizes[name]) for name, state in states.items()}
     stale = [name for name, changed in changes.items() if changed]
     if stale:
         raise _edited(list(dict.fromkeys(c for name in stale for c in changes[name])), stale)

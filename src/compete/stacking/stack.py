@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.recipes import load_recipes, recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.workspace import Workspace
@@ -19,7 +18,7 @@ from compete.errors import StoreError, UserError
 from compete.fingerprints import differences, digest
 from compete.oof import store
 from compete.oof.job import made_by
-from compete.oof.state import ModelState, State, competition_rows, every_model_state
+from compete.oof.state import ModelState, State, competition_rows, every_model_state, recipes_in_force
 from compete.oof.train import shape_of
 from compete.stacking.evaluation import cross_fit, evaluate, evaluate_stack
 from compete.stacking.recipes import StackRecipe
@@ -79,7 +78,7 @@ def choose_members(
 def base_model_states(competition: Competition, plan: FoldPlan) -> dict[str, ModelState]:
     """The state of every base model that has a recipe or lies in oof/."""
     workspace = competition.workspace
-    recipes = {recipe.name: recipe for recipe in load_recipes(workspace, recipe_names(workspace))}
+    recipes = recipes_in_force(workspace)
     return every_model_state(workspace, recipes, competition_rows(competition, plan), plan.k)
 
 

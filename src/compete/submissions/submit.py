@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from compete import atomic
-from compete.base_models.recipes import recipe_names
+from compete.base_models.recipes import has_recipe
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.metrics import METRICS
@@ -172,7 +172,7 @@ def _with_file(competition: Competition, prepared: Prepared, entry: Entry) -> Pr
 def _best_stack(competition: Competition, plan: FoldPlan, stacks: Sequence[str]) -> Source:
     built = [n for n in stacks if (stack_folder(competition.workspace, n) / store.MANIFEST).is_file()]
     if not built:
-        models = ", ".join(n for n in stored_models(competition.workspace) if n in recipe_names(competition.workspace))
+        models = ", ".join(n for n in stored_models(competition.workspace) if has_recipe(competition.workspace, n))
         hint = f", or name a base model: {models}" if models else ""
         raise UserError(f"no stack was built yet: `compete stack` builds one{hint}")
     sources = [_stack_source(competition, plan, name) for name in built]

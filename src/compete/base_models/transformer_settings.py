@@ -1,0 +1,63 @@
+"""Settings that every family of pretrained transformers shares; light, so that reading a recipe stays quick."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from compete.declarations import Declaration
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Lora(Declaration):
+    """[settings.lora]: low-rank adapters (Hu et al. 2021), for adaptation = "lora" and "qlora"."""
+
+    r: int = Field(default=16, ge=1, description="rank")
+    alpha: int = Field(default=32, ge=1, description="scale: the adapter's output is multiplied by alpha / r")
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    targets: str | tuple[str, ...] = Field(default="all-linear", description="names of the layers that get adapters")
+    bias: Literal["none", "all", "lora_only"] = "none"
+
+
+class TransformerSettings(Declaration):
+    """What is trained of a checkpoint, on what, for how long."""
+
+    checkpoint: str = Field(min_length=1, description='name on the hub, a local folder, or "miniature:ARCHITECTURE"')
+    revision: str | None = Field(default=None, description="commit of the hub's repository")
+    remote_code: bool = Field(default=False, description="the checkpoint runs code of its repository, at `revision`")
+    lora: Lora = Lora()
+    spread: bool = Field(default=False, description="lay the layers over all GPUs, for a model too large for one")
+    max_length: int = Field(default=128, ge=4, description="tokens; longer texts are cut at their end")
+    epochs: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=32, ge=1, description="rows per optimiser step")
+    micro_batch_size: int | None = Field(default=None, ge=1, description="rows at once; the rest is accumulated")
+    eval_batch_size: int = Field(default=64, ge=1, description="rows predicted at once")
+    learning_rate: float = Field(default=5e-5, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
+    scheduler: Literal["linear", "cosine", "constant", "plateau"] = "linear"
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    gradient_checkpointing: bool = False
+    loss: Literal["bce", "focal", "asymmetric"] = "bce"
+    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+        default="sqrt", description="weight of a label's positives: 1, negatives / positives, or its square root"
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="of the training; auto: the fastest that the processor or GPU computes natively"
+    )
+    inner_share: float = Field(
+        default=0.1, gt=0, lt=0.5, description="share of the training rows that choose the epoch"
+    )
+    patience: int | None = Field(
+        default=None, ge=1, description="stop after so many epochs without a better inner loss"
+    )
+
+    @model_validator(mode="after")
+    def _code_is_pinned(self) -> Self:
+        is_miniature = self.checkpoint.startswith("miniature:")
+        if self.remote_code and not is_miniature and not _COMMIT.fullmatch(self.revision or ""):
+            raise ValueError("remote_code needs `revision`, a commit of 40 hex digits: code changes under a name")
+        return self
