@@ -6,9 +6,11 @@ starts, so that reading a recipe stays quick; the net itself is in `ffnn_network
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +23,9 @@ from compete.declarations import Declaration
 
 if TYPE_CHECKING:
     from compete.base_models.ffnn_network import Network
+
+
+_WEIGHTS, _VOCABULARY = "weights.safetensors", "vocabulary.json"
 
 
 class FeedForwardSettings(Declaration):
@@ -62,6 +67,16 @@ class FeedForward:
         networks = train(self.settings, texts, vocabulary.encode(texts), len(vocabulary.ids), labels, context)
         return FittedFeedForward(vocabulary, networks, self.settings.eval_batch_size, labels.shape[1])
 
+    def load(self, folder: Path, context: FitContext) -> FittedFeedForward:
+        """What `save` of a fitted model wrote into `folder`."""
+        from compete.base_models.ffnn_network import read_networks
+
+        terms = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+        vocabulary = Vocabulary({term: number for number, term in enumerate(terms, start=1)})
+        n_labels = len(context.labels)
+        networks = read_networks(self.settings, folder / _WEIGHTS, len(terms), n_labels, context.threads)
+        return FittedFeedForward(vocabulary, networks, self.settings.eval_batch_size, n_labels)
+
 
 @dataclass(frozen=True)
 class FittedFeedForward:
@@ -79,6 +94,14 @@ class FittedFeedForward:
         if not texts:
             return np.zeros((0, self.n_labels), dtype=np.float32)
         return probabilities(self.networks, self.vocabulary.encode(texts), self.batch_size)
+
+    def save(self, folder: Path, *, whole: bool) -> bool:
+        """The vocabulary as JSON, the nets' weights as safetensors; small enough to be kept always."""
+        from compete.base_models.ffnn_network import write_networks
+
+        write_networks(self.networks, folder / _WEIGHTS)
+        (folder / _VOCABULARY).write_text(json.dumps(list(self.vocabulary.ids), ensure_ascii=False), encoding="utf-8")
+        return True
 
 
 @dataclass(frozen=True)

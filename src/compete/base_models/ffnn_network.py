@@ -6,10 +6,12 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -75,6 +77,27 @@ def train(
             network = Network(settings, n_tokens, labels.shape[1])
             _train_member(settings, network, encoded, targets, fitted, inner, context, member)
         networks.append(network)
+    return networks
+
+
+def write_networks(networks: Sequence[Network], path: Path) -> None:
+    """The members' weights in one safetensors file."""
+    weights = {f"{n}.{name}": w for n, network in enumerate(networks) for name, w in network.state_dict().items()}
+    save_file(weights, path)
+
+
+def read_networks(
+    settings: FeedForwardSettings, path: Path, n_tokens: int, n_labels: int, threads: int
+) -> list[Network]:
+    """What `write_networks` wrote, ready to predict."""
+    torch.set_num_threads(threads)
+    weights = load_file(path)
+    networks = []
+    for member in range(settings.members):
+        network = Network(settings, n_tokens, n_labels)
+        mine = {name.removeprefix(f"{member}."): w for name, w in weights.items() if name.startswith(f"{member}.")}
+        network.load_state_dict(mine)
+        networks.append(network.eval())
     return networks
 
 

@@ -56,12 +56,12 @@ def train(
 def load(settings: LabelGeneratorSettings, folder: Path, context: FitContext) -> SlotScorer | FreeGenerator:
     """A generator that was kept in `folder`."""
     torch.set_num_threads(context.threads)
-    source = kept_source(settings, folder)
     if holds_whole_model(folder):
         source = Source(settings.model_copy(update={"revision": None}), str(folder))
         tokenizer = open_tokenizer(source, padding_side="left")
         model: Any = open_generator(source, int(tokenizer.pad_token_id), four_bits=False)
     else:
+        source = kept_source(settings, folder)
         tokenizer = open_tokenizer(source, padding_side="left")
         model = _build(source, tokenizer)
         load_trained(model, folder)

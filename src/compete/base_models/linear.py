@@ -7,9 +7,11 @@ scikit-learn is imported when training starts, so that reading a recipe stays qu
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -46,6 +48,9 @@ def tokenise(text: str) -> list[str]:
         if token.startswith("#") and len(token) > 1:
             tokens.append(token[1:])
     return tokens
+
+
+_WEIGHTS, _VOCABULARY = "weights.safetensors", "vocabulary.json"
 
 
 class LinearSettings(Declaration):
@@ -102,6 +107,19 @@ class Linear:
             coefficients[:, label], intercepts[label] = self._fit_label(features, targets, ratio)
             context.progress((label + 1) / labels.shape[1])
         return FittedLinear(vectorisers, coefficients, intercepts)
+
+    def load(self, folder: Path, context: FitContext) -> FittedLinear:
+        """What `save` of a fitted model wrote into `folder`."""
+        from safetensors.numpy import load_file
+
+        weights = load_file(folder / _WEIGHTS)
+        vocabularies = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+        vectorisers = self._vectorisers()
+        for number, (vectoriser, vocabulary) in enumerate(zip(vectorisers, vocabularies, strict=True)):
+            vectoriser.vocabulary_ = {term: column for column, term in enumerate(vocabulary)}
+            vectoriser.fixed_vocabulary_ = False
+            vectoriser.idf_ = weights[f"idf_{number}"]
+        return FittedLinear(vectorisers, weights["coefficients"], weights["intercepts"])
 
     def _vectorisers(self) -> list[Any]:
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -164,6 +182,22 @@ class FittedLinear:
         logits = _features(self.vectorisers, texts) @ self.coefficients + self.intercepts
         # tanh neither overflows nor warns, however sure the model is.
         return np.asarray(0.5 + 0.5 * np.tanh(logits / 2), dtype=np.float32)
+
+    def save(self, folder: Path, *, whole: bool) -> bool:
+        """Vocabularies as JSON, weights as safetensors; small enough to be kept always."""
+        from safetensors.numpy import save_file
+
+        idf = {f"idf_{number}": np.asarray(v.idf_) for number, v in enumerate(self.vectorisers)}
+        weights = {"coefficients": np.ascontiguousarray(self.coefficients), "intercepts": self.intercepts, **idf}
+        save_file(weights, folder / _WEIGHTS)
+        vocabularies = [_terms(vectoriser) for vectoriser in self.vectorisers]
+        (folder / _VOCABULARY).write_text(json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8")
+        return True
+
+
+def _terms(vectoriser: Any) -> list[str]:
+    """The n-grams of a fitted vectoriser in the order of its columns."""
+    return sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.get)
 
 
 def _features(vectorisers: Sequence[Any], texts: Sequence[str]) -> csr_matrix:

@@ -57,13 +57,13 @@ def train(
 def load(settings: SequenceClassifierSettings, folder: Path, context: FitContext) -> FittedClassifier:
     """A classifier that was kept in `folder`."""
     torch.set_num_threads(context.threads)
-    source = kept_source(settings, folder)
     n_labels = len(context.labels)
     if holds_whole_model(folder):
         source = Source(settings.model_copy(update={"revision": None}), str(folder))
         tokenizer = open_tokenizer(source)
         model = open_classifier(source, int(tokenizer.pad_token_id), n_labels, four_bits=False)
     else:
+        source = kept_source(settings, folder)
         tokenizer = open_tokenizer(source)
         model = _build(source, tokenizer, n_labels)
         load_trained(model, folder)

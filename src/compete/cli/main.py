@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from compete import __version__
-from compete.cli import demo_data, folds, import_model, init, scores, stack, status, submit, train_base
+from compete.cli import demo_data, folds, import_model, init, predict, scores, stack, status, submit, train_base
 from compete.errors import CompeteError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("import")(import_model.command)
 app.command("status")(status.command)
 app.command("stack")(stack.command)
 app.command("submit")(submit.command)
+app.command("predict")(predict.command)
 app.command("scores")(scores.command)
 app.command("demo-data")(demo_data.command)
 

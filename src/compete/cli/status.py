@@ -15,8 +15,11 @@ def command(size: SizeOption = None) -> None:
     show_status(here(size))
 
 
-def show_status(workspace: Workspace, only: Sequence[str] = ()) -> None:
-    """Print the status table, of the named models or of all, and why something is stale or damaged."""
+def show_status(workspace: Workspace, only: Sequence[str] = (), *, warnings: bool = False) -> None:
+    """Print the status table, of the named models or of all, and why something is stale or damaged.
+
+    warnings: also what the training of each fold warned of.
+    """
     from compete.cli.opening import console, say
     from compete.oof.state import State
     from compete.oof.survey import survey
@@ -33,3 +36,6 @@ def show_status(workspace: Workspace, only: Sequence[str] = ()) -> None:
     for name, state in states.items():
         if state.state in (State.STALE, State.DAMAGED, State.ORPHAN):
             say(f"{name} is {state.state}: {'; '.join(state.reasons)}")
+        for warning, folds in state.warnings.items() if warnings else ():
+            where = "every fold" if len(folds) == len(state.parts) else f"fold {', '.join(map(str, folds))}"
+            say(f"warning: {name}: {warning} ({where})")

@@ -24,6 +24,9 @@ def command(
     as_published: Annotated[
         bool, typer.Option("--as-published", help="With the settings under [published], as NAME_as_published.")
     ] = False,
+    no_parity: Annotated[
+        bool, typer.Option("--no-parity", help="Do not check that what was trained gives the same when read again.")
+    ] = False,
     size: SizeOption = None,
 ) -> None:
     """Train base models under the shared fold plan: out-of-fold and test probabilities.
@@ -46,7 +49,15 @@ def command(
     with exclusively(workspace):
         competition = load(workspace)
         recipes = choose_recipes(competition, names or [], as_published=as_published)
-        work = plan_work(competition, recipes, fold or [], force=force, replace_stale=replace_stale, threads=threads)
+        work = plan_work(
+            competition,
+            recipes,
+            fold or [],
+            force=force,
+            replace_stale=replace_stale,
+            threads=threads,
+            parity=not no_parity,
+        )
         for notice in work.notices:
             say(notice)
         if work.jobs:
@@ -55,4 +66,4 @@ def command(
         executor = LocalExecutor(at_once, threads) if at_once else InlineExecutor()
         with TrainingDisplay(console(), work.jobs, max(at_once, 1), known) as display:
             train(work, executor, display)
-        show_status(workspace, [recipe.name for recipe in recipes])
+        show_status(workspace, [recipe.name for recipe in recipes], warnings=True)

@@ -86,6 +86,13 @@ def load_competition(workspace: Workspace) -> Competition:
     )
 
 
+def read_new_texts(path: Path, data: Data) -> tuple[list[str], list[str]]:
+    """Ids and texts of a file with the columns of the test file, read as the competition's files are."""
+    table = read_table(path, data.separator, data.quoting, data.encoding)
+    _require_columns(table, [data.id, data.text], [str(path)])
+    return _ids(table, data.id, [str(path)]), table[data.text].tolist()
+
+
 def label_matrix(table: pd.DataFrame, labels: Sequence[str], ids: Sequence[str], source: str) -> NDArray[np.int8]:
     """The label columns as 0/1, shape (n_rows, n_labels); anything else is named by row, id and column."""
     matrix = np.empty((len(table), len(labels)), dtype=np.int8)

@@ -23,17 +23,25 @@ from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job, Report
 from compete.fingerprints import differences
 from compete.oof import store
+from compete.oof.guards import warnings_of
+from compete.oof.kept import keep, sampled
 from compete.oof.state import competition_rows
 
-_LIBRARIES = ("numpy", "scikit-learn", "torch")
+TRUNKS = ".trunks"  # in oof/: what frozen lower layers computed, shared by the folds of one run
+_LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft")
 
 
 class FamilyError(CompeteError):
     """A family returned something that is not one probability per row and label."""
 
 
-def make_job(workspace: Workspace, recipe: Recipe, fold: int, identity: Mapping[str, str], threads: int) -> Job:
-    """The job that trains `fold` of `recipe` and writes its part."""
+def make_job(
+    workspace: Workspace, recipe: Recipe, fold: int, identity: Mapping[str, str], threads: int, *, parity: bool = True
+) -> Job:
+    """The job that trains `fold` of `recipe` and writes its part.
+
+    parity: what was trained is read again in a fresh process, and has to give the same probabilities.
+    """
     return Job(
         name=f"{recipe.name} fold {fold}",
         target="compete.oof.job:run",
@@ -44,6 +52,7 @@ def make_job(workspace: Workspace, recipe: Recipe, fold: int, identity: Mapping[
             "fold": fold,
             "identity": dict(identity),
             "threads": threads,
+            "parity": parity,
         },
         log=workspace.oof / recipe.name / "logs" / f"fold_{fold}.log",
     )
@@ -63,10 +72,12 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         seed=fold_seed(recipe.declaration.seed, payload["fold"]),
         threads=payload["threads"],
         progress=report,
+        cache=workspace.oof / TRUNKS,
     )
     start = time.monotonic()
-    probabilities = train_fold(competition, plan, recipe, payload["fold"], context)
+    probabilities, model = train_fold(competition, plan, recipe, payload["fold"], context)
     seconds = time.monotonic() - start
+    _keep(competition, plan, recipe, payload, model, probabilities)
     store.write_part(
         workspace.oof / recipe.name,
         payload["fold"],
@@ -79,6 +90,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
             "identity": dict(payload["identity"]),
             "seconds": round(seconds, 3),
             "threads": payload["threads"],
+            "warnings": [*context.warnings, *warnings_of(probabilities.oof, competition.labels, context.curves)],
             "made_by": made_by(),
         },
         context.curves,
@@ -87,8 +99,8 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
 
 def train_fold(
     competition: Competition, plan: FoldPlan, recipe: Recipe, fold: int, context: FitContext
-) -> store.Probabilities:
-    """Fit on the other folds' rows, then predict this fold and the test set.
+) -> tuple[store.Probabilities, FittedModel]:
+    """Fit on the other folds' rows, then predict this fold and the test set; the fitted model comes with it.
 
     The family is handed the texts and labels of the other folds and nothing else; this fold's texts reach
     the fitted model only to be predicted, its labels never.
@@ -98,10 +110,11 @@ def train_fold(
     model = recipe.build().fit(texts, competition.train_labels[others].copy(), context)
     held_out = [competition.train_texts[row] for row in plan.rows(fold)]
     n_labels = len(competition.labels)
-    return store.Probabilities(
+    probabilities = store.Probabilities(
         _predict(model, held_out, n_labels, recipe.name),
         _predict(model, competition.test_texts, n_labels, recipe.name),
     )
+    return probabilities, model
 
 
 def fold_seed(seed: int, fold: int) -> int:
@@ -114,6 +127,28 @@ def made_by() -> dict[str, str]:
     libraries = {name: metadata.version(name) for name in _LIBRARIES}
     python = ".".join(map(str, sys.version_info[:3]))
     return {"compete": compete.__version__, "python": python, "machine": platform.machine(), **libraries}
+
+
+def _keep(
+    competition: Competition,
+    plan: FoldPlan,
+    recipe: Recipe,
+    payload: Mapping[str, Any],
+    model: FittedModel,
+    probabilities: store.Probabilities,
+) -> None:
+    """Write down what was trained, checked on held-out texts unless the check was declined."""
+    held_out = [competition.train_texts[row] for row in plan.rows(payload["fold"])]
+    check = sampled(held_out, probabilities.oof, competition.labels, payload["threads"])
+    keep(
+        competition.workspace,
+        recipe,
+        payload["fold"],
+        model,
+        {"model": recipe.name, "fold": payload["fold"], "identity": dict(payload["identity"])},
+        whole=competition.declaration.training.keep_weights,
+        check=check if payload["parity"] else None,
+    )
 
 
 def _check_unchanged(competition: Competition, plan: FoldPlan, recipe: Recipe, expected: Mapping[str, str]) -> None:

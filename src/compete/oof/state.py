@@ -75,6 +75,15 @@ class ModelState:
         return reasons
 
     @property
+    def warnings(self) -> dict[str, list[int]]:
+        """What the folds that are there were warned of, and in which folds."""
+        found: dict[str, list[int]] = {}
+        for fold, part in enumerate(self.parts):
+            for warning in part.record.get("warnings", []) if part.state is State.FRESH else []:
+                found.setdefault(warning, []).append(fold)
+        return found
+
+    @property
     def seconds(self) -> float:
         """Training time of the folds that are there, summed."""
         records = [self.whole.record] if self.whole.state is State.FRESH else [p.record for p in self.parts]
@@ -128,7 +137,7 @@ def stored_models(workspace: Workspace) -> list[str]:
     if not workspace.oof.is_dir():
         return []
     folders = (path for path in workspace.oof.iterdir() if path.is_dir() and not path.name.startswith("."))
-    results = (path for path in folders if any(entry.name != "logs" for entry in path.iterdir()))
+    results = (path for path in folders if any(entry.name not in ("logs", "kept") for entry in path.iterdir()))
     return sorted(path.name for path in results if path.name not in RESERVED_NAMES)
 
 

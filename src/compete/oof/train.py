@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ from compete.errors import DiskFullError, JobsFailedError, StoreError, UserError
 from compete.execution.jobs import Event, Executor, Failed, Finished, Job
 from compete.fingerprints import differences
 from compete.oof import store
-from compete.oof.job import made_by, make_job
+from compete.oof.job import TRUNKS, made_by, make_job
 from compete.oof.state import (
     ModelState,
     State,
@@ -113,6 +114,7 @@ def plan_work(
     force: bool = False,
     replace_stale: bool = False,
     threads: int = 1,
+    parity: bool = True,
 ) -> Work:
     """Decide which jobs to run; raises before anything is trained or replaced.
 
@@ -134,7 +136,9 @@ def plan_work(
     for recipe in recipes:
         todo = [f for f in (folds or range(plan.k)) if force or needs_training(states[recipe.name], f)]
         identity = {**rows, **recipe.identity()}
-        work.jobs.extend(make_job(competition.workspace, recipe, fold, identity, threads) for fold in todo)
+        work.jobs.extend(
+            make_job(competition.workspace, recipe, fold, identity, threads, parity=parity) for fold in todo
+        )
         state = states[recipe.name]
         if todo:
             recipe.refuse_untrusted()
@@ -166,6 +170,7 @@ def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = la
     whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
     if failures:
         raise JobsFailedError(_failure_text(work, failures))
+    shutil.rmtree(work.competition.workspace.oof / TRUNKS, ignore_errors=True)
     return whole
 
 
@@ -242,8 +247,14 @@ def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str], sizes: d
 
 
 def _failure_text(work: Work, failures: Sequence[Failed]) -> str:
-    lines = [
-        f"  {f.job.name}: {f.error}: {f.message} (log: {work.competition.workspace.shown(f.job.log)})" for f in failures
-    ]
+    # Folds of one model that fail alike are one line: the same mistake need not be read five times.
+    alike: dict[tuple[str, str, str], list[Failed]] = {}
+    for failure in failures:
+        alike.setdefault((failure.job.payload["model"], failure.error, failure.message), []).append(failure)
+    lines = []
+    for (model, error, message), group in alike.items():
+        folds = ", ".join(str(fold) for fold in sorted(failure.job.payload["fold"] for failure in group))
+        log = work.competition.workspace.shown(group[0].job.log)
+        lines.append(f"  {model} fold{'s' * (len(group) > 1)} {folds}: {error}: {message} (log: {log})")
     done = len(work.jobs) - len(failures)
     return f"{len(failures)} of {len(work.jobs)} jobs failed; {done} were finished and kept\n" + "\n".join(lines)

@@ -1,0 +1,49 @@
+"""What may be wrong with a fold that was trained without an error: said by name, never decided here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEVER = 0.5  # a label whose highest probability stays below this is never predicted as it comes
+_CONSTANT = 1e-6
+_DIVERGED = 1.1  # the last inner loss against the best
+
+
+def warnings_of(
+    held_out: NDArray[np.float32], labels: Sequence[str], curves: Sequence[Mapping[str, float]]
+) -> list[str]:
+    """Sentences on the probabilities (n_rows, n_labels) of the held-out fold and on the curves of its training."""
+    return [*_of_columns(held_out, labels), *_of_curves(curves)]
+
+
+def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str]) -> list[str]:
+    if len(held_out) < 2:
+        return []
+    highest, spread = held_out.max(axis=0), np.ptp(held_out, axis=0)
+    constant = [label for label, width in zip(labels, spread, strict=True) if width < _CONSTANT]
+    never = [label for label, top in zip(labels, highest, strict=True) if top < NEVER and label not in constant]
+    warnings = [f"{label} has the same probability in every row" for label in constant]
+    return warnings + [f"{label} is never predicted: no probability reaches {NEVER}" for label in never]
+
+
+def _of_curves(curves: Sequence[Mapping[str, float]]) -> list[str]:
+    """Of every run in the curves; a family that trains several nets numbers them as members."""
+    warnings = []
+    for member in dict.fromkeys(row.get("member", 1) for row in curves):
+        rows = [row for row in curves if row.get("member", 1) == member and {"train_loss", "inner_loss"} <= row.keys()]
+        if not all(math.isfinite(row["inner_loss"]) for row in rows):
+            warnings.append("the loss on the inner rows is not finite")
+        elif rows and _diverges(rows):
+            warnings.append("training and inner loss part: the best epoch was kept, fewer epochs would do")
+    return list(dict.fromkeys(warnings))
+
+
+def _diverges(rows: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the training loss went on falling while the inner loss had long begun to rise."""
+    best = min(rows, key=lambda row: row["inner_loss"])
+    last = rows[-1]
+    return last["inner_loss"] > _DIVERGED * best["inner_loss"] and last["train_loss"] < best["train_loss"]
