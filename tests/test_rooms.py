@@ -21,7 +21,7 @@ for room in ("oof", "reporting"):
 MAY_IMPORT["execution"] = set()
 MAY_IMPORT["cli"] = {*FLOW, "execution"}
 
-LIGHT_FOR_CLI = {"typer", "compete.cli.opening", "compete.competition.workspace"}
+LIGHT_FOR_CLI = {"typer", "compete.cli.opening", "compete.cli.options", "compete.competition.workspace"}
 
 
 def imported_modules(tree: ast.AST) -> Iterator[str]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from compete.base_models import fine_tuning
 from compete.base_models.families import FitContext
@@ -65,11 +66,17 @@ def collate(rows: Sequence[Row]) -> Batch:
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in ("x", "y")}
 
 
+@pytest.fixture(autouse=True)
+def no_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here needs its memory back, and walking all objects of the libraries takes its time."""
+    monkeypatch.setattr("gc.collect", lambda: 0)
+
+
 @pytest.fixture
 def steps() -> Iterator[list[None]]:
     """Grows by one with every step of any optimiser."""
     taken: list[None] = []
-    hook = torch.optim.optimizer.register_optimizer_step_pre_hook(lambda *_: taken.append(None))
+    hook = register_optimizer_step_pre_hook(lambda *_: taken.append(None))
     yield taken
     hook.remove()
 

@@ -95,7 +95,7 @@ def test_every_answer_that_is_learnt_is_read_back_as_its_labels(answers: FreeAns
     for row, expected in zip(rows, labels, strict=True):
         learnt = [token for token in row["targets"] if token != IGNORED]
         assert learnt[-1] == answers.prompt.tokenizer.convert_tokens_to_ids("<|im_end|>")
-        np.testing.assert_array_equal(answers.read(answers.prompt.tokenizer.decode(learnt[:-1])), expected)
+        np.testing.assert_array_equal(answers.read(str(answers.prompt.tokenizer.decode(learnt[:-1]))), expected)
 
 
 def test_rows_learn_the_answer_and_nothing_of_the_prompt(answers: FreeAnswers) -> None:

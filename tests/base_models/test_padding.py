@@ -123,10 +123,10 @@ def test_a_generator_answers_the_same_alone_and_padded(fitted: Fitted, architect
 def test_no_embedding_matrix_is_resized(fitted: Fitted, architecture: str) -> None:
     model = fitted(architecture)
     checkpoint = AutoModel.from_pretrained(model.source.path, trust_remote_code=architecture == "stella")
-    fitted = model.model.get_input_embeddings().weight
-    assert fitted.shape == checkpoint.get_input_embeddings().weight.shape
-    assert model.model.config.vocab_size == fitted.shape[0]
-    assert model.model.config.pad_token_id < fitted.shape[0]
+    embeddings = model.model.get_input_embeddings().weight
+    assert embeddings.shape == checkpoint.get_input_embeddings().weight.shape
+    assert model.model.config.vocab_size == embeddings.shape[0]
+    assert model.model.config.pad_token_id < embeddings.shape[0]
 
 
 @pytest.mark.parametrize("architecture", MINIATURES)

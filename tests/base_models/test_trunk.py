@@ -24,7 +24,7 @@ UNSEEN = ["such a sunny day", "rotten", "", "sunny " * 60, "a day, rotten and su
 
 
 def settings(checkpoint: str, **more: Any) -> SequenceClassifierSettings:
-    small = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "max_length": 32, "precision": "float32"}
+    small = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "max_length": 32, "precision": "float32"}
     return SequenceClassifierSettings(checkpoint=checkpoint, **{**small, **more})
 
 
@@ -53,7 +53,7 @@ def test_a_trunk_gives_what_frozen_layers_give(
     posts: Posts, tmp_path: Path, architecture: str, adaptation: str
 ) -> None:
     name = f"miniature:{architecture}"
-    more: dict[str, Any] = {"adaptation": adaptation, "learning_rate": 0.01}
+    more: dict[str, Any] = {"adaptation": adaptation, "learning_rate": 0.01, "epochs": 2}
     expected = fit(posts, name, frozen_layers=1, **more).predict_proba(UNSEEN)
     assert np.ptp(expected[:, 0]) > 3e-4  # texts are told apart, by far more than the tolerance
     shared = fit(posts, name, cache=tmp_path, trunk=1, **more)
@@ -63,7 +63,8 @@ def test_a_trunk_gives_what_frozen_layers_give(
 @pytest.mark.parametrize("architecture", ["distilbert", "llama"])
 def test_a_trunk_of_all_layers_leaves_the_head_to_train(posts: Posts, architecture: str) -> None:
     name = f"miniature:{architecture}"
-    frozen, shared = (fit(posts, name, learning_rate=0.01, **{how: 2}) for how in ("frozen_layers", "trunk"))
+    frozen = fit(posts, name, learning_rate=0.01, frozen_layers=2)
+    shared = fit(posts, name, learning_rate=0.01, trunk=2)
     np.testing.assert_allclose(shared.predict_proba(UNSEEN), frozen.predict_proba(UNSEEN), atol=1e-5)
     assert not any(weight.requires_grad for weight in layers_of(frozen.model).parameters())
 
@@ -75,14 +76,14 @@ def test_a_text_gives_the_same_probabilities_alone_and_in_a_padded_batch(posts: 
 
 
 def test_a_second_fit_computes_nothing_of_the_trunk_again(posts: Posts, checkpoint: str, tmp_path: Path) -> None:
-    fit(posts, checkpoint, cache=tmp_path, trunk=1, epochs=1)
+    fit(posts, checkpoint, cache=tmp_path, trunk=1)
     before = stored(tmp_path)
     assert sorted(Path(name).name for name in before) == ["hidden.f32", "index.json"]
-    again = fit(posts, checkpoint, cache=tmp_path, trunk=1, seed=4, epochs=1)
+    again = fit(posts, checkpoint, cache=tmp_path, trunk=1, seed=4)
     again.predict_proba(posts[0])
-    adapters = fit(posts, checkpoint, cache=tmp_path, trunk=1, adaptation="lora", epochs=1)
+    adapters = fit(posts, checkpoint, cache=tmp_path, trunk=1, adaptation="lora")
     assert stored(tmp_path) == before
-    fresh = fit(posts, checkpoint, trunk=1, seed=4, epochs=1)
+    fresh = fit(posts, checkpoint, trunk=1, seed=4)
     np.testing.assert_array_equal(again.predict_proba(UNSEEN), fresh.predict_proba(UNSEEN))
     adapters.predict_proba(UNSEEN)
     added = stored(tmp_path)
@@ -91,9 +92,9 @@ def test_a_second_fit_computes_nothing_of_the_trunk_again(posts: Posts, checkpoi
 
 
 def test_hidden_states_are_kept_by_the_weights_they_came_from(posts: Posts, checkpoint: str, tmp_path: Path) -> None:
-    fit(posts, checkpoint, cache=tmp_path, trunk=1, epochs=1)
-    fit(posts, checkpoint, cache=tmp_path, trunk=2, epochs=1)
-    fit(posts, "miniature:roberta", cache=tmp_path, trunk=1, epochs=1)  # other weights, of the same shape
+    fit(posts, checkpoint, cache=tmp_path, trunk=1)
+    fit(posts, checkpoint, cache=tmp_path, trunk=2)
+    fit(posts, "miniature:roberta", cache=tmp_path, trunk=1)  # other weights, of the same shape
     assert len(stored(tmp_path)) == 3 * 2
 
 
@@ -102,13 +103,13 @@ def begun(posts: Posts, checkpoint: str, tmp_path_factory: pytest.TempPathFactor
     """The cache of a fit on some of the rows."""
     texts, labels = posts
     cache = tmp_path_factory.mktemp("cache")
-    fit((texts[:72], labels[:72]), checkpoint, cache=cache, trunk=1, epochs=1)
+    fit((texts[:72], labels[:72]), checkpoint, cache=cache, trunk=1)
     return cache
 
 
 @pytest.fixture(scope="module")
 def without_cache(posts: Posts, checkpoint: str) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = fit(posts, checkpoint, trunk=1, epochs=1).predict_proba(UNSEEN)
+    values: NDArray[np.float32] = fit(posts, checkpoint, trunk=1).predict_proba(UNSEEN)
     return values
 
 
@@ -120,7 +121,7 @@ def test_what_a_killed_process_left_half_written_does_no_harm(
     (values,) = cache.rglob("hidden.f32")
     with values.open("ab") as file:
         file.write(garbage)
-    model = fit(posts, checkpoint, cache=cache, trunk=1, epochs=1)
+    model = fit(posts, checkpoint, cache=cache, trunk=1)
     np.testing.assert_allclose(model.predict_proba(UNSEEN), without_cache, atol=1e-5)
 
 

@@ -141,7 +141,7 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
         assert seen["predict"] == [[competition.train_texts[row] for row in held_out], competition.test_texts]
         keys = {near_identical_key(text) for text in seen["fit"]}
         assert not keys & {near_identical_key(competition.train_texts[row]) for row in held_out}
-        assert seen["context"] == ["curves", "labels", "progress", "seed", "threads"]
+        assert seen["context"] == ["cache", "curves", "labels", "progress", "seed", "threads", "warnings"]
 
 
 @pytest.mark.parametrize("column", range(3))
@@ -156,7 +156,7 @@ def test_labels_of_a_fold_do_not_reach_its_own_predictions(workspace: Workspace,
     changed = dataclasses.replace(competition, train_labels=flipped)
     recipe = load_recipe(workspace, "words")
     context = FitContext(competition.labels, seed=fold_seed(recipe.declaration.seed, 1))
-    after = train_fold(changed, plan, recipe, 1, context).oof
+    after = train_fold(changed, plan, recipe, 1, context)[0].oof
     assert np.array_equal(before[held_out], after)
-    other = train_fold(changed, plan, recipe, 0, FitContext(competition.labels, seed=0)).oof
+    other = train_fold(changed, plan, recipe, 0, FitContext(competition.labels, seed=0))[0].oof
     assert not np.array_equal(before[plan.rows(0)][:, column], other[:, column])

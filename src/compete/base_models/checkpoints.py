@@ -14,6 +14,7 @@ configuration is told.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import shutil
 import tempfile
 import weakref
@@ -129,7 +130,13 @@ def open_generator(source: Source, pad_token_id: int, *, four_bits: bool) -> Pre
     """The checkpoint as a language model; float32, or NF4 but for the output layer."""
     with _explained(source):
         config = AutoConfig.from_pretrained(source.path, **source.options())
-        return _open(AutoModelForCausalLM, source, config, pad_token_id, four_bits)
+        model = _open(AutoModelForCausalLM, source, config, pad_token_id, four_bits)
+    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
+        raise UserError(
+            f"the checkpoint {source.settings.checkpoint!r} is no language model that writes on from a text "
+            f"({config.model_type}): label_generator needs one; sequence_classifier takes encoders"
+        )
+    return model
 
 
 def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: bool) -> PreTrainedModel:

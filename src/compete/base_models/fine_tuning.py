@@ -7,7 +7,7 @@ import gc
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,6 +48,14 @@ class Task:
     loss: Callable[[Any, Batch], Tensor]
 
 
+class Batches(NamedTuple):
+    """Rows that are computed at once in training, how many of those make a step, and rows at once in evaluation."""
+
+    micro: int
+    accumulated: int
+    evaluated: int
+
+
 def fine_tune(
     task: Task, settings: TransformerSettings, fitted: NDArray[np.int64], inner: NDArray[np.int64], context: FitContext
 ) -> Any:
@@ -58,22 +66,28 @@ def fine_tune(
     """
     torch.set_num_threads(context.threads)
     micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
+    evaluated = settings.eval_batch_size
     while True:
         micro, accumulated = micro_batches(settings.batch_size, micro)
         try:
-            return _train(task, settings, (micro, accumulated), fitted, inner, context)
+            return _train(task, settings, Batches(micro, accumulated, evaluated), fitted, inner, context)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         # Outside of the handler, whose traceback would keep the tensors of the failed attempt alive.
         _free_memory()
-        if micro == 1:
+        if micro == evaluated == 1:
             raise OutOfMemoryError(
                 "out of memory with a single row at a time: `compete plan` says what this model needs"
             )
-        context.warnings.append(f"out of memory with {micro} rows at once: tried again with {micro // 2}")
+        # Training or the inner rows may have been too much: both are halved.
+        smaller = max(1, micro // 2), max(1, evaluated // 2)
+        context.warnings.append(
+            f"out of memory with {micro} rows at once ({evaluated} in evaluation): tried again with {smaller[0]} "
+            f"({smaller[1]})"
+        )
         context.curves.clear()
-        micro //= 2
+        micro, evaluated = smaller
 
 
 def micro_batches(batch_size: int, limit: int) -> tuple[int, int]:
@@ -89,9 +103,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def in_batches(rows: Sequence[Row], batch_size: int) -> Iterator[NDArray[np.int64]]:
     """Numbers of the rows, batch by batch, rows of similar length together."""
-    by_length = np.argsort([row["length"] for row in rows], kind="stable")
+    order = _by_length(rows)
     for start in range(0, len(rows), batch_size):
-        yield by_length[start : start + batch_size]
+        yield order[start : start + batch_size]
+
+
+def _by_length(rows: Sequence[Row]) -> NDArray[np.int64]:
+    return np.argsort([row["length"] for row in rows], kind="stable")
 
 
 def predict(
@@ -99,18 +117,19 @@ def predict(
 ) -> NDArray[np.float32]:
     """`compute` of every row, float32 (len(rows), width); a batch that is out of memory is halved."""
     values = np.empty((len(rows), width), dtype=np.float32)
-    waiting = list(in_batches(rows, batch_size))[::-1]
+    order, done, at_once = _by_length(rows), 0, batch_size
     with torch.inference_mode():
-        while waiting:
-            chosen = waiting.pop()
+        while done < len(rows):
+            chosen = order[done : done + at_once]
             try:
                 values[chosen] = compute(collate([rows[row] for row in chosen])).float().cpu().numpy()
+                done += len(chosen)
                 continue
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or len(chosen) == 1:
                     raise
             _free_memory()
-            waiting += [chosen[len(chosen) // 2 :], chosen[: len(chosen) // 2]]
+            at_once = len(chosen) // 2
     return values
 
 
@@ -135,7 +154,7 @@ def training_precision(precision: str) -> str:
 def _train(
     task: Task,
     settings: TransformerSettings,
-    batches: tuple[int, int],
+    batches: Batches,
     fitted: NDArray[np.int64],
     inner: NDArray[np.int64],
     context: FitContext,
@@ -160,15 +179,14 @@ def _train(
     return model.eval()
 
 
-def _arguments(settings: TransformerSettings, batches: tuple[int, int], seed: int, scratch: str) -> TrainingArguments:
-    micro, accumulated = batches
+def _arguments(settings: TransformerSettings, batches: Batches, seed: int, scratch: str) -> TrainingArguments:
     precision = training_precision(settings.precision)
     return TrainingArguments(
         output_dir=scratch,
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=accumulated,
-        per_device_eval_batch_size=settings.eval_batch_size,
+        per_device_train_batch_size=batches.micro,
+        gradient_accumulation_steps=batches.accumulated,
+        per_device_eval_batch_size=batches.evaluated,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup,  # a share of the steps, being less than 1

@@ -123,6 +123,8 @@ class FreeGenerator:
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Ones and zeros, float32 (len(texts), n_labels)."""
         prompt = self.answers.prompt
+        if not texts:
+            return np.empty((0, len(prompt.labels)), dtype=np.float32)
         encoded = prompt.encode(texts, spare=prompt.settings.max_new_tokens)
         rows: list[Row] = [{"input_ids": ids, "length": len(ids)} for ids in encoded]
         return predict(rows, prompt.settings.eval_batch_size, self.answers.collate, self._write, len(prompt.labels))

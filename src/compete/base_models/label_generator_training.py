@@ -78,7 +78,7 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase) -> Any:
     four_bits = settings.adaptation == "qlora"
     model: Any = open_generator(source, int(tokenizer.pad_token_id), four_bits=four_bits)
     if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     if settings.adaptation == "full":
         return model
     return add_adapters(model, settings, task="CAUSAL_LM", four_bits=four_bits)

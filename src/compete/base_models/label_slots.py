@@ -118,6 +118,8 @@ class SlotScorer:
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities of yes against no, float32 (len(texts), n_labels)."""
+        if not texts:
+            return np.empty((0, len(self.slots.prompt.labels)), dtype=np.float32)
         device = next(self.model.parameters()).device
 
         def compute(batch: Batch) -> Tensor:

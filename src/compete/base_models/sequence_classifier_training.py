@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from compete.base_models import trunk
 from compete.base_models.adaptation import (
     add_adapters,
+    check_depth,
     freeze_lowest,
     holds_whole_model,
     load_trained,
@@ -87,6 +88,8 @@ class FittedClassifier:
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities (len(texts), n_labels), computed in float32 in batches of similar length."""
+        if not texts:
+            return np.empty((0, self.n_labels), dtype=np.float32)
         rows = _rows(self.tokenizer, texts, self.settings.max_length)
         collate = _Collator(self.tokenizer)
         trunk.extend(self.model, rows, collate)
@@ -115,9 +118,10 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) ->
     model: Any = open_classifier(source, int(tokenizer.pad_token_id), n_labels, four_bits=four_bits)
     frozen = settings.trunk or settings.frozen_layers
     if frozen:
+        check_depth(model, frozen, settings, settings.adaptation)
         freeze_lowest(model, frozen)
     if settings.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     if settings.adaptation in ("lora", "qlora"):
         return add_adapters(model, settings, task="SEQ_CLS", four_bits=four_bits, frozen=frozen)
     if settings.adaptation == "frozen":

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from compete import atomic
-from compete.base_models.adaptation import layers_of
+from compete.base_models.adaptation import layers_of, lower_parameters
 from compete.base_models.checkpoints import Scratch
 from compete.base_models.families import FitContext
 from compete.base_models.fine_tuning import Batch, Collate, Row, in_batches
@@ -47,7 +47,7 @@ def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, cont
     """Give every row its hidden states above the `count` lowest layers, and make the model start from those."""
     layers = layers_of(model)
     frozen = list(layers[:count])
-    store = HiddenStates(context.cache, _digest(frozen, model), model.eval(), layers[count - 1])
+    store = HiddenStates(context.cache, _digest(model, count), model.eval(), layers[count - 1])
     store.attach(rows, collate)
     given = _Given(store.as_tuple)
     for number in range(count):
@@ -105,7 +105,8 @@ class HiddenStates:
             self._probe(rows[0], collate)
             if missing:
                 self._add(index, missing, collate)
-        values = np.memmap(self.folder / _VALUES, dtype=np.float32, mode="r").reshape(-1, self.width)
+        # No further than the index goes: what a killed process added lies behind it.
+        values = np.memmap(self.folder / _VALUES, dtype=np.float32, mode="r", shape=(index["tokens"], self.width))
         for key, row in zip(keys, rows, strict=True):
             start, length = index["rows"][key]
             row[ROW] = values[start : start + length]
@@ -210,14 +211,11 @@ class _Skipped(nn.Module):
         return (hidden_states,) if self.as_tuple else hidden_states
 
 
-def _digest(frozen: Sequence[nn.Module], model: Any) -> str:
-    """Of all weights a trunk's result depends on: its layers' and the embeddings'."""
+def _digest(model: Any, count: int) -> str:
+    """Of all weights that the hidden states depend on."""
     base = getattr(model, "get_base_model", lambda: model)().base_model
-    embeddings = base.embeddings if hasattr(base, "embeddings") else base.get_input_embeddings()
     state = hashlib.sha256()
-    for module in (embeddings, *frozen):
-        for name, weight in module.state_dict().items():
-            if isinstance(weight, Tensor):
-                state.update(name.encode())
-                state.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    for name, weight in lower_parameters(base, count).items():
+        state.update(name.encode())
+        state.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return state.hexdigest()[:24]

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from compete import __version__
-from compete.cli import demo_data, folds, import_model, init, predict, scores, stack, status, submit, train_base
+from compete.cli import demo_data, folds, import_model, init, plan, predict, scores, stack, status, submit, train_base
 from compete.errors import CompeteError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 app.command("init")(init.command)
 app.command("folds")(folds.command)
+app.command("plan")(plan.command)
 app.command("train-base")(train_base.command)
 app.command("import")(import_model.command)
 app.command("status")(status.command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,7 @@ def declaration_text(name: str, found: Found) -> str:
     lines = [
         f"name = {_quoted(name)}",
         'metric = "f1_macro"   # or f1_micro, f1_samples, jaccard_samples, roc_auc_macro, log_loss',
+        f'size = "{_size()}"   # full (for a GPU), laptop (small checkpoints) or miniature (to try it all)',
         "",
         "[data]   # paths are relative to this file",
         _filled("train", found.train, "data/train.csv", "a file, or a list of files that are read as one"),
@@ -112,6 +114,11 @@ def declaration_text(name: str, found: Found) -> str:
         "daily_limit = 5",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _size() -> str:
+    """What this machine can train: the full checkpoints want a GPU, which comes with its driver's command."""
+    return "full" if shutil.which("nvidia-smi") else "laptop"
 
 
 def _read_somehow(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:

@@ -1,0 +1,195 @@
+"""compete plan"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compete.cli.options import SizeOption
+from compete.competition.workspace import Workspace
+
+if TYPE_CHECKING:
+    from compete.base_models.longest_rows import Rows
+    from compete.base_models.plan import Machine, ModelPlan
+    from compete.base_models.probe import Probe
+    from compete.base_models.recipes import Recipe
+    from compete.competition.declaration import CompetitionDeclaration
+
+_USUAL_LABELS = 10
+
+
+def command(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Recipes; default: all of them.")
+    ] = None,
+    size: SizeOption = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Train a few steps of each model for real, and estimate the hours.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Jobs at once on the processor; default: one per core. 0: in this process."),
+    ] = None,
+) -> None:
+    """What the models need, before anything is downloaded: memory, disk, licence, and whether they fit here."""
+    import logging
+    import warnings
+
+    # Reading a configuration needs none of what these miss.
+    for library in ("bitsandbytes", "transformers"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+
+    from compete.base_models.recipes import load_recipes, recipe_names
+    from compete.cli.opening import here
+    from compete.competition.declaration import read_declaration
+    from compete.errors import UserError
+    from compete.execution.devices import find_devices
+    from compete.execution.local import usable_cores
+
+    workspace = here(size)
+    recipes = load_recipes(workspace, list(dict.fromkeys(names or [])) or recipe_names(workspace))
+    if not recipes:
+        raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
+    declaration = read_declaration(workspace)
+
+    from compete.base_models.plan import Machine, plan_model  # torch, after a mistyped name was found
+
+    rows = _rows(workspace, declaration, probe=probe)
+    at_once = max(1, usable_cores() if workers is None else workers)
+    machine = Machine(find_devices(), at_once, declaration.folds.k, declaration.training.keep_weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load
+        plans = [plan_model(recipe, rows, machine) for recipe in recipes]
+    hours, notes = _probe(workspace, recipes, plans, rows, machine, inline=workers == 0) if probe else ({}, {})
+    _show(plans, machine, hours, notes)
+
+
+def _rows(workspace: Workspace, declaration: CompetitionDeclaration, *, probe: bool) -> Rows:
+    """The competition's rows; without its files, as many labels as are declared and texts as long as allowed."""
+    from compete.base_models.longest_rows import Rows, rows_of
+    from compete.cli.opening import load, say
+    from compete.errors import UserError
+
+    absent = [
+        name for name in [*declaration.data.train, *declaration.data.test] if not (workspace.root / name).is_file()
+    ]
+    if not absent:
+        competition = load(workspace)
+        return rows_of(competition.labels, competition.train_texts, competition.test_texts)
+    if probe:
+        raise UserError(f"--probe trains on the competition's rows, and {absent[0]} is not there")
+    labels = tuple(declaration.data.labels or (f"label {number}" for number in range(_USUAL_LABELS)))
+    say(f"{absent[0]} is not there: planning for {len(labels)} labels and texts as long as max_length")
+    return Rows(labels)
+
+
+def _probe(
+    workspace: Workspace,
+    recipes: Sequence[Recipe],
+    plans: Sequence[ModelPlan],
+    rows: Rows,
+    machine: Machine,
+    *,
+    inline: bool,
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Hours of all folds, and a sentence on the probe, by model."""
+    from compete.base_models.probe import hours
+    from compete.cli.opening import say
+    from compete.errors import CompeteError
+    from compete.reporting.plan_table import gb, shown_hours
+
+    estimates, notes = {}, {}
+    for recipe, plan in zip(recipes, plans, strict=True):
+        notes[recipe.name] = _no_probe(recipe, plan)
+        if notes[recipe.name] or plan.settings is None or plan.batch is None:
+            continue
+        say(f"probing {recipe.name}: a few steps of its training")
+        try:
+            found = _probe_one(workspace, recipe.name, plan.batch.rows, machine, inline=inline)
+        except CompeteError as error:  # the other models are still shown
+            notes[recipe.name] = str(error)
+            continue
+        at_once = min(_jobs_at_once(plan, machine), machine.folds)
+        estimate = hours(found, plan.settings, rows.n_train, rows.n_test, machine.folds, at_once)
+        estimates[recipe.name] = shown_hours(estimate)
+        notes[recipe.name] = (
+            f"probed: {1000 * found.trained_row:.0f} ms per row trained, {1000 * found.predicted_row:.0f} ms per row "
+            f"predicted, peak {gb(found.peak)} GB; {machine.folds} folds, {at_once} at once: about "
+            f"{estimates[recipe.name]} hours"
+        )
+    return estimates, notes
+
+
+def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Machine, *, inline: bool) -> Probe:
+    """A few steps of one model's training, in a process of its own unless `inline`."""
+    import tempfile
+    from pathlib import Path
+
+    from compete.base_models.probe import read_probe
+    from compete.errors import CompeteError
+    from compete.execution.inline import InlineExecutor
+    from compete.execution.jobs import Failed, Job
+    from compete.execution.local import LocalExecutor, usable_cores
+
+    threads = max(1, usable_cores() // machine.workers)
+    executor = InlineExecutor() if inline else LocalExecutor(1, threads)
+    with tempfile.TemporaryDirectory(prefix="compete_") as folder:
+        result = Path(folder) / "probe.json"
+        payload = {
+            "workspace": str(workspace.root),
+            "size": workspace.size,
+            "model": name,
+            "threads": threads,
+            "rows_at_once": rows_at_once,
+            "result": str(result),
+        }
+        job = Job(f"probe {name}", "compete.base_models.probe:run", payload, Path(folder) / "log")
+        for event in executor.run([job]):
+            if isinstance(event, Failed):
+                raise CompeteError(f"the probe failed, {event.error}: {event.message.splitlines()[0]}")
+        return read_probe(result)
+
+
+def _no_probe(recipe: Recipe, plan: ModelPlan) -> str:
+    """Why a model cannot be probed; empty if it can."""
+    if plan.aside:
+        return "nothing to probe"
+    if not plan.on_machine:
+        return "no probe: the checkpoint is not on this machine"
+    if getattr(recipe.settings, "remote_code", False) and not recipe.remote_code_allowed:
+        return "no probe: its code is not allowed yet"
+    if not any(verdict.fits and not verdict.refused for verdict in plan.verdicts):
+        return "no probe: it does not fit as it is"
+    return ""
+
+
+def _jobs_at_once(plan: ModelPlan, machine: Machine) -> int:
+    """Jobs that run together; a GPU takes one at a time, as far as an estimate goes."""
+    if any(device.kind == "gpu" for device in machine.devices):
+        return 1
+    return plan.verdicts[0].at_once or 1
+
+
+def _show(plans: Sequence[ModelPlan], machine: Machine, hours: Mapping[str, str], notes: Mapping[str, str]) -> None:
+    from compete.base_models.local_checkpoints import hub_cache
+    from compete.cli.opening import console
+    from compete.reporting.plan_table import gb, machine_lines, model_lines, plan_table
+
+    out = console()
+    for line in machine_lines(machine):
+        out.print(line, markup=False)
+    out.print()
+    if any(plan.verdicts for plan in plans):
+        out.print(plan_table(plans, hours))
+        out.print()
+    for plan in plans:
+        for line in model_lines(plan, notes.get(plan.name, "")):
+            out.print(line, markup=False, soft_wrap=True)
+    downloads = {plan.checkpoint: plan.disk.download or 0 for plan in plans if plan.disk is not None}
+    total = sum(downloads.values())
+    if total:
+        folder, free = hub_cache()
+        room = "free there" if total <= free else "free there: not enough for all of them"
+        out.print(f"\nall downloads: {gb(total)} GB into {folder}, {gb(free)} GB {room}", markup=False, soft_wrap=True)

@@ -1,0 +1,301 @@
+"""Recipes: which settings are in force, what a result's identity holds, and whose code may run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compete.base_models.label_generator import LabelGeneratorSettings
+from compete.base_models.recipes import Recipe, has_recipe, load_recipe, load_recipes, recipe_names
+from compete.base_models.sequence_classifier import SequenceClassifierSettings
+from compete.competition.declaration import Size
+from compete.competition.workspace import Workspace
+from compete.errors import DeclarationError, UserError
+
+DECLARATION = """\
+name = "tiny"
+
+[data]
+train = "train.csv"
+test = "test.csv"
+id = "id"
+text = "text"
+"""
+
+RECIPE = """\
+family = "sequence_classifier"
+
+[settings]
+checkpoint = "org/large"
+adaptation = "lora"
+epochs = 4
+batch_size = 8
+max_length = 128
+lora = { r = 16, alpha = 32, dropout = 0.1 }
+
+[laptop]
+checkpoint = "org/small"
+epochs = 2
+lora = { r = 4 }
+
+[miniature]
+checkpoint = "miniature:llama"
+
+[published]
+validation = 0.5
+
+[published.settings]
+epochs = 9
+lora = { alpha = 256, bias = "all" }
+"""
+
+COMMIT = "d03be74b361d4eb24f42a2fe5bd2e29917df4604"
+TRUSTING = f"""\
+family = "sequence_classifier"
+
+[settings]
+checkpoint = "org/coded"
+revision = "{COMMIT}"
+remote_code = true
+
+[laptop]
+checkpoint = "org/small"
+revision = ""
+remote_code = false
+
+[miniature]
+checkpoint = "miniature:stella"
+
+[published.settings]
+epochs = 9
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A workspace with one recipe that differs at every size."""
+    (tmp_path / "competition.toml").write_text(DECLARATION, encoding="utf-8")
+    write(tmp_path, "model", RECIPE)
+    return tmp_path
+
+
+def write(root: Path, name: str, text: str) -> None:
+    (root / "base_models").mkdir(exist_ok=True)
+    (root / "base_models" / f"{name}.toml").write_text(text, encoding="utf-8")
+
+
+def declare(root: Path, more: str) -> None:
+    (root / "competition.toml").write_text(f"{DECLARATION}\n{more}\n", encoding="utf-8")
+
+
+def load(root: Path, name: str = "model", size: Size | None = None) -> Recipe:
+    return load_recipe(Workspace(root, size), name)
+
+
+def settings(root: Path, name: str = "model", size: Size | None = None) -> SequenceClassifierSettings:
+    found = load(root, name, size).settings
+    assert isinstance(found, SequenceClassifierSettings)
+    return found
+
+
+@pytest.fixture
+def folder(root: Path) -> Path:
+    """A local folder that looks like a checkpoint."""
+    made = root / "weights"
+    made.mkdir()
+    (made / "config.json").write_text("{}", encoding="utf-8")
+    (made / "model.safetensors").write_bytes(b"\x00" * 1000)
+    return made
+
+
+# Which settings are in force
+
+
+def test_a_size_changes_the_settings_it_names_and_no_others(root: Path) -> None:
+    full, laptop, miniature = (settings(root, size=size) for size in ("full", "laptop", "miniature"))
+    assert (full.checkpoint, full.epochs, full.batch_size) == ("org/large", 4, 8)
+    assert (laptop.checkpoint, laptop.epochs, laptop.batch_size) == ("org/small", 2, 8)
+    assert (miniature.checkpoint, miniature.epochs, miniature.batch_size) == ("miniature:llama", 4, 8)
+    assert settings(root) == full
+
+
+def test_published_settings_come_last(root: Path) -> None:
+    full, laptop, miniature = (settings(root, "model_as_published", size) for size in ("full", "laptop", "miniature"))
+    assert [each.epochs for each in (full, laptop, miniature)] == [9, 9, 9]
+    assert [each.checkpoint for each in (full, laptop, miniature)] == ["org/large", "org/small", "miniature:llama"]
+
+
+def test_tables_inside_tables_are_merged_key_by_key(root: Path) -> None:
+    def lora(name: str, size: Size) -> tuple[int, int, float, str]:
+        found = settings(root, name, size).lora
+        return found.r, found.alpha, found.dropout, found.bias
+
+    assert lora("model", "full") == (16, 32, 0.1, "none")
+    assert lora("model", "laptop") == (4, 32, 0.1, "none")
+    assert lora("model_as_published", "full") == (16, 256, 0.1, "all")
+    assert lora("model_as_published", "laptop") == (4, 256, 0.1, "all")
+
+
+def test_the_size_is_the_competitions_unless_a_command_says_another(root: Path) -> None:
+    declare(root, "")
+    text = (root / "competition.toml").read_text(encoding="utf-8")
+    (root / "competition.toml").write_text(text.replace("[data]", 'size = "laptop"\n\n[data]'), encoding="utf-8")
+    assert settings(root).checkpoint == "org/small"
+    assert settings(root, size="full").checkpoint == "org/large"
+
+
+def test_a_mistake_in_a_table_of_changes_is_named_by_that_table(root: Path) -> None:
+    write(root, "model", RECIPE.replace("[laptop]\n", "[laptop]\nepoch = 3\n"))
+    assert settings(root, size="full").epochs == 4
+    with pytest.raises(DeclarationError, match=r"laptop\.epoch: unknown key; did you mean 'epochs'"):
+        load(root, size="laptop")
+    write(root, "model", RECIPE.replace("epochs = 9", 'epochs = "nine"'))
+    with pytest.raises(DeclarationError, match=r'published\.settings\.epochs: found "nine"'):
+        load(root, "model_as_published")
+
+
+def test_a_recipe_without_published_settings_has_no_published_model(root: Path) -> None:
+    write(root, "model", RECIPE.split("[published]")[0])
+    with pytest.raises(DeclarationError, match=r"model\.toml: has no \[published\] settings to train with"):
+        load(root, "model_as_published")
+
+
+def test_published_settings_may_not_name_a_checkpoint(root: Path) -> None:
+    write(root, "model", RECIPE.replace("epochs = 9", 'checkpoint = "org/other"'))
+    assert settings(root).checkpoint == "org/large"
+    for size in ("full", "miniature"):
+        with pytest.raises(DeclarationError, match=r"published\.settings\.checkpoint would undo the size"):
+            load(root, "model_as_published", size)
+
+
+def test_a_published_model_is_no_recipe_of_its_own_but_can_be_named(root: Path) -> None:
+    workspace = Workspace(root)
+    assert recipe_names(workspace) == ["model"]
+    assert has_recipe(workspace, "model_as_published")
+    assert not has_recipe(workspace, "other_as_published")
+    assert load(root, "model_as_published").name == "model_as_published"
+    with pytest.raises(UserError, match=r"no recipe base_models/modle_as_published\.toml"):
+        load(root, "modle_as_published")
+
+
+def test_the_problems_of_several_recipes_are_reported_together(root: Path) -> None:
+    write(root, "one", RECIPE.replace("epochs = 4", "epochs = 0"))
+    write(root, "two", RECIPE.replace('"sequence_classifier"', '"sequence_clasifier"'))
+    with pytest.raises(DeclarationError) as raised:
+        load_recipes(Workspace(root), ["one", "two", "model"])
+    assert "one.toml" in str(raised.value) and "settings.epochs" in str(raised.value)
+    assert "two.toml" in str(raised.value) and "did you mean 'sequence_classifier'" in str(raised.value)
+
+
+def test_a_generator_reads_its_own_settings(root: Path) -> None:
+    write(root, "model", RECIPE.replace('"sequence_classifier"', '"label_generator"'))
+    assert isinstance(load(root).settings, LabelGeneratorSettings)
+    write(root, "model", RECIPE.replace('"sequence_classifier"', '"label_generator"') + "trunk = 1\n")
+    assert load(root).settings
+    with pytest.raises(DeclarationError, match=r"published\.settings\.trunk: unknown key"):
+        load(root, "model_as_published")
+
+
+# Checkpoints on this machine
+
+
+def test_a_checkpoint_can_be_a_local_folder(root: Path, folder: Path) -> None:
+    declare(root, '[checkpoints]\n"org/large" = "weights"')
+    recipe = load(root)
+    assert recipe.folder is not None and recipe.folder.samefile(folder)
+    assert Path(recipe.build().settings.checkpoint).samefile(folder)  # type: ignore[attr-defined]
+    assert settings(root).checkpoint == "org/large"
+    assert load(root, size="laptop").folder is None  # another checkpoint
+    assert load(root, "model_as_published").folder == recipe.folder
+
+
+def test_a_local_folder_that_is_not_there_is_refused_by_name(root: Path) -> None:
+    declare(root, '[checkpoints]\n"org/large" = "wieghts"')
+    with pytest.raises(DeclarationError, match=r"competition\.toml: 1 problem") as raised:
+        load(root)
+    assert "checkpoints.org/large: the folder wieghts does not exist" in str(raised.value)
+
+
+# Identity
+
+
+def test_the_size_is_part_of_the_identity_only_where_it_changed_something(root: Path) -> None:
+    assert "size" not in load(root, size="full").identity()
+    assert load(root, size="laptop").identity()["size"] == "laptop"
+    assert load(root, "model_as_published", "miniature").identity()["size"] == "miniature"
+    write(root, "model", RECIPE.split("[laptop]")[0])
+    full, laptop, miniature = (load(root, size=size).identity() for size in ("full", "laptop", "miniature"))
+    assert full == laptop == miniature
+
+
+def test_the_identity_holds_every_setting_with_its_default(root: Path) -> None:
+    identity = load(root).identity()
+    assert {f"settings.{name}" for name in SequenceClassifierSettings.model_fields} <= identity.keys()
+    assert identity["settings.checkpoint"] == "org/large"
+    assert identity["seed"] == "42"
+    changed = load(root, "model_as_published").identity()
+    assert {key for key in identity if identity[key] != changed[key]} == {"settings.epochs", "settings.lora"}
+
+
+def test_what_is_only_said_about_a_model_is_not_part_of_its_identity(root: Path) -> None:
+    before = load(root).identity()
+    write(root, "model", 'description = "other words"\noutside_all = true\n' + RECIPE.replace("0.5", "0.6"))
+    assert load(root).identity() == before
+
+
+def test_a_local_folder_is_told_by_its_files_and_not_by_where_it_lies(root: Path, folder: Path) -> None:
+    fetched = load(root).identity()
+    declare(root, '[checkpoints]\n"org/large" = "weights"')
+    local = load(root).identity()
+    assert local.keys() - fetched.keys() == {"checkpoint files"}
+    assert {key: local[key] for key in fetched} == fetched
+    assert not any("weights" in value for value in local.values())
+    folder.rename(root / "elsewhere")
+    declare(root, '[checkpoints]\n"org/large" = "elsewhere"')
+    assert load(root).identity() == local
+    (root / "elsewhere" / "model.safetensors").write_bytes(b"\x00" * 1001)
+    assert load(root).identity()["checkpoint files"] != local["checkpoint files"]
+
+
+# Code of a checkpoint's repository
+
+
+def test_a_checkpoint_that_runs_code_is_refused_until_it_is_allowed(root: Path) -> None:
+    write(root, "coded", TRUSTING)
+    for name in ("coded", "coded_as_published"):
+        with pytest.raises(UserError, match=r"org/coded runs Python code .* remote_code = \['coded'\]"):
+            load(root, name).refuse_untrusted()
+    declare(root, '[training]\nremote_code = ["model"]')
+    with pytest.raises(UserError, match="runs Python code from its own repository"):
+        load(root, "coded").refuse_untrusted()
+    declare(root, '[training]\nremote_code = ["coded"]')
+    for name in ("coded", "coded_as_published"):
+        load(root, name).refuse_untrusted()
+
+
+def test_a_miniature_runs_the_code_of_compete_and_needs_no_leave(root: Path) -> None:
+    write(root, "coded", TRUSTING)
+    for name in ("coded", "coded_as_published"):
+        recipe = load(root, name, "miniature")
+        assert getattr(recipe.settings, "remote_code", False)
+        recipe.refuse_untrusted()
+
+
+def test_a_recipe_without_code_needs_no_leave(root: Path) -> None:
+    write(root, "coded", TRUSTING)
+    load(root).refuse_untrusted()
+    load(root, "coded", "laptop").refuse_untrusted()
+
+
+@pytest.mark.parametrize("revision", ["", "main", COMMIT[:39], COMMIT + "0", COMMIT.upper(), "g" * 40])
+def test_code_without_a_pinned_commit_is_refused(root: Path, revision: str) -> None:
+    write(root, "coded", TRUSTING.replace(f'"{COMMIT}"', f'"{revision}"', 1))
+    with pytest.raises(DeclarationError, match="remote_code needs `revision`, a commit of 40 hex digits"):
+        load(root, "coded")
+
+
+def test_code_without_any_revision_is_refused(root: Path) -> None:
+    write(root, "coded", TRUSTING.replace(f'revision = "{COMMIT}"\n', ""))
+    with pytest.raises(DeclarationError, match="remote_code needs `revision`"):
+        load(root, "coded")
