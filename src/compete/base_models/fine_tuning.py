@@ -81,13 +81,10 @@ def fine_tune(
                 "out of memory with a single row at a time: `compete plan` says what this model needs"
             )
         # Training or the inner rows may have been too much: both are halved.
-        smaller = max(1, micro // 2), max(1, evaluated // 2)
-        context.warnings.append(
-            f"out of memory with {micro} rows at once ({evaluated} in evaluation): tried again with {smaller[0]} "
-            f"({smaller[1]})"
-        )
+        what, rows = (f"{micro} rows at once", micro) if micro > 1 else (f"{evaluated} rows in evaluation", evaluated)
+        context.warnings.append(f"out of memory with {what}: tried again with {rows // 2}")
         context.curves.clear()
-        micro, evaluated = smaller
+        micro, evaluated = max(1, micro // 2), max(1, evaluated // 2)
 
 
 def micro_batches(batch_size: int, limit: int) -> tuple[int, int]:
