@@ -1,10 +1,10 @@
 """Scoring every label of a text against one forward pass over its prompt, in turn.
 
-    python benchmarks/label_scoring.py --checkpoint FOLDER --train train.csv [--rows 96]
+    python benchmarks/label_scoring.py --checkpoint FOLDER --train train.csv [--rows 48]
 
 The same texts, prompts and batches: once the language model reads the prompt and gives the logits of the next
 token; once it reads the prompt and a slot per label (`compete.base_models.label_slots`); once every label has a pass
-of its own. Median of the repeats; float32, one thread.
+of its own. Median of three, the passes per label once; float32, one thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from compete.base_models.label_generator import LabelGeneratorSettings
 from compete.base_models.label_slots import LabelSlots, SlotScorer
 from compete.base_models.prompts import Prompt
 from compete.execution.local import usable_cores
-from rows import read_rows
+from rows import Rows, read_rows
 
 PROMPTS = {
     "text alone": "{text}",
@@ -34,9 +34,9 @@ REPEATS = 3
 BATCH = 16
 
 
-def seconds(run: Callable[[], object]) -> float:
+def seconds(run: Callable[..., object], *arguments: object) -> float:
     start = time.perf_counter()
-    run()
+    run(*arguments)
     return time.perf_counter() - start
 
 
@@ -54,12 +54,23 @@ def prompt_alone(scorer: SlotScorer, texts: Sequence[str]) -> None:
             scorer.model(input_ids=ids, attention_mask=mask, logits_to_keep=1)
 
 
+def scorers(options: argparse.Namespace, rows: Rows, template: str) -> tuple[SlotScorer, SlotScorer]:
+    """The same model with all slots behind one prompt, and with a pass per label."""
+    settings = LabelGeneratorSettings(checkpoint=options.checkpoint, prompt=template, eval_batch_size=BATCH)
+    source = source_of(settings, rows.texts, 0)
+    tokenizer = open_tokenizer(source, padding_side="left")
+    model = open_generator(source, int(tokenizer.pad_token_id), four_bits=False).eval()
+    together, apart = (SlotScorer(source, model, LabelSlots(Prompt(tokenizer, settings, rows.names))) for _ in range(2))
+    apart.slots.shared = False
+    return together, apart
+
+
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--train", required=True)
-    parser.add_argument("--rows", type=int, default=96)
+    parser.add_argument("--rows", type=int, default=48)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = read_rows(Path(options.train), options.rows)
@@ -67,26 +78,17 @@ def main() -> None:
     print("| prompt | tokens | slots' tokens | prompt, s | all labels, s | ratio | a pass per label, s | ratio |")
     print("|---|---|---|---|---|---|---|---|")
     for name, template in PROMPTS.items():
-        settings = LabelGeneratorSettings(checkpoint=options.checkpoint, prompt=template, eval_batch_size=BATCH)
-        source = source_of(settings, rows.texts, 0)
-        tokenizer = open_tokenizer(source, padding_side="left")
-        model = open_generator(source, int(tokenizer.pad_token_id), four_bits=False).eval()
-        shared, separate = (LabelSlots(Prompt(tokenizer, settings, rows.names)) for _ in range(2))
-        separate.shared = False
-        together, apart = SlotScorer(source, model, shared), SlotScorer(source, model, separate)
+        together, apart = scorers(options, rows, template)
         prompt_alone(together, rows.texts[:BATCH])  # the first pass of a process is slower
         times = [
-            (
-                seconds(lambda: prompt_alone(together, rows.texts)),
-                seconds(lambda: together.predict_proba(rows.texts)),
-                seconds(lambda: apart.predict_proba(rows.texts)),
-            )
+            (seconds(prompt_alone, together, rows.texts), seconds(together.predict_proba, rows.texts))
             for _ in range(REPEATS)
         ]
-        alone, slots, passes = (statistics.median(column) for column in zip(*times, strict=True))
-        tokens = statistics.mean(row["length"] for row in shared.rows(rows.texts))
+        alone, slots = (statistics.median(column) for column in zip(*times, strict=True))
+        passes = seconds(apart.predict_proba, rows.texts)
+        tokens = statistics.mean(row["length"] for row in together.slots.rows(rows.texts))
         print(
-            f"| {name} | {tokens:.0f} | {shared.width} | {alone:.1f} | {slots:.1f} | {slots / alone:.2f} | "
+            f"| {name} | {tokens:.0f} | {together.slots.width} | {alone:.1f} | {slots:.1f} | {slots / alone:.2f} | "
             f"{passes:.1f} | {passes / alone:.2f} |",
             flush=True,
         )

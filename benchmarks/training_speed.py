@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def plain(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], hel
         start = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - start
-        logits = trainer.predict(dataset(held_out)).predictions
+        logits = np.asarray(trainer.predict(dataset(held_out)).predictions)
     return seconds, 1 / (1 + np.exp(-logits))
 
 
@@ -100,9 +101,9 @@ def ours(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], held
         spent.append(time.perf_counter() - start)
         return result
 
-    fine_tuning._Trainer.train = timed  # type: ignore[method-assign]
     context = FitContext(labels=rows.names, seed=1, threads=1)
-    model = SequenceClassifier(settings).fit([rows.texts[row] for row in train], rows.labels[train], context)
+    with mock.patch.object(fine_tuning._Trainer, "train", timed):
+        model = SequenceClassifier(settings).fit([rows.texts[row] for row in train], rows.labels[train], context)
     return spent[0], model.predict_proba([rows.texts[row] for row in held_out])
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/trunk_cache.py --checkpoint FOLDER --train train.csv [--rows 500] [--frozen 15] [--epochs 3]
 
-Both train LoRA adapters above the same frozen layers on five folds of the same rows, fold by fold in turn, with one
-thread in float32; both predict every held-out row. The difference is the largest between the probabilities.
+Both train LoRA adapters above the same frozen layers on five folds of the same rows, fold by fold in turn; both
+predict every held-out row. The difference is the largest between the probabilities.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def main() -> None:
             spent["with"] += seconds
             largest = max(largest, float(np.abs(plain - cached).max()))
     print(
-        f"{platform.machine()}, {options.threads} threads; {len(rows.texts)} rows, {FOLDS} folds x {options.epochs} epochs"
+        f"{platform.machine()}, {options.threads} of {usable_cores()} cores; {len(rows.texts)} rows, "
+        f"{FOLDS} folds x {options.epochs} epochs"
     )
     print("\n| frozen layers | without, s | with, s | ratio | largest difference |\n|---|---|---|---|---|")
     ratio = spent["without"] / spent["with"]
