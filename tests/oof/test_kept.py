@@ -1,0 +1,269 @@
+"""What training leaves behind: a model that can be read again, without pickle, and gives the same probabilities."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compete.base_models.recipes import load_recipe
+from compete.competition.data import Competition, load_competition
+from compete.competition.workspace import Workspace
+from compete.errors import JobsFailedError, StoreError
+from compete.execution.inline import InlineExecutor
+from compete.oof import store
+from compete.oof.job import make_job
+from compete.oof.kept import kept_folder, load_kept
+from compete.oof.state import State, competition_rows, model_state, stored_models
+from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
+from compete.stacking.predict import predict_base_model
+
+LINEAR = 'family = "linear"\n[settings]\nword_ngrams = [1, 1]\nchar_ngrams = [2, 3]\n'
+FFNN = 'family = "ffnn"\n[settings]\nembedding_size = 8\nhidden = [8]\nepochs = 1\nmembers = 2\n'
+
+# Predicts the rates of its training labels; `broken` is what goes wrong when it is read again.
+RATES = """
+import json
+
+import numpy as np
+from pydantic import BaseModel
+
+
+class Rates:
+    version = 1
+
+    class Settings(BaseModel):
+        broken: str = ""
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def fit(self, texts, labels, context):
+        self.rates = (labels.mean(axis=0) / 2 + 0.25).tolist()
+        return self
+
+    def predict_proba(self, texts):
+        return np.tile(np.float32(self.rates), (len(texts), 1))
+
+    def save(self, folder, *, whole):
+        (folder / "rates.json").write_text(json.dumps(self.rates))
+        return True
+
+    def load(self, folder, context):
+        if self.settings.broken == "load":
+            raise RuntimeError("the camel forgot")
+        self.rates = json.loads((folder / "rates.json").read_text())
+        if self.settings.broken == "one label":
+            self.rates[context.labels.index("anger")] += 0.125
+        if self.settings.broken == "nan":
+            self.rates[context.labels.index("anger")] = float("nan")
+        return self
+"""
+
+
+def write_recipe(workspace: Workspace, name: str, text: str) -> None:
+    (workspace.recipes / f"{name}.toml").write_text(text, encoding="utf-8")
+
+
+def write_rates(workspace: Workspace, broken: str = "") -> None:
+    (workspace.root / "rates.py").write_text(RATES, encoding="utf-8")
+    write_recipe(workspace, "rates", f'family = "rates.py:Rates"\n[settings]\nbroken = "{broken}"\n')
+
+
+def miniature(architecture: str, adaptation: str) -> str:
+    settings = 'epochs = 1\nbatch_size = 64\nmax_length = 16\nlearning_rate = 1e-3\nprecision = "float32"\n'
+    family = 'family = "sequence_classifier"\n[settings]\n'
+    return f'{family}checkpoint = "miniature:{architecture}"\nadaptation = "{adaptation}"\n{settings}'
+
+
+def train_fold_0(competition: Competition, name: str, *, parity: bool = False, force: bool = False) -> None:
+    recipes = choose_recipes(competition, [name])
+    train(plan_work(competition, recipes, [0], parity=parity, force=force), InlineExecutor())
+
+
+def probabilities_of(competition: Competition, name: str, fold: int, texts: list[str]) -> np.ndarray:
+    """What the kept model of a fold gives for the texts."""
+    plan, recipe = current_plan(competition), load_recipe(competition.workspace, name)
+    identity = {**competition_rows(competition, plan), **recipe.identity()}
+    model = load_kept(competition.workspace, recipe, fold, competition.labels, 1, identity)
+    return model.predict_proba(texts)
+
+
+def held_out(competition: Competition, fold: int) -> list[str]:
+    return [competition.train_texts[row] for row in current_plan(competition).rows(fold)]
+
+
+def part_of(competition: Competition, name: str, fold: int) -> store.Probabilities:
+    plan = current_plan(competition)
+    return store.read_part(competition.workspace.oof / name, fold, plan, shape_of(competition))
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("recipe", [LINEAR, FFNN], ids=["linear", "ffnn"])
+def test_every_fold_can_be_predicted_with_again(workspace: Workspace, recipe: str) -> None:
+    write_recipe(workspace, "kept_model", recipe)
+    competition = load_competition(workspace)
+    train(plan_work(competition, choose_recipes(competition, ["kept_model"]), parity=False), InlineExecutor())
+    folder = workspace.oof / "kept_model" / "kept"
+    assert sorted(path.name for path in folder.iterdir()) == ["fold_0", "fold_1", "fold_2"]
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".safetensors", ".json"}
+    for fold in range(3):
+        again = probabilities_of(competition, "kept_model", fold, held_out(competition, fold))
+        np.testing.assert_allclose(again, part_of(competition, "kept_model", fold).oof, atol=1e-6)
+        assert again.std() > 0
+
+
+def test_a_family_that_cannot_be_written_down_trains_and_leaves_nothing(competition: Competition) -> None:
+    train_fold_0(competition, "words", parity=True)
+    assert part_of(competition, "words", 0).oof.shape == (80, 3)
+    assert not kept_folder(competition.workspace, "words", 0).exists()
+    with pytest.raises(StoreError, match=r"oof/words/kept/fold_0 does not exist: fold 0 of words was not kept"):
+        probabilities_of(competition, "words", 0, ["happy"])
+
+
+def test_what_was_kept_has_passed_its_check_in_a_fresh_process(workspace: Workspace) -> None:
+    write_rates(workspace)
+    competition = load_competition(workspace)
+    train_fold_0(competition, "rates", parity=True)
+    assert files_in(kept_folder(workspace, "rates", 0)) == {"kept.json", "rates.json"}
+    assert files_in(workspace.oof / "rates" / "logs") == {"fold_0_loaded_again.log"}
+    assert model_of(competition, "rates") is State.MISSING  # two folds are still to do
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ("one label", r"rates fold 0: ParityError: the saved model, loaded again, .*: anger 0\.\d+, then 0\.\d+\. --no"),
+        ("nan", r"ParityError: the saved model, loaded again, gives other probabilities: anger 0\.\d+, then nan"),
+        ("load", r"ParityError: the saved model cannot be loaded again: RuntimeError: the camel forgot"),
+    ],
+)
+def test_a_model_that_is_read_wrongly_fails_its_job(workspace: Workspace, broken: str, said: str) -> None:
+    write_rates(workspace, broken)
+    competition = load_competition(workspace)
+    with pytest.raises(JobsFailedError, match=said):
+        train_fold_0(competition, "rates", parity=True)
+    assert not (workspace.oof / "rates" / "fold_0").exists()
+    assert not kept_folder(workspace, "rates", 0).exists()
+    assert stored_models(workspace) == []
+    train_fold_0(competition, "rates", parity=False)  # --no-parity
+    assert (workspace.oof / "rates" / "fold_0" / "part.json").is_file()
+    assert kept_folder(workspace, "rates", 0).is_dir()
+
+
+def test_a_failed_check_leaves_what_an_earlier_run_wrote(workspace: Workspace) -> None:
+    write_rates(workspace, "one label")
+    competition = load_competition(workspace)
+    train_fold_0(competition, "rates", parity=False)
+    before = {path: path.read_bytes() for path in (workspace.oof / "rates").rglob("*.*") if path.suffix != ".log"}
+    with pytest.raises(JobsFailedError, match="ParityError"):
+        train_fold_0(competition, "rates", parity=True, force=True)
+    after = {path: path.read_bytes() for path in (workspace.oof / "rates").rglob("*.*") if path.suffix != ".log"}
+    assert after == before
+
+
+def model_of(competition: Competition, name: str) -> State:
+    plan, recipe = current_plan(competition), load_recipe(competition.workspace, name)
+    return model_state(competition.workspace, name, recipe, competition_rows(competition, plan), plan.k).state
+
+
+def test_a_run_killed_between_the_kept_model_and_its_part_has_trained_nothing(workspace: Workspace) -> None:
+    write_rates(workspace)
+    competition = load_competition(workspace)
+    train_fold_0(competition, "rates")
+    for path in (workspace.oof / "rates" / "fold_0").iterdir():
+        path.unlink()
+    (workspace.oof / "rates" / "fold_0").rmdir()
+    assert kept_folder(workspace, "rates", 0).is_dir()
+    assert stored_models(workspace) == []
+    assert model_of(competition, "rates") is State.MISSING
+    work = plan_work(competition, choose_recipes(competition, ["rates"]))
+    assert [job.name for job in work.jobs] == ["rates fold 0", "rates fold 1", "rates fold 2"]
+
+
+def test_a_model_of_an_edited_recipe_is_refused_with_the_remedy(workspace: Workspace) -> None:
+    write_rates(workspace)
+    competition = load_competition(workspace)
+    train(plan_work(competition, choose_recipes(competition, ["rates"]), parity=False), InlineExecutor())
+    texts = ["happy", "rotten"]
+    assert predict_base_model(competition, current_plan(competition), "rates", texts, 1).shape == (2, 3)
+    recipe = workspace.recipes / "rates.toml"
+    recipe.write_text("seed = 5\n" + recipe.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"kept/fold_0 is of another training .*`compete train-base rates --force`"):
+        probabilities_of(competition, "rates", 0, texts)
+    with pytest.raises(StoreError, match=r"rates is stale: seed: 42 -> 5; `compete train-base rates` trains it"):
+        predict_base_model(competition, current_plan(competition), "rates", texts, 1)
+
+
+def test_a_torn_record_is_said(workspace: Workspace) -> None:
+    write_rates(workspace)
+    competition = load_competition(workspace)
+    train_fold_0(competition, "rates")
+    (kept_folder(workspace, "rates", 0) / "kept.json").write_text('{"model": ', encoding="utf-8")
+    with pytest.raises(StoreError, match=r"kept/fold_0/kept\.json is damaged; `compete train-base rates --force`"):
+        probabilities_of(competition, "rates", 0, ["happy"])
+
+
+def test_a_whole_fine_tuned_model_is_kept_when_it_is_asked_for(workspace: Workspace) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    write_recipe(workspace, "tuned", miniature("distilbert", "full"))
+    competition = load_competition(workspace)
+    train_fold_0(competition, "tuned")
+    folder = kept_folder(workspace, "tuned", 0)
+    assert not folder.exists()
+    with pytest.raises(StoreError, match=r"keep_weights = true under \[training\] in competition\.toml"):
+        probabilities_of(competition, "tuned", 0, ["happy"])
+    edit(workspace.declaration, "[submission]", "[training]\nkeep_weights = true\n\n[submission]")
+    asked = load_competition(workspace)
+    before = part_of(asked, "tuned", 0)  # to keep weights is no other training: what is there stays fresh
+    train_fold_0(asked, "tuned", force=True)
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".safetensors", ".json"}
+    texts = held_out(asked, 0)
+    np.testing.assert_allclose(probabilities_of(asked, "tuned", 0, texts), before.oof, atol=1e-5)
+    # Without compete, as anybody would load it:
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    batch = AutoTokenizer.from_pretrained(folder)(texts[:1], return_tensors="pt", truncation=True, max_length=16)
+    alone = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.sigmoid()
+    np.testing.assert_allclose(alone.detach().numpy(), before.oof[:1], atol=1e-5)
+
+
+def test_adapters_are_kept_with_the_miniature_they_lie_on(workspace: Workspace) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    write_recipe(workspace, "adapted", miniature("roberta", "lora"))
+    competition = load_competition(workspace)
+    train_fold_0(competition, "adapted")
+    folder = kept_folder(workspace, "adapted", 0)
+    assert {"kept.json", "adapter_model.safetensors", "adapter_config.json"} <= files_in(folder)
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".md"}
+    texts, expected = held_out(competition, 0), part_of(competition, "adapted", 0).oof
+    np.testing.assert_allclose(probabilities_of(competition, "adapted", 0, texts), expected, atol=1e-5)
+    base = AutoModelForSequenceClassification.from_pretrained(
+        folder / "miniature", num_labels=3, problem_type="multi_label_classification"
+    )
+    model = PeftModel.from_pretrained(base, str(folder)).eval()
+    batch = AutoTokenizer.from_pretrained(folder)(texts[:1], return_tensors="pt", truncation=True, max_length=16)
+    alone = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.sigmoid()
+    np.testing.assert_allclose(alone.detach().numpy(), expected[:1], atol=1e-5)
+    assert json.loads((folder / "kept.json").read_text(encoding="utf-8"))["fold"] == 0
+
+
+def test_the_check_is_the_jobs_own_setting(workspace: Workspace) -> None:
+    competition = load_competition(workspace)
+    identity = competition_rows(competition, current_plan(competition))
+    recipe = load_recipe(workspace, "words")
+    assert make_job(workspace, recipe, 0, identity, 1).payload["parity"] is True
+    assert make_job(workspace, recipe, 0, identity, 1, parity=False).payload["parity"] is False
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
