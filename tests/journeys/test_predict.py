@@ -13,6 +13,7 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
+from compete.oof.state import competition_rows
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
 from compete.stacking.recipes import load_stack_recipe
 from compete.stacking.scores import base_model_score
@@ -72,9 +73,9 @@ def test_the_test_set_is_predicted_as_it_was(trained: Competition, compete: Run)
 
 def test_what_cannot_be_predicted_is_said_and_writes_nothing(trained: Competition, compete: Run) -> None:
     root = trained.workspace.root
-    for role in ("oof", "test"):
-        (root / f"{role}.parquet").write_bytes((trained.workspace.oof / "linear" / f"{role}.parquet").read_bytes())
-    assert compete("import", "mate", "--oof", "oof.parquet", "--test", "test.parquet").returncode == 0
+    foreign = {"kind": "imported", "identity": competition_rows(trained, current_plan(trained))}
+    probabilities = store.read_model(trained.workspace.oof / "linear", shape_of(trained))
+    store.write_model(trained.workspace.oof / "mate", probabilities, shape_of(trained), foreign)
     (root / "no_text.csv").write_text("id,tekst\nc1,sunny\n", encoding="utf-8")
     mistakes: dict[tuple[str, str], tuple[str, ...]] = {
         ("test.csv", "mate"): ("mate was imported", "its models are not"),

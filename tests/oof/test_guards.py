@@ -149,9 +149,7 @@ def test_warnings_lie_in_the_part_and_are_grouped_by_fold(workspace: Workspace) 
     for fold in range(plan.k):
         part = json.loads((workspace.oof / "dull" / f"fold_{fold}" / "part.json").read_text(encoding="utf-8"))
         assert part["warnings"] == (["out of luck"] if fold == 1 else []) + of_all
-    state = model_state(
-        workspace, "dull", load_recipe(workspace, "dull"), competition_rows(competition, plan), plan.k
-    )
+    state = model_state(workspace, "dull", load_recipe(workspace, "dull"), competition_rows(competition, plan), plan.k)
     assert state.warnings == {**{warning: [0, 1, 2] for warning in of_all}, "out of luck": [1]}
 
 

@@ -138,7 +138,10 @@ def test_what_was_kept_has_passed_its_check_in_a_fresh_process(workspace: Worksp
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ("one label", r"rates fold 0: ParityError: the saved model, loaded again, .*: anger 0\.\d+, then 0\.\d+\. --no"),
+        (
+            "one label",
+            r"rates fold 0: ParityError: the saved model, loaded again, .*: anger 0\.\d+, then 0\.\d+\. --no",
+        ),
         ("nan", r"ParityError: the saved model, loaded again, gives other probabilities: anger 0\.\d+, then nan"),
         ("load", r"ParityError: the saved model cannot be loaded again: RuntimeError: the camel forgot"),
     ],

@@ -19,7 +19,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
 
 from compete.base_models.adaptation import add_adapters, freeze_lowest, layers_of
-from compete.base_models.checkpoints import HEADS
+from compete.base_models.checkpoints import HEADS, attention_on
 from compete.base_models.label_generator import LabelGeneratorSettings
 from compete.base_models.sequence_classifier import SequenceClassifierSettings
 from compete.base_models.transformer_settings import TransformerSettings
@@ -278,15 +278,15 @@ def _layer_bytes(layer: Layer, settings: TransformerSettings, tokens: int, *, ha
     # Dequantised layers give their input's precision back, which is float32 behind a norm.
     inner = FLOAT if adaptation == "qlora" else low
     saved += (3 if layer.gated else 1) * inner * layer.wide
-    saved += _attention_bytes(layer, tokens, low, gpu=gpu)
+    written_out = layer.eager or attention_on(settings.max_length, gpu=gpu) == "eager"
+    saved += _attention_bytes(layer, tokens, low, written_out=written_out or (layer.drops_attention and not gpu))
     if layer.drops_hidden:
         saved += 2 * (1 if gpu else low) * layer.hidden
     return saved
 
 
-def _attention_bytes(layer: Layer, tokens: int, low: int, *, gpu: bool) -> float:
+def _attention_bytes(layer: Layer, tokens: int, low: int, *, written_out: bool) -> float:
     """Queries, keys, values and the result; all weights between tokens where no fused kernel computes them."""
-    written_out = layer.eager or (layer.drops_attention and not gpu)  # no kernel on a processor drops weights
     if not written_out:
         return 4 * low * layer.attention
     return 3 * FLOAT * layer.attention + 3 * FLOAT * layer.heads * tokens  # weights, the dropped part, and what is left

@@ -20,8 +20,10 @@ class Qwen2Model(CausalModel):
         if attention_mask is None:
             attention_mask = torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device)
         count, length = attention_mask.shape
-        visible = attention_mask.bool()[:, None, None, :].expand(count, 1, length, length)
-        return super().forward(input_ids=input_ids, attention_mask=visible, **options)
+        mask = attention_mask.bool()[:, None, None, :].expand(count, 1, length, length)
+        if self.config._attn_implementation != "sdpa":  # which takes what is seen; the others add the mask to scores
+            mask = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, torch.finfo(torch.float32).min)
+        return super().forward(input_ids=input_ids, attention_mask=mask, **options)
 
 
 class Qwen2ForSequenceClassification(CausalClassifier):
