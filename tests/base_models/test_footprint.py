@@ -115,34 +115,30 @@ def test_what_is_frozen_is_not_trained() -> None:
 
 # Peak resident memory of real trainings with the product's own code (2 cores with AVX-512 and bfloat16, torch 2.13).
 MEASURED = [
-    (BERT, 32, 49, {"epochs": 2}, 1360),
-    (BERT, 32, 57, {"epochs": 1}, 1293),
-    (LLAMA, 8, 38, {"epochs": 1, "adaptation": "lora"}, 1950),
-    (LLAMA, 16, 43, {"epochs": 1, "adaptation": "lora"}, 2705),
-    (LLAMA, 8, 38, {"epochs": 1, "adaptation": "qlora"}, 1507),
-    (LLAMA, 16, 43, {"epochs": 1, "adaptation": "qlora"}, 2465),
-    (LLAMA, 8, 38, {"epochs": 1, "adaptation": "full"}, 2933),
-    (BERT, 32, 57, {"epochs": 2}, 1418),
-    (LLAMA, 16, 62, {"epochs": 2, "adaptation": "lora"}, 3597),
-    (LLAMA, 16, 62, {"epochs": 2, "adaptation": "qlora"}, 3835),
+    (BERT, 32, 57, {"epochs": 2}, 1510),
+    (LLAMA, 8, 78, {"epochs": 1, "adaptation": "lora", "lora": {"dropout": 0.0}}, 2466),
+    (LLAMA, 8, 78, {"epochs": 1, "adaptation": "qlora"}, 2602),
+    (LLAMA, 8, 78, {"epochs": 1, "adaptation": "full"}, 3586),
+    (LLAMA, 16, 62, {"epochs": 2, "adaptation": "lora"}, 3947),
+    (LLAMA, 16, 62, {"epochs": 2, "adaptation": "qlora"}, 3901),
 ]
 
 
-@pytest.mark.parametrize(("raw", "rows", "tokens", "settings", "mebibytes"), MEASURED)
+@pytest.mark.parametrize(("raw", "rows", "tokens", "settings", "megabytes"), MEASURED)
 def test_predicted_memory_is_that_of_real_trainings(
-    raw: dict[str, Any], rows: int, tokens: int, settings: dict[str, Any], mebibytes: int
+    raw: dict[str, Any], rows: int, tokens: int, settings: dict[str, Any], megabytes: int
 ) -> None:
     found = weighed(raw, Batch(rows, 64, tokens), **settings)
-    assert found.peak == pytest.approx(mebibytes * 2**20, rel=0.2)
+    assert found.peak == pytest.approx(megabytes * 10**6, rel=0.2)
 
 
 def test_a_generator_pays_for_its_slots() -> None:
-    """Measured: 4806 MiB with 11 slots behind prompts, 16 rows of 106 tokens."""
+    """Measured: 6560 MB with 11 slots behind prompts, 16 rows of 108 tokens."""
     settings = LabelGeneratorSettings(checkpoint="some/where", epochs=1)
     shape = anatomy(LLAMA, settings, 11)
-    found = footprint(shape, settings, Batch(16, 64, 106, kept=11), half=True, gpu=False, files=0)
-    assert found.peak == pytest.approx(4806 * 2**20, rel=0.1)
-    without = footprint(shape, settings, Batch(16, 64, 106, kept=0), half=True, gpu=False, files=0)
+    found = footprint(shape, settings, Batch(16, 64, 108, kept=11), half=True, gpu=False, files=0)
+    assert found.peak == pytest.approx(6560 * 10**6, rel=0.2)
+    without = footprint(shape, settings, Batch(16, 64, 108, kept=0), half=True, gpu=False, files=0)
     assert found.activations - without.activations == pytest.approx(SLACK * 16 * 11 * 49152 * 10)
 
 

@@ -291,11 +291,13 @@ def test_a_recipe_without_code_needs_no_leave(root: Path) -> None:
 @pytest.mark.parametrize("revision", ["", "main", COMMIT[:39], COMMIT + "0", COMMIT.upper(), "g" * 40])
 def test_code_without_a_pinned_commit_is_refused(root: Path, revision: str) -> None:
     write(root, "coded", TRUSTING.replace(f'"{COMMIT}"', f'"{revision}"', 1))
-    with pytest.raises(DeclarationError, match="remote_code needs `revision`, a commit of 40 hex digits"):
+    with pytest.raises(
+        DeclarationError, match=r"settings.remote_code: found true, needs `revision`, a commit of 40 hex digits"
+    ):
         load(root, "coded")
 
 
 def test_code_without_any_revision_is_refused(root: Path) -> None:
     write(root, "coded", TRUSTING.replace(f'revision = "{COMMIT}"\n', ""))
-    with pytest.raises(DeclarationError, match="remote_code needs `revision`"):
+    with pytest.raises(DeclarationError, match="needs `revision`"):
         load(root, "coded")

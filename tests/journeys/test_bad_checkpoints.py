@@ -32,23 +32,28 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 SMALL = 'epochs = 1\nbatch_size = 64\nmax_length = 128\nprecision = "float32"\n'
 COMMIT = "0123456789" * 4
-DAMAGED = ("is incomplete or damaged", "copy or download the folder again")
+AGAIN = "copy or download the folder again"
 STAND_IN = "under [checkpoints] in competition.toml"
 
 # What each recipe's line must say, besides its name and its checkpoint's.
 TROUBLES: dict[str, tuple[str, ...]] = {
-    "nowhere": ("'nobody/nothing'", "is not on this machine", "no network", f'"nobody/nothing" = "FOLDER" {STAND_IN}'),
+    "nowhere": (
+        "'nobody/nothing'",
+        "is not on this machine",
+        "no network",
+        f"a folder that holds it can stand in, {STAND_IN}",
+    ),
     "absent": ("'./models/absent'", "does not exist: there is no such folder"),
-    "no_config": ("'models/no_config'", "config.json", *DAMAGED),
-    "bad_config": ("'models/bad_config'", "config.json", "not a valid JSON file", *DAMAGED),
-    "cut": ("'models/cut'", *DAMAGED),
-    "no_weights": ("'models/no_weights'", "no file named model.safetensors", *DAMAGED),
-    "no_tokenizer": ("'models/no_tokenizer'", "tokenizer", *DAMAGED),
-    "strange": ("'models/strange'", "an architecture that this family cannot use", "`nonesuch`"),
-    "encoder": ("'models/fine'", "an architecture that this family cannot use", "DistilBertConfig"),
+    "no_config": ("'models/no_config'", "has no config.json", "copied by half"),
+    "bad_config": ("'models/bad_config'", "config.json", "not a valid JSON file", AGAIN),
+    "cut": ("'models/cut'", "weights that are cut off or damaged (*.safetensors)"),
+    "no_weights": ("'models/no_weights'", "no weights as safetensors", "convert them"),
+    "no_tokenizer": ("'models/no_tokenizer'", "has no tokenizer files (tokenizer.json)"),
+    "strange": ("'models/strange'", "transformers does not know", "pip install --upgrade transformers"),
+    "encoder": ("'models/fine'", "is an encoder (distilbert)", "sequence_classifier takes encoders"),
     "own_code": (
         "'models/own_code'",
-        "runs Python code from its own repository",
+        "runs Python code of its own",
         'write remote_code = true and revision = "COMMIT"',
         "[training] remote_code in competition.toml",
     ),
@@ -190,7 +195,7 @@ def test_code_of_a_repository_is_refused_before_anything_is_trained(
     if code:
         said += ["runs Python code from its own repository", "remote_code = ['own_code'] under [training]"]
     else:
-        said += ["remote_code needs `revision`, a commit of 40 hex digits"]
+        said += ["settings.remote_code: found true, needs `revision`, a commit of 40 hex digits"]
     _refused(workspace, compete("train-base", "--all"), *said)
 
 
@@ -236,7 +241,7 @@ def test_a_name_that_the_hub_does_not_know() -> None:
     remedy = _remedy("some/thing", error)
     assert remedy is not None
     assert remedy.startswith("does not exist, neither as a folder nor on the hub")
-    assert f'"some/thing" = "FOLDER" {STAND_IN}' in remedy
+    assert f"can stand in, {STAND_IN}" in remedy
 
 
 def test_a_mistake_that_is_not_the_checkpoints_stays_what_it_is() -> None:
@@ -247,12 +252,12 @@ def test_a_mistake_that_is_not_the_checkpoints_stays_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ('family = "linear"\n', "trust has the same probability in every row"),
-        ('family = "ffnn"\n', "trust is never predicted: no probability reaches 0.5"),
+        ('family = "linear"\n', "the same probability in every row: trust"),
+        ('family = "ffnn"\n', "never predicted, no probability reaches 0.5: trust"),
         (
             f'family = "sequence_classifier"\n[settings]\ncheckpoint = "miniature:distilbert"\n{SMALL}'
             'learning_rate = 0.01\nscheduler = "constant"\n',
-            "trust is never predicted: no probability reaches 0.5",
+            "never predicted, no probability reaches 0.5: trust",
         ),
     ],
     ids=["linear", "ffnn", "sequence_classifier"],

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
+from compete.cli.main import main
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import FoldPlan
 from compete.competition.workspace import Workspace
@@ -17,7 +23,10 @@ from compete.oof.state import competition_rows
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
 from compete.stacking.predict import predict_base_model, predict_stack
 from compete.stacking.recipes import load_stack_recipe
+from compete.stacking.scores import base_model_score
 from compete.stacking.stack import build_stack, stack_folder
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 RECIPES = {
     "of_words": 'family = "linear"\n[settings]\nword_ngrams = [1, 1]\nchar_ngrams = []\n',
@@ -38,7 +47,7 @@ def train_models(competition: Competition, *names: str) -> FoldPlan:
     return current_plan(competition)
 
 
-def stored(competition: Competition, name: str) -> np.ndarray:
+def stored(competition: Competition, name: str) -> NDArray[np.float32]:
     return store.read_model(competition.workspace.oof / name, shape_of(competition)).test
 
 
@@ -80,7 +89,7 @@ def test_a_stack_names_the_member_that_was_not_kept(prepared: Competition) -> No
     with pytest.raises(StoreError, match="the stack 'logistic' was not built yet: `compete stack logistic`"):
         predict_stack(prepared, plan, recipe, ["happy"], 1)
     build_stack(prepared, plan, recipe, ["of_words", "words"])
-    with pytest.raises(StoreError, match=r"oof/words/kept/fold_0 does not exist: fold 0 of words was not kept"):
+    with pytest.raises(StoreError, match="the family of words has no `save` and `load`"):
         predict_stack(prepared, plan, recipe, ["happy"], 1)
 
 
@@ -105,11 +114,16 @@ def test_a_fold_that_somebody_removed_is_named(prepared: Competition) -> None:
         predict_base_model(prepared, plan, "of_words", ["happy"], 1)
 
 
+def write_imported(competition: Competition) -> None:
+    """The model `mate`, with the probabilities of `of_words`."""
+    record = {"kind": "imported", "identity": competition_rows(competition, current_plan(competition))}
+    of_words = store.read_model(competition.workspace.oof / "of_words", shape_of(competition))
+    store.write_model(competition.workspace.oof / "mate", of_words, shape_of(competition), record)
+
+
 def test_an_imported_model_has_nothing_to_predict_with(prepared: Competition) -> None:
     plan = train_models(prepared, "of_words")
-    record = {"kind": "imported", "identity": competition_rows(prepared, plan)}
-    of_words = store.read_model(prepared.workspace.oof / "of_words", shape_of(prepared))
-    store.write_model(prepared.workspace.oof / "mate", of_words, shape_of(prepared), record)
+    write_imported(prepared)
     with pytest.raises(StoreError, match="mate was imported: its probabilities are here, its models are not"):
         predict_base_model(prepared, plan, "mate", ["happy"], 1)
 
@@ -120,3 +134,64 @@ def test_a_model_that_is_unknown_or_not_trained(prepared: Competition) -> None:
         predict_base_model(prepared, plan, "of_word", ["happy"], 1)
     with pytest.raises(StoreError, match="words_smooth is missing; `compete train-base words_smooth` trains it"):
         predict_base_model(prepared, plan, "words_smooth", ["happy"], 1)
+
+
+def written(competition: Competition, name: str) -> pd.DataFrame:
+    return pd.read_csv(competition.workspace.root / name, index_col="id")
+
+
+def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, compete: Run) -> None:
+    """The competition's own test file stands in for new texts, since what it has to give is known."""
+    plan = train_models(prepared, *RECIPES)
+    build_stack(prepared, plan, load_stack_recipe(prepared.workspace, "logistic"), list(RECIPES))
+
+    alone = compete("predict", "test.csv", "of_words", "-o", "alone.csv")
+    assert alone.returncode == 0, alone.stderr
+    assert "alone.csv: 90 rows, probabilities of base model of_words" in alone.stderr
+    table, expected = written(prepared, "alone.csv"), stored(prepared, "of_words")
+    assert list(table.columns) == ["joy", "anger", "trust"]
+    assert list(table.index) == prepared.test_ids
+    np.testing.assert_allclose(table.to_numpy(), expected, atol=1e-6, rtol=0)
+
+    stacked = compete("predict", "test.csv")  # the best stack, into predictions.csv
+    assert stacked.returncode == 0, stacked.stderr
+    assert "predictions.csv: 90 rows, probabilities of stack logistic" in stacked.stderr
+    of_stack = store.read_model(stack_folder(prepared.workspace, "logistic"), shape_of(prepared)).test
+    np.testing.assert_allclose(written(prepared, "predictions.csv").to_numpy(), of_stack, atol=1e-5, rtol=0)
+
+    decided = compete("predict", "test.csv", "of_words", "--decisions", "-o", "decided.csv")
+    assert decided.returncode == 0, decided.stderr
+    assert "decided.csv: 90 rows, decisions of base model of_words" in decided.stderr
+    thresholds = base_model_score(prepared, plan, "of_words").labels
+    for column, label in enumerate(prepared.labels):
+        decisions = written(prepared, "decided.csv")[label]
+        assert decisions.tolist() == (expected[:, column] >= thresholds[label].threshold).astype(int).tolist()
+        assert 0 < decisions.sum() < 90
+
+
+def test_what_the_command_cannot_predict_is_said_and_nothing_written(
+    prepared: Competition, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_models(prepared, "of_words", "words")
+    write_imported(prepared)
+    root = prepared.workspace.root
+    (root / "no_text.csv").write_text("id,tekst\nc1,sunny\n", encoding="utf-8")
+    mistakes: dict[tuple[str, str], tuple[str, ...]] = {
+        ("test.csv", "mate"): ("mate was imported", "its models are not"),
+        ("tset.csv", "of_words"): ("tset.csv does not exist",),
+        ("no_text.csv", "of_words"): ("no_text.csv lacks a column", "'text': did you mean 'tekst'?"),
+        ("test.csv", "of_wurds"): ("'of_wurds'; did you mean 'of_words'?",),
+        ("test.csv", "words"): ("the family of words has no `save` and `load`",),
+    }
+    before = {path.name for path in root.iterdir()}
+    monkeypatch.chdir(root)
+    for (file, what), said in mistakes.items():
+        monkeypatch.setattr(sys, "argv", ["compete", "predict", file, what, "-o", "out.csv"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        message = capsys.readouterr().err
+        assert ended.value.code == 2
+        assert message.startswith("error: ")
+        for part in said:
+            assert part in message
+    assert {path.name for path in root.iterdir()} == before

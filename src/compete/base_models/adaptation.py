@@ -101,16 +101,19 @@ def freeze_lowest(model: Any, count: int) -> None:
                 setattr(part, "attention_dropout", 0.0)  # noqa: B010
 
 
-def save_trained(model: Any, folder: Path, *, whole: bool) -> bool:
+def save_trained(model: Any, folder: Path, *, whole: bool, base: str | None = None) -> bool:
     """Write what was trained; returns False for a model trained as a whole that is not to be kept.
 
+    base: what adapters say they belong to, if that is not where the checkpoint was opened.
     Adapters as peft writes them, a whole model as transformers writes it, so that either can be loaded without
     compete; a head on a frozen checkpoint as its tensors by name.
     """
     from peft import PeftModel
 
     if isinstance(model, PeftModel):
-        model.save_pretrained(str(folder))
+        if base is not None:
+            model.peft_config["default"].base_model_name_or_path = base
+        model.save_pretrained(str(folder), save_embedding_layers=False)  # which nothing here resizes or trains
         return True
     if any(weight.requires_grad for weight in layers_of(model).parameters()):
         if whole:

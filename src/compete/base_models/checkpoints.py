@@ -14,7 +14,7 @@ configuration is told.
 from __future__ import annotations
 
 import contextlib
-import inspect
+import errno
 import shutil
 import tempfile
 import weakref
@@ -34,9 +34,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils.hub import HF_MODULES_CACHE
 
-from compete.base_models.fine_tuning import training_precision
+from compete.base_models.fine_tuning import is_out_of_memory, training_precision
 from compete.base_models.miniatures import MINIATURES, write_miniature
 from compete.base_models.transformer_settings import TransformerSettings
 from compete.declarations import unknown_name
@@ -77,6 +78,11 @@ class Source:
         # A miniature's code is compete's own.
         return self.settings.remote_code
 
+    @property
+    def kept_as(self) -> str | None:
+        """The folder, beside what was trained, that a miniature is kept in; None for what has its own place."""
+        return _KEPT_MINIATURE if self.scratch is not None else None
+
     def keep(self, folder: Path) -> None:
         """Copy a miniature beside what was trained on top of it: no other place has it."""
         if self.scratch is not None:
@@ -112,11 +118,22 @@ def open_tokenizer(source: Source, *, padding_side: str = "right") -> PreTrained
     """The checkpoint's tokenizer, with a pad token."""
     with _explained(source):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.path, **source.options())
+    if _made_up(tokenizer, Path(source.path)):
+        raise UserError(
+            f"the checkpoint {source.settings.checkpoint!r} has no tokenizer files (tokenizer.json): copy or download "
+            "it again"
+        )
     if tokenizer.pad_token_id is None:
         vocabulary = tokenizer.get_vocab()
         tokenizer.pad_token = next((token for token in _SPARE_TOKENS if token in vocabulary), tokenizer.eos_token)
     tokenizer.padding_side = padding_side
     return tokenizer
+
+
+def _made_up(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
+    """Whether transformers had no file of a tokenizer in the folder, for which it makes one of five tokens."""
+    files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    return folder.is_dir() and not any((folder / name).is_file() for name in files)
 
 
 def open_classifier(source: Source, pad_token_id: int, n_labels: int, *, four_bits: bool) -> PreTrainedModel:
@@ -131,13 +148,12 @@ def open_generator(source: Source, pad_token_id: int, *, four_bits: bool) -> Pre
     """The checkpoint as a language model; float32, or NF4 but for the output layer."""
     with _explained(source):
         config = AutoConfig.from_pretrained(source.path, **source.options())
-        model = _open(AutoModelForCausalLM, source, config, pad_token_id, four_bits)
-    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
-        raise UserError(
-            f"the checkpoint {source.settings.checkpoint!r} is no language model that writes on from a text "
-            f"({config.model_type}): label_generator needs one; sequence_classifier takes encoders"
-        )
-    return model
+        if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+            raise UserError(
+                f"the checkpoint {source.settings.checkpoint!r} is an encoder ({config.model_type}), no language model "
+                "that writes on from a text: label_generator needs one; sequence_classifier takes encoders"
+            )
+        return _open(AutoModelForCausalLM, source, config, pad_token_id, four_bits)
 
 
 def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: bool) -> PreTrainedModel:
@@ -191,29 +207,71 @@ def _explained(source: Source) -> Iterator[None]:
 
 
 def _remedy(name: str, error: Exception) -> str | None:
-    """What is wrong with the checkpoint and what to do; None if it is none of its known troubles."""
+    """What is wrong with the checkpoint and what to do; None if the trouble is not the checkpoint's."""
+    if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        return None
     said = f"{type(error).__name__}: {error}"
-    stand_in = f'a folder that holds it can stand in: "{name}" = "FOLDER" under [checkpoints] in competition.toml'
-    if "gated repo" in said or "GatedRepo" in said:
-        return "is gated: accept its licence on its page of the hub and log in with `hf auth login`"
-    if "trust_remote_code" in said or "requires you to execute" in said:
-        return (
-            'runs Python code from its own repository: write remote_code = true and revision = "COMMIT" into the '
-            "recipe's settings, and allow the recipe under [training] remote_code in competition.toml"
-        )
-    if isinstance(error, ImportError) and "bitsandbytes" in said:
-        return 'cannot be read in 4 bits without bitsandbytes: `pip install bitsandbytes`, or adaptation = "lora"'
-    if "Unrecognized configuration class" in said or "does not recognize this architecture" in said:
-        return f"has an architecture that this family cannot use: {_first_line(error)}"
-    if isinstance(error, SafetensorError) or Path(name).is_dir():
-        return f"is incomplete or damaged ({_first_line(error)}): copy or download the folder again"
-    if "couldn't connect" in said or "offline" in said.lower() or "Connection" in said or "resolve" in said:
-        return f"is not on this machine and cannot be fetched, there is no network; {stand_in}"
+    for known, remedy in _REMEDIES:
+        if any(part in said for part in known):
+            return remedy
+    if isinstance(error, ImportError):
+        return f"needs a package that is not installed: {_first_line(error)}"
+    folder = Path(name)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        return "has no config.json: the folder is no checkpoint, or was copied by half"
+    if folder.is_dir():
+        return f"cannot be read ({_first_line(error)}): copy or download the folder again"
     if name.startswith(("/", ".", "~")):
         return "does not exist: there is no such folder"
     if isinstance(error, OSError):
-        return f"does not exist, neither as a folder nor on the hub; {stand_in}"
+        return f"cannot be opened: {_first_line(error)}"
     return None
+
+
+_STAND_IN = "a folder that holds it can stand in, under [checkpoints] in competition.toml"
+# What the libraries say, and what it means for a user; the first that fits counts.
+_REMEDIES = (
+    (
+        ("gated repo", "GatedRepo"),
+        "is gated: accept its licence on its page of the hub and log in with `hf auth login`",
+    ),
+    (
+        ("trust_remote_code", "requires you to execute"),
+        'runs Python code of its own: write remote_code = true and revision = "COMMIT" into the recipe\'s settings '
+        "(for a folder, its path with ./ and no revision), and allow the recipe under [training] remote_code in "
+        "competition.toml",
+    ),
+    (
+        ("requires bitsandbytes", "install bitsandbytes", "install -U bitsandbytes"),
+        'cannot be read in 4 bits without bitsandbytes: `pip install bitsandbytes`, or adaptation = "lora"',
+    ),
+    (
+        ("does not recognize this architecture",),
+        "has an architecture that the installed transformers does not know: `pip install --upgrade transformers`, or "
+        "another checkpoint",
+    ),
+    (
+        ("Unrecognized configuration class",),
+        "has an architecture that this family cannot use: sequence_classifier takes encoders and language models, "
+        "label_generator language models",
+    ),
+    (("SafetensorError",), "has weights that are cut off or damaged (*.safetensors): copy or download it again"),
+    (
+        ("no file named model.safetensors", "does not appear to have a file named model.safetensors"),
+        "has no weights as safetensors, and others are not loaded, since they can run code: convert them, or take "
+        "another checkpoint",
+    ),
+    (("valid git identifier",), "has no such revision: check `revision` in the recipe"),
+    (
+        ("couldn't connect", "offline mode", "LocalEntryNotFound"),
+        f"is not on this machine and cannot be fetched, there is no network; {_STAND_IN}",
+    ),
+    (
+        ("is not a valid model identifier", "Repository Not Found", "RepositoryNotFound"),
+        f"does not exist, neither as a folder nor on the hub; {_STAND_IN}",
+    ),
+    (("instantiate the backend tokenizer",), "has no tokenizer files (tokenizer.json): copy or download it again"),
+)
 
 
 def _first_line(error: Exception) -> str:

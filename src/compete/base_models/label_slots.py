@@ -134,7 +134,7 @@ class SlotScorer:
 
 
 def save_generator(source: Source, model: Any, prompt: Prompt, folder: Path, *, whole: bool) -> bool:
-    enough = save_trained(model, folder, whole=whole)
+    enough = save_trained(model, folder, whole=whole, base=source.kept_as)
     if enough:
         prompt.tokenizer.save_pretrained(folder)
         if not holds_whole_model(folder):

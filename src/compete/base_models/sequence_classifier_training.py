@@ -102,7 +102,7 @@ class FittedClassifier:
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters, head or whole model, with the tokenizer."""
-        enough = save_trained(trunk.restored(self.model), folder, whole=whole)
+        enough = save_trained(trunk.restored(self.model), folder, whole=whole, base=self.source.kept_as)
         if enough:
             self.tokenizer.save_pretrained(folder)
             if not holds_whole_model(folder):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from compete.declarations import Declaration
 
@@ -55,9 +55,11 @@ class TransformerSettings(Declaration):
         default=None, ge=1, description="stop after so many epochs without a better inner loss"
     )
 
-    @model_validator(mode="after")
-    def _code_is_pinned(self) -> Self:
-        is_miniature = self.checkpoint.startswith("miniature:")
-        if self.remote_code and not is_miniature and not _COMMIT.fullmatch(self.revision or ""):
-            raise ValueError("remote_code needs `revision`, a commit of 40 hex digits: code changes under a name")
-        return self
+    @field_validator("remote_code")
+    @classmethod
+    def _code_is_pinned(cls, remote_code: bool, info: ValidationInfo) -> bool:
+        checkpoint, revision = info.data.get("checkpoint") or "", info.data.get("revision") or ""
+        is_here = checkpoint.startswith(("miniature:", "/", ".", "~"))
+        if remote_code and not is_here and not _COMMIT.fullmatch(revision):
+            raise ValueError("needs `revision`, a commit of 40 hex digits: code changes under a name")
+        return remote_code

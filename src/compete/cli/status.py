@@ -21,6 +21,7 @@ def show_status(workspace: Workspace, only: Sequence[str] = (), *, warnings: boo
     warnings: also what the training of each fold warned of.
     """
     from compete.cli.opening import console, say
+    from compete.oof.guards import warning_lines
     from compete.oof.state import State
     from compete.oof.survey import survey
     from compete.reporting.tables import status_table
@@ -36,6 +37,5 @@ def show_status(workspace: Workspace, only: Sequence[str] = (), *, warnings: boo
     for name, state in states.items():
         if state.state in (State.STALE, State.DAMAGED, State.ORPHAN):
             say(f"{name} is {state.state}: {'; '.join(state.reasons)}")
-        for warning, folds in state.warnings.items() if warnings else ():
-            where = "every fold" if len(folds) == len(state.parts) else f"fold {', '.join(map(str, folds))}"
-            say(f"warning: {name}: {warning} ({where})")
+        for line in warning_lines(state.warnings, len(state.parts)) if warnings else ():
+            say(f"warning: {name}: {line}")

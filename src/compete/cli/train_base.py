@@ -35,7 +35,7 @@ def command(
     """
     from compete.cli.opening import console, exclusively, here, load, say
     from compete.cli.status import show_status
-    from compete.errors import UserError
+    from compete.errors import JobsFailedError, UserError
     from compete.execution.inline import InlineExecutor
     from compete.execution.local import LocalExecutor, usable_cores
     from compete.oof.train import choose_recipes, plan_work, train
@@ -63,7 +63,13 @@ def command(
         if work.jobs:
             say(f"{len(work.jobs)} jobs, {max(at_once, 1)} at once, {threads} threads each")
         known = {name: state.seconds / max(state.folds_done, 1) for name, state in work.states.items() if state.seconds}
+        failed: JobsFailedError | None = None
         executor = LocalExecutor(at_once, threads) if at_once else InlineExecutor()
         with TrainingDisplay(console(), work.jobs, max(at_once, 1), known) as display:
-            train(work, executor, display)
+            try:
+                train(work, executor, display)
+            except JobsFailedError as error:  # what was trained is shown all the same
+                failed = error
         show_status(workspace, [recipe.name for recipe in recipes], warnings=True)
+        if failed is not None:
+            raise failed

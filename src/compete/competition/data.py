@@ -88,6 +88,8 @@ def load_competition(workspace: Workspace) -> Competition:
 
 def read_new_texts(path: Path, data: Data) -> tuple[list[str], list[str]]:
     """Ids and texts of a file with the columns of the test file, read as the competition's files are."""
+    if not path.is_file():
+        raise DataError(f"{path} does not exist")
     table = read_table(path, data.separator, data.quoting, data.encoding)
     _require_columns(table, [data.id, data.text], [str(path)])
     return _ids(table, data.id, [str(path)]), table[data.text].tolist()

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 NEVER = 0.5  # a label whose highest probability stays below this is never predicted as it comes
 _CONSTANT = 1e-6
+_CONSTANT_COLUMN = "the same probability in every row"
+_NEVER_PREDICTED = f"never predicted, no probability reaches {NEVER}"
 _DIVERGED = 1.1  # the last inner loss against the best
 
 
@@ -20,14 +22,27 @@ def warnings_of(
     return [*_of_columns(held_out, labels), *_of_curves(curves)]
 
 
+def warning_lines(warnings: Mapping[str, Sequence[int]], k: int) -> list[str]:
+    """Warnings of a model, with the folds they were given in, as few lines as say the same: labels share one."""
+    lines: dict[str, list[str]] = {}
+    for warning, folds in warnings.items():
+        where = "" if len(folds) == k else f" (fold {', '.join(map(str, folds))})"
+        what = next((of for of in (_CONSTANT_COLUMN, _NEVER_PREDICTED) if warning.startswith(f"{of}: ")), None)
+        if what is None:
+            lines[warning + where] = []
+        else:
+            lines.setdefault(what, []).append(warning.removeprefix(f"{what}: ") + where)
+    return [f"{what}: {', '.join(labels)}" if labels else what for what, labels in lines.items()]
+
+
 def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str]) -> list[str]:
     if len(held_out) < 2:
         return []
     highest, spread = held_out.max(axis=0), np.ptp(held_out, axis=0)
     constant = [label for label, width in zip(labels, spread, strict=True) if width < _CONSTANT]
     never = [label for label, top in zip(labels, highest, strict=True) if top < NEVER and label not in constant]
-    warnings = [f"{label} has the same probability in every row" for label in constant]
-    return warnings + [f"{label} is never predicted: no probability reaches {NEVER}" for label in never]
+    warnings = [f"{_CONSTANT_COLUMN}: {label}" for label in constant]
+    return warnings + [f"{_NEVER_PREDICTED}: {label}" for label in never]
 
 
 def _of_curves(curves: Sequence[Mapping[str, float]]) -> list[str]:

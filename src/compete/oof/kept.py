@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from compete import atomic
 from compete.base_models.families import FitContext, FittedModel, Keepable
@@ -84,18 +85,25 @@ def load_kept(
     """The kept model of a fold; raises StoreError if there is none, or one of another training."""
     folder = kept_folder(workspace, recipe.name, fold)
     again = f"`compete train-base {recipe.name} --force` trains it again"
+    if not callable(getattr(recipe.family, "load", None)):
+        raise StoreError(f"the family of {recipe.name} has no `save` and `load`, so its models are not kept")
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        made_from = record["identity"]
     except FileNotFoundError:
         raise StoreError(
             f"{workspace.shown(folder)} does not exist: fold {fold} of {recipe.name} was not kept. Whole fine-tuned "
             f"models are kept with keep_weights = true under [training] in competition.toml; {again}."
         ) from None
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged; {again}.") from None
-    if record["identity"] != dict(identity):
+    if made_from != dict(identity):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
-    return _load(recipe, folder, labels, threads)
+    try:
+        return _load(recipe, folder, labels, threads)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise StoreError(f"{workspace.shown(folder)} cannot be read ({reason}); {again}.") from error
 
 
 def run_check(payload: Mapping[str, Any], report: Report) -> None:

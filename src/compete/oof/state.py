@@ -169,6 +169,8 @@ def _part_state(folder: Path, record_name: str, identity: Mapping[str, str], row
     then = record["identity"]
     if rows_only:
         then = {name: value for name, value in then.items() if name in identity}
+    else:  # the full size goes without saying
+        then, identity = {"size": "full", **then}, {"size": "full", **identity}
     changes = differences(then, identity)
     return PartState(State.STALE if changes else State.FRESH, tuple(_without_echo(changes)), record)
 

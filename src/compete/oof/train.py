@@ -84,6 +84,8 @@ def choose_recipes(competition: Competition, names: Sequence[str], *, as_publish
         return recipes
     if not names:
         recipes = [recipe for recipe in recipes if recipe.declaration.published]
+    if not recipes:
+        raise UserError("--as-published: no recipe has [published] settings to train with")
     return load_recipes(workspace, [recipe.name.removesuffix(AS_PUBLISHED) + AS_PUBLISHED for recipe in recipes])
 
 

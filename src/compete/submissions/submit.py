@@ -63,7 +63,7 @@ def choose_source(competition: Competition, plan: FoldPlan, what: str | None) ->
         return _stack_source(competition, plan, what)
     states = base_model_states(competition, plan)
     if what not in states:
-        raise UserError(f"nothing to submit is called {what!r}; {unknown_name(what, [*stacks, *states])}")
+        raise UserError(f"no stack or base model is called {what!r}; {unknown_name(what, [*stacks, *states])}")
     state = states[what]
     if state.state is not State.FRESH:
         why = "; ".join(state.reasons) or f"{state.folds_done} of {plan.k} folds trained"
