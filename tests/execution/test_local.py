@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Started
-from compete.execution.local import LocalExecutor
+from compete.execution.local import LocalExecutor, gpu_ids
 
 # The children import it by name. No job outlives a failed test by long: `beat` ends after 1000.
 TARGETS = '''
@@ -23,6 +23,11 @@ from pathlib import Path
 def write(payload, report):
     with Path(payload["file"]).open("a") as file:
         file.write(payload["content"])
+
+
+def tell_gpus(payload, report):
+    Path(payload["file"]).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+    time.sleep(0.5)
 
 
 def raise_error(payload, report):
@@ -90,7 +95,7 @@ PARENT = """
 import sys
 from pathlib import Path
 from compete.execution.jobs import Job
-from compete.execution.local import LocalExecutor
+from compete.execution.local import LocalExecutor, gpu_ids
 
 folder = Path(sys.argv[1])
 job = Job("beat", "local_targets:beat", {"file": str(folder / "heart")}, folder / "beat.log")
@@ -287,3 +292,38 @@ def test_what_a_dead_job_forked_is_ended_with_it(tmp_path: Path, job: MakeJob) -
     assert [type(event) for event in events] == [Started, Failed]
     assert is_still(heart)
     assert heart.stat().st_size < 1000, "it was waited for"
+
+
+def test_every_job_sees_one_gpu_of_its_own_and_a_spread_one_all(
+    tmp_path: Path, job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert gpu_ids() == ("3", "5")
+    jobs = [job("tell_gpus", f"job {n}", file=str(tmp_path / str(n))) for n in range(4)]
+    list(LocalExecutor(2, 1, gpu_ids()).run(jobs))
+    assert sorted((tmp_path / str(n)).read_text(encoding="utf-8") for n in range(4)) == ["3", "3", "5", "5"]
+    spread = job("tell_gpus", file=str(tmp_path / "spread"))
+    spread.payload["spread"] = True
+    list(LocalExecutor(1, 1, gpu_ids()).run([spread]))
+    assert (tmp_path / "spread").read_text(encoding="utf-8") == "3,5"
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"), [("", ()), ("-1", ()), ("0", ("0",)), ("GPU-8f3a, 1", ("GPU-8f3a", "1"))]
+)
+def test_gpus_that_are_hidden_are_not_used(
+    visible: str, found: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpu_ids() == found
+
+
+def test_the_drivers_command_tells_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    command = tmp_path / "nvidia-smi"
+    command.write_text("#!/bin/sh\nprintf '0\\n1\\n'\n", encoding="utf-8")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert gpu_ids() == ("0", "1")
+    command.write_text("#!/bin/sh\nexit 9\n", encoding="utf-8")
+    assert gpu_ids() == ()

@@ -21,7 +21,7 @@ from compete.oof.state import (
     stored_models,
 )
 from compete.oof.survey import survey
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
+from compete.oof.train import choose_recipes, current_plan, default_workers, plan_work, shape_of, train
 
 
 def train_words(competition: Competition, *folds: int) -> None:
@@ -215,3 +215,19 @@ def test_only_folders_that_hold_something_are_models(workspace: Workspace) -> No
         (workspace.oof / name).mkdir(parents=True)
     (workspace.oof / "folds.parquet").write_bytes(b"a file")
     assert stored_models(workspace) == ["words"]  # a log alone is no result
+
+
+def test_jobs_at_once_follow_gpus_then_memory_then_cores(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pretrained model takes gigabytes per job on a processor, so cores alone do not decide."""
+    for name, checkpoint, spread in (("small", "miniature:llama", "false"), ("large", "some/where", "true")):
+        recipe = f'family = "sequence_classifier"\n[settings]\ncheckpoint = "{checkpoint}"\nspread = {spread}\n'
+        (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
+    small, large = (load_recipe(workspace, name) for name in ("small", "large"))
+    monkeypatch.setattr("compete.oof.train.usable_cores", lambda: 16)
+    monkeypatch.setattr("compete.oof.train.processor_memory", lambda: 25 * 10**9)
+    assert default_workers([small], []) == 16
+    assert default_workers([small, large], []) == 3
+    assert default_workers([small], ["0", "1"]) == 2
+    assert default_workers([large], ["0", "1"]) == 1
+    monkeypatch.setattr("compete.oof.train.processor_memory", lambda: 4 * 10**9)
+    assert default_workers([large], []) == 1

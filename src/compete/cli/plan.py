@@ -46,7 +46,8 @@ def command(
     from compete.competition.declaration import read_declaration
     from compete.errors import UserError
     from compete.execution.devices import find_devices
-    from compete.execution.local import usable_cores
+    from compete.execution.local import gpu_ids
+    from compete.oof.train import default_workers
 
     workspace = here(size)
     recipes = load_recipes(workspace, list(dict.fromkeys(names or [])) or recipe_names(workspace))
@@ -57,7 +58,8 @@ def command(
     from compete.base_models.plan import Machine, plan_model  # torch, after a mistyped name was found
 
     rows = _rows(workspace, declaration, probe=probe)
-    at_once = max(1, usable_cores() if workers is None else workers)
+    together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
+    at_once = max(1, default_workers(together, gpu_ids()) if workers is None else workers)
     machine = Machine(find_devices(), at_once, declaration.folds.k, declaration.training.keep_weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load

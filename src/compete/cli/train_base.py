@@ -18,7 +18,8 @@ def command(
         bool, typer.Option("--replace-stale", help="Train again what an edit of the competition made stale.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Jobs at once; default: one per core. 0: in this process.")
+        int | None,
+        typer.Option(min=0, help="Jobs at once; default: one per GPU, else per core. 0: in this process."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads per job; default: cores / workers.")] = None,
     as_published: Annotated[
@@ -37,18 +38,19 @@ def command(
     from compete.cli.status import show_status
     from compete.errors import JobsFailedError, UserError
     from compete.execution.inline import InlineExecutor
-    from compete.execution.local import LocalExecutor, usable_cores
-    from compete.oof.train import choose_recipes, plan_work, train
+    from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
+    from compete.oof.train import choose_recipes, default_workers, plan_work, train
     from compete.reporting.progress import TrainingDisplay
 
     if bool(names) == all_:
         raise UserError("name the recipes to train, or say --all (not both): `compete status` lists them")
-    at_once = usable_cores() if workers is None else workers
-    threads = threads or max(1, usable_cores() // max(at_once, 1))
     workspace = here(size)
+    gpus = gpu_ids()
     with exclusively(workspace):
         competition = load(workspace)
         recipes = choose_recipes(competition, names or [], as_published=as_published)
+        at_once = default_workers(recipes, gpus) if workers is None else workers
+        threads = threads or max(1, usable_cores() // max(at_once, 1))
         work = plan_work(
             competition,
             recipes,
@@ -64,7 +66,7 @@ def command(
             say(f"{len(work.jobs)} jobs, {max(at_once, 1)} at once, {threads} threads each")
         known = {name: state.seconds / max(state.folds_done, 1) for name, state in work.states.items() if state.seconds}
         failed: JobsFailedError | None = None
-        executor = LocalExecutor(at_once, threads) if at_once else InlineExecutor()
+        executor = LocalExecutor(at_once, threads, gpus) if at_once else InlineExecutor()
         with TrainingDisplay(console(), work.jobs, max(at_once, 1), known) as display:
             try:
                 train(work, executor, display)

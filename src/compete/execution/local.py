@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,9 +28,27 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def gpu_ids() -> tuple[str, ...]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them; asks the driver's own command, not torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
+    if shutil.which("nvidia-smi") is None:
+        return ()
+    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()  # a driver that does not answer: torch will not find a GPU either
+    return tuple(found.stdout.split())
+
+
 @dataclass
 class LocalExecutor:
     """`workers` processes at once, each told to use `threads` threads.
+
+    gpus: as CUDA_VISIBLE_DEVICES names them; every job sees one of them alone, in turn, so that two jobs share one only
+    where there are more workers than GPUs. A job whose payload says `"spread": true` sees them all.
 
     The number of threads never depends on how many jobs are left: sums in another order give other last
     bits, and a resumed run must give the bytes of an uninterrupted one.
@@ -37,13 +56,17 @@ class LocalExecutor:
 
     workers: int
     threads: int
+    gpus: tuple[str, ...] = ()
 
     def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
         children = _Children()
+        slots: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(self.workers):
+            slots.put(slot)
         events: queue.Queue[Event | None] = queue.Queue()
         with ThreadPoolExecutor(self.workers) as pool:
             for job in jobs:
-                pool.submit(self._run_one, job, events, children)
+                pool.submit(self._run_one, job, events, children, slots)
             try:
                 ended = 0
                 while ended < len(jobs):
@@ -55,10 +78,13 @@ class LocalExecutor:
             finally:
                 children.stop()
 
-    def _run_one(self, job: Job, events: queue.Queue[Event | None], children: _Children) -> None:
+    def _run_one(
+        self, job: Job, events: queue.Queue[Event | None], children: _Children, slots: queue.SimpleQueue[int]
+    ) -> None:
+        slot = slots.get()  # never waits: there are as many as threads in the pool
         try:
             start = time.monotonic()
-            child = children.start(self._environment())
+            child = children.start(self._environment(job, slot))
             if child is None:
                 return
             events.put(Started(job))
@@ -72,11 +98,14 @@ class LocalExecutor:
         except Exception as error:  # whatever goes wrong in this thread is this job's failure alone
             events.put(Failed(job, type(error).__name__, f"the job's process could not be run: {error}"))
         finally:
+            slots.put(slot)
             events.put(None)
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, job: Job, slot: int) -> dict[str, str]:
         # A fixed hash seed: iteration over a set in somebody's family must not change between runs.
         fixed = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
+        if self.gpus and not job.payload.get("spread", False):
+            fixed["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         return {**os.environ, **fixed, **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
 
 

@@ -53,6 +53,7 @@ def make_job(
             "identity": dict(identity),
             "threads": threads,
             "parity": parity,
+            "spread": bool(getattr(recipe.settings, "spread", False)),
         },
         log=workspace.oof / recipe.name / "logs" / f"fold_{fold}.log",
     )

@@ -154,6 +154,7 @@ def _check_parity(workspace: Workspace, recipe: Recipe, fold: int, folder: Path,
                 "threads": check.threads,
                 "texts": list(check.texts),
                 "answer": str(answer),
+                "spread": bool(getattr(recipe.settings, "spread", False)),
             },
             log=workspace.oof / recipe.name / "logs" / f"fold_{fold}_loaded_again.log",
         )

@@ -18,7 +18,9 @@ from compete.competition.sources import remember_sources
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DiskFullError, JobsFailedError, StoreError, UserError
+from compete.execution.devices import processor_memory
 from compete.execution.jobs import Event, Executor, Failed, Finished, Job
+from compete.execution.local import usable_cores
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.job import TRUNKS, made_by, make_job
@@ -30,6 +32,9 @@ from compete.oof.state import (
     model_state,
     stored_models,
 )
+
+# A pretrained model's training on a processor takes some gigabytes (`compete plan` says how many): bytes per job.
+_PRETRAINED = 8 * 10**9
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,16 @@ def choose_recipes(competition: Competition, names: Sequence[str], *, as_publish
     if not recipes:
         raise UserError("--as-published: no recipe has [published] settings to train with")
     return load_recipes(workspace, [recipe.name.removesuffix(AS_PUBLISHED) + AS_PUBLISHED for recipe in recipes])
+
+
+def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:
+    """Jobs at once: one per GPU; without one, one per core as far as the memory goes for pretrained models."""
+    if gpus:
+        return 1 if any(getattr(recipe.settings, "spread", False) for recipe in recipes) else len(gpus)
+    checkpoints = [str(getattr(recipe.settings, "checkpoint", "miniature:")) for recipe in recipes]
+    if all(checkpoint.startswith("miniature:") for checkpoint in checkpoints):
+        return usable_cores()
+    return max(1, min(usable_cores(), processor_memory() // _PRETRAINED))
 
 
 def current_plan(competition: Competition, replace_stale: bool = False) -> FoldPlan:
