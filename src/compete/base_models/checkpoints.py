@@ -74,11 +74,6 @@ class Source:
     scratch: Scratch | None = None
 
     @property
-    def remote_code(self) -> bool:
-        # A miniature's code is compete's own.
-        return self.settings.remote_code
-
-    @property
     def kept_as(self) -> str | None:
         """The folder, beside what was trained, that a miniature is kept in; None for what has its own place."""
         return _KEPT_MINIATURE if self.scratch is not None else None
@@ -90,7 +85,7 @@ class Source:
 
     def options(self) -> dict[str, Any]:
         """What every `from_pretrained` is told."""
-        return {"revision": self.settings.revision or None, "trust_remote_code": self.remote_code}
+        return {"revision": self.settings.revision or None, "trust_remote_code": self.settings.remote_code}
 
 
 def source_of(settings: TransformerSettings, texts: Sequence[str], seed: int) -> Source:
