@@ -282,6 +282,13 @@ def test_a_miniature_runs_the_code_of_compete_and_needs_no_leave(root: Path) -> 
         recipe.refuse_untrusted()
 
 
+def test_the_size_miniature_allows_no_code_but_a_miniatures(root: Path) -> None:
+    """A recipe without a [miniature] table keeps its real checkpoint at that size."""
+    write(root, "coded", TRUSTING[: TRUSTING.index("[miniature]")])
+    with pytest.raises(UserError, match="runs Python code from its own repository"):
+        load(root, "coded", "miniature").refuse_untrusted()
+
+
 def test_a_recipe_without_code_needs_no_leave(root: Path) -> None:
     write(root, "coded", TRUSTING)
     load(root).refuse_untrusted()

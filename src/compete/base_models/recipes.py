@@ -195,6 +195,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         settings, problems = validate(family.Settings, resolved, prefix=f"{table}.")
         refuse(shown, problems or _unread_settings(family.Settings, resolved))
         assert settings is not None
+    checkpoint = str(getattr(settings, "checkpoint", ""))
     return Recipe(
         name,
         path,
@@ -203,8 +204,9 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         settings,
         source_sha256,
         size=competition.size if competition.size in changes else "full",
-        folder=_local_folder(workspace, str(getattr(settings, "checkpoint", "")), competition.checkpoints),
-        remote_code_allowed=base in competition.training.remote_code or competition.size == "miniature",
+        folder=_local_folder(workspace, checkpoint, competition.checkpoints),
+        # A miniature's code is compete's own.
+        remote_code_allowed=base in competition.training.remote_code or checkpoint.startswith("miniature:"),
     )
 
 
