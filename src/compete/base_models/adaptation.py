@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
-from compete.base_models.checkpoints import HEADS
+from compete.base_models.checkpoints import HEADS, Source, holds_whole_model
 from compete.base_models.transformer_settings import TransformerSettings
 from compete.errors import UserError
 
@@ -101,38 +102,38 @@ def freeze_lowest(model: Any, count: int) -> None:
                 setattr(part, "attention_dropout", 0.0)  # noqa: B010
 
 
-def save_trained(model: Any, folder: Path, *, whole: bool, base: str | None = None) -> bool:
-    """Write what was trained; returns False for a model trained as a whole that is not to be kept.
+def save_trained(source: Source, tokenizer: PreTrainedTokenizerBase, model: Any, folder: Path, *, whole: bool) -> bool:
+    """Write what was trained, with the tokenizer; returns False for a model trained as a whole that is not to be kept.
 
-    base: what adapters say they belong to, if that is not where the checkpoint was opened.
     Adapters as peft writes them, a whole model as transformers writes it, so that either can be loaded without
-    compete; a head on a frozen checkpoint as its tensors by name.
+    compete; a head on a frozen checkpoint as its tensors by name. What lies on a miniature takes the miniature along.
     """
     from peft import PeftModel
 
     if isinstance(model, PeftModel):
-        if base is not None:
-            model.peft_config["default"].base_model_name_or_path = base
+        if source.kept_as is not None:
+            model.peft_config["default"].base_model_name_or_path = source.kept_as
         model.save_pretrained(str(folder), save_embedding_layers=False)  # which nothing here resizes or trains
-        return True
-    if any(weight.requires_grad for weight in layers_of(model).parameters()):
-        if whole:
-            model.save_pretrained(folder)
-        return whole
-    head = {name: weight.detach().contiguous() for name, weight in model.named_parameters() if weight.requires_grad}
-    save_file(head, folder / HEAD)
+    elif any(weight.requires_grad for weight in layers_of(model).parameters()):
+        if not whole:
+            return False
+        model.save_pretrained(folder)
+    else:
+        head = {name: weight.detach().contiguous() for name, weight in model.named_parameters() if weight.requires_grad}
+        save_file(head, folder / HEAD)
+    tokenizer.save_pretrained(folder)
+    if not holds_whole_model(folder):
+        source.keep(folder)
     return True
 
 
-def holds_whole_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file()
-
-
 def load_trained(model: Any, folder: Path) -> None:
-    """Put kept adapters or a head back onto a freshly opened checkpoint."""
+    """Put kept adapters or a head back onto a freshly opened checkpoint; a whole model was opened with its weights."""
     from peft import PeftModel
     from peft.utils import load_peft_weights, set_peft_model_state_dict
 
+    if holds_whole_model(folder):
+        return
     if isinstance(model, PeftModel):
         set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
         return

@@ -100,8 +100,15 @@ def source_of(settings: TransformerSettings, texts: Sequence[str], seed: int) ->
     return Source(settings, str(scratch.path), scratch)
 
 
+def holds_whole_model(folder: Path) -> bool:
+    """Whether a model was written into the folder as a whole, and not what was trained on top of another."""
+    return (folder / "config.json").is_file()
+
+
 def kept_source(settings: TransformerSettings, folder: Path) -> Source:
-    """Where what was trained into `folder` finds its checkpoint."""
+    """Where what was trained into `folder` finds its checkpoint: a whole model is one itself."""
+    if holds_whole_model(folder):
+        return Source(settings.model_copy(update={"revision": None}), str(folder))
     if settings.checkpoint.startswith(MINIATURE):
         scratch = Scratch()
         shutil.copytree(folder / _KEPT_MINIATURE, scratch.path, dirs_exist_ok=True)

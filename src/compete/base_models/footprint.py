@@ -325,7 +325,7 @@ def _adaptation(settings: TransformerSettings) -> str:
 
 
 def _frozen_layers(settings: TransformerSettings) -> int:
-    return (settings.trunk or settings.frozen_layers) if isinstance(settings, SequenceClassifierSettings) else 0
+    return settings.lowest_frozen if isinstance(settings, SequenceClassifierSettings) else 0
 
 
 def _count(model: nn.Module) -> int:

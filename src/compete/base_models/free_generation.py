@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from compete.base_models.adaptation import save_trained
 from compete.base_models.checkpoints import Source
 from compete.base_models.fine_tuning import Batch, Row, predict
-from compete.base_models.label_slots import save_generator
 from compete.base_models.prompts import Prompt
 
 NOTHING = "none"
@@ -147,4 +147,4 @@ class FreeGenerator:
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters or whole model, with the tokenizer."""
-        return save_generator(self.source, self.model, self.answers.prompt, folder, whole=whole)
+        return save_trained(self.source, self.answers.prompt.tokenizer, self.model, folder, whole=whole)

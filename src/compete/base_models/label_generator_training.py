@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from compete.base_models.adaptation import add_adapters, holds_whole_model, load_trained
+from compete.base_models.adaptation import add_adapters, load_trained
 from compete.base_models.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
 from compete.base_models.families import FitContext
 from compete.base_models.fine_tuning import Batch, Task, fine_tune
@@ -56,15 +56,10 @@ def train(
 def load(settings: LabelGeneratorSettings, folder: Path, context: FitContext) -> SlotScorer | FreeGenerator:
     """A generator that was kept in `folder`."""
     torch.set_num_threads(context.threads)
-    if holds_whole_model(folder):
-        source = Source(settings.model_copy(update={"revision": None}), str(folder))
-        tokenizer = open_tokenizer(source, padding_side="left")
-        model: Any = open_generator(source, int(tokenizer.pad_token_id), four_bits=False)
-    else:
-        source = kept_source(settings, folder)
-        tokenizer = open_tokenizer(source, padding_side="left")
-        model = _build(source, tokenizer)
-        load_trained(model, folder)
+    source = kept_source(settings, folder)
+    tokenizer = open_tokenizer(source, padding_side="left")
+    model = _build(source, tokenizer)
+    load_trained(model, folder)
     prompt = Prompt(tokenizer, settings, context.labels)
     if settings.decoding == "generate":
         return FreeGenerator(source, model.eval(), FreeAnswers(prompt))

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from compete.base_models.adaptation import holds_whole_model, save_trained
+from compete.base_models.adaptation import save_trained
 from compete.base_models.checkpoints import Source
 from compete.base_models.fine_tuning import Batch, Row, predict
 from compete.base_models.prompts import Prompt
@@ -130,16 +130,7 @@ class SlotScorer:
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters or whole model, with the tokenizer."""
-        return save_generator(self.source, self.model, self.slots.prompt, folder, whole=whole)
-
-
-def save_generator(source: Source, model: Any, prompt: Prompt, folder: Path, *, whole: bool) -> bool:
-    enough = save_trained(model, folder, whole=whole, base=source.kept_as)
-    if enough:
-        prompt.tokenizer.save_pretrained(folder)
-        if not holds_whole_model(folder):
-            source.keep(folder)
-    return enough
+        return save_trained(self.source, self.slots.prompt.tokenizer, self.model, folder, whole=whole)
 
 
 def _for_model(model: Any, visible: Tensor, positions: Tensor) -> Any:

@@ -28,6 +28,11 @@ class SequenceClassifierSettings(TransformerSettings):
         default=0, ge=0, description="like frozen_layers, but what they compute is kept for all epochs and folds"
     )
 
+    @property
+    def lowest_frozen(self) -> int:
+        """Lowest layers that stay as they are, whether what they compute is kept or not."""
+        return self.trunk or self.frozen_layers
+
     @model_validator(mode="after")
     def _one_kind_of_freezing(self) -> Self:
         if self.trunk and self.frozen_layers:

@@ -18,7 +18,6 @@ from compete.base_models.adaptation import (
     add_adapters,
     check_depth,
     freeze_lowest,
-    holds_whole_model,
     load_trained,
     save_trained,
 )
@@ -58,17 +57,11 @@ def train(
 def load(settings: SequenceClassifierSettings, folder: Path, context: FitContext) -> FittedClassifier:
     """A classifier that was kept in `folder`."""
     torch.set_num_threads(context.threads)
-    n_labels = len(context.labels)
-    if holds_whole_model(folder):
-        source = Source(settings.model_copy(update={"revision": None}), str(folder))
-        tokenizer = open_tokenizer(source)
-        model = open_classifier(source, int(tokenizer.pad_token_id), n_labels, four_bits=False)
-    else:
-        source = kept_source(settings, folder)
-        tokenizer = open_tokenizer(source)
-        model = _build(source, tokenizer, n_labels)
-        load_trained(model, folder)
-    return FittedClassifier(source, tokenizer, model.eval(), n_labels, context)
+    source = kept_source(settings, folder)
+    tokenizer = open_tokenizer(source)
+    model = _build(source, tokenizer, len(context.labels))
+    load_trained(model, folder)
+    return FittedClassifier(source, tokenizer, model.eval(), len(context.labels), context)
 
 
 @dataclass
@@ -102,12 +95,7 @@ class FittedClassifier:
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters, head or whole model, with the tokenizer."""
-        enough = save_trained(trunk.restored(self.model), folder, whole=whole, base=self.source.kept_as)
-        if enough:
-            self.tokenizer.save_pretrained(folder)
-            if not holds_whole_model(folder):
-                self.source.keep(folder)
-        return enough
+        return save_trained(self.source, self.tokenizer, trunk.restored(self.model), folder, whole=whole)
 
 
 def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) -> Any:
@@ -116,7 +104,7 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) ->
     assert isinstance(settings, SequenceClassifierSettings)
     four_bits = settings.adaptation == "qlora"
     model: Any = open_classifier(source, int(tokenizer.pad_token_id), n_labels, four_bits=four_bits)
-    frozen = settings.trunk or settings.frozen_layers
+    frozen = settings.lowest_frozen
     if frozen:
         check_depth(model, frozen, settings, settings.adaptation)
         freeze_lowest(model, frozen)

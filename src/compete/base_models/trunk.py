@@ -50,8 +50,7 @@ def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, cont
     store = HiddenStates(context.cache, _digest(model, count), model.eval(), layers[count - 1])
     store.attach(rows, collate)
     given = _Given(store.as_tuple)
-    for number in range(count):
-        layers[number] = given if number == count - 1 else _Skipped(store.as_tuple)
+    _place(layers, [*(_Skipped(store.as_tuple) for _ in range(count - 1)), given])
     hook = model.register_forward_pre_hook(given.take, with_kwargs=True)
     setattr(model, _ATTRIBUTE, _Trunk(layers, frozen, hook, store))
     return model
@@ -70,8 +69,7 @@ def restored(model: Any) -> Any:
     state = getattr(model, _ATTRIBUTE, None)
     if state is not None:
         state.hook.remove()
-        for number, layer in enumerate(state.frozen):
-            state.layers[number] = layer
+        _place(state.layers, state.frozen)
         delattr(model, _ATTRIBUTE)
     return model
 
@@ -102,7 +100,8 @@ class HiddenStates:
         with FileLock(self.folder / ".lock"):
             index = self._index()
             missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in index["rows"]}
-            self._probe(rows[0], collate)
+            if not self.width:
+                self._probe(rows[0], collate)
             if missing:
                 self._add(index, missing, collate)
         # No further than the index goes: what a killed process added lies behind it.
@@ -171,13 +170,16 @@ def _stopping_after(layer: nn.Module) -> Iterator[_Stopped]:
 def _whole(state: _Trunk) -> Iterator[None]:
     """The trunk's own layers in their places for a while."""
     replacements = list(state.layers[: len(state.frozen)])
-    for number, layer in enumerate(state.frozen):
-        state.layers[number] = layer
+    _place(state.layers, state.frozen)
     try:
         yield
     finally:
-        for number, layer in enumerate(replacements):
-            state.layers[number] = layer
+        _place(state.layers, replacements)
+
+
+def _place(layers: nn.ModuleList, lowest: Sequence[nn.Module]) -> None:
+    for number, layer in enumerate(lowest):
+        layers[number] = layer
 
 
 class _Given(nn.Module):
