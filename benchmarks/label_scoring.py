@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
+from compete.base_models.batching import in_batches
 from compete.base_models.checkpoints import open_generator, open_tokenizer, source_of
-from compete.base_models.fine_tuning import in_batches
 from compete.base_models.label_generator import LabelGeneratorSettings
 from compete.base_models.label_slots import LabelSlots, SlotScorer
 from compete.base_models.prompts import Prompt
@@ -46,7 +46,7 @@ def prompt_alone(scorer: SlotScorer, texts: Sequence[str]) -> None:
     rows = slots.rows(texts)
     pad = int(slots.prompt.tokenizer.pad_token_id)
     with torch.inference_mode():
-        for numbers in in_batches(rows, BATCH):
+        for numbers in in_batches([row["length"] for row in rows], BATCH):
             chosen = [rows[number]["input_ids"] for number in numbers]
             longest = max(map(len, chosen))
             ids = torch.tensor([[pad] * (longest - len(row)) + row for row in chosen])

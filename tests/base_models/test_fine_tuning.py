@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from compete.base_models import fine_tuning
 from compete.base_models.families import FitContext
-from compete.base_models.fine_tuning import Batch, Row, Task, fine_tune, micro_batches, predict, training_precision
+from compete.base_models.fine_tuning import Batch, Row, Task, fine_tune, predict, training_precision
 from compete.base_models.transformer_settings import TransformerSettings
 from compete.errors import CompeteError, UserError
 
@@ -167,24 +165,6 @@ def test_prediction_gives_up_on_a_row_that_does_not_fit_alone() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         predict(Memory(1).rows, 32, collate, compute, 2)
-
-
-@given(st.integers(1, 500), st.integers(1, 600))
-def test_micro_batches_make_up_a_batch_exactly_and_are_as_large_as_allowed(batch_size: int, limit: int) -> None:
-    micro, accumulated = micro_batches(batch_size, limit)
-    assert micro * accumulated == batch_size
-    assert 1 <= micro <= limit
-    assert not any(batch_size % rows == 0 for rows in range(micro + 1, min(limit, batch_size) + 1))
-
-
-@given(st.integers(1, 500))
-def test_halving_the_micro_batch_comes_to_one_row(batch_size: int) -> None:
-    micro, tried = batch_size, 0
-    while micro > 1:
-        smaller, _ = micro_batches(batch_size, micro // 2)
-        assert smaller < micro
-        micro, tried = smaller, tried + 1
-    assert tried <= 8
 
 
 def gpu(monkeypatch: pytest.MonkeyPatch, *, computes_bfloat16: bool) -> None:

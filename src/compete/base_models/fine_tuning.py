@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from compete.base_models.batching import LikeLengths, by_length, micro_batches
 from compete.base_models.families import FitContext
 from compete.base_models.transformer_settings import TransformerSettings
 from compete.errors import CompeteError, UserError
@@ -87,26 +88,9 @@ def fine_tune(
         micro, evaluated = max(1, micro // 2), max(1, evaluated // 2)
 
 
-def micro_batches(batch_size: int, limit: int) -> tuple[int, int]:
-    """The most rows at once, not above `limit`, of which a whole number make up a batch; and that number."""
-    micro = next(rows for rows in range(min(limit, batch_size), 0, -1) if batch_size % rows == 0)
-    return micro, batch_size // micro
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a GPU or the processor's allocator had no memory left."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
-
-
-def in_batches(rows: Sequence[Row], batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Numbers of the rows, batch by batch, rows of similar length together."""
-    order = _by_length(rows)
-    for start in range(0, len(rows), batch_size):
-        yield order[start : start + batch_size]
-
-
-def _by_length(rows: Sequence[Row]) -> NDArray[np.int64]:
-    return np.argsort([row["length"] for row in rows], kind="stable")
 
 
 def predict(
@@ -114,7 +98,7 @@ def predict(
 ) -> NDArray[np.float32]:
     """`compute` of every row, float32 (len(rows), width); a batch that is out of memory is halved."""
     values = np.empty((len(rows), width), dtype=np.float32)
-    order, done, at_once = _by_length(rows), 0, batch_size
+    order, done, at_once = by_length([row["length"] for row in rows]), 0, batch_size
     with torch.inference_mode():
         while done < len(rows):
             chosen = order[done : done + at_once]
@@ -158,10 +142,12 @@ def _train(
 ) -> Any:
     torch.manual_seed(context.seed)
     model = task.build()
+    order = LikeLengths([task.rows[row]["length"] for row in fitted], settings.batch_size, context.seed)
     best = _BestEpoch(context, settings.patience)
     with tempfile.TemporaryDirectory(prefix="compete-") as scratch:
         trainer = _Trainer(
             task.loss,
+            order,
             model=model,
             args=_arguments(settings, batches, context.seed, scratch),
             train_dataset=_Dataset([task.rows[row] for row in fitted]),
@@ -192,8 +178,6 @@ def _arguments(settings: TransformerSettings, batches: Batches, seed: int, scrat
         use_cpu=not torch.cuda.is_available(),
         bf16=precision == "bfloat16",
         fp16=precision == "float16",
-        train_sampling_strategy="group_by_length",  # a batch of like lengths wastes little on padding
-        length_column_name="length",
         remove_unused_columns=False,
         eval_strategy="epoch",
         logging_strategy="epoch",
@@ -225,12 +209,16 @@ class _Dataset(torch.utils.data.Dataset[Row]):
 
 
 class _Trainer(Trainer):
-    """The Trainer with a loss of its own, in training and for the inner rows."""
+    """The Trainer with a loss of its own, in training and for the inner rows, and batches of like lengths."""
 
-    def __init__(self, loss: Callable[[Any, Batch], Tensor], **arguments: Any) -> None:
+    def __init__(self, loss: Callable[[Any, Batch], Tensor], order: LikeLengths, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.loss = loss
+        self.order = order
         self.model_accepts_loss_kwargs = False  # our loss is a mean, which accumulation has to divide
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LikeLengths:
+        return self.order
 
     def compute_loss(
         self,

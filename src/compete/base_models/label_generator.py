@@ -64,7 +64,7 @@ class LabelGenerator:
     """Fine-tunes AutoModelForCausalLM on its answers with transformers' Trainer."""
 
     Settings: ClassVar[type[LabelGeneratorSettings]] = LabelGeneratorSettings
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(self, settings: LabelGeneratorSettings) -> None:
         self.settings = settings

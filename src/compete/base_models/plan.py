@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from huggingface_hub import constants, get_token
 
+from compete.base_models.batching import micro_batches
 from compete.base_models.checkpoints import MINIATURE
-from compete.base_models.fine_tuning import micro_batches
 from compete.base_models.footprint import Anatomy, Batch, Footprint, anatomy, footprint, kept_bytes
 from compete.base_models.label_generator import LabelGeneratorSettings
 from compete.base_models.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes

@@ -44,7 +44,7 @@ class SequenceClassifier:
     """Fine-tunes AutoModelForSequenceClassification with transformers' Trainer."""
 
     Settings: ClassVar[type[SequenceClassifierSettings]] = SequenceClassifierSettings
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def __init__(self, settings: SequenceClassifierSettings) -> None:
         self.settings = settings

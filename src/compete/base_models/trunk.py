@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from compete import atomic
 from compete.base_models.adaptation import layers_of, lower_parameters
+from compete.base_models.batching import in_batches
 from compete.base_models.checkpoints import Scratch
 from compete.base_models.families import FitContext
-from compete.base_models.fine_tuning import Batch, Collate, Row, in_batches
+from compete.base_models.fine_tuning import Batch, Collate, Row
 
 ROW = "trunk"
 _ATTRIBUTE = "compete_trunk"
@@ -122,7 +123,7 @@ class HiddenStates:
         rows, keys = list(missing.values()), list(missing)
         with atomic.disk_full_is_said(self.folder), (self.folder / _VALUES).open("ab") as file:
             file.truncate(index["tokens"] * self.width * 4)  # what a killed process added is not in the index
-            for numbers in in_batches(rows, _BATCH):
+            for numbers in in_batches([row["length"] for row in rows], _BATCH):
                 for number, hidden in zip(numbers, self._compute([rows[n] for n in numbers], collate), strict=True):
                     index["rows"][keys[number]] = (index["tokens"], len(hidden))
                     index["tokens"] += len(hidden)
