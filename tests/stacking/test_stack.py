@@ -76,6 +76,19 @@ def test_models_that_are_not_there_yet_are_left_out_with_a_reason(trained: Compe
     )
 
 
+def test_a_model_outside_all_is_not_missed_but_stacked_once_it_is_trained(trained: Competition, plan: FoldPlan) -> None:
+    write_recipe(trained, "wish", 2.0)
+    recipe = trained.workspace.recipes / "wish.toml"
+    recipe.write_text("outside_all = true\n" + recipe.read_text(encoding="utf-8"), encoding="utf-8")
+    assert choose_members(trained, plan) == Members(BOTH, {})
+    with pytest.raises(StoreError, match="wish: not trained yet"):
+        choose_members(trained, plan, [*BOTH, "wish"])
+    train_models(trained, ["wish"], folds=[1])
+    assert choose_members(trained, plan).left_out == {"wish": "1 of 3 folds trained"}
+    train_models(trained, ["wish"])
+    assert choose_members(trained, plan) == Members(["wish", *BOTH], {})
+
+
 def test_a_model_that_is_asked_for_by_name_must_be_whole(trained: Competition, plan: FoldPlan) -> None:
     write_recipe(trained, "absent", 2.0)
     with pytest.raises(StoreError, match=r"absent: not trained yet; `compete train-base absent`"):

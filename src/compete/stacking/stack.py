@@ -61,7 +61,13 @@ def choose_members(
     ]
     if unknown:
         raise UserError("\n".join(unknown))
-    chosen = {name: s for name, s in states.items() if name not in without and (not named or name in named)}
+    recipes = recipes_in_force(competition.workspace)
+    # What --all does not train is stacked if it was trained all the same, and not missed if it was not.
+    unasked = [name for name, recipe in recipes.items() if recipe.declaration.outside_all and not named]
+    wanted = named or [
+        name for name, s in states.items() if name not in unasked or s.folds_done or s.state is not State.MISSING
+    ]
+    chosen = {name: s for name, s in states.items() if name in wanted and name not in without}
     _refuse_unusable(chosen, must_be_whole=bool(named))
     missing = {name: _missing(state) for name, state in chosen.items() if state.state in _LEFT_OUT}
     names = [name for name in chosen if name not in missing]
@@ -77,9 +83,8 @@ def choose_members(
 
 def base_model_states(competition: Competition, plan: FoldPlan) -> dict[str, ModelState]:
     """The state of every base model that has a recipe or lies in oof/."""
-    workspace = competition.workspace
-    recipes = recipes_in_force(workspace)
-    return every_model_state(workspace, recipes, competition_rows(competition, plan), plan.k)
+    recipes = recipes_in_force(competition.workspace)
+    return every_model_state(competition.workspace, recipes, competition_rows(competition, plan), plan.k)
 
 
 def build_stack(
