@@ -28,6 +28,14 @@ class SequenceClassifierSettings(TransformerSettings):
         default=0, ge=0, description="like frozen_layers, but what they compute is kept for all epochs and folds"
     )
 
+    emoji: Literal["keep", "named"] = Field(
+        default="keep", description="named: in words, for a tokenizer that knows no emoji (BERT, MiniLM, MPNet)"
+    )
+
+    pooling: Literal["first", "mean"] = Field(
+        default="first", description="what an encoder's head reads: the first token, or the mean of all of them"
+    )
+
     @property
     def lowest_frozen(self) -> int:
         """Lowest layers that stay as they are, whether what they compute is kept or not."""
