@@ -69,7 +69,7 @@ def test_the_head_reads_the_mean_of_the_tokens(model: Any) -> None:
 def fit(checkpoint: str, **more: Any) -> Any:
     small: dict[str, Any] = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "max_length": 32}
     settings = SequenceClassifierSettings(checkpoint=checkpoint, pooling="mean", precision="float32", **small, **more)
-    texts = ["sunny day", "rotten day 😂", "a day", "sunny rotten day"] * 16
+    texts = ["sunny day", "rotten day", "a day", "sunny rotten day"] * 16
     labels: NDArray[np.int8] = np.array([[1, 0], [0, 1], [0, 0], [1, 1]] * 16, dtype=np.int8)
     return SequenceClassifier(settings).fit(texts, labels, FitContext(labels=("joy", "anger"), seed=1)), settings
 
@@ -77,8 +77,8 @@ def fit(checkpoint: str, **more: Any) -> Any:
 @pytest.mark.parametrize("architecture", ["roberta", "distilbert"])
 @pytest.mark.parametrize("more", [{}, {"adaptation": "frozen"}, {"adaptation": "lora"}, {"trunk": 1}])
 def test_it_trains_is_kept_and_predicts_the_same_again(architecture: str, more: dict[str, Any], tmp_path: Path) -> None:
-    model, settings = fit(f"miniature:{architecture}", emoji="named", **more)
-    texts = ["such a sunny day", "", "rotten 😂😂"]
+    model, settings = fit(f"miniature:{architecture}", **more)
+    texts = ["such a sunny day", "", "rotten"]
     together = model.predict_proba(texts)
     np.testing.assert_allclose(together, np.concatenate([model.predict_proba([t]) for t in texts]), atol=1e-5)
     assert model.save(tmp_path, whole=True)

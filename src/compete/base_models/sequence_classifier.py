@@ -28,10 +28,6 @@ class SequenceClassifierSettings(TransformerSettings):
         default=0, ge=0, description="like frozen_layers, but what they compute is kept for all epochs and folds"
     )
 
-    emoji: Literal["keep", "named"] = Field(
-        default="keep", description="named: in words, for a tokenizer that knows no emoji (BERT, MiniLM, MPNet)"
-    )
-
     pooling: Literal["first", "mean"] = Field(
         default="first", description="what an encoder's head reads: the first token, or the mean of all of them"
     )

@@ -22,7 +22,6 @@ from compete.base_models.adaptation import (
     save_trained,
 )
 from compete.base_models.checkpoints import Source, kept_source, open_classifier, open_tokenizer, source_of
-from compete.base_models.emoji import emoji_named
 from compete.base_models.families import FitContext
 from compete.base_models.fine_tuning import Batch, Row, Task, fine_tune, predict
 from compete.base_models.inner_split import inner_split
@@ -37,7 +36,7 @@ def train(
     """Fine-tune on most rows; the epoch with the lowest loss on the rest is kept."""
     source = source_of(settings, texts, context.seed)
     tokenizer = open_tokenizer(source)
-    rows = _rows(tokenizer, settings, texts)
+    rows = _rows(tokenizer, texts, settings.max_length)
     for row, target in zip(rows, labels.astype(np.float32), strict=True):
         row["labels"] = target
     fitted, inner = inner_split(texts, labels, settings.inner_share, context.seed)
@@ -85,7 +84,7 @@ class FittedClassifier:
         """Probabilities (len(texts), n_labels), computed in float32 in batches of similar length."""
         if not texts:
             return np.empty((0, self.n_labels), dtype=np.float32)
-        rows = _rows(self.tokenizer, self.settings, texts)
+        rows = _rows(self.tokenizer, texts, self.settings.max_length)
         collate = _Collator(self.tokenizer)
         trunk.extend(self.model, rows, collate)
         device = next(self.model.parameters()).device
@@ -121,11 +120,9 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) ->
     return model
 
 
-def _rows(tokenizer: PreTrainedTokenizerBase, settings: SequenceClassifierSettings, texts: Sequence[str]) -> list[Row]:
+def _rows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[Row]:
     """Token ids of every text, cut at `max_length`, never empty."""
-    limit = min(settings.max_length, tokenizer.model_max_length)
-    if settings.emoji == "named":
-        texts = [emoji_named(text) for text in texts]
+    limit = min(max_length, tokenizer.model_max_length)
     # An empty text of a tokenizer without special tokens has no token at all: a blank stands in for it.
     # A text that spells a special token is text: a post must not be able to end its own input.
     encoded = tokenizer([text or " " for text in texts], truncation=True, max_length=limit, split_special_tokens=True)[
