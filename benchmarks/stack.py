@@ -40,17 +40,26 @@ def made_up(n_models: int, n_labels: int, n_rows: int) -> tuple[NDArray[np.float
 def measure(n_models: int, n_labels: int, n_rows: int) -> dict[str, float]:
     """Fit and score one stack; seconds per step, and the process's peak memory in MiB."""
     from compete.competition.metrics import METRICS
-    from compete.stacking.evaluation import cross_fit, evaluate, evaluate_stack
-    from compete.stacking.meta_learners import Logistic
+    from compete.stacking.cross_fitting import as_it_is, repeated_folds
+    from compete.stacking.evaluation import evaluate
+    from compete.stacking.fitting import Materials, Workbench
+    from compete.stacking.recipes import StackDeclaration, StackRecipe
+    from compete.stacking.scores import REPEATS
 
     oof, labels = made_up(n_models, n_labels, n_rows)
     folds = (np.random.default_rng(1).permutation(n_rows) % FOLDS).astype(np.int16)
     before = _peak_mib()
     start = time.perf_counter()
-    fit = cross_fit(Logistic(), oof, labels, folds)
+    recipe = StackRecipe("logistic", StackDeclaration(method="logistic"))
+    plans = repeated_folds(folds, labels, np.arange(n_rows), REPEATS, seed=0)
+    names = [str(number) for number in range(n_models)]
+    bench = Workbench(Materials(dict(zip(names, oof, strict=True)), labels, plans), {"logistic": recipe})
+    fits, fitted_stack = bench.cross_fits("logistic"), bench.fitted("logistic")
     fitted = time.perf_counter()
-    stack = evaluate_stack(METRICS["f1_macro"], labels, folds, oof, fit)
-    mean = evaluate(METRICS["f1_macro"], labels, folds, oof.mean(axis=0))
+    naive = fitted_stack.predict_proba(bench.materials.oof)
+    stack = evaluate(METRICS["f1_macro"], labels, fits, naive)
+    mean_oof = oof.mean(axis=0)
+    mean = evaluate(METRICS["f1_macro"], labels, [as_it_is(mean_oof, plan) for plan in plans], mean_oof)
     scored = time.perf_counter()
     return {
         "fit": fitted - start,

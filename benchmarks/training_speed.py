@@ -29,6 +29,7 @@ from compete.base_models.families import FitContext
 from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
 from compete.competition.metrics import METRICS
 from compete.execution.local import usable_cores
+from compete.stacking.cross_fitting import as_it_is
 from compete.stacking.evaluation import evaluate
 from rows import Rows, read_rows
 
@@ -141,7 +142,7 @@ def score(rows: Rows, found: list[NDArray[np.float32]]) -> float:
     probabilities = np.empty(rows.labels.shape, dtype=np.float32)
     for half in (0, 1):
         probabilities[folds == half] = found[half]
-    return evaluate(METRICS["f1_macro"], rows.labels, folds, probabilities).honest
+    return evaluate(METRICS["f1_macro"], rows.labels, [as_it_is(probabilities, folds)], probabilities).honest
 
 
 def main() -> None:

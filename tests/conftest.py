@@ -131,6 +131,12 @@ def workspace(tmp_path: Path) -> Workspace:
     return build_workspace(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A tiny workspace to copy, for what a whole module shares."""
+    return build_workspace(tmp_path_factory.mktemp("untouched"))
+
+
 @pytest.fixture
 def competition(workspace: Workspace) -> Competition:
     return load_competition(workspace)

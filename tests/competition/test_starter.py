@@ -129,7 +129,8 @@ def test_the_recipes_come_along_byte_for_byte(tmp_path: Path) -> None:
         shipped = {path.name: path.read_bytes() for path in (starter_folder() / name).glob("*.toml")}
         copied = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} if shipped else {}
         assert copied == shipped
-    assert (workspace.stack_recipes / "logistic.toml").is_file()
+    stacks = {path.stem for path in workspace.stack_recipes.iterdir()}
+    assert stacks == {"mean", "blend", "logistic", "lightgbm", "second_level"}
 
 
 def test_a_workspace_is_not_made_twice(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ def test_an_edited_competition_lists_what_became_stale(workspace: Workspace, com
         _one_clear_message(compete(*command), "folds.seed: 7 -> 8", "stale: words, words_smooth")
     assert {p: p.read_bytes() for p in workspace.oof.rglob("*.parquet")} == kept
     assert compete("train-base", "--all", "--replace-stale").returncode == 0
-    assert compete("stack").returncode == 0
+    # Alarms are allowed: two models on folds of 80 rows can look like anything.
+    assert compete("stack", "--allow", "words", "--allow", "words_smooth").returncode == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"id,joy\na0000,0.5\n"])

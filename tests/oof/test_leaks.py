@@ -18,7 +18,7 @@ from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.job import fold_seed, train_fold
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.evaluation import evaluate
+from compete.stacking.scores import evaluate_as_it_is
 
 # Remembers every training text with its labels and looks texts up again: perfect on any row it has seen.
 MEMORISER = """
@@ -111,7 +111,7 @@ def test_a_family_that_memorises_its_training_rows_gains_nothing(workspace: Work
     # With any of its own rows, or of their near-identical copies, in training, probabilities would be 0 or 1.
     assert not np.isin(oof, (0.0, 1.0)).any()
     plan = current_plan(competition)
-    f1 = evaluate(competition.metric, competition.train_labels, plan.folds, oof).honest
+    f1 = evaluate_as_it_is(competition, plan, oof).honest
     rate = competition.train_labels.mean(axis=0)
     assert f1 <= np.mean(2 * rate / (1 + rate)) + 1e-9  # no better than predicting every label everywhere
 

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from compete.oof.state import ModelState, PartState, State
-from compete.reporting.tables import comparison_table, fold_rates_table, label_table, scores_table, status_table
-from compete.stacking.scores import LabelScore, Score
+from compete.reporting.tables import fold_rates_table, scores_table, status_table
+from compete.stacking.scores import Score
 from compete.submissions.ledger import Entry, NewSubmission, Outcome
 
 LONG = "sequence_classifier_large_with_a_long_name_that_someone_chose"
 ODD = "[red]model[/red]"
-SCORE = Score("f1_macro", 0.51234, 0.55564, {ODD: LabelScore(0.6, 0.45, 0.514, 0.3217, 0.0123)})
+SCORE = Score("f1_macro", 0.51234, 0.49, 0.53, 0.55564, (0.51, 0.52), {"thresholds": [0.3]}, {})
 
 
 def show(table: Table) -> list[str]:
@@ -70,31 +70,6 @@ def test_a_long_name_is_folded_and_no_letter_is_lost() -> None:
     width = lines[header].index("family")
     assert "".join(line[:width].strip() for line in lines[header + 2 :]) == LONG
     assert "0.5123" in "".join(lines)
-
-
-def test_comparison_shows_honest_before_naive_and_the_optimism_with_its_sign() -> None:
-    pessimist = Score("f1_macro", 0.6, 0.59, {})
-    lines = show(comparison_table([(ODD, SCORE), ("mean", pessimist)], "macro-F1", best=ODD))
-    assert lines[0].split() == ["macro-F1", "honest", "naive", "optimism"]
-    assert line_of(lines, ODD) == ["0.5123", "0.5556", "+0.0433"]
-    assert line_of(lines, "mean") == ["0.6000", "0.5900", "-0.0100"]
-
-
-def test_the_best_row_is_bold_on_a_terminal() -> None:
-    out = io.StringIO()
-    console = Console(file=out, width=80, force_terminal=True, color_system="standard")
-    console.print(comparison_table([("first", SCORE), ("second", SCORE)], "macro-F1", best="second"))
-    bold = [line for line in out.getvalue().splitlines() if line.startswith("\x1b[1m")]
-    assert any("second" in line for line in bold)
-    assert not any("first" in line for line in bold)
-
-
-def test_labels_show_their_threshold_only_where_there_is_one() -> None:
-    lines = show(label_table(SCORE, {ODD: 0.125}, thresholds=True))
-    assert lines[0].split() == ["label", "rate", "precision", "recall", "F1", "threshold"]
-    assert line_of(lines, ODD) == ["0.125", "0.600", "0.450", "0.514", "0.322", "±", "0.012"]
-    lines = show(label_table(SCORE, {ODD: 0.125}, thresholds=False))
-    assert line_of(lines, ODD) == ["0.125", "0.600", "0.450", "0.514"]
 
 
 def test_fold_rates_have_a_column_per_fold() -> None:

@@ -5,7 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels
-from compete.stacking.meta_learners import EPSILON, Logistic, Mean, features, logits
+from compete.stacking.blend import Blend
+from compete.stacking.calibration import fit_calibration
+from compete.stacking.logits import EPSILON, logits, sigmoid
+from compete.stacking.meta_learners import Calibrated, Logistic, Mean, MetaLearner, features
 
 ROWS = 400
 
@@ -35,6 +38,13 @@ def test_logits_of_float32_stay_exact_near_one() -> None:
     found = logits(near_one)
     assert found[0] == found[1]  # 1 - 6e-8 is beyond the clip
     assert found[2] == pytest.approx(-np.log(2e-6), abs=0.02)
+
+
+def test_the_sigmoid_undoes_logits_and_never_overflows() -> None:
+    probabilities = np.array([EPSILON, 0.001, 0.5, 0.75, 1 - EPSILON])
+    assert sigmoid(logits(probabilities)) == pytest.approx(probabilities, rel=1e-6)
+    assert sigmoid(np.array([-1e6, -800.0, 0.0, 800.0, 1e6])).tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
+    assert sigmoid(np.array([0.5], dtype=np.float32)).dtype == np.float64
 
 
 def test_features_keep_every_row_together() -> None:
@@ -145,3 +155,26 @@ def test_a_column_constant_in_training_moves_nothing_afterwards() -> None:
     before = fitted.predict_proba(probabilities)
     probabilities[1] = 0.9
     assert fitted.predict_proba(probabilities) == pytest.approx(before, abs=1e-4)
+
+
+@pytest.mark.parametrize("learner", [Mean(), Blend(), Logistic()])
+def test_a_calibrated_learner_is_fitted_on_columns_calibrated_on_its_own_rows(learner: MetaLearner) -> None:
+    labels, fresh_labels = make_labels(), make_labels(seed=5)
+    models, fresh = make_models(labels, (2.0, 1.0)) ** 3, make_models(fresh_labels, (2.0, 1.0), seed=6) ** 3
+    found = Calibrated(learner, "platt").fit(models, labels).predict_proba(fresh)
+    calibration = fit_calibration(labels, models, "platt")
+    by_hand = learner.fit(calibration.apply(models), labels).predict_proba(calibration.apply(fresh))
+    assert found == pytest.approx(by_hand, abs=1e-12)
+    if not isinstance(learner, Logistic):  # which scales every column by itself
+        assert np.abs(found - learner.fit(models, labels).predict_proba(fresh)).max() > 0.05
+
+
+def test_calibration_lets_a_mean_weigh_what_models_mean() -> None:
+    """Of two good models one is far too sure of itself: calibrated, it no longer drowns the other."""
+    labels = make_labels()
+    models = make_models(labels, (2.0, 2.0))
+    models[0] = sigmoid(6 * logits(models[0]))
+    plain = Mean().fit(models, labels).predict_proba(models)
+    calibrated = Calibrated(Mean(), "temperature").fit(models, labels).predict_proba(models)
+    losses = [-np.log(np.where(labels == 1, p, 1 - p)).mean() for p in (plain, calibrated)]
+    assert losses[1] < losses[0] - 0.005

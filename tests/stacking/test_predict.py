@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,11 @@ from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.state import competition_rows
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
+from compete.stacking.building import build, open_stacking
 from compete.stacking.predict import predict_base_model, predict_stack
-from compete.stacking.recipes import load_stack_recipe
+from compete.stacking.recipes import load_stack_recipe, load_with_parts
 from compete.stacking.scores import base_model_score
-from compete.stacking.stack import build_stack, stack_folder
+from compete.stacking.stack import stack_folder
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -71,16 +72,84 @@ def test_a_text_does_not_depend_on_its_company(prepared: Competition) -> None:
     assert predict_base_model(prepared, plan, "of_words", [], 1).shape == (0, 3)
 
 
-@pytest.mark.parametrize("method", ["logistic", "mean"])
-def test_a_stack_gives_the_test_sets_probabilities_again(prepared: Competition, method: str) -> None:
-    plan = train_models(prepared, *RECIPES)
-    (prepared.workspace.stack_recipes / "both.toml").write_text(f'method = "{method}"\n', encoding="utf-8")
-    recipe = load_stack_recipe(prepared.workspace, "both")
-    build_stack(prepared, plan, recipe, ["of_letters", "of_words"])
-    found = predict_stack(prepared, plan, recipe, prepared.test_texts, 1)
-    expected = store.read_model(stack_folder(prepared.workspace, "both"), shape_of(prepared)).test
+# Thresholds and trees of the tiny workspace: few rows, so that something grows at all.
+STACKS = {
+    "mean": 'method = "mean"',
+    "mean_calibrated": 'method = "mean"\ncalibration = "temperature"',
+    "blend": 'method = "blend"',
+    "blend_per_label": 'method = "blend"\nper = "label"\ncalibration = "platt"',
+    "logistic": 'method = "logistic"\nC = [1e-6, 0.3]',
+    "lightgbm": 'method = "lightgbm"\nrow_features = true\n[trees]\nmin_data_in_leaf = 5',
+    "shifted": 'method = "logistic"\nC = 0.3\nlabel_shift = true',
+    "second_level": 'method = "blend"\nstacks = ["mean", "lightgbm", "logistic"]',
+    "second_level_shifted": 'method = "mean"\nstacks = ["blend", "logistic"]\nlabel_shift = true',
+}
+
+
+def build_stack(competition: Competition, name: str, members: Sequence[str] = tuple(RECIPES)) -> None:
+    recipes = load_with_parts(competition.workspace, [name])
+    # Alarms are allowed: so few rows can look like anything.
+    build(open_stacking(competition, current_plan(competition), recipes, sorted(members), members), name)
+
+
+@pytest.fixture(scope="module")
+def stackable(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Competition:
+    """Two trained models whose models were kept, and recipes for stacks of every kind."""
+    workspace = Workspace(tmp_path_factory.mktemp("stackable"))
+    shutil.copytree(untouched.root, workspace.root, dirs_exist_ok=True)
+    for name, text in RECIPES.items():
+        (workspace.recipes / f"{name}.toml").write_text(text, encoding="utf-8")
+    for name, text in STACKS.items():
+        (workspace.stack_recipes / f"{name}.toml").write_text(text + "\n", encoding="utf-8")
+    competition = load_competition(workspace)
+    train_models(competition, *RECIPES)
+    return competition
+
+
+def stored_stack(competition: Competition, name: str) -> NDArray[np.float32]:
+    return store.read_model(stack_folder(competition.workspace, name), shape_of(competition)).test
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_gives_the_test_sets_probabilities_again(stackable: Competition, name: str) -> None:
+    build_stack(stackable, name)
+    recipe = load_stack_recipe(stackable.workspace, name)
+    found = predict_stack(stackable, current_plan(stackable), recipe, stackable.test_texts, 1)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(found, stored_stack(stackable, name), atol=1e-5, rtol=0)
+
+
+def test_the_kinds_of_stacks_do_predict_differently(stackable: Competition) -> None:
+    """The control of the test above."""
+    for name in STACKS:
+        build_stack(stackable, name)
+    found = np.stack([stored_stack(stackable, name) for name in STACKS])
+    apart = np.abs(found[:, None] - found[None]).max(axis=(2, 3))
+    assert apart[~np.eye(len(found), dtype=bool)].min() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "shifted", "second_level_shifted"])
+def test_a_stacks_probability_of_a_text_does_not_depend_on_its_company(stackable: Competition, name: str) -> None:
+    build_stack(stackable, name)
+    plan, recipe = current_plan(stackable), load_stack_recipe(stackable.workspace, name)
+    few = predict_stack(stackable, plan, recipe, stackable.test_texts[7:9], 1)
+    np.testing.assert_allclose(few, stored_stack(stackable, name)[7:9], atol=1e-5, rtol=0)
+
+
+def test_parts_of_different_models_see_them_in_the_order_they_were_built_with(stackable: Competition) -> None:
+    of_pairs = RECIPES["of_words"].replace("[1, 1]", "[1, 2]")
+    (stackable.workspace.recipes / "of_pairs.toml").write_text(of_pairs, encoding="utf-8")
+    train_models(stackable, "of_pairs")
+    for name, text in {
+        "later_two": 'method = "mean"\nmodels = ["of_pairs", "of_words"]\n',
+        "all_three": 'method = "lightgbm"\n[trees]\nmin_data_in_leaf = 5\n',
+        "both_of_these": 'method = "mean"\nstacks = ["later_two", "all_three"]\n',
+    }.items():
+        (stackable.workspace.stack_recipes / f"{name}.toml").write_text(text, encoding="utf-8")
+    build_stack(stackable, "both_of_these", [*RECIPES, "of_pairs"])
+    recipe = load_stack_recipe(stackable.workspace, "both_of_these")
+    found = predict_stack(stackable, current_plan(stackable), recipe, stackable.test_texts, 1)
+    np.testing.assert_allclose(found, stored_stack(stackable, "both_of_these"), atol=1e-5, rtol=0)
 
 
 def test_a_stack_names_the_member_that_was_not_kept(prepared: Competition) -> None:
@@ -88,7 +157,7 @@ def test_a_stack_names_the_member_that_was_not_kept(prepared: Competition) -> No
     recipe = load_stack_recipe(prepared.workspace, "logistic")
     with pytest.raises(StoreError, match="the stack 'logistic' was not built yet: `compete stack logistic`"):
         predict_stack(prepared, plan, recipe, ["happy"], 1)
-    build_stack(prepared, plan, recipe, ["of_words", "words"])
+    build_stack(prepared, "logistic", ["of_words", "words"])
     with pytest.raises(StoreError, match="the family of words has no `save` and `load`"):
         predict_stack(prepared, plan, recipe, ["happy"], 1)
 
@@ -96,7 +165,7 @@ def test_a_stack_names_the_member_that_was_not_kept(prepared: Competition) -> No
 def test_a_stack_over_other_probabilities_than_there_are_is_refused(prepared: Competition) -> None:
     plan = train_models(prepared, *RECIPES)
     recipe = load_stack_recipe(prepared.workspace, "logistic")
-    build_stack(prepared, plan, recipe, ["of_letters", "of_words"])
+    build_stack(prepared, "logistic")
     (prepared.workspace.recipes / "of_words.toml").write_text(RECIPES["of_words"] + "C = 0.5\n", encoding="utf-8")
     with pytest.raises(
         StoreError, match=r"of_words is stale: settings\.C: 1\.0 -> 0\.5; `compete train-base of_words`"
@@ -143,7 +212,7 @@ def written(competition: Competition, name: str) -> pd.DataFrame:
 def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, compete: Run) -> None:
     """The competition's own test file stands in for new texts, since what it has to give is known."""
     plan = train_models(prepared, *RECIPES)
-    build_stack(prepared, plan, load_stack_recipe(prepared.workspace, "logistic"), list(RECIPES))
+    build_stack(prepared, "logistic")
 
     alone = compete("predict", "test.csv", "of_words", "-o", "alone.csv")
     assert alone.returncode == 0, alone.stderr
@@ -156,7 +225,7 @@ def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, comp
     stacked = compete("predict", "test.csv")  # the best stack, into predictions.csv
     assert stacked.returncode == 0, stacked.stderr
     assert "predictions.csv: 90 rows, probabilities of stack logistic" in stacked.stderr
-    of_stack = store.read_model(stack_folder(prepared.workspace, "logistic"), shape_of(prepared)).test
+    of_stack = stored_stack(prepared, "logistic")
     np.testing.assert_allclose(written(prepared, "predictions.csv").to_numpy(), of_stack, atol=1e-5, rtol=0)
 
     decided = compete("predict", "test.csv", "of_words", "--decisions", "-o", "decided.csv")
@@ -165,7 +234,9 @@ def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, comp
     thresholds = base_model_score(prepared, plan, "of_words").labels
     for column, label in enumerate(prepared.labels):
         decisions = written(prepared, "decided.csv")[label]
-        assert decisions.tolist() == (expected[:, column] >= thresholds[label].threshold).astype(int).tolist()
+        threshold = thresholds[label].threshold
+        assert threshold is not None
+        assert decisions.tolist() == (expected[:, column] >= threshold).astype(int).tolist()
         assert 0 < decisions.sum() < 90
 
 

@@ -9,25 +9,32 @@ import pytest
 
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import FoldPlan
+from compete.competition.metrics import METRICS
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.foreign import ForeignFile, import_model
 from compete.oof.state import State
 from compete.oof.survey import survey
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.evaluation import Evaluation, evaluate
+from compete.stacking.cross_fitting import as_it_is
+from compete.stacking.decision_rules import Cut, decision_from
+from compete.stacking.evaluation import Evaluation, PerLabel, evaluate
 from compete.stacking.scores import (
     SCORES,
     LabelScore,
     Score,
     base_model_score,
     kept_score,
+    repeated_plans,
     score_from,
     score_of,
     whole_model_scores,
 )
 
-LABELS = {"joy": LabelScore(0.5, 0.25, 1 / 3, 0.4, 0.01), "anger": LabelScore(1.0, 0.5, 2 / 3, 0.2, 0.0)}
+LABELS = {
+    "joy": LabelScore(0.5, 0.25, 1 / 3, 0.4, 0.01, 0.1 + 0.2, -0.1, 0.5),
+    "anger": LabelScore(1.0, 0.5, 2 / 3, None, None, 0.0, 0.0, 0.0),
+}
 
 
 @pytest.fixture
@@ -52,24 +59,80 @@ def plant(folder: Path, honest: float) -> None:
     (folder / SCORES).write_text(json.dumps({**record, "honest": honest}), encoding="utf-8")
 
 
+def scored_anew(competition: Competition, plan: FoldPlan, name: str = "words") -> Score:
+    """The score of a base model, computed without a look at what was kept."""
+    oof = store.read_model(competition.workspace.oof / name, shape_of(competition)).oof
+    fits = [as_it_is(oof, folds) for folds in repeated_plans(competition, plan)]
+    return score_of(evaluate(competition.metric, competition.train_labels, fits, oof), competition.labels)
+
+
 def test_a_record_survives_json_unchanged() -> None:
-    score = Score("f1_macro", 0.1 + 0.2, 2 / 3, LABELS)
+    decision = {"thresholds": [0.1 + 0.2, 0.5]}
+    score = Score("f1_macro", 0.1 + 0.2, 0.25, 0.35, 2 / 3, (0.3, 1 / 3), decision, LABELS)
     assert score_from(json.loads(json.dumps(score.record()))) == score
     assert list(score.record()["labels"]) == ["joy", "anger"]
 
 
 def test_an_evaluation_becomes_numbers_under_the_right_names() -> None:
-    columns = np.arange(10.0).reshape(5, 2)
-    precision, recall, f1, thresholds, spread = columns
-    score = score_of(Evaluation(0.6, 0.7, precision, recall, f1, thresholds, spread), "f1_micro", ["joy", "anger"])
-    assert score == Score("f1_micro", 0.6, 0.7, {"joy": LabelScore(0, 2, 4, 6, 8), "anger": LabelScore(1, 3, 5, 7, 9)})
+    columns = PerLabel(*np.arange(16.0).reshape(8, 2))
+    draws = np.linspace(0.0, 1.0, 1001)
+    cuts = np.array([0.2, 0.4])
+    found = score_of(
+        Evaluation(METRICS["f1_micro"], 0.6, 0.7, (0.5, 0.7), draws, [], columns, Cut(cuts)), ["joy", "anger"]
+    )
+    joy, anger = LabelScore(*range(0, 16, 2)), LabelScore(*range(1, 16, 2))
+    assert (found.low, found.high) == pytest.approx((0.025, 0.975))
+    expected = Score(
+        "f1_micro", 0.6, 0.0, 1.0, 0.7, (0.5, 0.7), {"thresholds": [0.2, 0.4]}, {"joy": joy, "anger": anger}
+    )
+    assert dataclasses.replace(found, low=0.0, high=1.0) == expected
+
+
+def test_a_label_without_a_threshold_has_none_in_its_record_too(trained: Competition, plan: FoldPlan) -> None:
+    samples = trained.declaration.model_copy(update={"metric": "f1_samples"})
+    score = base_model_score(dataclasses.replace(trained, declaration=samples), plan, "words")
+    assert [(label.threshold, label.threshold_spread) for label in score.labels.values()] == [(None, None)] * 3
+    kept = (trained.workspace.oof / "words" / SCORES).read_text(encoding="utf-8")
+    assert "NaN" not in kept and '"threshold": null' in kept
+
+
+@pytest.mark.parametrize("metric", ["f1_macro", "f1_micro", "f1_samples"])
+def test_the_kept_decision_is_the_one_that_was_fitted(trained: Competition, plan: FoldPlan, metric: str) -> None:
+    declared = trained.declaration.model_copy(update={"metric": metric})
+    competition = dataclasses.replace(trained, declaration=declared)
+    base_model_score(competition, plan, "words")
+    folder = competition.workspace.oof / "words"
+    kept = kept_score(folder, metric, store.read_record(folder / store.MANIFEST))
+    probabilities = store.read_model(folder, shape_of(competition))
+    fit = as_it_is(probabilities.oof, plan.folds)
+    fitted = evaluate(competition.metric, competition.train_labels, [fit], probabilities.oof).decision
+    assert kept is not None
+    decided = decision_from(kept.decision).decide(probabilities.test)
+    assert np.array_equal(decided, fitted.decide(probabilities.test))
+    assert 0 < decided.mean() < 1
+
+
+@pytest.mark.parametrize(("low", "worth"), [(0.001, True), (0.0, False), (-0.01, False)])
+def test_a_threshold_is_worth_tuning_if_its_gain_is_more_than_noise(low: float, worth: bool) -> None:
+    assert dataclasses.replace(LABELS["joy"], gain_low=low).worth_tuning is worth
 
 
 def test_the_first_score_is_computed_and_kept(trained: Competition, plan: FoldPlan, folder: Path) -> None:
     score = base_model_score(trained, plan, "words")
-    oof = store.read_model(folder, shape_of(trained)).oof
-    assert score.honest == evaluate(trained.metric, trained.train_labels, plan.folds, oof).honest
+    assert score == scored_anew(trained, plan)
     assert kept_score(folder, "f1_macro", store.read_record(folder / store.MANIFEST)) == score
+
+
+def test_scores_are_of_the_fold_plan_and_of_others_like_it(trained: Competition, plan: FoldPlan) -> None:
+    plans = repeated_plans(trained, plan)
+    assert np.array_equal(plans[0], plan.folds)
+    assert len({folds.tobytes() for folds in plans}) == len(plans) == 3
+    assert all(np.array_equal(a, b) for a, b in zip(plans, repeated_plans(trained, plan), strict=True))
+    rates = np.array([[trained.train_labels[folds == k].mean(axis=0) for k in range(3)] for folds in plans])
+    assert np.ptp(rates, axis=1).max() < 0.15
+    score = base_model_score(trained, plan, "words")
+    assert score.honest == pytest.approx(np.mean(score.repeats))
+    assert len(score.repeats) == 3
 
 
 def test_a_kept_score_is_not_computed_again(trained: Competition, plan: FoldPlan, folder: Path) -> None:
@@ -97,7 +160,7 @@ def test_another_metric_is_scored_anew(trained: Competition, plan: FoldPlan, fol
     score = base_model_score(changed, plan, "words")
     assert score.metric == "log_loss"
     oof = store.read_model(folder, shape_of(trained)).oof
-    assert score.honest == changed.metric.compute(trained.train_labels, oof)
+    assert score.honest == pytest.approx(changed.metric.compute(trained.train_labels, oof))
     assert base_model_score(trained, plan, "words").honest != 0.123
 
 
@@ -112,7 +175,7 @@ def test_a_broken_file_is_scored_anew_and_replaced(
     assert json.loads((folder / SCORES).read_text(encoding="utf-8"))["honest"] == score.honest
 
 
-@pytest.mark.parametrize("key", ["of", "metric", "naive", "labels"])
+@pytest.mark.parametrize("key", ["of", "metric", "low", "naive", "repeats", "decision", "labels"])
 def test_a_file_that_lacks_a_part_or_is_of_another_version_is_not_used(
     trained: Competition, plan: FoldPlan, folder: Path, key: str
 ) -> None:
@@ -137,8 +200,7 @@ def test_the_same_probabilities_under_another_plan_are_scored_anew(
     other_plan = current_plan(changed, replace_stale=True)
     import_model(changed, other_plan, "mate", oof_file, test_file, force=True)
     after = base_model_score(changed, other_plan, "mate")
-    oof = store.read_model(trained.workspace.oof / "mate", shape_of(changed)).oof
-    assert after.honest == evaluate(changed.metric, changed.train_labels, other_plan.folds, oof).honest
+    assert after == scored_anew(changed, other_plan, "mate")
     assert after.honest != before.honest
 
 

@@ -1,32 +1,43 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from compete.competition.data import Competition
+from compete.competition.declaration import MetricName
 from compete.competition.folds import FoldPlan
-from compete.errors import StoreError, UserError
+from compete.competition.metrics import METRICS
+from compete.errors import DeclarationError, StoreError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.evaluation import cross_fit, evaluate, evaluate_stack
-from compete.stacking.meta_learners import Logistic
-from compete.stacking.recipes import load_stack_recipe
-from compete.stacking.scores import Score
-from compete.stacking.stack import (
-    Members,
-    Stack,
-    build_stack,
-    check_stack_fresh,
-    choose_members,
-    read_members,
-    stack_folder,
+from compete.stacking.building import (
+    CHOICE,
+    Built,
+    Stacking,
+    build,
+    choose,
+    open_stacking,
+    remember_choice,
+    remembered_choice,
 )
+from compete.stacking.cross_fitting import cross_fit
+from compete.stacking.decision_rules import Cut
+from compete.stacking.evaluation import Evaluation, PerLabel, evaluate
+from compete.stacking.fitting import FittedStack
+from compete.stacking.meta_learners import Logistic, Mean
+from compete.stacking.recipes import StackDeclaration, StackRecipe, load_stack_recipe, load_with_parts
+from compete.stacking.scores import Score, repeated_plans, score_of
+from compete.stacking.stack import Members, check_stack_fresh, choose_members, read_members, stack_folder
 
 BOTH = ["words", "words_smooth"]
+SECOND_LEVEL = {"plain": 'method = "mean"', "top": 'method = "blend"\nstacks = ["plain", "logistic"]'}
 
 
 def train_models(competition: Competition, names: Sequence[str] = (), folds: Sequence[int] = ()) -> None:
@@ -38,17 +49,28 @@ def write_recipe(competition: Competition, name: str, smoothing: float) -> None:
     (competition.workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
 
 
+def write_stack_recipes(competition: Competition, recipes: Mapping[str, str]) -> None:
+    for name, text in recipes.items():
+        (competition.workspace.stack_recipes / f"{name}.toml").write_text(text + "\n", encoding="utf-8")
+
+
 def write_stack_recipe(competition: Competition, text: str) -> None:
-    (competition.workspace.stack_recipes / "logistic.toml").write_text(text, encoding="utf-8")
+    write_stack_recipes(competition, {"logistic": text})
 
 
-def build(competition: Competition, members: Sequence[str] = BOTH, name: str = "logistic") -> Stack:
+def opened(competition: Competition, names: Sequence[str] = ("logistic",), members: Sequence[str] = BOTH) -> Stacking:
+    recipes = load_with_parts(competition.workspace, names)
+    return open_stacking(competition, current_plan(competition), recipes, members)
+
+
+def build_stack(competition: Competition, name: str = "logistic", members: Sequence[str] = BOTH) -> Built:
+    """Builds a stack; where it is one of stacks, these first."""
+    stacking = opened(competition, [name], members)
+    return [build(stacking, part) for part in stacking.bench.recipes][-1]
+
+
+def check(competition: Competition, name: str = "logistic") -> Score:
     recipe = load_stack_recipe(competition.workspace, name)
-    return build_stack(competition, current_plan(competition), recipe, members)
-
-
-def check(competition: Competition) -> Score:
-    recipe = load_stack_recipe(competition.workspace, "logistic")
     return check_stack_fresh(competition, current_plan(competition), recipe)[1]
 
 
@@ -115,12 +137,12 @@ def test_a_damaged_model_is_refused_even_if_only_a_byte_is_gone(trained: Competi
         choose_members(trained, plan)
 
 
-@pytest.mark.parametrize("asked", [{"named": ["wrods", "words_smooth"]}, {"without": ["wrods"]}])
+@pytest.mark.parametrize(("named", "without"), [(["wrods", "words_smooth"], []), ([], ["wrods"])])
 def test_an_unknown_model_gets_the_nearest_name(
-    trained: Competition, plan: FoldPlan, asked: dict[str, list[str]]
+    trained: Competition, plan: FoldPlan, named: list[str], without: list[str]
 ) -> None:
     with pytest.raises(UserError, match=r"no base model 'wrods'; did you mean 'words'\?"):
-        choose_members(trained, plan, **asked)
+        choose_members(trained, plan, named, without)
 
 
 def test_one_model_is_no_stack(trained: Competition, plan: FoldPlan) -> None:
@@ -144,36 +166,83 @@ def test_members_are_read_in_the_order_they_are_named(trained: Competition) -> N
     assert not np.array_equal(oof[0], oof[1])
 
 
+def test_all_that_is_trained_can_be_asked_for_beside_a_name(trained: Competition, plan: FoldPlan) -> None:
+    write_recipe(trained, "absent", 2.0)
+    assert choose_members(trained, plan, ["words"], everything=True) == Members(BOTH, {"absent": "not trained yet"})
+    with pytest.raises(StoreError, match="absent: not trained yet"):
+        choose_members(trained, plan, ["absent"], everything=True)
+    with pytest.raises(UserError, match=r"there is one \(words:"):
+        choose_members(trained, plan, ["words"], everything=False)
+
+
 def test_what_is_stored_is_what_was_scored(trained: Competition, plan: FoldPlan) -> None:
-    stack = build(trained)
+    write_stack_recipe(trained, 'method = "logistic"\nC = 0.3')
+    built = build_stack(trained)
+    labels, learner = trained.train_labels, Logistic(0.3)
     oof, test = read_members(trained, BOTH)
-    fit = cross_fit(Logistic(), oof, trained.train_labels, plan.folds)
+    fits = [cross_fit([learner], oof, labels, folds) for folds in repeated_plans(trained, plan)]
+    on_all = learner.fit(oof, labels)
     stored = store.read_model(stack_folder(trained.workspace, "logistic"), shape_of(trained))
-    assert np.array_equal(stored.oof, fit.outer.astype(np.float32))
-    assert np.array_equal(stored.test, fit.on_all.predict_proba(test).astype(np.float32))
-    again = evaluate_stack(trained.metric, trained.train_labels, plan.folds, oof, fit)
-    kept = check(trained)
-    assert kept == stack.score
-    assert (kept.honest, kept.naive) == (again.honest, again.naive)
-    assert [label.threshold for label in kept.labels.values()] == again.thresholds.tolist()
+    assert np.array_equal(stored.oof, fits[0].outer)
+    assert np.array_equal(stored.test, on_all.predict_proba(test).astype(np.float32))
+    again = score_of(evaluate(trained.metric, labels, fits, on_all.predict_proba(oof)), trained.labels)
+    assert check(trained) == built.score == again
 
 
-def test_the_stack_is_compared_with_its_members_and_their_mean(trained: Competition, plan: FoldPlan) -> None:
-    stack = build(trained)
-    oof, _ = read_members(trained, BOTH)
-    for name, member in zip(BOTH, oof, strict=True):
-        alone = evaluate(trained.metric, trained.train_labels, plan.folds, member)
-        assert stack.base_models[name].honest == alone.honest
-    mean = evaluate(trained.metric, trained.train_labels, plan.folds, oof.mean(axis=0, dtype=np.float64))
-    assert stack.mean.honest == mean.honest
+def test_an_honest_score_is_the_mean_of_its_repeats_and_lies_in_its_interval(trained: Competition) -> None:
+    score = build_stack(trained).score
+    assert len(set(score.repeats)) == 3
+    assert score.honest == pytest.approx(np.mean(score.repeats))
+    assert score.low < score.honest < score.high < score.naive + 0.1
 
 
-def test_the_recipe_decides_how_models_are_combined(trained: Competition) -> None:
-    (trained.workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
-    stack = build(trained, name="plain")
-    assert stack.score == stack.mean
+@pytest.mark.parametrize(("penalties", "taken"), [([0.3, 1e-6], 0), ([1e-6, 0.3], 1)])
+def test_of_several_penalties_the_better_is_taken(trained: Competition, penalties: list[float], taken: int) -> None:
+    write_stack_recipe(trained, f'method = "logistic"\nC = {penalties}')
+    build_stack(trained)
+    folder = stack_folder(trained.workspace, "logistic")
+    assert store.read_record(folder / store.MANIFEST)["state"] == {"candidate": taken}
+    oof, test = read_members(trained, BOTH)
+    expected = Logistic(0.3).fit(oof, trained.train_labels).predict_proba(test)
+    assert store.read_model(folder, shape_of(trained)).test == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_weights_of_a_blend_are_written_down_under_the_models_names(trained: Competition) -> None:
+    write_stack_recipes(trained, {"mix": 'method = "blend"'})
+    build_stack(trained, "mix")
+    folder = stack_folder(trained.workspace, "mix")
+    weights = store.read_record(folder / store.MANIFEST)["state"]["weights"]
+    assert list(weights) == BOTH
+    by_label = np.array(list(weights.values()))
+    assert by_label.sum(axis=0) == pytest.approx(np.ones(3))
+    _, test = read_members(trained, BOTH)
+    blended = np.einsum("mrl,ml->rl", test, by_label)
+    assert store.read_model(folder, shape_of(trained)).test == pytest.approx(blended, abs=1e-6)
+
+
+def test_the_mean_is_what_every_stack_is_compared_with(trained: Competition) -> None:
+    write_stack_recipes(trained, {"plain": 'method = "mean"'})
+    stacking = opened(trained, ["plain"])
+    built = build(stacking, "plain")
+    assert built.score.honest == pytest.approx(stacking.mean.honest)
     stored = store.read_model(stack_folder(trained.workspace, "plain"), shape_of(trained))
     assert stored.test == pytest.approx(read_members(trained, BOTH)[1].mean(axis=0), abs=1e-6)
+
+
+def test_a_recipe_stacks_the_models_it_names(trained: Competition) -> None:
+    write_recipe(trained, "third", 20.0)
+    train_models(trained, ["third"])
+    write_stack_recipes(trained, {"two": 'method = "mean"\nmodels = ["words_smooth", "third"]'})
+    built = build_stack(trained, "two", ["third", *BOTH])
+    assert built.fitted.members == ["third", "words_smooth"]
+    stored = store.read_model(stack_folder(trained.workspace, "two"), shape_of(trained))
+    assert stored.test == pytest.approx(read_members(trained, built.fitted.members)[1].mean(axis=0), abs=1e-6)
+
+
+def test_a_recipe_of_which_one_model_is_left_is_refused(trained: Competition) -> None:
+    write_stack_recipe(trained, 'method = "mean"\nmodels = ["words"]')
+    with pytest.raises(UserError, match=r"stacking/logistic\.toml: of its base models only words is left"):
+        opened(trained)
 
 
 def test_a_stack_that_was_not_built_is_missing(trained: Competition) -> None:
@@ -182,45 +251,194 @@ def test_a_stack_that_was_not_built_is_missing(trained: Competition) -> None:
 
 
 def test_a_stack_is_stale_once_a_member_is_trained_anew_and_fresh_after_a_rebuild(trained: Competition) -> None:
-    first = build(trained).score
+    first = build_stack(trained).score
     assert check(trained) == first
     write_recipe(trained, "words", 9.0)
     train_models(trained, ["words"])
     with pytest.raises(StoreError, match="'logistic' is stale: base model words changed") as caught:
         check(trained)
     assert "words_smooth" not in str(caught.value)
-    rebuilt = build(trained).score
+    rebuilt = build_stack(trained).score
     assert check(trained) == rebuilt
     assert rebuilt != first
 
 
 def test_training_a_member_again_with_the_same_result_leaves_the_stack_fresh(trained: Competition) -> None:
-    first = build(trained).score
+    first = build_stack(trained).score
     train(plan_work(trained, choose_recipes(trained, ["words"]), force=True), InlineExecutor())
     assert check(trained) == first
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [('method = "logistic"\nC = 1.0\n', "recipe.C: 0.05 -> 1.0"), ('method = "mean"\n', "logistic -> mean")],
+    [
+        ('method = "logistic"\nC = 1.0', r"recipe\.C: \[0\.005, 0\.05, 0\.5\] -> \[1\.0\]"),
+        ('method = "mean"', r"recipe\.method: logistic -> mean"),
+        ('method = "logistic"\nthresholds = "half"', r"recipe\.thresholds: None -> half"),
+        ('method = "logistic"\nlabel_shift = true', r"recipe\.label_shift: False -> True"),
+    ],
 )
 def test_a_stack_is_stale_once_its_recipe_is_edited(trained: Competition, text: str, reason: str) -> None:
-    build(trained)
+    build_stack(trained)
     write_stack_recipe(trained, text)
-    with pytest.raises(StoreError, match=reason):
+    with pytest.raises(StoreError, match=f"'logistic' is stale: {reason}. Build it again"):
         check(trained)
 
 
+def test_another_description_leaves_a_stack_fresh(trained: Competition) -> None:
+    first = build_stack(trained).score
+    write_stack_recipe(trained, 'method = "logistic"\ndescription = "the usual"')
+    assert check(trained) == first
+
+
 def test_a_model_that_was_never_a_member_does_not_matter(trained: Competition) -> None:
-    first = build(trained).score
+    first = build_stack(trained).score
     write_recipe(trained, "third", 2.0)
     train_models(trained, ["third"])
     assert check(trained) == first
 
 
 def test_a_stack_is_stale_under_another_metric(trained: Competition) -> None:
-    build(trained)
+    build_stack(trained)
     micro = trained.declaration.model_copy(update={"metric": "f1_micro"})
     changed = dataclasses.replace(trained, declaration=micro)
     with pytest.raises(StoreError, match="metric: f1_macro -> f1_micro"):
         check(changed)
+
+
+def test_a_stack_of_stacks_is_a_blend_of_what_its_parts_predict(trained: Competition) -> None:
+    write_stack_recipes(trained, SECOND_LEVEL)
+    built = build_stack(trained, "top")
+    assert built.fitted.members == BOTH
+    folders = [stack_folder(trained.workspace, name) for name in ("plain", "logistic", "top")]
+    plain, logistic, top = (store.read_model(folder, shape_of(trained)) for folder in folders)
+    weights = store.read_record(folders[-1] / store.MANIFEST)["state"]["weights"]
+    assert list(weights) == ["plain", "logistic"]
+    blended = weights["plain"] * plain.test + weights["logistic"] * logistic.test
+    assert top.test == pytest.approx(blended, abs=1e-6)
+    assert check(trained, "top") == built.score
+
+
+@pytest.mark.parametrize("part", ["plain", "logistic"])
+def test_a_stack_of_stacks_is_stale_once_a_part_is_edited(trained: Competition, part: str) -> None:
+    write_stack_recipes(trained, SECOND_LEVEL)
+    build_stack(trained, "top")
+    write_stack_recipes(trained, {part: 'method = "mean"\ncalibration = "platt"'})
+    with pytest.raises(StoreError, match=f"'top' is stale: .*stack {part}: recipe.calibration: none -> platt"):
+        check(trained, "top")
+
+
+def test_a_stack_of_stacks_of_stacks_is_stale_once_the_lowest_is_edited(trained: Competition) -> None:
+    write_stack_recipes(trained, {**SECOND_LEVEL, "summit": 'method = "mean"\nstacks = ["top", "plain"]'})
+    build_stack(trained, "summit")
+    write_stack_recipe(trained, 'method = "logistic"\nC = 1.0')
+    with pytest.raises(StoreError, match="'summit' is stale"):
+        check(trained, "summit")
+
+
+def test_a_stack_of_stacks_is_stale_once_a_base_model_is_trained_anew(trained: Competition) -> None:
+    write_stack_recipes(trained, SECOND_LEVEL)
+    build_stack(trained, "top")
+    write_recipe(trained, "words", 9.0)
+    train_models(trained, ["words"])
+    with pytest.raises(StoreError, match=r"'top' is stale: base model words changed\. "):
+        check(trained, "top")
+
+
+@pytest.mark.parametrize(
+    ("parts", "circle"),
+    [
+        ({"a": '"a", "logistic"'}, "a -> a"),
+        ({"a": '"b", "logistic"', "b": '"logistic", "a"'}, "a -> b -> a"),
+        ({"a": '"logistic", "b"', "b": '"c", "logistic"', "c": '"logistic", "b"'}, "a -> b -> c -> b"),
+    ],
+)
+def test_a_stack_of_itself_is_refused(competition: Competition, parts: dict[str, str], circle: str) -> None:
+    write_stack_recipes(competition, {name: f'method = "mean"\nstacks = [{of}]' for name, of in parts.items()})
+    with pytest.raises(DeclarationError, match=rf"a stack of itself \({circle}\)"):
+        load_with_parts(competition.workspace, ["a"])
+
+
+def test_a_part_that_two_stacks_share_is_loaded_once_and_first(competition: Competition) -> None:
+    write_stack_recipes(competition, {**SECOND_LEVEL, "other": 'method = "mean"\nstacks = ["logistic", "top"]'})
+    recipes = load_with_parts(competition.workspace, ["other", "plain"])
+    assert [recipe.name for recipe in recipes] == ["logistic", "plain", "top", "other"]
+
+
+def a_stack(
+    name: str, honest: float, draws: NDArray[np.float64], metric: MetricName = "f1_macro", *, of_stacks: bool = False
+) -> Built:
+    """A built stack of the method that its name begins with, with nothing in it but a score and its draws."""
+    empty = np.zeros(0)
+    parts = ["a", "b"] if of_stacks else None
+    declared = StackDeclaration.model_validate({"method": name.split("_")[0], "stacks": parts})
+    recipe = StackRecipe(name, declared)
+    evaluation = Evaluation(METRICS[metric], honest, honest, (honest,), draws, [], PerLabel(*[empty] * 8), Cut(empty))
+    return Built(recipe, evaluation, score_of(evaluation, []), FittedStack(recipe, [], [], 0, Mean()), empty, empty)
+
+
+# Resampled rows are easy or hard for every stack alike; what one is better by varies far less.
+ROWS = np.random.default_rng(0).normal(scale=0.1, size=1000)
+DIFFERENCE = np.random.default_rng(1).normal(scale=0.01, size=1000)
+
+
+@pytest.mark.parametrize(("behind", "chosen"), [(0.005, "mean"), (0.02, "lightgbm")])
+@pytest.mark.parametrize("metric", ["f1_macro", "log_loss"])
+def test_the_simpler_stack_is_chosen_within_a_standard_error_of_the_difference(
+    metric: MetricName, behind: float, chosen: str
+) -> None:
+    worse = -behind if METRICS[metric].greater_is_better else behind
+    best = a_stack("lightgbm", 0.5, 0.5 + ROWS, metric)
+    simple = a_stack("mean", 0.5 + worse, 0.5 + worse + ROWS + DIFFERENCE, metric)
+    for order in permutations([best, simple]):
+        assert choose(METRICS[metric], order).recipe.name == chosen
+
+
+@pytest.mark.parametrize(("metric", "chosen"), [("f1_macro", "mean"), ("log_loss", "blend")])
+def test_where_a_lower_score_is_better_the_lowest_is_chosen(metric: MetricName, chosen: str) -> None:
+    stacks = [a_stack("mean", 0.4, 0.4 + ROWS, metric), a_stack("blend", 0.3, 0.3 + ROWS, metric)]
+    assert choose(METRICS[metric], stacks).recipe.name == chosen
+
+
+def test_the_simplest_that_is_near_the_best_is_chosen_and_not_the_simplest_of_all() -> None:
+    best = a_stack("lightgbm", 0.5, 0.5 + ROWS)
+    near = a_stack("logistic", 0.495, 0.495 + ROWS + DIFFERENCE)
+    far = a_stack("mean", 0.4, 0.4 + ROWS + DIFFERENCE)
+    for order in permutations([best, near, far]):
+        assert choose(METRICS["f1_macro"], order).recipe.name == "logistic"
+
+
+def test_of_two_equally_simple_stacks_the_better_is_chosen() -> None:
+    best = a_stack("lightgbm", 0.5, 0.5 + ROWS)
+    second, third = (a_stack(f"blend_{n}", n, n + ROWS + DIFFERENCE) for n in (0.499, 0.498))
+    for order in permutations([best, second, third]):
+        assert choose(METRICS["f1_macro"], order) is second
+
+
+def test_any_stack_is_simpler_than_a_stack_of_stacks() -> None:
+    best = a_stack("mean_of_stacks", 0.5, 0.5 + ROWS, of_stacks=True)
+    near = a_stack("lightgbm", 0.495, 0.495 + ROWS + DIFFERENCE)
+    assert choose(METRICS["f1_macro"], [best, near]) is near
+
+
+def test_a_lone_stack_is_chosen() -> None:
+    stack = a_stack("lightgbm", 0.5, 0.5 + ROWS)
+    assert choose(METRICS["f1_macro"], [stack]) is stack
+
+
+def test_a_choice_is_remembered_until_the_next(competition: Competition) -> None:
+    workspace = competition.workspace
+    assert remembered_choice(workspace) is None
+    for name in ("mean", "blend"):
+        remember_choice(workspace, a_stack(name, 0.5, 0.5 + ROWS))
+        assert remembered_choice(workspace) == name
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '"mean"', "[1]"])
+def test_a_broken_choice_is_none(competition: Competition, content: str) -> None:
+    path = competition.workspace.oof / "stacks" / CHOICE
+    path.parent.mkdir(parents=True)
+    path.write_text(content, encoding="utf-8")
+    assert remembered_choice(competition.workspace) is None
+    path.write_text(json.dumps({"stack": "mean"}), encoding="utf-8")
+    assert remembered_choice(competition.workspace) == "mean"

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score, jaccard_score
 
 from compete.competition.metrics import METRICS, Labels, Metric, Probabilities
-from compete.stacking.thresholds import DEFAULT, best_f1_threshold, best_mean_threshold, decide, fit_thresholds
+from compete.stacking.thresholds import (
+    DEFAULT,
+    best_expected_f1_threshold,
+    best_f1_threshold,
+    best_mean_threshold,
+    cross_fitted_f1_threshold,
+    decide,
+    fit_thresholds,
+)
 
 ONE_32, ONE_64 = np.float32(0.4), np.float64(0.4)
 NEIGHBOURS_32 = (np.nextafter(ONE_32, np.float32(0)), ONE_32, np.nextafter(ONE_32, np.float32(1)))
@@ -43,6 +51,9 @@ def cuts(scores: Probabilities) -> list[NDArray[np.int8]]:
 @example([(1, 0.5), (0, 0.5), (1, 0.5)])  # all equal
 @example([(0, 0.9), (0, 0.8), (1, 0.1), (0, 0.05)])  # one positive
 @example([(1, 0.9), (1, 0.1)])  # all positive
+@example([(0, 0.9), (0, 0.1)])  # no positive
+@example([(0, 0.5), (0, 0.5)])
+@example([(1, 0.0), (1, 0.0)])
 @example([(1, 0.0), (0, 1.0)])
 @example([(1, float(NEIGHBOURS_64[1])), (0, float(NEIGHBOURS_64[0])), (1, float(NEIGHBOURS_64[2]))])
 @settings(max_examples=150, deadline=None)
@@ -52,6 +63,31 @@ def test_no_cut_has_a_better_f1(rows: list[tuple[int, float]]) -> None:
     assert found == pytest.approx(max(f1(labels, decisions) for decisions in cuts(scores)), abs=1e-12)
 
 
+@given(st.lists(st.tuples(SCORES, st.floats(0, 1)), min_size=1, max_size=14))
+@example([(0.5, 0.2), (0.5, 0.9), (0.5, 0.0)])  # all equal
+@example([(0.9, 0.0), (0.2, 0.0)])  # nothing promised
+@example([(0.9, 1.0), (0.2, 1.0)])  # everything promised
+@example([(0.9, 0.1), (0.2, 0.9)])  # turned around: the scores alone decide what is cut
+@settings(max_examples=150, deadline=None)
+def test_no_cut_promises_a_better_f1(rows: list[tuple[float, float]]) -> None:
+    scores, calibrated = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
+
+    def promised(decisions: NDArray[np.int8]) -> float:
+        return float(2 * calibrated[decisions == 1].sum() / (decisions.sum() + calibrated.sum()))
+
+    some = cuts(scores)[:-1]  # predicting nothing promises nothing
+    found = promised(decide(scores, np.array(best_expected_f1_threshold(scores, calibrated))))
+    assert found == pytest.approx(max(promised(decisions) for decisions in some), abs=1e-12)
+
+
+def test_of_calibrated_probabilities_the_best_threshold_is_half_of_the_f1_that_they_promise() -> None:
+    """Lipton, Elkan and Naryanaswamy (2014): the optimum of calibrated probabilities."""
+    calibrated = np.random.default_rng(0).beta(0.5, 2.0, size=20_000)
+    threshold = best_expected_f1_threshold(calibrated, calibrated)
+    taken = calibrated >= threshold
+    assert threshold == pytest.approx(calibrated[taken].sum() / (taken.sum() + calibrated.sum()), abs=1e-3)
+
+
 @pytest.mark.parametrize("neighbours", [NEIGHBOURS_32, NEIGHBOURS_64], ids=["float32", "float64"])
 def test_neighbouring_floats_are_told_apart(neighbours: tuple[np.floating, ...]) -> None:
     labels = np.array([1, 0, 1, 0], dtype=np.int8)
@@ -59,6 +95,19 @@ def test_neighbouring_floats_are_told_apart(neighbours: tuple[np.floating, ...])
         scores = np.array([high, low, high, low])
         assert scores.dtype == type(low)
         assert decide(scores, np.array(best_f1_threshold(labels, scores))).tolist() == labels.tolist()
+
+
+@given(ROWS, st.integers(1, 4), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_a_cross_fitted_threshold_is_the_mean_of_those_without_one_fold(
+    rows: list[tuple[int, float]], k: int, seed: int
+) -> None:
+    labels, scores = np.array([r[0] for r in rows], dtype=np.int8), np.array([r[1] for r in rows])
+    folds = np.random.default_rng(seed).integers(k, size=len(rows)).astype(np.int16)
+    there = np.unique(folds)
+    without = [best_f1_threshold(labels[folds != fold], scores[folds != fold]) for fold in there]
+    expected = np.mean(without) if len(there) > 1 else best_f1_threshold(labels, scores)
+    assert cross_fitted_f1_threshold(labels, scores, folds) == pytest.approx(expected, abs=1e-12)
 
 
 def test_without_positives_the_threshold_is_the_default() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import struct
 from collections.abc import Sequence
@@ -19,8 +20,11 @@ from compete.errors import DataError, StoreError, SubmissionError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.recipes import load_stack_recipe
-from compete.stacking.stack import build_stack, stack_folder
+from compete.stacking.building import CHOICE, Built, build, open_stacking, remember_choice
+from compete.stacking.calibration import fit_calibration
+from compete.stacking.per_row import best_decisions
+from compete.stacking.recipes import load_with_parts
+from compete.stacking.stack import stack_folder
 from compete.submissions.ledger import Entry, Outcome
 from compete.submissions.submit import Prepared, choose_source, ledger_of, prepare, reveal_private, submit
 from compete.submissions.targets import LocalLeaderboard, Target, make_target
@@ -34,10 +38,14 @@ def trained(competition: Competition) -> Competition:
     return competition
 
 
+def build_stack(competition: Competition, name: str = "logistic") -> Built:
+    recipes = load_with_parts(competition.workspace, [name])
+    return build(open_stacking(competition, current_plan(competition), recipes, ["words", "words_smooth"]), name)
+
+
 @pytest.fixture
 def stacked(trained: Competition) -> Competition:
-    recipe = load_stack_recipe(trained.workspace, "logistic")
-    build_stack(trained, current_plan(trained), recipe, ["words", "words_smooth"])
+    build_stack(trained)
     return trained
 
 
@@ -78,7 +86,7 @@ def test_test_probabilities_are_cut_with_the_thresholds_of_the_score(stacked: Co
     ready = prepared(stacked, what)
     workspace = stacked.workspace
     folder = stack_folder(workspace, what) if what == "logistic" else workspace.oof / what
-    thresholds = [label.threshold for label in ready.source.score.labels.values()]
+    thresholds = np.array([label.threshold for label in ready.source.score.labels.values()], dtype=np.float64)
     expected = store.read_model(folder, shape_of(stacked)).test >= thresholds
     written = pd.read_csv(ready.path)
     assert written["id"].tolist() == stacked.test_ids
@@ -286,15 +294,82 @@ def test_a_base_model_that_is_not_fresh_is_refused(competition: Competition, nam
 def test_a_stale_stack_is_refused_and_writes_nothing(stacked: Competition, what: str | None) -> None:
     recipe = stacked.workspace.stack_recipes / "logistic.toml"
     recipe.write_text('method = "logistic"\nC = 3.0\n', encoding="utf-8")
-    with pytest.raises(StoreError, match=r"'logistic' is stale: recipe\.C: 0\.05 -> 3\.0"):
+    with pytest.raises(StoreError, match=r"'logistic' is stale: recipe\.C: \[0\.005, 0\.05, 0\.5\] -> \[3\.0\]"):
         prepared(stacked, what)
     assert files(stacked) == []
 
 
-def test_the_best_stack_is_sent_by_default(stacked: Competition) -> None:
+def built_beside(stacked: Competition) -> dict[str, Built]:
+    """Two stacks, the best first, of which none is remembered."""
     (stacked.workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
-    plain = load_stack_recipe(stacked.workspace, "plain")
-    stack = build_stack(stacked, current_plan(stacked), plain, ["words", "words_smooth"])
-    scores = {"plain": stack.score.honest, "logistic": prepared(stacked, "logistic").source.score.honest}
-    assert scores["plain"] != scores["logistic"]
-    assert prepared(stacked).source.name == max(scores, key=lambda name: scores[name])
+    built = [build_stack(stacked), build_stack(stacked, "plain")]
+    assert built[0].score.honest > built[1].score.honest
+    return {each.recipe.name: each for each in built}
+
+
+def test_the_chosen_stack_is_sent_by_default_and_not_the_best(stacked: Competition) -> None:
+    built = built_beside(stacked)
+    for name in built:
+        remember_choice(stacked.workspace, built[name])
+        assert prepared(stacked).source.name == name
+
+
+def test_without_a_choice_the_best_stack_is_sent(stacked: Competition) -> None:
+    built_beside(stacked)
+    assert prepared(stacked).source.name == "logistic"
+    (stacked.workspace.oof / "stacks" / CHOICE).write_text("{}", encoding="utf-8")
+    assert prepared(stacked).source.name == "logistic"
+
+
+def test_where_a_lower_score_is_better_the_lowest_is_sent(trained: Competition) -> None:
+    toml = trained.workspace.declaration
+    toml.write_text('metric = "log_loss"\n' + toml.read_text(), encoding="utf-8")
+    competition = load_competition(trained.workspace)
+    (trained.workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
+    logistic, plain = build_stack(competition), build_stack(competition, "plain")
+    assert logistic.score.honest < plain.score.honest
+    assert prepared(competition).source.name == "logistic"
+
+
+@pytest.mark.parametrize("gone", ["stacking/plain.toml", "oof/stacks/plain"])
+def test_a_choice_that_is_gone_is_forgotten(stacked: Competition, gone: str) -> None:
+    remember_choice(stacked.workspace, built_beside(stacked)["plain"])
+    path = stacked.workspace.root / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert prepared(stacked).source.name == "logistic"
+
+
+def test_a_choice_that_is_stale_is_refused_and_no_other_sent(stacked: Competition) -> None:
+    remember_choice(stacked.workspace, built_beside(stacked)["plain"])
+    (stacked.workspace.stack_recipes / "plain.toml").write_text('method = "blend"\n', encoding="utf-8")
+    with pytest.raises(StoreError, match=r"'plain' is stale: recipe\.method: mean -> blend"):
+        prepared(stacked)
+    assert files(stacked) == []
+
+
+@pytest.mark.parametrize("what", ["logistic", "words"])
+@pytest.mark.parametrize("metric", ["f1_samples", "jaccard_samples"])
+def test_a_metric_over_rows_is_decided_row_by_row(trained: Competition, metric: str, what: str) -> None:
+    toml = trained.workspace.declaration
+    toml.write_text(f'metric = "{metric}"\n' + toml.read_text(), encoding="utf-8")
+    competition = load_competition(trained.workspace)
+    build_stack(competition)
+    ready = prepared(competition, what)
+    written = pd.read_csv(ready.path)[list(competition.labels)].to_numpy()
+    found = store.read_model(ready.source.folder, shape_of(competition))
+    calibration = fit_calibration(competition.train_labels, found.oof)
+    expected = best_decisions(calibration.apply(found.test), jaccard=metric == "jaccard_samples")
+    assert np.array_equal(written, expected)
+    assert written.sum(axis=1).min() == 1  # in every row at least the most probable label
+    assert {label.threshold for label in ready.source.score.labels.values()} == {None}
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "roc_auc_macro"])
+def test_a_metric_of_probabilities_gets_them_uncut(trained: Competition, metric: str) -> None:
+    toml = trained.workspace.declaration
+    toml.write_text(f'metric = "{metric}"\n' + toml.read_text(), encoding="utf-8")
+    competition = load_competition(trained.workspace)
+    build_stack(competition)
+    ready = prepared(competition)
+    written = pd.read_csv(ready.path)[list(competition.labels)].to_numpy()
+    assert written == pytest.approx(store.read_model(ready.source.folder, shape_of(competition)).test, abs=1e-6)

@@ -13,7 +13,7 @@ from compete.cli.options import SizeOption
 def command(
     file: Annotated[Path, typer.Argument(help="Table with the columns of the test file: id and text.")],
     what: Annotated[
-        str | None, typer.Argument(help="A stack or a base model; default: the best stack that was built.")
+        str | None, typer.Argument(help="A stack or a base model; default: the stack that was chosen.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV to write.")] = Path("predictions.csv"),
     decisions: Annotated[
@@ -31,9 +31,9 @@ def command(
     from compete.competition.data import read_new_texts
     from compete.execution.local import usable_cores
     from compete.oof.train import current_plan
+    from compete.stacking.decision_rules import decision_from
     from compete.stacking.predict import predict_base_model, predict_stack
     from compete.stacking.recipes import load_stack_recipe, stack_names
-    from compete.stacking.thresholds import decide
     from compete.submissions.csv_file import Form, render
     from compete.submissions.submit import choose_source
 
@@ -56,8 +56,7 @@ def command(
                 probabilities = predict_base_model(competition, plan, source.name, texts, cores, show)
         values: NDArray[np.generic] = probabilities
         if decisions:
-            cuts = np.array([source.score.labels[label].threshold for label in competition.labels])
-            values = decide(probabilities, cuts)
+            values = decision_from(source.score.decision).decide(probabilities)
         form = Form([competition.declaration.data.id, *competition.labels], ids, decisions)
         atomic.write_text(output, render(form, ids, competition.labels, values))
         say(f"{output}: {len(ids)} rows, {'decisions' if decisions else 'probabilities'} of {source.title}")

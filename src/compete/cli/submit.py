@@ -11,7 +11,7 @@ from compete.cli.options import SizeOption
 
 def command(
     what: Annotated[
-        str | None, typer.Argument(help="A stack or a base model; default: the best stack that was built.")
+        str | None, typer.Argument(help="A stack or a base model; default: the stack that was chosen.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Send content that was sent before.")] = False,
     size: SizeOption = None,

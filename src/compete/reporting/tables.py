@@ -26,7 +26,7 @@ def status_table(
     states: Mapping[str, ModelState], families: Mapping[str, str], scores: Mapping[str, Score], metric: str
 ) -> Table:
     """Every base model: folds done, state, honest score, training time."""
-    table = _table("model", "family", "folds", "state", f"honest {metric}", "time")
+    table = plain_table("model", "family", "folds", "state", f"honest {metric}", "time")
     for column in (2, 4, 5):
         table.columns[column].justify = "right"
     for name, state in states.items():
@@ -42,33 +42,9 @@ def status_table(
     return table
 
 
-def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) -> Table:
-    """Honest against naive score; `best` is set in bold."""
-    table = _table(metric, "honest", "naive", "optimism")
-    for column in (1, 2, 3):
-        table.columns[column].justify = "right"
-    for name, score in rows:
-        cells = (escape(name), f"{score.honest:.4f}", f"{score.naive:.4f}", f"{score.naive - score.honest:+.4f}")
-        table.add_row(*cells, style="bold" if name == best else None)
-    return table
-
-
-def label_table(score: Score, rates: Mapping[str, float], thresholds: bool) -> Table:
-    """Precision, recall and F1 of every label under the honest decisions, with its rate and threshold."""
-    table = _table("label", "rate", "precision", "recall", "F1", *(["threshold"] if thresholds else []))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, label in score.labels.items():
-        cells = [f"{rates[name]:.3f}", f"{label.precision:.3f}", f"{label.recall:.3f}", f"{label.f1:.3f}"]
-        if thresholds:
-            cells.append(f"{label.threshold:.3f} ± {label.threshold_spread:.3f}")
-        table.add_row(escape(name), *cells)
-    return table
-
-
 def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]) -> Table:
     """Label rates of every fold in per cent: a row per label, a column per fold."""
-    table = _table("% by fold")
+    table = plain_table("% by fold")
     for name, _ in rates:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_row("rows", *(str(count) for count in rows))
@@ -80,7 +56,7 @@ def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[
 def scores_table(entries: Sequence[Entry], private: bool) -> Table:
     """Every submission: validation, public and private score, and the shifts between them."""
     several = len({entry.submission.metric for entry in entries}) > 1
-    table = _table("no.", "sent (UTC)", "what", *(["metric"] if several else []))
+    table = plain_table("no.", "sent (UTC)", "what", *(["metric"] if several else []))
     for title in ("valid.", "public", "shift", *(["private", "shift"] if private else [])):
         table.add_column(title, justify="right", no_wrap=True)
     for entry in entries:
@@ -92,7 +68,7 @@ def scores_table(entries: Sequence[Entry], private: bool) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -1,42 +1,46 @@
 """Meta-learners: from the base models' probabilities to one probability per label.
 
-Every array of base models has the shape (n_models, n_rows, n_labels).
+Every array of base models has the shape (n_models, n_rows, n_labels). A meta-learner knows nothing about folds; who
+fits it decides which rows it sees.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.stacking.calibration import Calibration, Method, fit_calibration
 from compete.stacking.logistic_regression import fit_logistic
+from compete.stacking.logits import logits, sigmoid
 
-# Probabilities of exactly 0 or 1 have no finite logit. A power of two, so that 1 - EPSILON is exact in float32
-# too and the largest logit is minus the smallest (about 13.9).
-EPSILON = 2.0**-20
+RowFeatures = NDArray[np.float32]
 
 
 class FittedMetaLearner(Protocol):
-    def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         """From (n_models, n_rows, n_labels) to (n_rows, n_labels)."""
         ...
 
 
 class MetaLearner(Protocol):
-    """Learns to combine base models; knows nothing about folds."""
+    """Learns to combine base models.
 
-    def fit(self, probabilities: Probabilities, labels: Labels) -> FittedMetaLearner:
-        """Fit on probabilities (n_models, n_rows, n_labels) and 0/1 labels (n_rows, n_labels)."""
+    at_once: whether several may be fitted at the same time, in threads of one process.
+    """
+
+    @property
+    def at_once(self) -> bool: ...
+
+    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedMetaLearner:
+        """Fit on probabilities (n_models, n_rows, n_labels) and 0/1 labels (n_rows, n_labels).
+
+        rows: (n_rows, n_features), what is known of the rows besides; most meta-learners do not look at it.
+        """
         ...
-
-
-def logits(probabilities: Probabilities) -> NDArray[np.float32]:
-    """log(p / (1 - p)), with p clipped to [EPSILON, 1 - EPSILON]; same shape, float32."""
-    clipped = np.clip(np.asarray(probabilities, dtype=np.float32), EPSILON, 1 - EPSILON)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
 
 def features(probabilities: Probabilities) -> NDArray[np.float32]:
@@ -52,10 +56,12 @@ def features(probabilities: Probabilities) -> NDArray[np.float32]:
 class Mean:
     """The plain mean of the base models' probabilities; nothing is fitted."""
 
-    def fit(self, probabilities: Probabilities, labels: Labels) -> Mean:
+    at_once: ClassVar[bool] = True
+
+    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> Mean:
         return self
 
-    def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         return np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))
 
 
@@ -67,9 +73,10 @@ class Logistic:
     rows of the fit, so that `C`, the inverse strength of the L2 penalty, means the same for every model.
     """
 
+    at_once: ClassVar[bool] = True
     C: float = 0.05
 
-    def fit(self, probabilities: Probabilities, labels: Labels) -> FittedLogistic:
+    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedLogistic:
         X = features(probabilities)
         center, scale = X.mean(axis=0), X.std(axis=0)
         # A constant column carries nothing. Its float32 deviation is rounding, which dividing would blow up.
@@ -88,9 +95,33 @@ class FittedLogistic:
     weights: NDArray[np.float64]
     intercepts: NDArray[np.float64]
 
-    def predict_proba(self, probabilities: Probabilities) -> NDArray[np.float64]:
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         X = features(probabilities)
         X -= self.center
         X /= self.scale
-        z = X @ self.weights.astype(np.float32) + self.intercepts
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))  # the sigmoid, without overflow
+        return sigmoid(X @ self.weights.astype(np.float32) + self.intercepts)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A meta-learner over base models whose columns are calibrated first, on the rows it is fitted on."""
+
+    learner: MetaLearner
+    method: Method
+
+    @property
+    def at_once(self) -> bool:
+        return self.learner.at_once
+
+    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedCalibrated:
+        calibration = fit_calibration(labels, probabilities, self.method)
+        return FittedCalibrated(calibration, self.learner.fit(calibration.apply(probabilities), labels, rows))
+
+
+@dataclass(frozen=True)
+class FittedCalibrated:
+    calibration: Calibration
+    fitted: FittedMetaLearner
+
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
+        return self.fitted.predict_proba(self.calibration.apply(probabilities), rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,10 @@ from compete.competition.folds import FoldPlan
 from compete.errors import StoreError
 from compete.oof.kept import load_kept
 from compete.oof.state import State, competition_rows, model_state
-from compete.stacking.recipes import StackRecipe
+from compete.stacking.building import label_shift
+from compete.stacking.fitting import Materials, Workbench
+from compete.stacking.recipes import StackRecipe, load_with_parts
+from compete.stacking.row_features import row_features
 from compete.stacking.stack import check_stack_fresh, read_members
 
 Progress = Callable[[str], None]
@@ -67,7 +70,33 @@ def predict_stack(
     members = record["models"]
     for name in members:  # all of them, before the first takes its time
         _trained(competition, plan, name)
-    base = [predict_base_model(competition, plan, name, texts, threads, progress) for name in members]
-    oof, _ = read_members(competition, members)
-    fitted = recipe.build().fit(oof, competition.train_labels)
-    return fitted.predict_proba(np.stack(base)).astype(np.float32)
+    base = {name: predict_base_model(competition, plan, name, texts, threads, progress) for name in members}
+    progress(f"stack {recipe.name}")
+    return _stacked(competition, plan, recipe, members, base, texts).astype(np.float32)
+
+
+def _stacked(
+    competition: Competition,
+    plan: FoldPlan,
+    recipe: StackRecipe,
+    members: Sequence[str],
+    base: Mapping[str, NDArray[np.float32]],
+    texts: Sequence[str],
+) -> NDArray[np.float64]:
+    """The stack's probabilities, fitted again as it was when it was built."""
+    oof, test = read_members(competition, members)
+    recipes = load_with_parts(competition.workspace, [recipe.name])
+    materials = Materials(
+        dict(zip(members, oof, strict=True)),
+        competition.train_labels,
+        [plan.folds],
+        row_features(competition.train_texts),
+    )
+    bench = Workbench(materials, {each.name: each for each in recipes})
+    fitted = bench.fitted(recipe.name)
+    probabilities = fitted.predict_proba(base, row_features(texts))
+    if not recipe.declaration.label_shift:
+        return probabilities
+    of_test = fitted.predict_proba(dict(zip(members, test, strict=True)), row_features(competition.test_texts))
+    shift = label_shift(competition.train_labels, bench.cross_fits(recipe.name)[0].outer, of_test)
+    return shift.apply(probabilities)

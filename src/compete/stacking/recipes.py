@@ -2,27 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from compete.competition.metrics import Metric
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
-from compete.errors import UserError
-from compete.stacking.meta_learners import Logistic, Mean, MetaLearner
+from compete.errors import DeclarationError, UserError
+from compete.stacking.blend import Blend
+from compete.stacking.boosting import LightGBM
+from compete.stacking.decision_rules import RuleName, default_rule, rules_for
+from compete.stacking.meta_learners import Calibrated, Logistic, Mean, MetaLearner
+
+Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_ONLY = {
+    "C": ("logistic",),
+    "per": ("blend",),
+    "row_features": ("lightgbm",),
+    "trees": ("lightgbm",),
+}
+# Of stacks that score alike, the one that is fitted least is preferred.
+_SIMPLICITY = ("mean", "blend", "logistic", "lightgbm")
+
+
+class Trees(Declaration):
+    """[trees] of method = "lightgbm"."""
+
+    learning_rate: float = Field(default=0.1, gt=0)
+    num_leaves: int = Field(default=6, ge=2)
+    min_data_in_leaf: int = Field(default=40, ge=1)
+    feature_fraction: float = Field(default=0.5, gt=0, le=1)
+    lambda_l2: float = Field(default=10.0, ge=0)
+    max_trees: int = Field(default=150, ge=1, description="fewer are grown where an inner slice says so")
+    seed: int = 0
 
 
 class StackDeclaration(Declaration):
     """stacking/NAME.toml."""
 
-    method: Literal["logistic", "mean"] = Field(description="how base models are combined")
+    method: Literal["mean", "blend", "logistic", "lightgbm"] = Field(description="how base models are combined")
     description: str = ""
     models: list[str] | None = Field(
         default=None, min_length=1, description="base models to stack; default: every one that is trained"
     )
-    C: float = Field(default=0.05, gt=0, description="logistic: inverse strength of the L2 penalty")
+    stacks: list[str] | None = Field(
+        default=None, min_length=2, description="mean or blend: other stacks, to combine instead of base models"
+    )
+    C: list[Penalty] = Field(
+        default=[0.005, 0.05, 0.5],
+        min_length=1,
+        description="logistic: inverse strength of the L2 penalty; of several the best is chosen inside",
+    )
+    per: Literal["competition", "label"] = Field(default="competition", description="blend: what has its own weights")
+    row_features: bool = Field(default=False, description="lightgbm: also what can be counted in the texts")
+    trees: Trees = Trees()
+    calibration: Literal["none", "platt", "temperature"] = Field(
+        default="none", description="of every base model's columns, before they are combined"
+    )
+    thresholds: RuleName | None = Field(default=None, description="how decisions are made; default: by the metric")
+    label_shift: bool = Field(
+        default=False, description="correct the test probabilities for the label rates estimated in the test set"
+    )
+
+    @field_validator("C", mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int | float | str) else list(value)
 
 
 @dataclass(frozen=True)
@@ -32,14 +81,38 @@ class StackRecipe:
     name: str
     declaration: StackDeclaration
 
-    def build(self) -> MetaLearner:
-        if self.declaration.method == "mean":
-            return Mean()
-        return Logistic(self.declaration.C)
+    def candidates(self) -> list[MetaLearner]:
+        """Meta-learners of which the one with the lowest log loss is taken, chosen inside."""
+        declared = self.declaration
+        learners: list[MetaLearner]
+        if declared.method == "mean":
+            learners = [Mean()]
+        elif declared.method == "blend":
+            learners = [Blend(per_label=declared.per == "label")]
+        elif declared.method == "lightgbm":
+            learners = [LightGBM(**declared.trees.model_dump())]
+        else:
+            learners = [Logistic(C) for C in declared.C]
+        if declared.calibration == "none":
+            return learners
+        return [Calibrated(learner, declared.calibration) for learner in learners]
+
+    def rule(self, metric: Metric) -> RuleName:
+        """How decisions are made; raises UserError for a rule that the metric has no use for."""
+        rule = self.declaration.thresholds or default_rule(metric)
+        if rule not in rules_for(metric):
+            known = ", ".join(rules_for(metric))
+            raise UserError(f'stack {self.name}: thresholds = "{rule}" is not for {metric.title}, which takes {known}')
+        return rule
+
+    def simplicity(self) -> tuple[int, int]:
+        """Sorts recipes from simple to involved."""
+        return (1 if self.declaration.stacks else 0, _SIMPLICITY.index(self.declaration.method))
 
     def identity(self) -> dict[str, str]:
         """Everything in the recipe that the stack depends on, by name."""
-        return {f"recipe.{key}": str(value) for key, value in self.declaration.model_dump(mode="json").items()}
+        described = self.declaration.model_dump(mode="json", exclude={"description"})
+        return {f"recipe.{key}": str(value) for key, value in described.items()}
 
 
 def stack_names(workspace: Workspace) -> list[str]:
@@ -54,8 +127,56 @@ def load_stack_recipe(workspace: Workspace, name: str) -> StackRecipe:
         raise UserError(f"no recipe stacking/{name}.toml; {unknown_name(name, stack_names(workspace))}")
     raw = read_toml(path)
     declaration, problems = validate(StackDeclaration, raw)
-    if raw.get("method") == "mean" and "C" in raw:
-        problems = [*problems, Problem("C", 'has no meaning for method = "mean"')]
+    problems = problems or _contradictions(raw)
     refuse(Path(workspace.shown(path)), problems)
     assert declaration is not None
     return StackRecipe(name, declaration)
+
+
+def load_with_parts(workspace: Workspace, names: Sequence[str]) -> list[StackRecipe]:
+    """The named recipes and those they are made of, parts before what they are part of, each once."""
+    loaded: dict[str, StackRecipe] = {}
+
+    def load(name: str, inside: tuple[str, ...]) -> None:
+        if name in inside:
+            raise DeclarationError(f"stacking/{name}.toml: a stack of itself ({' -> '.join([*inside, name])})")
+        if name in loaded:
+            return
+        recipe = load_stack_recipe(workspace, name)
+        for part in recipe.declaration.stacks or []:
+            load(part, (*inside, name))
+        loaded[name] = recipe
+
+    for name in names:
+        load(name, ())
+    return list(loaded.values())
+
+
+def parts_of(recipe: StackRecipe, recipes: Mapping[str, StackRecipe]) -> list[str]:
+    """Names of every stack that a stack is made of, directly or through its parts."""
+    parts: list[str] = []
+    for part in recipe.declaration.stacks or []:
+        parts += [*parts_of(recipes[part], recipes), part]
+    return list(dict.fromkeys(parts))
+
+
+def _contradictions(raw: dict[str, Any]) -> list[Problem]:
+    """What is right key by key, and wrong together."""
+    method, found = raw.get("method"), []
+    if method not in _SIMPLICITY:
+        return []
+    for key, methods in _ONLY.items():
+        if key in raw and method not in methods:
+            found.append(Problem(key, f'has no meaning for method = "{method}"'))
+    if "stacks" in raw:
+        if "models" in raw:
+            found.append(Problem("stacks", "and models exclude each other"))
+        if method not in ("mean", "blend"):
+            found.append(Problem("stacks", 'are combined by method = "mean" or "blend"'))
+        if raw.get("calibration", "none") != "none":
+            found.append(Problem("calibration", "is for base models, not for stacks"))
+    for key in ("models", "stacks"):
+        names = raw.get(key)
+        if isinstance(names, list) and len({str(name) for name in names}) < len(names):
+            found.append(Problem(key, "names one twice"))
+    return found

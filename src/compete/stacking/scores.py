@@ -14,60 +14,90 @@ from compete.oof import store
 from compete.oof.state import ModelState, State
 
 if TYPE_CHECKING:  # numpy and pandas are not needed to read a score
+    import numpy as np
+    from numpy.typing import NDArray
+
     from compete.competition.data import Competition
     from compete.competition.folds import FoldPlan
     from compete.stacking.evaluation import Evaluation
 
 SCORES = "scores.json"
 # Raise it when the same probabilities would be scored or cut differently.
-VERSION = 1
+VERSION = 2
+# Plans of folds over which honest scores are averaged: which fold a row falls into is luck that costs only time.
+REPEATS = 3
 
 
 @dataclass(frozen=True)
 class LabelScore:
-    """One label under the honest decisions; threshold is the one for the test set."""
+    """One label under the honest decisions; threshold is the one for the test set, None for a rule without any.
+
+    gain, gain_low, gain_high: F1 more than with a threshold of 0.5, and its 95 % interval.
+    """
 
     precision: float
     recall: float
     f1: float
-    threshold: float
-    threshold_spread: float
+    threshold: float | None
+    threshold_spread: float | None
+    gain: float
+    gain_low: float
+    gain_high: float
+
+    @property
+    def worth_tuning(self) -> bool:
+        """Whether the threshold's gain over 0.5 is more than noise."""
+        return self.gain_low > 0
 
 
 @dataclass(frozen=True)
 class Score:
-    """A model's or a stack's honest and naive score, and its labels one by one."""
+    """A model's or a stack's honest score with its 95 % interval, its naive score, and its labels one by one.
+
+    repeats: the honest score under every plan of folds; decision: how the test set is decided (`decision_from`).
+    """
 
     metric: str
     honest: float
+    low: float
+    high: float
     naive: float
+    repeats: tuple[float, ...]
+    decision: dict[str, Any]
     labels: dict[str, LabelScore]
 
     def record(self) -> dict[str, Any]:
-        labels = {name: vars(label) for name, label in self.labels.items()}
-        return {"metric": self.metric, "honest": self.honest, "naive": self.naive, "labels": labels}
+        return {**vars(self), "labels": {name: vars(label) for name, label in self.labels.items()}}
 
 
-def score_of(evaluation: Evaluation, metric: str, labels: Sequence[str]) -> Score:
+def score_of(evaluation: Evaluation, labels: Sequence[str]) -> Score:
     """An evaluation as plain numbers by label name."""
-    columns = (
-        evaluation.precision,
-        evaluation.recall,
-        evaluation.f1,
-        evaluation.thresholds,
-        evaluation.threshold_spread,
+    columns: dict[str, list[Any]] = {n: list(map(_number, v.tolist())) for n, v in vars(evaluation.labels).items()}
+    rows = [LabelScore(**{name: values[i] for name, values in columns.items()}) for i in range(len(labels))]
+    low, high = evaluation.interval
+    return Score(
+        metric=evaluation.metric.name,
+        honest=evaluation.honest,
+        low=low,
+        high=high,
+        naive=evaluation.naive,
+        repeats=evaluation.repeats,
+        decision=evaluation.decision.record(),
+        labels=dict(zip(labels, rows, strict=True)),
     )
-    rows = zip(labels, *(column.tolist() for column in columns), strict=True)
-    return Score(metric, evaluation.honest, evaluation.naive, {name: LabelScore(*row) for name, *row in rows})
 
 
-def score_from(record: dict[str, Any]) -> Score:
-    """The inverse of Score.record."""
-    labels = {
-        name: LabelScore(**{key: float(value) for key, value in label.items()})
-        for name, label in record["labels"].items()
-    }
-    return Score(str(record["metric"]), float(record["honest"]), float(record["naive"]), labels)
+def _number(value: float) -> Any:
+    return None if value != value else value
+
+
+def score_from(record: Mapping[str, Any]) -> Score:
+    """The inverse of Score.record; raises KeyError, TypeError or ValueError for anything else."""
+    labels = {name: LabelScore(**label) for name, label in record["labels"].items()}
+    numbers = {key: float(record[key]) for key in ("honest", "low", "high", "naive")}
+    repeats = tuple(float(score) for score in record["repeats"])
+    decision = dict(record["decision"])
+    return Score(metric=str(record["metric"]), repeats=repeats, decision=decision, labels=labels, **numbers)
 
 
 def kept_score(model_folder: Path, metric: str, manifest: Mapping[str, Any]) -> Score | None:
@@ -88,13 +118,30 @@ def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Sco
     if kept:
         return kept
     from compete.oof.train import shape_of
-    from compete.stacking.evaluation import evaluate
 
     probabilities = store.read_model(folder, shape_of(competition)).oof
-    evaluation = evaluate(competition.metric, competition.train_labels, plan.folds, probabilities)
-    score = score_of(evaluation, competition.metric.name, competition.labels)
+    score = score_of(evaluate_as_it_is(competition, plan, probabilities), competition.labels)
     atomic.write_json(folder / SCORES, {"of": _scored(manifest), **score.record()})
     return score
+
+
+def evaluate_as_it_is(competition: Competition, plan: FoldPlan, probabilities: NDArray[np.float32]) -> Evaluation:
+    """Out-of-fold probabilities with thresholds, and nothing else, fitted on them; as many repeats as a stack has."""
+    from compete.stacking.cross_fitting import as_it_is
+    from compete.stacking.evaluation import evaluate
+
+    labels = competition.train_labels
+    fits = [as_it_is(probabilities, folds) for folds in repeated_plans(competition, plan)]
+    return evaluate(competition.metric, labels, fits, probabilities)
+
+
+def repeated_plans(competition: Competition, plan: FoldPlan, repeats: int = REPEATS) -> list[NDArray[np.int16]]:
+    """The fold plan, and others for meta-learner and thresholds; near-identical texts share a fold in all of them."""
+    from compete.competition.folds import near_identical_groups
+    from compete.stacking.cross_fitting import repeated_folds
+
+    groups = near_identical_groups(competition.train_texts)
+    return repeated_folds(plan.folds, competition.train_labels, groups, repeats, competition.declaration.folds.seed)
 
 
 def whole_model_scores(workspace: Workspace, metric: str, states: Mapping[str, ModelState]) -> dict[str, Score]:

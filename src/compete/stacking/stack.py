@@ -1,8 +1,8 @@
-"""Building a stack from the base models in oof/, and keeping it in oof/stacks/<name>/."""
+"""Which base models are stacked, and whether a stack that lies in oof/stacks/<name>/ still holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,10 @@ from compete.declarations import unknown_name
 from compete.errors import StoreError, UserError
 from compete.fingerprints import differences, digest
 from compete.oof import store
-from compete.oof.job import made_by
 from compete.oof.state import ModelState, State, competition_rows, every_model_state, recipes_in_force
 from compete.oof.train import shape_of
-from compete.stacking.evaluation import cross_fit, evaluate, evaluate_stack
-from compete.stacking.recipes import StackRecipe
-from compete.stacking.scores import VERSION, Score, base_model_score, score_from, score_of
+from compete.stacking.recipes import StackRecipe, load_with_parts, parts_of
+from compete.stacking.scores import VERSION, Score, score_from
 
 
 @dataclass(frozen=True)
@@ -31,16 +29,6 @@ class Members:
 
     names: list[str]
     left_out: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A fitted stack and what it is compared with, all scores honest."""
-
-    name: str
-    score: Score
-    base_models: dict[str, Score]
-    mean: Score
 
 
 # A model in these states is passed over unless it is asked for by name.
@@ -52,23 +40,36 @@ def stack_folder(workspace: Workspace, name: str) -> Path:
 
 
 def choose_members(
-    competition: Competition, plan: FoldPlan, named: Sequence[str] = (), without: Sequence[str] = ()
+    competition: Competition,
+    plan: FoldPlan,
+    named: Sequence[str] = (),
+    without: Sequence[str] = (),
+    *,
+    everything: bool | None = None,
+    named_in: Mapping[str, str] | None = None,
 ) -> Members:
-    """The named base models, or all that are trained; raises StoreError for stale or damaged ones."""
+    """The named base models, all that are trained (`everything`; default: if none is named), or both together.
+
+    Raises StoreError for stale or damaged ones, and for named ones that are not whole. named_in: the files that name
+    them, for the messages.
+    """
+    everything = not named if everything is None else everything
     states = base_model_states(competition, plan)
+    files = named_in or {}
     unknown = [
-        f"no base model {name!r}; {unknown_name(name, states)}" for name in [*named, *without] if name not in states
+        f"{f'{files[name]}: ' if name in files else ''}no base model {name!r}; {unknown_name(name, states)}"
+        for name in [*named, *without]
+        if name not in states
     ]
     if unknown:
         raise UserError("\n".join(unknown))
     recipes = recipes_in_force(competition.workspace)
     # What --all does not train is stacked if it was trained all the same, and not missed if it was not.
-    unasked = [name for name, recipe in recipes.items() if recipe.declaration.outside_all and not named]
-    wanted = named or [
-        name for name, s in states.items() if name not in unasked or s.folds_done or s.state is not State.MISSING
-    ]
+    unasked = [name for name, recipe in recipes.items() if recipe.declaration.outside_all]
+    found = [n for n, s in states.items() if n not in unasked or s.folds_done or s.state is not State.MISSING]
+    wanted = [*named, *(found if everything else [])]
     chosen = {name: s for name, s in states.items() if name in wanted and name not in without}
-    _refuse_unusable(chosen, must_be_whole=bool(named))
+    _refuse_unusable(chosen, named, files)
     missing = {name: _missing(state) for name, state in chosen.items() if state.state in _LEFT_OUT}
     names = [name for name in chosen if name not in missing]
     if len(names) < 2:
@@ -87,39 +88,6 @@ def base_model_states(competition: Competition, plan: FoldPlan) -> dict[str, Mod
     return every_model_state(competition.workspace, recipes, competition_rows(competition, plan), plan.k)
 
 
-def build_stack(
-    competition: Competition,
-    plan: FoldPlan,
-    recipe: StackRecipe,
-    members: Sequence[str],
-    progress: Callable[[float], None] = lambda fraction: None,
-) -> Stack:
-    """Fit, score honestly, compare, predict the test set, and store; returns the scores."""
-    oof, test = read_members(competition, members)
-    metric, labels = competition.metric, competition.train_labels
-    fit = cross_fit(recipe.build(), oof, labels, plan.folds, progress)
-    score = score_of(evaluate_stack(metric, labels, plan.folds, oof, fit), metric.name, competition.labels)
-    mean = evaluate(metric, labels, plan.folds, oof.mean(axis=0, dtype=np.float64))
-    stack = Stack(
-        recipe.name,
-        score,
-        {name: base_model_score(competition, plan, name) for name in members},
-        score_of(mean, metric.name, competition.labels),
-    )
-    probabilities = store.Probabilities(fit.outer.astype(np.float32), fit.on_all.predict_proba(test).astype(np.float32))
-    record = {
-        "kind": "stack",
-        "model": recipe.name,
-        "models": list(members),
-        "identity": stack_identity(competition, plan, recipe, members),
-        "score": score.record(),
-        "made_by": made_by(),
-    }
-    folder = stack_folder(competition.workspace, recipe.name)
-    store.write_model(folder, probabilities, shape_of(competition), record)
-    return stack
-
-
 def read_members(competition: Competition, members: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """OOF (n_models, n_train, n_labels) and test (n_models, n_test, n_labels) of whole base models."""
     folders = [competition.workspace.oof / name for name in members]
@@ -128,15 +96,27 @@ def read_members(competition: Competition, members: Sequence[str]) -> tuple[NDAr
 
 
 def stack_identity(
-    competition: Competition, plan: FoldPlan, recipe: StackRecipe, members: Sequence[str]
+    competition: Competition,
+    plan: FoldPlan,
+    recipe: StackRecipe,
+    members: Sequence[str],
+    recipes: Mapping[str, StackRecipe],
 ) -> dict[str, str]:
-    """What a stack depends on, by name: the rows, the recipe, the metric, and its base models' probabilities."""
+    """What a stack depends on, by name: rows, recipes, metric, its base models' probabilities.
+
+    recipes: by name, those of the stacks it is made of among them.
+    """
     models = {}
     for name in members:
         files = store.read_record(competition.workspace.oof / name / store.MANIFEST)["files"]
         models[f"base model {name}"] = digest([files[store.OOF], files[store.TEST]])
+    parts = {
+        f"stack {part}: {key}": value
+        for part in parts_of(recipe, recipes)
+        for key, value in recipes[part].identity().items()
+    }
     versions = {"metric": competition.metric.name, "stacking version": str(VERSION)}
-    return {**competition_rows(competition, plan), **recipe.identity(), **versions, **models}
+    return {**competition_rows(competition, plan), **recipe.identity(), **versions, **parts, **models}
 
 
 def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRecipe) -> tuple[dict[str, Any], Score]:
@@ -150,7 +130,8 @@ def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRec
         raise StoreError(
             f"{folder / store.MANIFEST} is no stack's: `compete stack {recipe.name}` builds the stack again"
         )
-    now = stack_identity(competition, plan, recipe, record["models"])
+    recipes = {each.name: each for each in load_with_parts(competition.workspace, [recipe.name])}
+    now = stack_identity(competition, plan, recipe, record["models"], recipes)
     changes = differences(record["identity"], now)
     if changes:
         raise StoreError(
@@ -159,7 +140,7 @@ def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRec
     return record, score_from(record["score"])
 
 
-def _refuse_unusable(states: dict[str, ModelState], must_be_whole: bool) -> None:
+def _refuse_unusable(states: dict[str, ModelState], named: Sequence[str], files: Mapping[str, str]) -> None:
     damaged = [reason for s in states.values() if s.state is State.DAMAGED for reason in s.reasons]
     if damaged:
         raise StoreError("\n".join(damaged))
@@ -172,10 +153,14 @@ def _refuse_unusable(states: dict[str, ModelState], must_be_whole: bool) -> None
             + "or leave them out with "
             + " ".join(f"--without {name}" for name in stale)
         )
-    missing = {name: s for name, s in states.items() if s.state in _LEFT_OUT}
-    if must_be_whole and missing:
+    missing = {name: s for name, s in states.items() if name in named and s.state in _LEFT_OUT}
+    if missing:
         raise StoreError(
-            "\n".join(f"{name}: {_missing(s)}; `compete train-base {name}`" for name, s in missing.items())
+            "\n".join(
+                f"{name}{f', which {files[name]} names' if name in files else ''}: {_missing(s)}; "
+                f"`compete train-base {name}`"
+                for name, s in missing.items()
+            )
         )
 
 

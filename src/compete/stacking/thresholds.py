@@ -44,15 +44,49 @@ def best_f1_threshold(labels: NDArray[np.int8], probabilities: Probabilities) ->
     between distinct probabilities exist, so ties are predicted together. Of equal maxima the highest
     threshold wins. Without a positive every cut has F1 0, and DEFAULT is returned.
     """
+    order = _descending(probabilities)
+    return _best_f1_of_sorted(labels[order], np.asarray(probabilities, dtype=np.float64)[order])
+
+
+def cross_fitted_f1_threshold(
+    labels: NDArray[np.int8], probabilities: Probabilities, folds: NDArray[np.int16]
+) -> float:
+    """The mean of the best F1 thresholds without each fold in turn; all three of shape (n,).
+
+    A single best cut sits where a few rows happen to fall; the mean of several cuts moves less from sample to sample.
+    The rows are sorted once for all folds.
+    """
+    order = _descending(probabilities)
+    labels, values, folds = labels[order], np.asarray(probabilities, dtype=np.float64)[order], folds[order]
+    without = [folds != fold for fold in np.unique(folds)]
+    if len(without) < 2:
+        return _best_f1_of_sorted(labels, values)
+    return float(np.mean([_best_f1_of_sorted(labels[rows], values[rows]) for rows in without]))
+
+
+def _best_f1_of_sorted(labels: NDArray[np.int8], descending: NDArray[np.float64]) -> float:
     positives = int(labels.sum())
     if positives == 0:
         return DEFAULT
-    order = np.argsort(-np.asarray(probabilities, dtype=np.float64), kind="stable")
-    values = np.asarray(probabilities, dtype=np.float64)[order]
-    last_of_tie = _last_of_ties(values)
-    hits = np.cumsum(labels[order], dtype=np.int64)[last_of_tie]
+    last_of_tie = _last_of_ties(descending)
+    hits = np.cumsum(labels, dtype=np.int64)[last_of_tie]
     f1 = 2 * hits / (last_of_tie + 1 + positives)
-    return _between(values, int(last_of_tie[np.argmax(f1)]))
+    return _between(descending, int(last_of_tie[np.argmax(f1)]))
+
+
+def best_expected_f1_threshold(probabilities: Probabilities, calibrated: Probabilities) -> float:
+    """The threshold with the highest F1 that calibrated probabilities promise, both of shape (n,); O(n log n).
+
+    Of the m rows with the highest probability, sum(calibrated) are expected to be positive, so F1 is expected to be
+    2 * that sum / (m + expected positives): a ratio of expectations, which is the expectation for many rows. No label
+    is looked at; `calibrated` has seen them all.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    order = _descending(values)
+    promised = np.cumsum(np.asarray(calibrated, dtype=np.float64)[order])
+    last_of_tie = _last_of_ties(values[order])
+    f1 = 2 * promised[last_of_tie] / (last_of_tie + 1 + promised[-1])
+    return _between(values[order], int(last_of_tie[np.argmax(f1)]))
 
 
 def best_mean_threshold(labels: Labels, probabilities: Probabilities, *, jaccard: bool) -> float:
@@ -70,13 +104,18 @@ def best_mean_threshold(labels: Labels, probabilities: Probabilities, *, jaccard
     score = hits / (predicted + positives - hits) if jaccard else 2 * hits / (predicted + positives)
     change = np.diff(score, axis=1, prepend=0.0).ravel()
     cells = np.take_along_axis(values, within, axis=1).ravel()
-    order = np.argsort(-cells, kind="stable")
+    order = _descending(cells)
     cells = cells[order]
     last_of_tie = _last_of_ties(cells)
     mean = np.cumsum(change[order])[last_of_tie] / n_rows
     if mean.max() <= 0:
         return DEFAULT
     return _between(cells, int(last_of_tie[np.argmax(mean)]))
+
+
+def _descending(values: Probabilities) -> NDArray[np.intp]:
+    """Indices from the highest value to the lowest; ties in any order, since cuts are only made between them."""
+    return np.argsort(np.negative(values))
 
 
 def _last_of_ties(descending: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from compete import atomic
 from compete.base_models.recipes import has_recipe
 from compete.competition.data import Competition
@@ -21,10 +19,11 @@ from compete.errors import StoreError, SubmissionError, UserError
 from compete.oof import store
 from compete.oof.state import State, stored_models
 from compete.oof.train import shape_of
+from compete.stacking.building import remembered_choice
+from compete.stacking.decision_rules import decision_from
 from compete.stacking.recipes import load_stack_recipe, stack_names
 from compete.stacking.scores import Score, base_model_score
 from compete.stacking.stack import base_model_states, check_stack_fresh, stack_folder
-from compete.stacking.thresholds import decide
 from compete.submissions.csv_file import Form, check, constant_labels, render, submission_form
 from compete.submissions.ledger import Entry, Ledger, NewSubmission, Outcome
 from compete.submissions.targets import Target
@@ -55,7 +54,7 @@ def ledger_of(workspace: Workspace) -> Ledger:
 
 
 def choose_source(competition: Competition, plan: FoldPlan, what: str | None) -> Source:
-    """The named stack or base model; for no name the built stack with the best honest score."""
+    """The named stack or base model; for no name the stack that `compete stack` chose."""
     stacks = stack_names(competition.workspace)
     if what is None:
         return _best_stack(competition, plan, stacks)
@@ -76,8 +75,7 @@ def prepare(competition: Competition, plan: FoldPlan, source: Source, target: st
     """Cut the test probabilities with the thresholds, write the CSV, and check it as it lies on the disk."""
     form = submission_form(competition)
     probabilities = store.read_model(source.folder, shape_of(competition)).test
-    thresholds = np.array([source.score.labels[label].threshold for label in competition.labels])
-    values = decide(probabilities, thresholds) if form.decisions else probabilities
+    values = decision_from(source.score.decision).decide(probabilities) if form.decisions else probabilities
     text = render(form, competition.test_ids, competition.labels, values)
     path = _new_file(competition, source.name, text)
     content = check(path, form)
@@ -175,6 +173,9 @@ def _best_stack(competition: Competition, plan: FoldPlan, stacks: Sequence[str])
         models = ", ".join(n for n in stored_models(competition.workspace) if has_recipe(competition.workspace, n))
         hint = f", or name a base model: {models}" if models else ""
         raise UserError(f"no stack was built yet: `compete stack` builds one{hint}")
+    chosen = remembered_choice(competition.workspace)
+    if chosen in built:
+        return _stack_source(competition, plan, chosen)
     sources = [_stack_source(competition, plan, name) for name in built]
     best = max if competition.metric.greater_is_better else min
     return best(sources, key=lambda source: source.score.honest)

@@ -1,0 +1,243 @@
+"""Signs that a base model's probabilities are damaged or saw what they must not have seen.
+
+Every check compares a model with itself (its folds with one another, its OOF with its test set) and with the other
+models, which saw the same rows. Evidence is given in numbers, so that a false alarm can be told from a true one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Probabilities
+from compete.stacking.calibration import fit_calibration
+from compete.stacking.logits import logits
+from compete.stacking.resampling import auc_values
+
+Floats = NDArray[np.float64]
+# Differences of AUC. What honest models on real data differ by is a fifth of these (docs/stacking.md).
+_FOLD_EXCESS = 0.05
+_PROMISE_EXCESS = 0.06
+_SWAP_GAIN = 0.05
+_AGREEMENT = 0.3  # correlation of two models that must not be lost on the test set
+_ENOUGH = 30  # rows; of fewer, nothing can be told
+_CONTRARY = 0.1  # correlation; a model that knows nothing may come out a little below 0
+_KNOWS_SOMETHING = 0.6  # AUC; the distributions of models at chance say nothing
+# Largest distance of two distribution functions, mean over labels, more than the other models' median.
+_SHIFT_EXCESS = 0.2
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What is wrong with a base model, in words with the numbers that say so."""
+
+    model: str
+    evidence: str
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.evidence}"
+
+
+def find_alarms(
+    names: Sequence[str],
+    oof: Probabilities,
+    test: Probabilities,
+    labels: Labels,
+    folds: NDArray[np.int16],
+    label_names: Sequence[str],
+) -> list[Alarm]:
+    """Every alarm, model by model.
+
+    oof: (n_models, n_rows, n_labels); test: (n_models, n_test, n_labels); labels: (n_rows, n_labels), folds: (n_rows,).
+    """
+    auc = np.stack([_auc_matrix(model, labels) for model in oof])
+    found = [*_constant_columns(oof, test, label_names), *_contrary(oof, auc), *_swapped_in_oof(auc, label_names)]
+    if np.bincount(folds).min() >= _ENOUGH:
+        found += _one_fold_too_good(oof, labels, folds)
+    if test.shape[1] >= _ENOUGH:
+        found += _misplaced_in_test(oof, test, label_names)
+        found += _better_than_its_test_set(oof, test, labels, auc)
+        found += _other_distribution(oof, test, auc)
+    return [Alarm(names[model], evidence) for model, evidence in sorted(found, key=lambda alarm: alarm[0])]
+
+
+def _constant_columns(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
+    found = []
+    for what, sets in (("out-of-fold", oof), ("test", test)):
+        for model, columns in enumerate(np.ptp(sets, axis=1) < 1e-6 if sets.shape[1] > 1 else []):
+            if columns.any():
+                named = ", ".join(label_names[i] for i in np.flatnonzero(columns).tolist())
+                found.append((model, f"the same {what} probability in every row for {named}"))
+    return found
+
+
+def _contrary(oof: Probabilities, auc: Floats) -> list[tuple[int, str]]:
+    """Models that say the opposite of the mean of the others."""
+    found = []
+    own = auc.diagonal(axis1=1, axis2=2).mean(axis=1)
+    for model in range(len(oof)):
+        others = [other for other in range(len(oof)) if other != model]
+        if not others or own[model] >= np.median(own[others]):
+            continue
+        mean = np.mean([logits(oof[other]) for other in others], axis=0)
+        agreement = _column_correlations(logits(oof[model]), mean).diagonal().mean()
+        if agreement < -_CONTRARY:
+            found.append((model, f"correlates with the other models by {agreement:.2f}: is it turned around?"))
+    return found
+
+
+def _swapped_in_oof(auc: Floats, label_names: Sequence[str]) -> list[tuple[int, str]]:
+    found = []
+    for model, matrix in enumerate(auc):
+        moved = _moved(matrix, label_names)
+        if moved:
+            found.append((model, f"out-of-fold columns fit other labels than their own: {moved}"))
+    return found
+
+
+def _misplaced_in_test(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
+    """Test columns, or test rows, that go with others of the other models; told by most of the others."""
+    known, new = logits(oof), logits(test)
+    found = []
+    for model in range(len(new)):
+        others = [other for other in range(len(new)) if other != model]
+        if len(others) < 2:  # of two models that disagree, neither can be told to be the wrong one
+            break
+        fits = [_column_correlations(new[model], new[other]) for other in others]
+        before = [_column_correlations(known[model], known[other]).diagonal().mean() for other in others]
+        # Dealt out anew, swapped columns agree as they did; of rows in another order only chance agreements are found.
+        moved = [
+            moved
+            for fit, agreed in zip(fits, before, strict=True)
+            if (moved := _moved(fit, label_names)) and _dealt_out_anew(fit) > agreed / 2
+        ]
+        if len(moved) > len(others) / 2:
+            found.append((model, f"test columns go with other labels of the other models: {moved[0]}"))
+            continue
+        after = [fit.diagonal().mean() for fit in fits]
+        lost = [b > _AGREEMENT and a < b / 3 for a, b in zip(after, before, strict=True)]
+        if sum(lost) > len(others) / 2:
+            evidence = f"correlates with the other models by {np.mean(before):.2f} on the training rows, by"
+            found.append((model, f"{evidence} {np.mean(after):.2f} on the test set: are its rows in another order?"))
+    return found
+
+
+def _dealt_out_anew(fit: Floats) -> float:
+    """Mean fit of the columns if each is given to the label it fits best."""
+    from scipy.optimize import linear_sum_assignment
+
+    return float(fit[linear_sum_assignment(np.nan_to_num(fit), maximize=True)].mean())
+
+
+def _moved(fit: Floats, label_names: Sequence[str]) -> str:
+    """Which columns fit another label clearly better, if the columns are dealt out anew; "" if none."""
+    from scipy.optimize import linear_sum_assignment
+
+    columns, dealt = linear_sum_assignment(np.nan_to_num(fit), maximize=True)
+    moved = columns[dealt != columns]
+    if not len(moved) or np.mean(fit[moved, dealt[moved]] - fit[moved, moved]) < _SWAP_GAIN:
+        return ""
+    return ", ".join(f"{label_names[i]} as {label_names[dealt[i]]}" for i in moved)
+
+
+def _one_fold_too_good(oof: Probabilities, labels: Labels, folds: NDArray[np.int16]) -> list[tuple[int, str]]:
+    """Folds that a model predicts far better than its other folds, where the other models do not."""
+    n_folds = int(folds.max()) + 1
+    per_fold = np.array([[_macro_auc(model[folds == k], labels[folds == k]) for k in range(n_folds)] for model in oof])
+    total = per_fold.sum(axis=1, keepdims=True)
+    excess = per_fold - (total - per_fold) / max(1, n_folds - 1)
+    found = []
+    for model in range(len(oof)):
+        usual = np.median(np.delete(excess, model, axis=0), axis=0) if len(oof) > 2 else np.zeros(n_folds)
+        fold = int(np.argmax(np.minimum(excess[model], excess[model] - usual)))
+        # Of all rows: the fold that looks best is the one whose own rows happen to vary least.
+        noise = float(auc_values(labels, oof[model]).std() / np.sqrt(np.sum(folds == fold)))
+        if min(excess[model, fold], excess[model, fold] - usual[fold]) > max(_FOLD_EXCESS, 5 * noise):
+            rest = np.delete(per_fold[model], fold).mean()
+            found.append((model, f"AUC {per_fold[model, fold]:.3f} in fold {fold}, {rest:.3f} in the others: a leak?"))
+    return found
+
+
+def _better_than_its_test_set(
+    oof: Probabilities, test: Probabilities, labels: Labels, auc: Floats
+) -> list[tuple[int, str]]:
+    """Models whose OOF ranks far better than their calibrated test probabilities promise: they saw their own rows."""
+    reached = auc.diagonal(axis1=1, axis2=2).mean(axis=1)
+    promised = []
+    for model in range(len(oof)):
+        calibrated = fit_calibration(labels, oof[model]).apply(test[model])
+        promised.append(np.mean([_promised_auc(column) for column in calibrated.T]))
+    excess = reached - np.array(promised)
+    found = []
+    for model in range(len(oof)):
+        usual = np.median(np.delete(excess, model)) if len(oof) > 2 else 0.0
+        noise = auc_values(labels, oof[model]).std() * np.sqrt(1 / len(labels) + 1 / max(1, len(test[model])))
+        if excess[model] - max(0.0, usual) > max(_PROMISE_EXCESS, 5 * noise):
+            evidence = f"AUC {reached[model]:.3f} on the training rows, {promised[model]:.3f} promised by its test"
+            found.append((model, f"{evidence} probabilities: did it see the rows it predicted?"))
+    return found
+
+
+def _promised_auc(calibrated: Floats) -> float:
+    """The AUC to be expected where every row is positive with its probability."""
+    p = np.sort(calibrated)
+    below = np.cumsum(1 - p) - (1 - p)
+    pairs = p.sum() * (1 - p).sum() - float(np.sum(p * (1 - p)))
+    return float(np.sum(p * below) / pairs) if pairs > 0 else 0.5
+
+
+def _other_distribution(oof: Probabilities, test: Probabilities, auc: Floats) -> list[tuple[int, str]]:
+    """Models whose test probabilities are distributed unlike their out-of-fold ones, where other models' are not."""
+    distance = np.array([_distances(a, b).mean() for a, b in zip(oof, test, strict=True)])
+    # What two samples of one distribution lie apart by chance (Kolmogorov 1933).
+    by_chance = 0.87 * np.sqrt(1 / oof.shape[1] + 1 / max(1, test.shape[1]))
+    knows = auc.diagonal(axis1=1, axis2=2).mean(axis=1) > _KNOWS_SOMETHING
+    found = []
+    for model in np.flatnonzero(knows).tolist():
+        others = [other for other in np.flatnonzero(knows).tolist() if other != model]
+        usual = float(np.median(distance[others])) if len(others) > 1 else 0.0
+        if distance[model] - max(usual, by_chance) > _SHIFT_EXCESS:
+            evidence = f"test and out-of-fold probabilities lie {distance[model]:.2f} apart (Kolmogorov-Smirnov)"
+            beside = f", those of the other models {usual:.2f}" if len(others) > 1 else ""
+            found.append((model, evidence + beside))
+    return found
+
+
+def _distances(first: Probabilities, second: Probabilities) -> Floats:
+    """Kolmogorov-Smirnov distance of every column, (n_labels,)."""
+    distances = []
+    for a, b in zip(np.sort(first, axis=0).T, np.sort(second, axis=0).T, strict=True):
+        everywhere = np.concatenate([a, b])
+        shares = [np.searchsorted(column, everywhere, side="right") / max(1, len(column)) for column in (a, b)]
+        distances.append(np.abs(shares[0] - shares[1]).max(initial=0.0))
+    return np.array(distances)
+
+
+def _auc_matrix(probabilities: Probabilities, labels: Labels) -> Floats:
+    """AUC of column i against label j, (n_labels, n_labels); 0.5 for a label with one class."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(probabilities, axis=0)
+    positives = labels.sum(axis=0, dtype=np.float64)
+    negatives = len(labels) - positives
+    wins = ranks.T @ labels.astype(np.float64) - positives * (positives + 1) / 2
+    pairs = positives * negatives
+    return np.asarray(np.divide(wins, pairs, out=np.full_like(wins, 0.5), where=pairs > 0))
+
+
+def _macro_auc(probabilities: Probabilities, labels: Labels) -> float:
+    return float(_auc_matrix(probabilities, labels).diagonal().mean())
+
+
+def _column_correlations(first: NDArray[np.float32], second: NDArray[np.float32]) -> Floats:
+    """Correlation of column i of the first with column j of the second, (n_labels, n_labels); 0 for a constant."""
+
+    def standard(values: NDArray[np.float32]) -> Floats:
+        centred = values - values.mean(axis=0, dtype=np.float64)
+        spread = centred.std(axis=0)
+        return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-6))
+
+    return np.asarray(standard(first).T @ standard(second) / max(1, len(first)))

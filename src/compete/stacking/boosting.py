@@ -1,0 +1,144 @@
+"""Gradient-boosted trees as a meta-learner: LightGBM, one small model per label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from joblib import cpu_count
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Probabilities
+from compete.stacking.calibration import Calibration, fit_calibration
+from compete.stacking.logits import logits, sigmoid
+from compete.stacking.meta_learners import RowFeatures
+
+_ROWS_PER_THREAD = 10_000  # with fewer, threads wait for one another longer than they work
+
+
+@dataclass(frozen=True)
+class LightGBM:
+    """Small trees per label over every model's logit of that label, the mean logits of all labels, and `rows`.
+
+    The trees start from the calibrated mean of the base models and only learn what it misses. How many there are is
+    chosen on an inner slice of the rows of the fit; then they are grown again on all of them.
+    """
+
+    at_once: ClassVar[bool] = False  # LightGBM crashes now and then if several threads train at the same time
+    learning_rate: float = 0.1
+    num_leaves: int = 6
+    min_data_in_leaf: int = 40
+    feature_fraction: float = 0.5
+    lambda_l2: float = 10.0
+    max_trees: int = 150
+    patience: int = 15
+    inner_share: float = 0.2
+    seed: int = 0
+
+    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedLightGBM:
+        import lightgbm
+
+        mean = _mean(probabilities)
+        start = fit_calibration(labels, mean)
+        scores = logits(start.apply(mean)).astype(np.float64)
+        inner = np.random.default_rng(self.seed).random(len(mean)) < self.inner_share
+        parameters = self._parameters(len(mean))
+        boosters = []
+        for label, X in enumerate(_designs(probabilities, rows)):
+            data = lightgbm.Dataset(X, params=parameters, free_raw_data=False).construct()
+            y, score = labels[:, label].copy(), scores[:, label].copy()  # in one piece, as LightGBM wants them
+            trees = self._how_many(parameters, data, y, score, inner)
+            boosters.append(self._grow(parameters, data, y, score, trees))
+        return FittedLightGBM(start, boosters)
+
+    def _how_many(
+        self,
+        parameters: dict[str, Any],
+        data: Any,
+        y: NDArray[np.int8],
+        score: NDArray[np.float64],
+        inner: NDArray[np.bool_],
+    ) -> int:
+        """Trees after which the loss of the inner rows is lowest; 0 where trees do not help."""
+        import lightgbm
+
+        if len(np.unique(y[inner])) < 2 or len(np.unique(y[~inner])) < 2:
+            return 0
+        fitted, chosen = np.flatnonzero(~inner), np.flatnonzero(inner)
+        train, held = _part(data, fitted, y, score), _part(data, chosen, y, score)
+        history: dict[str, Any] = {}
+        lightgbm.train(
+            parameters,
+            train,
+            self.max_trees,
+            valid_sets=[held],
+            valid_names=["inner"],
+            callbacks=[
+                lightgbm.early_stopping(self.patience, verbose=False),
+                lightgbm.record_evaluation(history),
+            ],
+        )
+        losses = np.array(history["inner"]["binary_logloss"])
+        without = float(np.mean(np.logaddexp(0, score[chosen]) - y[chosen] * score[chosen]))
+        return int(np.argmin(losses)) + 1 if losses.min() < without else 0
+
+    def _grow(
+        self, parameters: dict[str, Any], data: Any, y: NDArray[np.int8], score: NDArray[np.float64], trees: int
+    ) -> Any:
+        import lightgbm
+
+        if not trees:
+            return None
+        return lightgbm.train(parameters, data.set_label(y).set_init_score(score), trees)
+
+    def _parameters(self, n_rows: int) -> dict[str, Any]:
+        return {
+            "objective": "binary",
+            "metric": "binary_logloss",
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.num_leaves,
+            "min_data_in_leaf": self.min_data_in_leaf,
+            "max_bin": 63,
+            "feature_fraction": self.feature_fraction,
+            "lambda_l2": self.lambda_l2,
+            "seed": self.seed,
+            "num_threads": max(1, min(cpu_count(), n_rows // _ROWS_PER_THREAD)),
+            "deterministic": True,
+            "force_col_wise": True,
+            "verbosity": -1,
+        }
+
+
+@dataclass(frozen=True)
+class FittedLightGBM:
+    """start: calibration of the base models' mean; boosters: a LightGBM Booster per label, None without trees."""
+
+    start: Calibration
+    boosters: list[Any]
+
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
+        z = logits(self.start.apply(_mean(probabilities))).astype(np.float64)
+        for label, (booster, X) in enumerate(zip(self.boosters, _designs(probabilities, rows), strict=True)):
+            if booster is not None:
+                z[:, label] += booster.predict(X, raw_score=True)
+        return sigmoid(z)
+
+
+def _part(data: Any, rows: NDArray[np.intp], y: NDArray[np.int8], score: NDArray[np.float64]) -> Any:
+    """Some rows with their labels and the scores that the trees start from."""
+    # Constructed first: a subset that is constructed later forgets its scores.
+    return data.subset(rows).construct().set_label(y[rows]).set_init_score(score[rows])
+
+
+def _designs(probabilities: Probabilities, rows: RowFeatures | None) -> Iterator[NDArray[np.float32]]:
+    """For every label the features of its trees, (n_rows, n_models + n_labels + n_row_features)."""
+    z = logits(probabilities)
+    shared = [z.mean(axis=0), *([] if rows is None else [rows])]
+    for label in range(z.shape[2]):
+        yield np.hstack([z[:, :, label].T, *shared])
+
+
+def _mean(probabilities: Probabilities) -> NDArray[np.float64]:
+    return np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))

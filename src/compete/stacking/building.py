@@ -1,0 +1,195 @@
+"""Building stacks from the base models in oof/, keeping them in oof/stacks/<name>/, and choosing one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete import atomic
+from compete.competition.data import Competition
+from compete.competition.folds import FoldPlan
+from compete.competition.metrics import Labels, Metric, Probabilities
+from compete.competition.workspace import Workspace
+from compete.declarations import unknown_name
+from compete.errors import StoreError, UserError
+from compete.oof import store
+from compete.oof.job import made_by
+from compete.oof.train import shape_of
+from compete.stacking.alarms import Alarm, find_alarms
+from compete.stacking.calibration import fit_calibration
+from compete.stacking.evaluation import Evaluation, evaluate
+from compete.stacking.fitting import FittedStack, Materials, Workbench
+from compete.stacking.label_rates import LabelShift, estimate_rates, rate_errors
+from compete.stacking.recipes import StackRecipe
+from compete.stacking.row_features import row_features
+from compete.stacking.scores import Score, evaluate_as_it_is, repeated_plans, score_of
+from compete.stacking.stack import read_members, stack_folder, stack_identity
+
+CHOICE = "choice.json"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A stack that was fitted and stored. rates, rate_errors: of the labels in the test set, estimated, (n_labels,)."""
+
+    recipe: StackRecipe
+    evaluation: Evaluation
+    score: Score
+    fitted: FittedStack
+    rates: NDArray[np.float64]
+    rate_errors: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Stacking:
+    """Everything that stacks of one call share. test: probabilities of the test set by base model."""
+
+    competition: Competition
+    plan: FoldPlan
+    bench: Workbench
+    test: Mapping[str, NDArray[np.float32]]
+    test_rows: NDArray[np.float32] | None
+    mean: Evaluation
+
+
+def open_stacking(
+    competition: Competition,
+    plan: FoldPlan,
+    recipes: Sequence[StackRecipe],
+    members: Sequence[str],
+    allowed: Collection[str] = (),
+) -> Stacking:
+    """Read the base models; raises StoreError if one of them raises an alarm that is not allowed by name."""
+    for recipe in recipes:
+        recipe.rule(competition.metric)  # refuses what the metric has no use for
+    for model in set(allowed).difference(members):
+        raise UserError(f"--allow {model}: no base model of that name is stacked; {unknown_name(model, members)}")
+    oof, test = read_members(competition, members)
+    alarms = find_alarms(members, oof, test, competition.train_labels, plan.folds, competition.labels)
+    refuse_alarmed([alarm for alarm in alarms if alarm.model not in allowed])
+    with_rows = any(recipe.declaration.row_features for recipe in recipes)
+    materials = Materials(
+        dict(zip(members, oof, strict=True)),
+        competition.train_labels,
+        repeated_plans(competition, plan),
+        row_features(competition.train_texts) if with_rows else None,
+    )
+    bench = Workbench(materials, {recipe.name: recipe for recipe in recipes})
+    for recipe in recipes:
+        models = bench.models_of(recipe)
+        if not recipe.declaration.stacks and len(models) < 2:
+            raise UserError(
+                f"stacking/{recipe.name}.toml: of its base models only {', '.join(models) or 'none'} is left"
+            )
+    return Stacking(
+        competition,
+        plan,
+        bench,
+        dict(zip(members, test, strict=True)),
+        row_features(competition.test_texts) if with_rows else None,
+        evaluate_as_it_is(competition, plan, oof.mean(axis=0, dtype=np.float32)),
+    )
+
+
+def refuse_alarmed(alarms: Sequence[Alarm]) -> None:
+    if not alarms:
+        return
+    models = list(dict.fromkeys(alarm.model for alarm in alarms))
+    raise StoreError(
+        "\n".join(f"alarm: {alarm}" for alarm in alarms)
+        + "\nLook at the model before you stack it. Leave it out with "
+        + " ".join(f"--without {model}" for model in models)
+        + ", or stack it all the same with "
+        + " ".join(f"--allow {model}" for model in models)
+        + "."
+    )
+
+
+def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lambda fraction: None) -> Built:
+    """Fit a recipe, score it honestly, predict the test set, and store it."""
+    competition, bench = stacking.competition, stacking.bench
+    recipe = bench.recipes[name]
+    rule = recipe.rule(competition.metric)
+    bench.progress = progress
+    fits, fitted = bench.cross_fits(name), bench.fitted(name)
+    naive = fitted.predict_proba(bench.materials.oof, bench.materials.rows)
+    evaluation = evaluate(competition.metric, competition.train_labels, fits, naive, rule)
+    score = score_of(evaluation, competition.labels)
+    test = fitted.predict_proba(stacking.test, stacking.test_rows)
+    shift = label_shift(competition.train_labels, fits[0].outer, test)
+    errors = rate_errors(shift.calibration.apply(test), shift.before, shift.after)
+    if recipe.declaration.label_shift:
+        test = shift.apply(test)
+    members = [model for model in bench.materials.oof if model in fitted.members]  # in the order they were fitted in
+    record = {
+        "kind": "stack",
+        "model": name,
+        "models": members,
+        "identity": stack_identity(competition, stacking.plan, recipe, members, bench.recipes),
+        "score": score.record(),
+        "state": fitted.state(),
+        "test rates": shift.after.tolist(),
+        "made_by": made_by(),
+    }
+    probabilities = store.Probabilities(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
+    store.write_model(stack_folder(competition.workspace, name), probabilities, shape_of(competition), record)
+    return Built(recipe, evaluation, score, fitted, shift.after, errors)
+
+
+def label_shift(labels: Labels, outer: Probabilities, test: Probabilities) -> LabelShift:
+    """How the labels' rates in the test set differ, told from out-of-fold and test probabilities of a stack."""
+    before = labels.mean(axis=0)
+    calibration = fit_calibration(labels, outer)
+    return LabelShift(calibration, before, estimate_rates(calibration.apply(test), before))
+
+
+class Contender(Protocol):
+    """A recipe with its evaluation."""
+
+    @property
+    def recipe(self) -> StackRecipe: ...
+
+    @property
+    def evaluation(self) -> Evaluation: ...
+
+
+Some = TypeVar("Some", bound=Contender)
+
+
+def choose(metric: Metric, contenders: Sequence[Some]) -> Some:
+    """The simplest of the stacks that are not told apart from the best by one standard error.
+
+    The standard error is that of the difference to the best, over the same resampled rows: what both stacks find easy
+    or hard has no part in it.
+    """
+    best = contenders[0]
+    for each in contenders[1:]:
+        if metric.better(each.evaluation.honest, best.evaluation.honest):
+            best = each
+
+    def behind(each: Some) -> float:
+        return abs(best.evaluation.honest - each.evaluation.honest)
+
+    def standard_error(each: Some) -> float:
+        return float(np.std(best.evaluation.draws - each.evaluation.draws))
+
+    near = [each for each in contenders if behind(each) <= standard_error(each)]
+    return min(near, key=lambda each: (each.recipe.simplicity(), behind(each)))
+
+
+def remember_choice(workspace: Workspace, built: Built) -> None:
+    """Write down which stack `compete submit` sends if none is named."""
+    atomic.write_json(workspace.oof / "stacks" / CHOICE, {"stack": built.recipe.name})
+
+
+def remembered_choice(workspace: Workspace) -> str | None:
+    """The stack that was chosen last; None if none was."""
+    try:
+        return str(json.loads((workspace.oof / "stacks" / CHOICE).read_text(encoding="utf-8"))["stack"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

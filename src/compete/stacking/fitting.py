@@ -1,0 +1,134 @@
+"""Fitting a stack recipe: cross-fitted for its honest score, then once on all rows for new texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels
+from compete.stacking.blend import FittedBlend
+from compete.stacking.cross_fitting import CrossFit, Folds, cross_fit, cross_fit_second_level
+from compete.stacking.meta_learners import FittedMetaLearner, RowFeatures
+from compete.stacking.recipes import StackRecipe
+
+Progress = Callable[[float], None]
+Cells = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What stacks are made of: out-of-fold probabilities of base models by name, each (n_rows, n_labels).
+
+    plans: fold plans, (n_rows,) each, one per repeat; the first is that of the base models. rows: (n_rows, n_features),
+    for recipes with row_features.
+    """
+
+    oof: Mapping[str, Cells]
+    labels: Labels
+    plans: Sequence[Folds]
+    rows: RowFeatures | None = None
+
+    def stacked(self, models: Sequence[str]) -> NDArray[np.float32]:
+        """(n_models, n_rows, n_labels)"""
+        return np.stack([self.oof[name] for name in models])
+
+    def without(self, model: str) -> Materials:
+        """The same without one base model."""
+        rest = {name: cells for name, cells in self.oof.items() if name != model}
+        return Materials(rest, self.labels, self.plans, self.rows)
+
+
+@dataclass(frozen=True)
+class FittedStack:
+    """A stack recipe fitted on all rows.
+
+    models: names of the base models it combines itself; parts: the stacks it combines. candidate: which of the recipe's
+    meta-learners was taken.
+    """
+
+    recipe: StackRecipe
+    models: list[str]
+    parts: list[FittedStack]
+    candidate: int
+    fitted: FittedMetaLearner
+
+    @property
+    def members(self) -> list[str]:
+        """Every base model it needs, directly or through its parts."""
+        return list(dict.fromkeys([*self.models, *(name for part in self.parts for name in part.members)]))
+
+    def predict_proba(self, base: Mapping[str, Cells], rows: RowFeatures | None = None) -> NDArray[np.float64]:
+        """Probabilities (n_rows, n_labels) from those of the base models, by name."""
+        if self.parts:
+            return self.fitted.predict_proba(np.stack([part.predict_proba(base, rows) for part in self.parts]))
+        used = rows if self.recipe.declaration.row_features else None
+        return self.fitted.predict_proba(np.stack([base[name] for name in self.models]), used)
+
+    def state(self) -> dict[str, Any]:
+        """What was chosen in fitting, for the manifest: which C, which weights."""
+        state: dict[str, Any] = {"candidate": self.candidate}
+        if isinstance(self.fitted, FittedBlend):
+            names = [part.recipe.name for part in self.parts] or self.models
+            state["weights"] = dict(zip(names, self.fitted.weights.tolist(), strict=True))
+        return state
+
+
+@dataclass
+class Workbench:
+    """Fits recipes on the same materials; what a stack of stacks shares with its parts is fitted once."""
+
+    materials: Materials
+    recipes: Mapping[str, StackRecipe]
+    progress: Progress = lambda fraction: None
+    _cross_fits: dict[str, list[CrossFit]] = field(default_factory=dict)
+    _fitted: dict[str, FittedStack] = field(default_factory=dict)
+
+    def models_of(self, recipe: StackRecipe) -> list[str]:
+        """Base models that the recipe combines itself, in the order of the materials."""
+        named = recipe.declaration.models
+        return [] if recipe.declaration.stacks else [n for n in self.materials.oof if named is None or n in named]
+
+    def cross_fits(self, name: str) -> list[CrossFit]:
+        """Out-of-fold probabilities of a recipe, one CrossFit per plan."""
+        if name not in self._cross_fits:
+            plans = self.materials.plans
+            self._cross_fits[name] = [self._cross_fit(self.recipes[name], number) for number in range(len(plans))]
+        return self._cross_fits[name]
+
+    def _cross_fit(self, recipe: StackRecipe, repeat: int) -> CrossFit:
+        if recipe.declaration.stacks:
+            parts = [self.cross_fits(part)[repeat] for part in recipe.declaration.stacks]
+            return cross_fit_second_level(recipe.candidates()[0], parts, self.materials.labels)
+        repeats = len(self.materials.plans)
+        return cross_fit(
+            recipe.candidates(),
+            self.materials.stacked(self.models_of(recipe)),
+            self.materials.labels,
+            self.materials.plans[repeat],
+            self.materials.rows if recipe.declaration.row_features else None,
+            lambda fraction: self.progress((repeat + fraction) / repeats),
+        )
+
+    def fitted(self, name: str) -> FittedStack:
+        """A recipe fitted on all rows: the stack that predicts new texts."""
+        if name not in self._fitted:
+            self._fitted[name] = self._fit(self.recipes[name])
+        return self._fitted[name]
+
+    def _fit(self, recipe: StackRecipe) -> FittedStack:
+        labels = self.materials.labels
+        candidates = recipe.candidates()
+        best = self.cross_fits(recipe.name)[0].best if len(candidates) > 1 else 0
+        learner = candidates[best]
+        if recipe.declaration.stacks:
+            # The weights are fitted on what the parts give for rows they did not see.
+            outer: Cells = np.stack([self.cross_fits(part)[0].outer for part in recipe.declaration.stacks])
+            parts = [self.fitted(part) for part in recipe.declaration.stacks]
+            return FittedStack(recipe, [], parts, best, learner.fit(outer, labels))
+        models = self.models_of(recipe)
+        rows = self.materials.rows if recipe.declaration.row_features else None
+        return FittedStack(recipe, models, [], best, learner.fit(self.materials.stacked(models), labels, rows))

@@ -1,0 +1,149 @@
+"""How far a score may be from the truth: scores of resampled rows, for one model or for several on the same rows.
+
+Every metric is written as a sum over rows (of hits and counts for F1, of row values for a mean), so that a bootstrap
+draw is a weighted sum and a thousand of them are one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Metric
+
+DRAWS = 1000
+LEVEL = 0.95
+# Above this many rows, chance blocks of rows are resampled in their place: sums of blocks are as independent as rows,
+# and the cost no longer grows with the rows.
+_BLOCKS = 10_000
+
+Floats = NDArray[np.float64]
+
+
+def interval(draws: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """The central interval that holds `level` of the draws."""
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def resampled_scores(
+    metric: Metric,
+    labels: Labels,
+    predicted: Sequence[NDArray[np.generic]],
+    *,
+    new_rows: int | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Floats:
+    """Scores (len(predicted), draws) of resampled rows, the same rows for all of them (a paired bootstrap).
+
+    labels: (n_rows, n_labels). predicted: decisions, or probabilities where the metric scores those, each of the shape
+    of `labels`. new_rows: scores that so many new rows like these may get: not only which rows they are is uncertain,
+    but also how well these rows speak for the rows they come from.
+    """
+    sums = [_contributions(metric, labels, each) for each in predicted]
+    return np.stack([_score(metric, totals) for totals in _resampled(sums, new_rows, draws, seed)])
+
+
+def resampled_label_f1(
+    labels: Labels, decisions: Sequence[NDArray[np.generic]], *, draws: int = DRAWS, seed: int = 0
+) -> Floats:
+    """F1 of every label in resampled rows, (len(decisions), draws, n_labels); the same rows for all of them."""
+    sums = [_f1_contributions(labels, each) for each in decisions]
+    return np.stack([_f1(totals) for totals in _resampled(sums, None, draws, seed)])
+
+
+def _resampled(sums: Sequence[Floats], new_rows: int | None, draws: int, seed: int) -> list[Floats]:
+    """Sums over resampled rows, (draws, statistics) for each of several (n_rows, statistics)."""
+    blocks = _in_blocks(np.hstack(sums), seed)
+    n_new = len(blocks) if new_rows is None else max(1, round(new_rows * len(blocks) / len(sums[0])))
+    totals = np.empty((draws, blocks.shape[1]))
+    random = np.random.default_rng(seed)
+    at_once = max(1, 20_000_000 // len(blocks))
+    for start in range(0, draws, at_once):
+        count = min(at_once, draws - start)
+        counts = np.empty((count, len(blocks)), dtype=np.float32)
+        for draw in range(count):
+            chosen = random.integers(len(blocks), size=len(blocks))
+            if new_rows is not None:
+                chosen = chosen[random.integers(len(blocks), size=n_new)]
+            counts[draw] = np.bincount(chosen, minlength=len(blocks))
+        totals[start : start + count] = counts @ blocks.astype(np.float32)
+    return np.split(totals, np.cumsum([each.shape[1] for each in sums])[:-1], axis=1)
+
+
+def _contributions(metric: Metric, labels: Labels, predicted: NDArray[np.generic]) -> Floats:
+    """(n_rows, statistics), whose sum over rows determines the score."""
+    if metric.name == "f1_macro":
+        return _f1_contributions(labels, predicted)
+    if metric.name == "f1_micro":
+        return np.asarray(_f1_contributions(labels, predicted).reshape(len(labels), 2, -1).sum(axis=2))
+    return np.column_stack([_row_values(metric, labels, predicted), np.ones(len(labels))])
+
+
+def _f1_contributions(labels: Labels, decisions: NDArray[np.generic]) -> Floats:
+    """Hits of every label, then positives plus predicted of every label."""
+    hits = (labels == 1) & (decisions == 1)
+    counts = (labels == 1).astype(np.int8) + (decisions == 1).astype(np.int8)
+    sums: Floats = np.hstack([hits, counts]).astype(np.float64)
+    return sums
+
+
+def _row_values(metric: Metric, labels: Labels, predicted: NDArray[np.generic]) -> Floats:
+    """A value per row whose mean is the score."""
+    if metric.name == "roc_auc_macro":
+        return auc_values(labels, predicted)
+    if metric.name == "log_loss":
+        clipped = np.clip(np.asarray(predicted, dtype=np.float64), 1e-7, 1 - 1e-7)
+        return np.asarray(-np.where(labels == 1, np.log(clipped), np.log1p(-clipped)).mean(axis=1))
+    hits = ((labels == 1) & (predicted == 1)).sum(axis=1)
+    both = (labels == 1).sum(axis=1) + (predicted == 1).sum(axis=1)
+    top, bottom = (2 * hits, both) if metric.name == "f1_samples" else (hits, both - hits)
+    return np.asarray(np.divide(top, bottom, out=np.zeros(len(labels)), where=bottom > 0))
+
+
+def auc_values(labels: Labels, probabilities: NDArray[np.generic]) -> Floats:
+    """Values (n_rows,) whose mean is the macro-AUC and whose spread is its noise: its influence function (DeLong 1988).
+
+    labels, probabilities: (n_rows, n_labels).
+    """
+    from scipy.stats import rankdata
+
+    values = np.full(labels.shape, 0.5)
+    for label in range(labels.shape[1]):
+        positive = labels[:, label] == 1
+        if positive.all() or not positive.any():
+            continue  # the metric itself refuses such a label
+        scores = np.asarray(probabilities[:, label], dtype=np.float64)
+        ranks = rankdata(scores)
+        # The share of the other class that a positive is ranked above, and that a negative is ranked below.
+        beaten = (ranks[positive] - rankdata(scores[positive])) / (~positive).sum()
+        beating = 1 - (ranks[~positive] - rankdata(scores[~positive])) / positive.sum()
+        auc, rate = beaten.mean(), positive.mean()
+        values[positive, label] = auc + (beaten - auc) / rate
+        values[~positive, label] = auc + (beating - auc) / (1 - rate)
+    return np.asarray(values.mean(axis=1))
+
+
+def _score(metric: Metric, totals: Floats) -> Floats:
+    """Scores (draws,) of totals (draws, statistics)."""
+    if metric.name in ("f1_macro", "f1_micro"):
+        return np.asarray(_f1(totals).mean(axis=1))
+    return np.asarray(totals[:, 0] / totals[:, 1])
+
+
+def _f1(totals: Floats) -> Floats:
+    """F1 (draws, n) of totals (draws, 2 n): hits, then positives plus predicted."""
+    hits, counts = np.hsplit(totals, 2)
+    return np.asarray(np.divide(2 * hits, counts, out=np.zeros_like(hits), where=counts > 0))
+
+
+def _in_blocks(values: Floats, seed: int) -> Floats:
+    """The rows themselves, or sums of chance blocks of about equal size where there are many rows."""
+    if len(values) <= _BLOCKS:
+        return values
+    order = np.random.default_rng([seed, 1]).permutation(len(values))
+    starts = np.linspace(0, len(values), _BLOCKS, endpoint=False).astype(np.intp)
+    return np.asarray(np.add.reduceat(values[order], starts, axis=0))

@@ -1,0 +1,62 @@
+"""What each base model is worth to a stack: the honest score without it, and how alike the models err."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Metric, Probabilities
+from compete.stacking.evaluation import Evaluation, evaluate
+from compete.stacking.fitting import Workbench
+from compete.stacking.resampling import interval
+
+
+@dataclass(frozen=True)
+class Worth:
+    """gain: how much better the honest score is with the model than without it; low, high: its 95 % interval."""
+
+    model: str
+    without: float
+    gain: float
+    low: float
+    high: float
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the stack is better with the model by more than noise."""
+        return self.low > 0
+
+
+def worth_of_models(
+    metric: Metric,
+    bench: Workbench,
+    name: str,
+    whole: Evaluation,
+    progress: Callable[[str], None] = lambda model: None,
+) -> list[Worth]:
+    """Fit the stack `name` again without each of its base models; the most valuable first.
+
+    One model is left out at a time: of two that say the same, each alone can go, but not both.
+    """
+    sign = 1 if metric.greater_is_better else -1
+    found = []
+    for model in bench.fitted(name).members:
+        progress(model)
+        rest = Workbench(bench.materials.without(model), bench.recipes)
+        fits, fitted = rest.cross_fits(name), rest.fitted(name)
+        naive = fitted.predict_proba(rest.materials.oof, rest.materials.rows)
+        without = evaluate(metric, bench.materials.labels, fits, naive, bench.recipes[name].rule(metric))
+        low, high = interval(sign * (whole.draws - without.draws))
+        found.append(Worth(model, without.honest, sign * (whole.honest - without.honest), low, high))
+    return sorted(found, key=lambda worth: worth.gain, reverse=True)
+
+
+def error_correlation(oof: Probabilities, labels: Labels) -> NDArray[np.float64]:
+    """Correlation (n_models, n_models) of the models' errors, label minus probability, mean over labels."""
+    errors: NDArray[np.float64] = labels.astype(np.float64)[None] - oof
+    errors -= errors.mean(axis=1, keepdims=True)
+    errors /= np.maximum(errors.std(axis=1, keepdims=True), 1e-12)
+    return np.asarray(np.einsum("mrl,nrl->mn", errors, errors) / (errors.shape[1] * errors.shape[2]))
