@@ -56,7 +56,7 @@ def options(architecture: str) -> dict[str, Any]:
 
 def classifier(posts: Posts, architecture: str) -> Any:
     # Encoders begin with weights so small that hardly any two texts differ.
-    quick = {"epochs": 3, "learning_rate": 0.01} if architecture in ENCODERS else {}
+    quick = {"epochs": 6, "learning_rate": 0.01} if architecture in ENCODERS else {}
     chosen = SequenceClassifierSettings(**{**options(architecture), **quick}, max_length=32)
     return SequenceClassifier(chosen).fit(*posts, FitContext(labels=LABELS, seed=3))
 

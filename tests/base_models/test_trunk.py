@@ -53,11 +53,13 @@ def test_a_trunk_gives_what_frozen_layers_give(
     posts: Posts, tmp_path: Path, architecture: str, adaptation: str
 ) -> None:
     name = f"miniature:{architecture}"
-    more: dict[str, Any] = {"adaptation": adaptation, "learning_rate": 0.01, "epochs": 2}
+    more: dict[str, Any] = {"adaptation": adaptation, "learning_rate": 0.01, "epochs": 5}
     expected = fit(posts, name, frozen_layers=1, **more).predict_proba(UNSEEN)
-    assert np.ptp(expected[:, 0]) > 3e-4  # texts are told apart, by far more than the tolerance
+    spread = float(np.ptp(expected[:, 0]))
+    assert spread > 3e-4  # texts are told apart
     shared = fit(posts, name, cache=tmp_path, trunk=1, **more)
-    np.testing.assert_allclose(shared.predict_proba(UNSEEN), expected, atol=1e-5)
+    # Rounding grows with every step that learns; another model would differ by as much as texts do.
+    np.testing.assert_allclose(shared.predict_proba(UNSEEN), expected, atol=max(1e-5, spread / 1000))
 
 
 @pytest.mark.parametrize("architecture", ["distilbert", "llama"])

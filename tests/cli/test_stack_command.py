@@ -127,9 +127,9 @@ def test_a_named_stack_is_built_alone_and_sent_from_then_on(trained: Workspace, 
     assert "001_plain.csv" in compete("submit").stdout
 
 
-def test_the_mean_of_the_base_models_is_shown_beside_stacks(trained: Workspace, compete: Run) -> None:
+def test_the_mean_and_a_blend_of_the_base_models_are_shown_beside_stacks(trained: Workspace, compete: Run) -> None:
     rows = [line.split()[0] for line in compete("stack").stdout.splitlines() if line]
-    assert rows.count("mean") == 1
+    assert rows.count("mean") == rows.count("blend") == 1
     assert {"words", "words_smooth"} <= set(rows)
 
 

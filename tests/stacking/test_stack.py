@@ -24,6 +24,7 @@ from compete.stacking.building import (
     build,
     choose,
     open_stacking,
+    references,
     remember_choice,
     remembered_choice,
 )
@@ -220,11 +221,14 @@ def test_the_weights_of_a_blend_are_written_down_under_the_models_names(trained:
     assert store.read_model(folder, shape_of(trained)).test == pytest.approx(blended, abs=1e-6)
 
 
-def test_the_mean_is_what_every_stack_is_compared_with(trained: Competition) -> None:
+def test_every_stack_is_compared_with_the_mean_and_a_greedy_blend(trained: Competition) -> None:
     write_stack_recipes(trained, {"plain": 'method = "mean"'})
     stacking = opened(trained, ["plain"])
     built = build(stacking, "plain")
-    assert built.score.honest == pytest.approx(stacking.mean.honest)
+    compared = references(stacking, besides=[])
+    assert list(compared) == ["mean", "blend"]
+    assert built.score == compared["mean"]
+    assert list(references(stacking, besides=["mean"])) == ["blend"]
     stored = store.read_model(stack_folder(trained.workspace, "plain"), shape_of(trained))
     assert stored.test == pytest.approx(read_members(trained, BOTH)[1].mean(axis=0), abs=1e-6)
 

@@ -49,9 +49,11 @@ def command(
                     status.update(f"{title} {fraction:.0%}")
 
                 built.append(build(stacking, recipe.name, show))
-        chosen = choose(competition.metric, [each for each in built if not names or each.recipe.name in names])
+        contenders = [each for each in built if not names or each.recipe.name in names]
+        chosen = choose(competition.metric, contenders)
         remember_choice(workspace, chosen)
         _show(out, stacking, built, chosen)
+        _say_choice(out, stacking, contenders, chosen)
         if worth:
             _show_worth(out, stacking, chosen)
 
@@ -83,25 +85,21 @@ def _open(
 
 def _show(out: Console, stacking: Stacking, built: list[Built], chosen: Built) -> None:
     from compete.reporting.stack_tables import comparison_table, label_table, threshold_table
-    from compete.stacking.scores import base_model_score, score_of
+    from compete.stacking.building import references
+    from compete.stacking.scores import base_model_score
 
     competition, metric = stacking.competition, stacking.competition.metric
     base = {name: base_model_score(competition, stacking.plan, name) for name in stacking.test}
     order = sorted(base.items(), key=lambda item: item[1].honest, reverse=metric.greater_is_better)
     stacks = [(f"stack {each.recipe.name}", each.score) for each in built]
-    mean = (
-        []
-        if any(each.recipe.name == "mean" for each in built)
-        else [("mean", score_of(stacking.mean, competition.labels))]
-    )
-    out.print(comparison_table([*stacks, *mean, *order], metric.title, f"stack {chosen.recipe.name}"))
+    others = references(stacking, besides=[each.recipe.name for each in built]).items()
+    out.print(comparison_table([*stacks, *others, *order], metric.title, f"stack {chosen.recipe.name}"))
     rates = dict(zip(competition.labels, competition.train_labels.mean(axis=0).tolist(), strict=True))
     expected = dict(zip(competition.labels, chosen.rates.tolist(), strict=True))
     errors = dict(zip(competition.labels, chosen.rate_errors.tolist(), strict=True))
     out.print(label_table(chosen.score, rates, expected, errors))
     if metric.thresholds:
         out.print(threshold_table(chosen.score))
-    _say_choice(out, stacking, built, chosen)
     best_name, best = order[0]
     gain = (chosen.score.honest - best.honest) * (1 if metric.greater_is_better else -1)
     out.print(
@@ -113,12 +111,12 @@ def _show(out: Console, stacking: Stacking, built: list[Built], chosen: Built) -
         out.print(f"the stack gains nothing here: `compete submit {best_name}` sends the best base model instead")
 
 
-def _say_choice(out: Console, stacking: Stacking, built: list[Built], chosen: Built) -> None:
-    if len(built) == 1:
+def _say_choice(out: Console, stacking: Stacking, contenders: list[Built], chosen: Built) -> None:
+    if len(contenders) == 1:
         return
     metric = stacking.competition.metric
-    best = built[0]
-    for each in built:
+    best = contenders[0]
+    for each in contenders:
         best = each if metric.better(each.score.honest, best.score.honest) else best
     why = "the best"
     if best is not chosen:

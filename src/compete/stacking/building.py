@@ -25,12 +25,17 @@ from compete.stacking.calibration import fit_calibration
 from compete.stacking.evaluation import Evaluation, evaluate
 from compete.stacking.fitting import FittedStack, Materials, Workbench
 from compete.stacking.label_rates import LabelShift, estimate_rates, rate_errors
-from compete.stacking.recipes import StackRecipe
+from compete.stacking.recipes import StackDeclaration, StackRecipe
 from compete.stacking.row_features import row_features
-from compete.stacking.scores import Score, evaluate_as_it_is, repeated_plans, score_of
+from compete.stacking.scores import Score, repeated_plans, score_of
 from compete.stacking.stack import read_members, stack_folder, stack_identity
 
 CHOICE = "choice.json"
+# What every stack is compared with, whether or not there are recipes for it.
+REFERENCES = (
+    StackRecipe("mean", StackDeclaration(method="mean")),
+    StackRecipe("blend", StackDeclaration(method="blend", calibration="platt")),
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,6 @@ class Stacking:
     bench: Workbench
     test: Mapping[str, NDArray[np.float32]]
     test_rows: NDArray[np.float32] | None
-    mean: Evaluation
 
 
 def open_stacking(
@@ -92,7 +96,6 @@ def open_stacking(
         bench,
         dict(zip(members, test, strict=True)),
         row_features(competition.test_texts) if with_rows else None,
-        evaluate_as_it_is(competition, plan, oof.mean(axis=0, dtype=np.float32)),
     )
 
 
@@ -139,6 +142,20 @@ def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lam
     probabilities = store.Probabilities(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
     store.write_model(stack_folder(competition.workspace, name), probabilities, shape_of(competition), record)
     return Built(recipe, evaluation, score, fitted, shift.after, errors)
+
+
+def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]:
+    """Honest scores of the plain mean and a greedy blend of the same base models, those named `besides` left out."""
+    competition, materials = stacking.competition, stacking.bench.materials
+    scores = {}
+    for recipe in REFERENCES:
+        if recipe.name not in besides:
+            bench = Workbench(materials, {recipe.name: recipe})
+            naive = bench.fitted(recipe.name).predict_proba(materials.oof)
+            fits = bench.cross_fits(recipe.name)
+            evaluation = evaluate(competition.metric, materials.labels, fits, naive, recipe.rule(competition.metric))
+            scores[recipe.name] = score_of(evaluation, competition.labels)
+    return scores
 
 
 def label_shift(labels: Labels, outer: Probabilities, test: Probabilities) -> LabelShift:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:  # numpy and pandas are not needed to read a score
 SCORES = "scores.json"
 # Raise it when the same probabilities would be scored or cut differently.
 VERSION = 2
-# Plans of folds over which honest scores are averaged: which fold a row falls into is luck that costs only time.
-REPEATS = 3
+# Plans of folds over which honest scores are averaged: which fold a row falls into is luck that costs only time. Among
+# very many rows there is none to speak of.
+REPEATS, MANY_ROWS = 3, 100_000
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,13 @@ def evaluate_as_it_is(competition: Competition, plan: FoldPlan, probabilities: N
     return evaluate(competition.metric, labels, fits, probabilities)
 
 
-def repeated_plans(competition: Competition, plan: FoldPlan, repeats: int = REPEATS) -> list[NDArray[np.int16]]:
+def repeated_plans(competition: Competition, plan: FoldPlan) -> list[NDArray[np.int16]]:
     """The fold plan, and others for meta-learner and thresholds; near-identical texts share a fold in all of them."""
     from compete.competition.folds import near_identical_groups
     from compete.stacking.cross_fitting import repeated_folds
 
     groups = near_identical_groups(competition.train_texts)
+    repeats = REPEATS if len(groups) <= MANY_ROWS else 1
     return repeated_folds(plan.folds, competition.train_labels, groups, repeats, competition.declaration.folds.seed)
 
 
