@@ -59,21 +59,9 @@ class Contender(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Split:
-    """Rows that a stacker sees, and rows that it is scored on."""
-
-    models: list[str]
-    oof: Probabilities
-    labels: Labels
-    folds: NDArray[np.int16]
-    groups: NDArray[np.intp]
-    rows: NDArray[np.float32]
-    aside: Probabilities
-    aside_rows: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
 class Data:
+    """Rows with every model's out-of-fold probabilities of them."""
+
     models: list[str]
     oof: Probabilities
     labels: Labels
@@ -86,6 +74,14 @@ class Data:
         groups = np.unique(self.groups[seen], return_inverse=True)[1]
         seen_rows = (self.oof[:, seen], self.labels[seen], self.folds[seen], groups, self.rows[seen])
         return Split(self.models, *seen_rows, self.oof[:, aside], self.rows[aside])
+
+
+@dataclass(frozen=True)
+class Split(Data):
+    """Rows that a stacker sees, and rows set aside that it is scored on."""
+
+    aside: Probabilities
+    aside_rows: NDArray[np.float32]
 
 
 def read(oofs: Path, train: Path) -> Data:
