@@ -34,7 +34,7 @@ from compete.competition.reading import read_table
 from compete.execution.local import usable_cores
 from compete.stacking.building import choose
 from compete.stacking.cross_fitting import repeated_folds
-from compete.stacking.evaluation import Evaluation, evaluate
+from compete.stacking.evaluation import Evaluation
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.recipes import StackDeclaration, StackRecipe
 from compete.stacking.resampling import interval, resampled_scores
@@ -128,9 +128,7 @@ def ours(split: Split, names: list[str]) -> dict[str, Answer]:
     aside = dict(zip(split.models, split.aside, strict=True))
     answers, contenders = {}, []
     for name in names:
-        recipe, fitted = bench.recipes[name], bench.fitted(name)
-        naive = fitted.predict_proba(materials.oof, split.rows)
-        evaluation = evaluate(F1, split.labels, bench.cross_fits(name), naive, recipe.rule(F1))
+        recipe, fitted, evaluation = bench.recipes[name], bench.fitted(name), bench.evaluate(name, F1)
         decisions = evaluation.decision.decide(fitted.predict_proba(aside, split.aside_rows))
         answers[name] = Answer(decisions, evaluation.honest)
         contenders.append(Contender(recipe, evaluation))
@@ -255,7 +253,7 @@ def coverage(data: Data, count: int) -> None:
         materials = Materials(dict(zip(split.models, split.oof, strict=True)), split.labels, plans)
         bench = Workbench(materials, {recipe.name: recipe})
         fitted = bench.fitted(recipe.name)
-        found = evaluate(F1, split.labels, bench.cross_fits(recipe.name), fitted.predict_proba(materials.oof))
+        found = bench.evaluate(recipe.name, F1)
         draws = resampled_scores(F1, split.labels, found.predicted, new_rows=int(aside.sum())).mean(axis=0)
         low, high = interval(draws)
         new = fitted.predict_proba(dict(zip(split.models, split.aside, strict=True)))

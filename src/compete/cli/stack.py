@@ -112,12 +112,11 @@ def _show(out: Console, stacking: Stacking, built: list[Built], chosen: Built) -
 
 
 def _say_choice(out: Console, stacking: Stacking, contenders: list[Built], chosen: Built) -> None:
+    from compete.stacking.building import best_of
+
     if len(contenders) == 1:
         return
-    metric = stacking.competition.metric
-    best = contenders[0]
-    for each in contenders:
-        best = each if metric.better(each.score.honest, best.score.honest) else best
+    best = best_of(stacking.competition.metric, contenders)
     why = "the best"
     if best is not chosen:
         why = f"simpler than {best.recipe.name} ({best.score.honest:.4f}), which is not better by a standard error"

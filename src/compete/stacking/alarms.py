@@ -55,11 +55,13 @@ def find_alarms(
     """
     auc = np.stack([_auc_matrix(model, labels) for model in oof])
     found = [*_constant_columns(oof, test, label_names), *_contrary(oof, auc), *_swapped_in_oof(auc, label_names)]
+    # Of one row's share in a model's macro-AUC; over the root of the rows, the noise of an AUC.
+    spread = np.array([auc_values(labels, model).std() for model in oof])
     if np.bincount(folds).min() >= _ENOUGH:
-        found += _one_fold_too_good(oof, labels, folds)
+        found += _one_fold_too_good(oof, labels, folds, spread)
     if test.shape[1] >= _ENOUGH:
         found += _misplaced_in_test(oof, test, label_names)
-        found += _better_than_its_test_set(oof, test, labels, auc)
+        found += _better_than_its_test_set(oof, test, labels, auc, spread)
         found += _other_distribution(oof, test, auc)
     return [Alarm(names[model], evidence) for model, evidence in sorted(found, key=lambda alarm: alarm[0])]
 
@@ -112,7 +114,7 @@ def _misplaced_in_test(oof: Probabilities, test: Probabilities, label_names: Seq
         moved = [
             moved
             for fit, agreed in zip(fits, before, strict=True)
-            if (moved := _moved(fit, label_names)) and _dealt_out_anew(fit) > agreed / 2
+            if (moved := _moved(fit, label_names)) and fit[_dealt_out_anew(fit)].mean() > agreed / 2
         ]
         if len(moved) > len(others) / 2:
             found.append((model, f"test columns go with other labels of the other models: {moved[0]}"))
@@ -125,25 +127,26 @@ def _misplaced_in_test(oof: Probabilities, test: Probabilities, label_names: Seq
     return found
 
 
-def _dealt_out_anew(fit: Floats) -> float:
-    """Mean fit of the columns if each is given to the label it fits best."""
+def _dealt_out_anew(fit: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The columns, and for each the label that it is given to where all together fit best."""
     from scipy.optimize import linear_sum_assignment
 
-    return float(fit[linear_sum_assignment(np.nan_to_num(fit), maximize=True)].mean())
+    columns, dealt = linear_sum_assignment(np.nan_to_num(fit), maximize=True)
+    return columns, dealt
 
 
 def _moved(fit: Floats, label_names: Sequence[str]) -> str:
     """Which columns fit another label clearly better, if the columns are dealt out anew; "" if none."""
-    from scipy.optimize import linear_sum_assignment
-
-    columns, dealt = linear_sum_assignment(np.nan_to_num(fit), maximize=True)
+    columns, dealt = _dealt_out_anew(fit)
     moved = columns[dealt != columns]
     if not len(moved) or np.mean(fit[moved, dealt[moved]] - fit[moved, moved]) < _SWAP_GAIN:
         return ""
     return ", ".join(f"{label_names[i]} as {label_names[dealt[i]]}" for i in moved)
 
 
-def _one_fold_too_good(oof: Probabilities, labels: Labels, folds: NDArray[np.int16]) -> list[tuple[int, str]]:
+def _one_fold_too_good(
+    oof: Probabilities, labels: Labels, folds: NDArray[np.int16], spread: Floats
+) -> list[tuple[int, str]]:
     """Folds that a model predicts far better than its other folds, where the other models do not."""
     n_folds = int(folds.max()) + 1
     per_fold = np.array([[_macro_auc(model[folds == k], labels[folds == k]) for k in range(n_folds)] for model in oof])
@@ -153,8 +156,8 @@ def _one_fold_too_good(oof: Probabilities, labels: Labels, folds: NDArray[np.int
     for model in range(len(oof)):
         usual = np.median(np.delete(excess, model, axis=0), axis=0) if len(oof) > 2 else np.zeros(n_folds)
         fold = int(np.argmax(np.minimum(excess[model], excess[model] - usual)))
-        # Of all rows: the fold that looks best is the one whose own rows happen to vary least.
-        noise = float(auc_values(labels, oof[model]).std() / np.sqrt(np.sum(folds == fold)))
+        # The spread of all rows: the fold that looks best is the one whose own rows happen to vary least.
+        noise = float(spread[model] / np.sqrt(np.sum(folds == fold)))
         if min(excess[model, fold], excess[model, fold] - usual[fold]) > max(_FOLD_EXCESS, 5 * noise):
             rest = np.delete(per_fold[model], fold).mean()
             found.append((model, f"AUC {per_fold[model, fold]:.3f} in fold {fold}, {rest:.3f} in the others: a leak?"))
@@ -162,7 +165,7 @@ def _one_fold_too_good(oof: Probabilities, labels: Labels, folds: NDArray[np.int
 
 
 def _better_than_its_test_set(
-    oof: Probabilities, test: Probabilities, labels: Labels, auc: Floats
+    oof: Probabilities, test: Probabilities, labels: Labels, auc: Floats, spread: Floats
 ) -> list[tuple[int, str]]:
     """Models whose OOF ranks far better than their calibrated test probabilities promise: they saw their own rows."""
     reached = auc.diagonal(axis1=1, axis2=2).mean(axis=1)
@@ -174,7 +177,7 @@ def _better_than_its_test_set(
     found = []
     for model in range(len(oof)):
         usual = np.median(np.delete(excess, model)) if len(oof) > 2 else 0.0
-        noise = auc_values(labels, oof[model]).std() * np.sqrt(1 / len(labels) + 1 / max(1, len(test[model])))
+        noise = spread[model] * np.sqrt(1 / len(labels) + 1 / len(test[model]))
         if excess[model] - max(0.0, usual) > max(_PROMISE_EXCESS, 5 * noise):
             evidence = f"AUC {reached[model]:.3f} on the training rows, {promised[model]:.3f} promised by its test"
             found.append((model, f"{evidence} probabilities: did it see the rows it predicted?"))
@@ -193,7 +196,7 @@ def _other_distribution(oof: Probabilities, test: Probabilities, auc: Floats) ->
     """Models whose test probabilities are distributed unlike their out-of-fold ones, where other models' are not."""
     distance = np.array([_distances(a, b).mean() for a, b in zip(oof, test, strict=True)])
     # What two samples of one distribution lie apart by chance (Kolmogorov 1933).
-    by_chance = 0.87 * np.sqrt(1 / oof.shape[1] + 1 / max(1, test.shape[1]))
+    by_chance = 0.87 * np.sqrt(1 / oof.shape[1] + 1 / test.shape[1])
     knows = auc.diagonal(axis1=1, axis2=2).mean(axis=1) > _KNOWS_SOMETHING
     found = []
     for model in np.flatnonzero(knows).tolist():

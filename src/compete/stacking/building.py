@@ -22,10 +22,10 @@ from compete.oof.job import made_by
 from compete.oof.train import shape_of
 from compete.stacking.alarms import Alarm, find_alarms
 from compete.stacking.calibration import fit_calibration
-from compete.stacking.evaluation import Evaluation, evaluate
+from compete.stacking.evaluation import Evaluation
 from compete.stacking.fitting import FittedStack, Materials, Workbench
 from compete.stacking.label_rates import LabelShift, estimate_rates, rate_errors
-from compete.stacking.recipes import StackDeclaration, StackRecipe
+from compete.stacking.recipes import StackDeclaration, StackRecipe, count_rows
 from compete.stacking.row_features import row_features
 from compete.stacking.scores import Score, repeated_plans, score_of
 from compete.stacking.stack import read_members, stack_folder, stack_identity
@@ -76,7 +76,7 @@ def open_stacking(
     oof, test = read_members(competition, members)
     alarms = find_alarms(members, oof, test, competition.train_labels, plan.folds, competition.labels)
     refuse_alarmed([alarm for alarm in alarms if alarm.model not in allowed])
-    with_rows = any(recipe.declaration.row_features for recipe in recipes)
+    with_rows = count_rows(recipes)
     materials = Materials(
         dict(zip(members, oof, strict=True)),
         competition.train_labels,
@@ -117,11 +117,9 @@ def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lam
     """Fit a recipe, score it honestly, predict the test set, and store it."""
     competition, bench = stacking.competition, stacking.bench
     recipe = bench.recipes[name]
-    rule = recipe.rule(competition.metric)
     bench.progress = progress
     fits, fitted = bench.cross_fits(name), bench.fitted(name)
-    naive = fitted.predict_proba(bench.materials.oof, bench.materials.rows)
-    evaluation = evaluate(competition.metric, competition.train_labels, fits, naive, rule)
+    evaluation = bench.evaluate(name, competition.metric)
     score = score_of(evaluation, competition.labels)
     test = fitted.predict_proba(stacking.test, stacking.test_rows)
     shift = label_shift(competition.train_labels, fits[0].outer, test)
@@ -150,10 +148,7 @@ def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]
     scores = {}
     for recipe in REFERENCES:
         if recipe.name not in besides:
-            bench = Workbench(materials, {recipe.name: recipe})
-            naive = bench.fitted(recipe.name).predict_proba(materials.oof)
-            fits = bench.cross_fits(recipe.name)
-            evaluation = evaluate(competition.metric, materials.labels, fits, naive, recipe.rule(competition.metric))
+            evaluation = Workbench(materials, {recipe.name: recipe}).evaluate(recipe.name, competition.metric)
             scores[recipe.name] = score_of(evaluation, competition.labels)
     return scores
 
@@ -178,16 +173,19 @@ class Contender(Protocol):
 Some = TypeVar("Some", bound=Contender)
 
 
+def best_of(metric: Metric, contenders: Sequence[Some]) -> Some:
+    """The one with the best honest score; of equals the first."""
+    best = max if metric.greater_is_better else min
+    return best(contenders, key=lambda each: each.evaluation.honest)
+
+
 def choose(metric: Metric, contenders: Sequence[Some]) -> Some:
     """The simplest of the stacks that are not told apart from the best by one standard error.
 
     The standard error is that of the difference to the best, over the same resampled rows: what both stacks find easy
     or hard has no part in it.
     """
-    best = contenders[0]
-    for each in contenders[1:]:
-        if metric.better(each.evaluation.honest, best.evaluation.honest):
-            best = each
+    best = best_of(metric, contenders)
 
     def behind(each: Some) -> float:
         return abs(best.evaluation.honest - each.evaluation.honest)

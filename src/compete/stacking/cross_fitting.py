@@ -23,7 +23,7 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from compete.competition.metrics import Labels, Probabilities
+from compete.competition.metrics import METRICS, Labels, Probabilities
 from compete.stacking.meta_learners import MetaLearner, RowFeatures
 
 Folds = NDArray[np.int16]
@@ -176,8 +176,4 @@ def _choose(labels: Labels, folds: Folds, outer: Probabilities, inner: Sequence[
 
 def _lowest_log_loss(labels: Labels, candidates: Probabilities) -> int:
     """Number of the candidate (n_candidates, n_rows, n_labels) that gave most to what came true."""
-    losses = [
-        -np.log(np.clip(np.where(labels == 1, cells, 1 - cells), 1e-7, None)).mean(dtype=np.float64)
-        for cells in candidates
-    ]
-    return int(np.argmin(losses))
+    return int(np.argmin([METRICS["log_loss"].compute(labels, cells) for cells in candidates]))

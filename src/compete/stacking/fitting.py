@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels
+from compete.competition.metrics import Labels, Metric
 from compete.stacking.blend import FittedBlend
 from compete.stacking.cross_fitting import CrossFit, Folds, cross_fit, cross_fit_second_level
+from compete.stacking.evaluation import Evaluation, evaluate
 from compete.stacking.meta_learners import FittedMetaLearner, RowFeatures
 from compete.stacking.recipes import StackRecipe
 
@@ -118,6 +119,12 @@ class Workbench:
         if name not in self._fitted:
             self._fitted[name] = self._fit(self.recipes[name])
         return self._fitted[name]
+
+    def evaluate(self, name: str, metric: Metric) -> Evaluation:
+        """A recipe's honest score beside the naive one, decided by the recipe's own rule."""
+        naive = self.fitted(name).predict_proba(self.materials.oof, self.materials.rows)
+        rule = self.recipes[name].rule(metric)
+        return evaluate(metric, self.materials.labels, self.cross_fits(name), naive, rule)
 
     def _fit(self, recipe: StackRecipe) -> FittedStack:
         labels = self.materials.labels

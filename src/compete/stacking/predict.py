@@ -15,7 +15,8 @@ from compete.oof.kept import load_kept
 from compete.oof.state import State, competition_rows, model_state
 from compete.stacking.building import label_shift
 from compete.stacking.fitting import Materials, Workbench
-from compete.stacking.recipes import StackRecipe, load_with_parts
+from compete.stacking.meta_learners import RowFeatures
+from compete.stacking.recipes import StackRecipe, count_rows, load_with_parts
 from compete.stacking.row_features import row_features
 from compete.stacking.stack import check_stack_fresh, read_members
 
@@ -86,17 +87,17 @@ def _stacked(
     """The stack's probabilities, fitted again as it was when it was built."""
     oof, test = read_members(competition, members)
     recipes = load_with_parts(competition.workspace, [recipe.name])
-    materials = Materials(
-        dict(zip(members, oof, strict=True)),
-        competition.train_labels,
-        [plan.folds],
-        row_features(competition.train_texts),
-    )
+
+    def counted(texts: Sequence[str]) -> RowFeatures | None:
+        return row_features(texts) if count_rows(recipes) else None
+
+    oofs = dict(zip(members, oof, strict=True))
+    materials = Materials(oofs, competition.train_labels, [plan.folds], counted(competition.train_texts))
     bench = Workbench(materials, {each.name: each for each in recipes})
     fitted = bench.fitted(recipe.name)
-    probabilities = fitted.predict_proba(base, row_features(texts))
+    probabilities = fitted.predict_proba(base, counted(texts))
     if not recipe.declaration.label_shift:
         return probabilities
-    of_test = fitted.predict_proba(dict(zip(members, test, strict=True)), row_features(competition.test_texts))
+    of_test = fitted.predict_proba(dict(zip(members, test, strict=True)), counted(competition.test_texts))
     shift = label_shift(competition.train_labels, bench.cross_fits(recipe.name)[0].outer, of_test)
     return shift.apply(probabilities)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -158,6 +158,11 @@ def parts_of(recipe: StackRecipe, recipes: Mapping[str, StackRecipe]) -> list[st
     for part in recipe.declaration.stacks or []:
         parts += [*parts_of(recipes[part], recipes), part]
     return list(dict.fromkeys(parts))
+
+
+def count_rows(recipes: Iterable[StackRecipe]) -> bool:
+    """Whether any of the recipes wants what can be counted in the texts."""
+    return any(recipe.declaration.row_features for recipe in recipes)
 
 
 def _contradictions(raw: dict[str, Any]) -> list[Problem]:

@@ -14,7 +14,6 @@ from compete.competition.metrics import METRICS, Labels, Metric, Probabilities
 from compete.errors import DataError, UserError
 from compete.stacking.cross_fitting import repeated_folds
 from compete.stacking.decision_rules import RuleName
-from compete.stacking.evaluation import evaluate
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.recipes import StackDeclaration, StackRecipe
 from compete.stacking.resampling import interval, resampled_scores
@@ -66,7 +65,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         Raises DataError, which says what is wrong with the arrays.
         """
         recipe, metric = self._recipe(), self._metric()
-        rule = recipe.rule(metric)
+        recipe.rule(metric)  # refuses what the metric has no use for
         if self.n_folds < 2 or self.repeats < 1:
             raise UserError(f"n_folds = {self.n_folds}, repeats = {self.repeats}: two folds and one repeat at least")
         X, labels = _checked(X), np.asarray(y)
@@ -77,15 +76,13 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         _check_every_fold(labels, plans[0])
         names = [str(number) for number in range(len(X))]
         bench = Workbench(Materials(dict(zip(names, X, strict=True)), labels, plans), {recipe.name: recipe})
-        fits, self._fitted = bench.cross_fits(recipe.name), bench.fitted(recipe.name)
-        naive = self._fitted.predict_proba(bench.materials.oof)
-        self._evaluation = evaluate(metric, labels, fits, naive, rule)
+        self._fitted, self._evaluation = bench.fitted(recipe.name), bench.evaluate(recipe.name, metric)
         self._labels = labels
         self.honest_score_ = self._evaluation.honest
         self.interval_ = self._evaluation.interval
         self.naive_score_ = self._evaluation.naive
         self.thresholds_ = self._evaluation.decision.thresholds
-        self.oof_proba_ = np.asarray(fits[0].outer)
+        self.oof_proba_ = np.asarray(bench.cross_fits(recipe.name)[0].outer)
         self.n_models_, _, self.n_labels_ = X.shape
         return self
 

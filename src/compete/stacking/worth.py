@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Metric, Probabilities
-from compete.stacking.evaluation import Evaluation, evaluate
+from compete.stacking.evaluation import Evaluation
 from compete.stacking.fitting import Workbench
 from compete.stacking.resampling import interval
 
@@ -46,9 +46,7 @@ def worth_of_models(
     for model in bench.fitted(name).members:
         progress(model)
         rest = Workbench(bench.materials.without(model), bench.recipes)
-        fits, fitted = rest.cross_fits(name), rest.fitted(name)
-        naive = fitted.predict_proba(rest.materials.oof, rest.materials.rows)
-        without = evaluate(metric, bench.materials.labels, fits, naive, bench.recipes[name].rule(metric))
+        without = rest.evaluate(name, metric)
         low, high = interval(sign * (whole.draws - without.draws))
         found.append(Worth(model, without.honest, sign * (whole.honest - without.honest), low, high))
     return sorted(found, key=lambda worth: worth.gain, reverse=True)
