@@ -63,7 +63,7 @@ def measure(n_models: int, n_labels: int, n_rows: int, which: str) -> dict[str, 
     names = [str(number) for number in range(n_models)]
     rows = np.random.default_rng(2).random((n_rows, 13), dtype=np.float32) if which == "all" else None
     materials = Materials(dict(zip(names, oof, strict=True)), labels, plans, rows)
-    bench = Workbench(materials, recipes)
+    bench = Workbench(materials, recipes, METRICS["f1_macro"])
     stacks = {name: (bench.cross_fits(name), bench.fitted(name)) for name in chosen}
     fitted = time.perf_counter()
     scores = [

@@ -124,11 +124,11 @@ def ours(split: Split, names: list[str]) -> dict[str, Answer]:
     """`compete stack`: each recipe, and "chosen", the one that it takes."""
     plans = repeated_folds(split.folds, split.labels, split.groups, 3, seed=42)
     materials = Materials(dict(zip(split.models, split.oof, strict=True)), split.labels, plans, split.rows)
-    bench = Workbench(materials, shipped())
+    bench = Workbench(materials, shipped(), F1)
     aside = dict(zip(split.models, split.aside, strict=True))
     answers, contenders = {}, []
     for name in names:
-        recipe, fitted, evaluation = bench.recipes[name], bench.fitted(name), bench.evaluate(name, F1)
+        recipe, fitted, evaluation = bench.recipes[name], bench.fitted(name), bench.evaluate(name)
         decisions = evaluation.decision.decide(fitted.predict_proba(aside, split.aside_rows))
         answers[name] = Answer(decisions, evaluation.honest)
         contenders.append(Contender(recipe, evaluation))
@@ -251,9 +251,9 @@ def coverage(data: Data, count: int) -> None:
     for number, (aside, split) in enumerate(splits(data, count)):
         plans = repeated_folds(split.folds, split.labels, split.groups, 3, seed=42)
         materials = Materials(dict(zip(split.models, split.oof, strict=True)), split.labels, plans)
-        bench = Workbench(materials, {recipe.name: recipe})
+        bench = Workbench(materials, {recipe.name: recipe}, F1)
         fitted = bench.fitted(recipe.name)
-        found = bench.evaluate(recipe.name, F1)
+        found = bench.evaluate(recipe.name)
         draws = resampled_scores(F1, split.labels, found.predicted, new_rows=int(aside.sum())).mean(axis=0)
         low, high = interval(draws)
         new = fitted.predict_proba(dict(zip(split.models, split.aside, strict=True)))

@@ -33,7 +33,9 @@ def main() -> None:
     fits: dict[str, list[CrossFit]] = {}
     for name, model in zip(data.models, data.oof, strict=True):
         fits[name] = [as_it_is(model, folds) for folds in plans]
-    bench = Workbench(Materials(dict(zip(data.models, data.oof, strict=True)), data.labels, plans), shipped())
+    bench = Workbench(
+        Materials(dict(zip(data.models, data.oof, strict=True)), data.labels, plans), shipped(), METRICS["f1_macro"]
+    )
     for name in ("mean", "logistic"):
         fits[f"stack {name}"] = bench.cross_fits(name)
     print(f"{len(data.labels)} rows, {options.repeats} splits; {machine()}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -43,7 +44,8 @@ class FoldSpy:
 
     folds: NDArray[np.int16]
     fitted_on: int = 0
-    at_once: bool = True
+    parallel: Literal["threads", "processes"] = "threads"
+    few_parameters: bool = False
     seen: frozenset[int] = frozenset()
     trace: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
 
@@ -68,7 +70,8 @@ class Pick:
     """A candidate that believes one base model."""
 
     model: int
-    at_once: bool = True
+    parallel: Literal["threads", "processes"] = "threads"
+    few_parameters: bool = False
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> Pick:
         return self
@@ -117,7 +120,8 @@ def test_a_second_level_sees_neither_the_fold_it_predicts_nor_parts_that_saw_it(
 
     @dataclass(frozen=True)
     class Remembers:
-        at_once: bool = True
+        parallel: Literal["threads", "processes"] = "threads"
+        few_parameters: bool = False
 
         def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> Remembers:
             fitted_on.append(frozenset(np.unique(probabilities).astype(int).tolist()))

@@ -36,10 +36,10 @@ def worth_of(
     recipes = {"stack": StackRecipe("stack", StackDeclaration.model_validate(declared))}
     plan = (np.arange(ROWS) % 4).astype(np.int16)
     oof = {f"m{number}": model for number, model in enumerate(models)}
-    bench = Workbench(Materials(oof, labels, [plan, np.roll(plan, 1)]), recipes)
+    bench = Workbench(Materials(oof, labels, [plan, np.roll(plan, 1)]), recipes, metric)
     naive = bench.fitted("stack").predict_proba(oof)
     whole = evaluate(metric, labels, bench.cross_fits("stack"), naive)
-    return whole, worth_of_models(metric, bench, "stack", whole)
+    return whole, worth_of_models(bench, "stack", whole)
 
 
 @pytest.mark.parametrize("metric", [F1, METRICS["f1_samples"], METRICS["log_loss"]], ids=lambda metric: metric.name)
@@ -84,10 +84,10 @@ def test_progress_names_every_model_once() -> None:
     oof = {f"m{number}": model for number, model in enumerate(models)}
     plan = (np.arange(ROWS) % 3).astype(np.int16)
     recipe = StackRecipe("mean", StackDeclaration.model_validate({"method": "mean", "models": ["m2", "m0"]}))
-    bench = Workbench(Materials(oof, labels, [plan]), {"mean": recipe})
+    bench = Workbench(Materials(oof, labels, [plan]), {"mean": recipe}, F1)
     whole = evaluate(F1, labels, bench.cross_fits("mean"), models[[0, 2]].mean(axis=0))
     named: list[str] = []
-    found = worth_of_models(F1, bench, "mean", whole, named.append)
+    found = worth_of_models(bench, "mean", whole, named.append)
     assert named == ["m0", "m2"]  # what the stack does not use, it need not do without
     assert {worth.model for worth in found} == {"m0", "m2"}
 

@@ -133,7 +133,6 @@ def _show_worth(out: Console, stacking: Stacking, chosen: Built) -> None:
         return
     with out.status("what each base model is worth") as status:
         found = worth_of_models(
-            competition.metric,
             stacking.bench,
             chosen.recipe.name,
             chosen.evaluation,

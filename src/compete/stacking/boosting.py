@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compete.competition.metrics import Labels, Probabilities
 from compete.stacking.calibration import Calibration, fit_calibration
 from compete.stacking.logits import logits, sigmoid
-from compete.stacking.meta_learners import RowFeatures
+from compete.stacking.meta_learners import Parallel, RowFeatures
 
 _ROWS_PER_THREAD = 10_000  # with fewer, threads wait for one another longer than they work
 
@@ -26,7 +26,8 @@ class LightGBM:
     chosen on an inner slice of the rows of the fit; then they are grown again on all of them.
     """
 
-    at_once: ClassVar[bool] = False  # LightGBM crashes now and then if several threads train at the same time
+    parallel: ClassVar[Parallel] = "processes"  # it crashes now and then if several threads train at the same time
+    few_parameters: ClassVar[bool] = False
     learning_rate: float = 0.1
     num_leaves: int = 6
     min_data_in_leaf: int = 40
@@ -101,6 +102,9 @@ class LightGBM:
             "num_leaves": self.num_leaves,
             "min_data_in_leaf": self.min_data_in_leaf,
             "max_bin": 63,
+            "bin_construct_sample_cnt": max(
+                2_000, n_rows // 10
+            ),  # where to cut is a matter of taste, and takes longest
             "feature_fraction": self.feature_fraction,
             "lambda_l2": self.lambda_l2,
             "seed": self.seed,

@@ -34,7 +34,7 @@ CHOICE = "choice.json"
 # What every stack is compared with, whether or not there are recipes for it.
 REFERENCES = (
     StackRecipe("mean", StackDeclaration(method="mean")),
-    StackRecipe("blend", StackDeclaration(method="blend", calibration="platt")),
+    StackRecipe("blend", StackDeclaration(method="blend")),
 )
 
 
@@ -83,7 +83,7 @@ def open_stacking(
         repeated_plans(competition, plan),
         row_features(competition.train_texts) if with_rows else None,
     )
-    bench = Workbench(materials, {recipe.name: recipe for recipe in recipes})
+    bench = Workbench(materials, {recipe.name: recipe for recipe in recipes}, competition.metric)
     for recipe in recipes:
         models = bench.models_of(recipe)
         if not recipe.declaration.stacks and len(models) < 2:
@@ -119,7 +119,7 @@ def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lam
     recipe = bench.recipes[name]
     bench.progress = progress
     fits, fitted = bench.cross_fits(name), bench.fitted(name)
-    evaluation = bench.evaluate(name, competition.metric)
+    evaluation = bench.evaluate(name)
     score = score_of(evaluation, competition.labels)
     test = fitted.predict_proba(stacking.test, stacking.test_rows)
     shift = label_shift(competition.train_labels, fits[0].outer, test)
@@ -148,7 +148,7 @@ def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]
     scores = {}
     for recipe in REFERENCES:
         if recipe.name not in besides:
-            evaluation = Workbench(materials, {recipe.name: recipe}).evaluate(recipe.name, competition.metric)
+            evaluation = Workbench(materials, {recipe.name: recipe}, competition.metric).evaluate(recipe.name)
             scores[recipe.name] = score_of(evaluation, competition.labels)
     return scores
 

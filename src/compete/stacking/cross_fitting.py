@@ -5,6 +5,9 @@ settings, a second level) needs probabilities of those other rows that are thems
 is also fitted without every *pair* of folds: without {j, k} it predicts fold j for what is fitted without fold k, and
 fold k for what is fitted without fold j. K folds cost K (K - 1) / 2 fits of pairs and K of single folds.
 
+A learner of few parameters (a weight per base model) fits its own rows hardly better than others. What is fitted on top
+of it sees the rows that it was fitted on, under the very weights that it will be used with, and no pairs are needed.
+
 One dependence remains, as in every stack over out-of-fold probabilities: the base model that predicted a row was
 trained on the labels of other rows, those that are scored among them. Folds that are alike in their label rates leave
 it next to nothing to tell; folds of unlike rates would not.
@@ -13,13 +16,11 @@ it next to nothing to tell; folds of unlike rates would not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 
 import numpy as np
-from joblib import cpu_count
+from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -27,6 +28,7 @@ from compete.competition.metrics import METRICS, Labels, Probabilities
 from compete.stacking.meta_learners import MetaLearner, RowFeatures
 
 Folds = NDArray[np.int16]
+Cells = NDArray[np.float32]
 Progress = Callable[[float], None]
 
 
@@ -35,14 +37,15 @@ class CrossFit:
     """Out-of-fold probabilities of a meta-learner under one plan of folds.
 
     outer: (n_rows, n_labels), every row predicted without its fold. inner: for every fold k, (n_rows, n_labels): rows
-    of fold j predicted without folds j and k; the rows of fold k itself are NaN. best: which of the candidates has the
-    lowest log loss over all rows.
+    of fold j predicted without folds j and k, or, for a learner of few parameters, without fold k; the rows of fold k
+    itself are NaN. best: which of the candidates has the lowest log loss over all rows. few_parameters: of the learner.
     """
 
     folds: Folds
     outer: Probabilities
     inner: Sequence[Probabilities]
     best: int = 0
+    few_parameters: bool = False
 
 
 def as_it_is(probabilities: Probabilities, folds: Folds) -> CrossFit:
@@ -83,45 +86,66 @@ def _cross_fit(
     shape = (len(candidates), *labels.shape)
     outer = np.full(shape, np.nan, dtype=np.float32)
     inner = [np.full(shape, np.nan, dtype=np.float32) for _ in range(n_folds)]
-
-    def fit(number: int, without: tuple[int, ...]) -> None:
-        known = ~np.isin(folds, without)
-        fitted = candidates[number].fit(probabilities[:, known], labels[known], _of(rows, known))
-        for fold in without:
-            held_out = folds == fold
-            predicted = fitted.predict_proba(probabilities[:, held_out], _of(rows, held_out))
-            if len(without) == 1:
-                outer[number, held_out] = predicted
-            else:
-                (other,) = set(without) - {fold}
-                inner[other][number, held_out] = predicted
-        if n_folds == 2:
-            # No row is left for models of the thresholds' own: they see fitted rows of the other fold.
-            inner[without[0]][number, known] = fitted.predict_proba(probabilities[:, known], _of(rows, known))
-
-    pairs = list(combinations(range(n_folds), 2)) if n_folds > 2 else []
-    left_out = [*((k,) for k in range(n_folds)), *pairs]
-    jobs = [partial(fit, number, without) for without in left_out for number in range(len(candidates))]
-    _run(jobs, cpu_count() if all(learner.at_once for learner in candidates) else 1, progress)
-    return _choose(labels, folds, outer, inner)
-
-
-def _run(jobs: Sequence[Callable[[], None]], at_once: int, progress: Progress) -> None:
-    """Run the jobs, each with one thread in linear algebra: small matrices gain nothing from several."""
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(at_once) as pool:
-        running = [pool.submit(job) for job in jobs]
-        for done, job in enumerate(running):
-            progress(done / len(jobs))
-            job.result()
+    few_parameters = all(learner.few_parameters for learner in candidates)
+    # Of two folds, no row is left for models of the thresholds' own: they see rows that were fitted on, too.
+    fitted_rows = few_parameters or n_folds == 2
+    pairs = [] if fitted_rows else list(combinations(range(n_folds), 2))
+    jobs = [(number, without) for without in [*((k,) for k in range(n_folds)), *pairs] for number in range(len(outer))]
+    calls = [
+        delayed(_without)(candidates[number], probabilities, labels, folds, without, rows, fitted_rows)
+        for number, without in jobs
+    ]
+    # One thread in linear algebra: small matrices gain nothing from several.
+    with threadpool_limits(1, "blas"):
+        done = _parallel(candidates, len(labels))(calls)
+        for count, ((number, without), (of_folds, of_known)) in enumerate(zip(jobs, done, strict=True)):
+            progress(count / len(jobs))
+            for fold, predicted in zip(without, of_folds, strict=True):
+                if len(without) == 1:
+                    outer[number, folds == fold] = predicted
+                else:
+                    (other,) = set(without) - {fold}
+                    inner[other][number, folds == fold] = predicted
+            if of_known is not None:
+                inner[without[0]][number, folds != without[0]] = of_known
     progress(1.0)
+    return replace(_choose(labels, folds, outer, inner), few_parameters=few_parameters)
+
+
+def _without(
+    learner: MetaLearner,
+    probabilities: Probabilities,
+    labels: Labels,
+    folds: Folds,
+    without: tuple[int, ...],
+    rows: RowFeatures | None,
+    fitted_rows: bool,
+) -> tuple[list[Cells], Cells | None]:
+    """Fit without some folds; probabilities of each of them, and, if asked for, of the rows it was fitted on."""
+    known = ~np.isin(folds, without)
+    fitted = learner.fit(probabilities[:, known], labels[known], _of(rows, known))
+
+    def predicted(chosen: NDArray[np.bool_]) -> Cells:
+        return fitted.predict_proba(probabilities[:, chosen], _of(rows, chosen)).astype(np.float32)
+
+    return [predicted(folds == fold) for fold in without], predicted(known) if fitted_rows else None
+
+
+def _parallel(candidates: Sequence[MetaLearner], n_rows: int) -> Parallel:
+    """How the fits run beside one another; results come in order, one by one."""
+    in_threads = all(learner.parallel == "threads" for learner in candidates)
+    # A process costs a second to start, and with many rows a learner uses several threads itself.
+    worth_it = in_threads or 2_000 <= n_rows <= 20_000
+    return Parallel(
+        cpu_count() if worth_it else 1, backend="threading" if in_threads else "loky", return_as="generator"
+    )
 
 
 def cross_fit_second_level(learner: MetaLearner, stacks: Sequence[CrossFit], labels: Labels) -> CrossFit:
     """Fit a meta-learner over stacks, all of them cross-fitted under the same folds.
 
-    For fold k it sees the other rows' inner probabilities, which saw neither their own fold nor fold k. What is fitted
-    on top of it then sees rows that it was fitted on: with a few weights to fit, that costs next to nothing, and the
-    rows that are scored are out of it all the same.
+    For fold k it sees the other rows' inner probabilities, which saw neither their own fold nor fold k. It has few
+    parameters itself.
     """
     folds = stacks[0].folds
     outer = np.full(labels.shape, np.nan, dtype=np.float32)
@@ -133,7 +157,7 @@ def cross_fit_second_level(learner: MetaLearner, stacks: Sequence[CrossFit], lab
         outer[held_out] = fitted.predict_proba(np.stack([stack.outer[held_out] for stack in stacks]))
         inner.append(np.full(labels.shape, np.nan, dtype=np.float32))
         inner[-1][others] = fitted.predict_proba(known)
-    return CrossFit(folds, outer, inner)
+    return CrossFit(folds, outer, inner, few_parameters=True)
 
 
 def repeated_folds(folds: Folds, labels: Labels, groups: NDArray[np.intp], repeats: int, seed: int) -> list[Folds]:

@@ -71,13 +71,13 @@ def evaluate(
     naive: probabilities (n_rows, n_labels) of what was fitted on all rows. rule: default_rule of the metric by default.
     """
     rule = rule or default_rule(metric)
-    decided = [_decide_by_fold(metric, labels, fit, rule) for fit in fits]
+    decided = [decide_by_fold(metric, labels, fit, rule) for fit in fits]
     predicted = [
         decisions if metric.thresholds else fit.outer for fit, (decisions, _) in zip(fits, decided, strict=True)
     ]
     scores = tuple(metric.compute(labels, each) for each in predicted)
     in_sample = fit_rule(rule, metric, labels, naive, fits[0].folds).decide(naive)
-    decision = fit_rule(rule, metric, labels, fits[0].outer, fits[0].folds)
+    decision = fit_rule(rule, metric, labels, naive if fits[0].few_parameters else fits[0].outer, fits[0].folds)
     return Evaluation(
         metric=metric,
         honest=float(np.mean(scores)),
@@ -90,7 +90,7 @@ def evaluate(
     )
 
 
-def _decide_by_fold(
+def decide_by_fold(
     metric: Metric, labels: Labels, fit: CrossFit, rule: RuleName
 ) -> tuple[NDArray[np.int8], list[Decision]]:
     """Decisions of every row by a rule fitted on the other folds, and those rules."""

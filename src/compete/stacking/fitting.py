@@ -80,10 +80,14 @@ class FittedStack:
 
 @dataclass
 class Workbench:
-    """Fits recipes on the same materials; what a stack of stacks shares with its parts is fitted once."""
+    """Fits recipes on the same materials; what a stack of stacks shares with its parts is fitted once.
+
+    metric: what stacks are scored by, and blends selected.
+    """
 
     materials: Materials
     recipes: Mapping[str, StackRecipe]
+    metric: Metric
     progress: Progress = lambda fraction: None
     _cross_fits: dict[str, list[CrossFit]] = field(default_factory=dict)
     _fitted: dict[str, FittedStack] = field(default_factory=dict)
@@ -103,10 +107,10 @@ class Workbench:
     def _cross_fit(self, recipe: StackRecipe, repeat: int) -> CrossFit:
         if recipe.declaration.stacks:
             parts = [self.cross_fits(part)[repeat] for part in recipe.declaration.stacks]
-            return cross_fit_second_level(recipe.candidates()[0], parts, self.materials.labels)
+            return cross_fit_second_level(recipe.candidates(self.metric)[0], parts, self.materials.labels)
         repeats = len(self.materials.plans)
         return cross_fit(
-            recipe.candidates(),
+            recipe.candidates(self.metric),
             self.materials.stacked(self.models_of(recipe)),
             self.materials.labels,
             self.materials.plans[repeat],
@@ -120,15 +124,15 @@ class Workbench:
             self._fitted[name] = self._fit(self.recipes[name])
         return self._fitted[name]
 
-    def evaluate(self, name: str, metric: Metric) -> Evaluation:
+    def evaluate(self, name: str) -> Evaluation:
         """A recipe's honest score beside the naive one, decided by the recipe's own rule."""
         naive = self.fitted(name).predict_proba(self.materials.oof, self.materials.rows)
-        rule = self.recipes[name].rule(metric)
-        return evaluate(metric, self.materials.labels, self.cross_fits(name), naive, rule)
+        rule = self.recipes[name].rule(self.metric)
+        return evaluate(self.metric, self.materials.labels, self.cross_fits(name), naive, rule)
 
     def _fit(self, recipe: StackRecipe) -> FittedStack:
         labels = self.materials.labels
-        candidates = recipe.candidates()
+        candidates = recipe.candidates(self.metric)
         best = self.cross_fits(recipe.name)[0].best if len(candidates) > 1 else 0
         learner = candidates[best]
         if recipe.declaration.stacks:

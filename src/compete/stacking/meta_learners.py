@@ -7,7 +7,7 @@ fits it decides which rows it sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from compete.stacking.logistic_regression import fit_logistic
 from compete.stacking.logits import logits, sigmoid
 
 RowFeatures = NDArray[np.float32]
+Parallel = Literal["threads", "processes"]
 
 
 class FittedMetaLearner(Protocol):
@@ -29,11 +30,15 @@ class FittedMetaLearner(Protocol):
 class MetaLearner(Protocol):
     """Learns to combine base models.
 
-    at_once: whether several may be fitted at the same time, in threads of one process.
+    parallel: how several may be fitted at the same time: in threads of one process, or only in processes.
+    few_parameters: so few that it fits its own rows hardly better than others.
     """
 
     @property
-    def at_once(self) -> bool: ...
+    def parallel(self) -> Parallel: ...
+
+    @property
+    def few_parameters(self) -> bool: ...
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedMetaLearner:
         """Fit on probabilities (n_models, n_rows, n_labels) and 0/1 labels (n_rows, n_labels).
@@ -56,7 +61,8 @@ def features(probabilities: Probabilities) -> NDArray[np.float32]:
 class Mean:
     """The plain mean of the base models' probabilities; nothing is fitted."""
 
-    at_once: ClassVar[bool] = True
+    parallel: ClassVar[Parallel] = "threads"
+    few_parameters: ClassVar[bool] = True
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> Mean:
         return self
@@ -73,7 +79,8 @@ class Logistic:
     rows of the fit, so that `C`, the inverse strength of the L2 penalty, means the same for every model.
     """
 
-    at_once: ClassVar[bool] = True
+    parallel: ClassVar[Parallel] = "threads"
+    few_parameters: ClassVar[bool] = False
     C: float = 0.05
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedLogistic:
@@ -110,8 +117,12 @@ class Calibrated:
     method: Method
 
     @property
-    def at_once(self) -> bool:
-        return self.learner.at_once
+    def parallel(self) -> Parallel:
+        return self.learner.parallel
+
+    @property
+    def few_parameters(self) -> bool:
+        return self.learner.few_parameters
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedCalibrated:
         calibration = fit_calibration(labels, probabilities, self.method)

@@ -93,7 +93,7 @@ def _stacked(
 
     oofs = dict(zip(members, oof, strict=True))
     materials = Materials(oofs, competition.train_labels, [plan.folds], counted(competition.train_texts))
-    bench = Workbench(materials, {each.name: each for each in recipes})
+    bench = Workbench(materials, {each.name: each for each in recipes}, competition.metric)
     fitted = bench.fitted(recipe.name)
     probabilities = fitted.predict_proba(base, counted(texts))
     if not recipe.declaration.label_shift:

@@ -13,7 +13,7 @@ from compete.competition.metrics import Metric
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
-from compete.stacking.blend import Blend
+from compete.stacking.blend import Blend, SelectBy
 from compete.stacking.boosting import LightGBM
 from compete.stacking.decision_rules import RuleName, default_rule, rules_for
 from compete.stacking.meta_learners import Calibrated, Logistic, Mean, MetaLearner
@@ -22,6 +22,7 @@ Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _ONLY = {
     "C": ("logistic",),
     "per": ("blend",),
+    "select_by": ("blend",),
     "row_features": ("lightgbm",),
     "trees": ("lightgbm",),
 }
@@ -58,6 +59,9 @@ class StackDeclaration(Declaration):
         description="logistic: inverse strength of the L2 penalty; of several the best is chosen inside",
     )
     per: Literal["competition", "label"] = Field(default="competition", description="blend: what has its own weights")
+    select_by: SelectBy | None = Field(
+        default=None, description='blend: what a model must raise; default: "f1" for f1_macro, else "log_loss"'
+    )
     row_features: bool = Field(default=False, description="lightgbm: also what can be counted in the texts")
     trees: Trees = Trees()
     calibration: Literal["none", "platt", "temperature"] = Field(
@@ -81,14 +85,15 @@ class StackRecipe:
     name: str
     declaration: StackDeclaration
 
-    def candidates(self) -> list[MetaLearner]:
+    def candidates(self, metric: Metric) -> list[MetaLearner]:
         """Meta-learners of which the one with the lowest log loss is taken, chosen inside."""
         declared = self.declaration
         learners: list[MetaLearner]
         if declared.method == "mean":
             learners = [Mean()]
         elif declared.method == "blend":
-            learners = [Blend(per_label=declared.per == "label")]
+            select_by = declared.select_by or ("f1" if metric.name == "f1_macro" else "log_loss")
+            learners = [Blend(select_by, per_label=declared.per == "label")]
         elif declared.method == "lightgbm":
             learners = [LightGBM(**declared.trees.model_dump())]
         else:

@@ -75,8 +75,8 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         plans = self._plans(labels, folds, groups)
         _check_every_fold(labels, plans[0])
         names = [str(number) for number in range(len(X))]
-        bench = Workbench(Materials(dict(zip(names, X, strict=True)), labels, plans), {recipe.name: recipe})
-        self._fitted, self._evaluation = bench.fitted(recipe.name), bench.evaluate(recipe.name, metric)
+        bench = Workbench(Materials(dict(zip(names, X, strict=True)), labels, plans), {recipe.name: recipe}, metric)
+        self._fitted, self._evaluation = bench.fitted(recipe.name), bench.evaluate(recipe.name)
         self._labels = labels
         self.honest_score_ = self._evaluation.honest
         self.interval_ = self._evaluation.interval

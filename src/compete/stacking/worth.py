@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Metric, Probabilities
+from compete.competition.metrics import Labels, Probabilities
 from compete.stacking.evaluation import Evaluation
 from compete.stacking.fitting import Workbench
 from compete.stacking.resampling import interval
@@ -31,7 +31,6 @@ class Worth:
 
 
 def worth_of_models(
-    metric: Metric,
     bench: Workbench,
     name: str,
     whole: Evaluation,
@@ -41,12 +40,12 @@ def worth_of_models(
 
     One model is left out at a time: of two that say the same, each alone can go, but not both.
     """
-    sign = 1 if metric.greater_is_better else -1
+    sign = 1 if bench.metric.greater_is_better else -1
     found = []
     for model in bench.fitted(name).members:
         progress(model)
-        rest = Workbench(bench.materials.without(model), bench.recipes)
-        without = rest.evaluate(name, metric)
+        rest = Workbench(bench.materials.without(model), bench.recipes, bench.metric)
+        without = rest.evaluate(name)
         low, high = interval(sign * (whole.draws - without.draws))
         found.append(Worth(model, without.honest, sign * (whole.honest - without.honest), low, high))
     return sorted(found, key=lambda worth: worth.gain, reverse=True)
