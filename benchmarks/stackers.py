@@ -246,7 +246,7 @@ def compare(data: Data, count: int, python: str | None) -> None:
 
 def coverage(data: Data, count: int) -> None:
     """How often the range that the honest score promises for so many new rows holds the score there."""
-    recipe = shipped()["logistic"]
+    recipe = shipped()["blend"]
     held, narrow, errors = 0, 0, []
     for number, (aside, split) in enumerate(splits(data, count)):
         plans = repeated_folds(split.folds, split.labels, split.groups, 3, seed=42)

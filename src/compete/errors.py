@@ -7,6 +7,7 @@ CompeteError
 │   ├── StoreError           oof/ holds something damaged, foreign or stale
 │   ├── SubmissionError      a submission that must not be sent
 │   └── DiskFullError        nothing can be written; what was finished is kept
+├── KaggleError          1  Kaggle failed, or was not reached
 └── JobsFailedError      1  the command ran and at least one job failed
 """
 
@@ -43,6 +44,10 @@ class SubmissionError(UserError):
 
 class DiskFullError(UserError):
     """No space was left while writing; finished work is untouched."""
+
+
+class KaggleError(CompeteError):
+    """Kaggle failed or was not reached; the same command may be tried again."""
 
 
 class JobsFailedError(CompeteError):

@@ -110,7 +110,8 @@ def test_every_shipped_recipe_is_built_and_one_is_chosen_and_sent(trained: Works
 
     sent = compete("submit")
     assert sent.code == 0, sent.stderr
-    assert f"submissions/001_{chosen}.csv: checked, 90 rows" in sent.stdout
+    assert f"submissions/001_{chosen}.csv: checked, 90 rows" in sent.stderr
+    assert f"submissions/001_{chosen}.csv: 90 rows, sent to local" in sent.stdout
 
 
 def test_a_named_stack_is_built_alone_and_sent_from_then_on(trained: Workspace, compete: Run) -> None:

@@ -118,6 +118,40 @@ def test_a_label_may_not_be_named_twice(tmp_path: Path) -> None:
     assert problems == {"data.labels": "names a column twice: joy"}
 
 
+def test_kaggle_as_a_target_needs_a_competition(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, GOOD + '[submission]\ntarget = "kaggle"\n')
+    assert problems == {
+        "submission.kaggle": 'is missing: target = "kaggle" needs the SLUG of kaggle.com/competitions/SLUG'
+    }
+
+
+def test_a_competition_on_kaggle_may_be_named_though_the_target_is_local(tmp_path: Path) -> None:
+    declared = read(tmp_path, GOOD + '[submission]\nkaggle = "Toy-posts-2"\n').submission
+    assert (declared.target, declared.kaggle) == ("local", "Toy-posts-2")
+
+
+@pytest.mark.parametrize(
+    "slug", ["https://www.kaggle.com/competitions/toy", "competitions/toy", "-toy", "toy posts", "toy_posts", "toy\\n"]
+)
+def test_a_slug_is_the_last_part_of_an_address(tmp_path: Path, slug: str) -> None:
+    problems = problems_of(tmp_path, f'{GOOD}[submission]\ntarget = "kaggle"\nkaggle = "{slug}"\n')
+    assert list(problems) == ["submission.kaggle"]
+    assert problems["submission.kaggle"].startswith(f'found "{slug}", ')
+
+
+@pytest.mark.parametrize(
+    ("extra", "key"),
+    [
+        ('kernel = "notebook"', "submission.kernel"),
+        ('kernel = "ann/my notebook"', "submission.kernel"),
+        ("public_fraction = 0.0", "submission.public_fraction"),
+        ("public_fraction = 1.0", "submission.public_fraction"),
+    ],
+)
+def test_a_wrong_setting_of_the_submission_is_named(tmp_path: Path, extra: str, key: str) -> None:
+    assert list(problems_of(tmp_path, f"{GOOD}[submission]\n{extra}\n")) == [key]
+
+
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     text = """\
 name = 5

@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from compete.competition.data import load_competition
-from compete.competition.declaration import read_declaration
-from compete.competition.starter import make_workspace, missing_columns, starter_folder
+from compete.competition.declaration import Submission, read_declaration
+from compete.competition.starter import (
+    Found,
+    data_lines,
+    declaration_text,
+    make_workspace,
+    missing_columns,
+    starter_folder,
+)
 from compete.errors import DataError, UserError
 
 ROWS = [("01", "a happy day, all in all", 1, 0), ("02", "how rotten and furious", 0, 1), ("03", "NA or nothing", 0, 0)]
@@ -171,7 +178,8 @@ def test_a_separator_counts_for_all_three_files(tmp_path: Path) -> None:
     texts = {"train": "id;text;joy\n1;a b;1\n", "test": "id;text\n2;a b\n", "sample": "id;joy\n2;0\n"}
     for name, text in texts.items():
         (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
-    workspace, _ = make_workspace(tmp_path, *(tmp_path / f"{name}.csv" for name in texts))
+    train, test, sample = (tmp_path / f"{name}.csv" for name in texts)
+    workspace, _ = make_workspace(tmp_path, train, test, sample)
     assert load_competition(workspace).submission_ids == ["2"]
 
 
@@ -180,3 +188,30 @@ def test_a_bare_quote_in_the_test_file_alone_decides_the_quoting(tmp_path: Path)
     (tmp_path / "test.txt").write_text('id\ttext\n2\t"a b\n', encoding="utf-8")
     workspace, _ = make_workspace(tmp_path, tmp_path / "train.txt", tmp_path / "test.txt")
     assert load_competition(workspace).test_texts == ['"a b']
+
+
+def test_a_competition_on_kaggle_is_declared_as_the_target(tmp_path: Path) -> None:
+    workspace, _ = make_workspace(tmp_path / "new", kaggle="toy-posts")
+    declared = read_declaration(workspace).submission
+    assert (declared.target, declared.kaggle) == ("kaggle", "toy-posts")
+    assert "solution" not in workspace.declaration.read_text(encoding="utf-8")
+
+
+def test_without_one_the_target_is_local(tmp_path: Path) -> None:
+    workspace, _ = make_workspace(tmp_path / "new")
+    declared = read_declaration(workspace).submission
+    assert (declared.target, declared.kaggle) == ("local", None)
+    assert read_declaration(workspace).submission == Submission()  # what is written is what is the default
+
+
+@pytest.mark.parametrize("found", [Found(), Found("a.csv", "b.csv", "c.csv", "ID", 'the "text"', ("größe", "b]"))])
+def test_the_data_section_stands_by_itself(found: Found) -> None:
+    """So that it can be put in the place of another."""
+    lines = data_lines(found)
+    assert lines[0].startswith("[data]")
+    assert not any(line.startswith("[") for line in lines[1:])
+    parsed = tomllib.loads("\n".join(lines))
+    assert list(parsed) == ["data"]
+    assert parsed["data"].get("labels", []) == list(found.labels)
+    assert "\n".join(lines) in declaration_text("new", found)
+    assert "\n".join(lines) in declaration_text("new", found, kaggle="toy-posts")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from rich.table import Table
 from compete.oof.state import ModelState, PartState, State
 from compete.reporting.tables import fold_rates_table, scores_table, status_table
 from compete.stacking.scores import Score
-from compete.submissions.ledger import Entry, NewSubmission, Outcome
+from compete.submissions.ledger import Entry, NewSubmission, Outcome, Status
 
 LONG = "sequence_classifier_large_with_a_long_name_that_someone_chose"
 ODD = "[red]model[/red]"
@@ -83,7 +84,18 @@ def test_fold_rates_have_a_column_per_fold() -> None:
 
 def entry(number: int, outcome: Outcome, source: str = ODD, validation: float | None = 0.55) -> Entry:
     submission = NewSubmission("local", "f.csv", "c", source, "f1_macro", validation, "plan", "abcd", "message")
-    return Entry(number, datetime(2024, 3, 1, 9, 5, tzinfo=UTC), submission, outcome)
+    moment = datetime(2024, 3, 1, 9, 5, tzinfo=UTC)
+    return Entry(number, moment, submission, outcome, changed=moment)
+
+
+def expecting(known: Entry, low: float, high: float) -> Entry:
+    return replace(known, submission=replace(known.submission, public_low=low, public_high=high))
+
+
+def header_of(lines: list[str]) -> list[str]:
+    """The words above the rule, wherever the header broke."""
+    end = next(number for number, line in enumerate(lines) if set(line) <= {"─", " "})
+    return " ".join(lines[:end]).split()
 
 
 def test_scores_show_the_shift_from_validation_to_public() -> None:
@@ -107,11 +119,39 @@ def test_revealed_scores_show_both_shifts() -> None:
     cells = " ".join(lines).split()
     assert [cells.count(text) for text in ("0.5500", "0.5000", "0.5300", "-0.0500", "+0.0300")] == [2, 1, 1, 1, 1]
     assert "sent" in cells
+    assert [cells.count(title) for title in ("public", "private", "gap", "expected")] == [1, 1, 2, 0]
+
+
+def test_the_expected_range_stands_beside_the_gap() -> None:
+    entries = [
+        expecting(entry(1, Outcome("scored", None, 0.5), "stack a"), 0.48123, 0.61987),
+        entry(2, Outcome("scored", None, 0.5), "file b.csv", validation=None),
+    ]
+    lines = show(scores_table(entries, private=False))
+    assert header_of(lines)[-4:] == ["valid.", "public", "gap", "expected"]
+    assert line_of(lines, "1 ")[-4:] == ["0.5500", "0.5000", "-0.0500", "0.481-0.620"]
+    assert line_of(lines, "2 ")[-4:] == ["-", "0.5000", "-", "-"]
+
+
+def test_several_metrics_are_named_and_one_is_not() -> None:
+    one = entry(1, Outcome("sent"), "stack a")
+    other = replace(one, number=2, submission=replace(one.submission, metric="log_loss"))
+    assert "metric" not in header_of(show(scores_table([one, one], private=False)))
+    lines = show(scores_table([one, other], private=False))
+    assert "metric" in header_of(lines)
+    assert "f1_macro" in line_of(lines, "1 ") and "log_loss" in line_of(lines, "2 ")
+
+
+@pytest.mark.parametrize("status", ["pending", "sent", "failed", "refused", "lost"])
+def test_what_has_no_score_shows_its_status(status: Status) -> None:
+    assert line_of(show(scores_table([entry(1, Outcome(status))], private=False)), "1 ")[-2:] == [status, "-"]
 
 
 @pytest.mark.parametrize("private", [False, True])
 def test_many_wide_rows_fit_into_80_columns(private: bool) -> None:
     entries = [entry(number, Outcome("scored", "r", 0.5, 0.5), f"base model {LONG}") for number in (1, 10, 1000)]
+    assert show(scores_table(entries, private))
+    entries = [expecting(each, 0.4, 0.6) for each in entries]
     assert show(scores_table(entries, private))
     labels = [f"label_{number}_{LONG}" for number in range(11)]
     rates = [(str(fold), [0.1] * 11) for fold in range(5)]

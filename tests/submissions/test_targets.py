@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_metric_of_probabilities_is_scored_on_them(sent: Path) -> None:
 def test_the_local_leaderboard_remembers_nothing(sent: Path) -> None:
     target = leaderboard(sent.parent)
     target.send(sent, "message")
-    assert target.find("message") is None
+    assert target.find("message", datetime(2024, 3, 1, tzinfo=UTC)) is None
 
 
 @pytest.mark.parametrize(

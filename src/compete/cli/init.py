@@ -13,15 +13,19 @@ def command(
     train: Annotated[Path | None, typer.Option(help="Training file, to read column names from.")] = None,
     test: Annotated[Path | None, typer.Option(help="Test file.")] = None,
     sample: Annotated[Path | None, typer.Option(help="Sample submission.")] = None,
+    kaggle: Annotated[str | None, typer.Option(metavar="SLUG", help="Competition on Kaggle to submit to.")] = None,
 ) -> None:
     """Make a workspace: competition.toml and the recipes, with what your files tell filled in."""
     from compete.competition.starter import make_workspace, missing_columns
 
-    workspace, found = make_workspace(folder, train, test, sample)
+    workspace, found = make_workspace(folder, train, test, sample, kaggle)
     typer.echo(f"{workspace.declaration}")
     if found.labels:
         typer.echo(f"id {found.id!r}, text {found.text!r}, {len(found.labels)} labels: {', '.join(found.labels)}")
     missing = missing_columns(found)
     if missing:
         typer.echo(f"still to fill in, under [data]: {', '.join(missing)}")
+    if kaggle and not train:
+        typer.echo(f"next: cd {folder}, then `compete download`")
+        return
     typer.echo(f"next: cd {folder}, look at competition.toml, then `compete train-base --all`")

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from compete import __version__
-from compete.cli import demo_data, folds, import_model, init, plan, predict, scores, stack, status, submit, train_base
+from compete.cli import (
+    demo_data,
+    download,
+    finalists,
+    folds,
+    import_model,
+    init,
+    plan,
+    predict,
+    rehearse,
+    scores,
+    stack,
+    status,
+    submit,
+    train_base,
+)
 from compete.errors import CompeteError
 
 app = typer.Typer(
@@ -26,6 +41,7 @@ app = typer.Typer(
 )
 
 app.command("init")(init.command)
+app.command("download")(download.command)
 app.command("folds")(folds.command)
 app.command("plan")(plan.command)
 app.command("train-base")(train_base.command)
@@ -35,6 +51,8 @@ app.command("stack")(stack.command)
 app.command("submit")(submit.command)
 app.command("predict")(predict.command)
 app.command("scores")(scores.command)
+app.command("finalists")(finalists.command)
+app.command("rehearse")(rehearse.command)
 app.command("demo-data")(demo_data.command)
 
 

@@ -35,7 +35,7 @@ def command(
     from compete.stacking.predict import predict_base_model, predict_stack
     from compete.stacking.recipes import load_stack_recipe, stack_names
     from compete.submissions.csv_file import Form, render
-    from compete.submissions.submit import choose_source
+    from compete.submissions.sources import choose_source
 
     workspace = here(size)
     with exclusively(workspace):

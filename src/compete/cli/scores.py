@@ -2,33 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compete.cli.options import SizeOption
 
+if TYPE_CHECKING:
+    from compete.competition.workspace import Workspace
+    from compete.submissions.ledger import Entry
+
 
 def command(
-    private: Annotated[bool, typer.Option("--private", help="Reveal the private scores.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask Kaggle: new scores, and submissions made elsewhere.")
+    ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Reveal the private scores, or ask Kaggle for them.")
+    ] = False,
+    export: Annotated[Path | None, typer.Option(help="Write the whole ledger to this CSV file.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Read submissions from a CSV file instead of the ledger.")
+    ] = None,
     size: SizeOption = None,
 ) -> None:
-    """Validation, public and, once revealed, private score of every submission."""
-    from compete.cli.opening import console, exclusively, here, load
+    """Validation, public and, once revealed, private score of every submission, and what they mean."""
+    from compete import atomic
+    from compete.cli.opening import console, here
     from compete.reporting.tables import scores_table
-    from compete.submissions.submit import ledger_of, reveal_private
-    from compete.submissions.targets import make_target
+    from compete.submissions.ledger_csv import from_csv, to_csv
+    from compete.submissions.reading import read_scores
+    from compete.submissions.submit import ledger_of
 
-    workspace = here(size)
-    if private:
-        with exclusively(workspace):
-            competition = load(workspace)
-            entries = reveal_private(competition, make_target(competition))
+    if source is not None:
+        entries = from_csv(source)
+    elif refresh or private:
+        entries = _ask(here(size), private)
     else:
-        entries = ledger_of(workspace).entries()
+        entries = ledger_of(here(size)).entries()
     out = console()
+    if export is not None:
+        atomic.write_text(export, to_csv(entries))
+        out.print(f"{export}: {len(entries)} submissions", markup=False)
+        return
     if not entries:
         out.print("nothing was submitted yet: `compete submit` sends the best stack")
         return
     revealed = any(entry.outcome.private is not None for entry in entries)
     out.print(scores_table(entries, revealed))
+    for sentence in read_scores(entries):
+        out.print(f"- {sentence}", markup=False, soft_wrap=not out.is_terminal)
+
+
+def _ask(workspace: Workspace, private: bool) -> list[Entry]:
+    from compete.cli.opening import exclusively, load
+    from compete.errors import UserError
+    from compete.submissions.kaggle import KaggleLeaderboard, refresh
+    from compete.submissions.submit import ledger_of, reveal_private
+    from compete.submissions.targets import make_target
+
+    with exclusively(workspace):
+        competition = load(workspace)
+        target = make_target(competition)
+        if isinstance(target, KaggleLeaderboard):
+            with target.client:
+                return refresh(ledger_of(workspace), target, competition.declaration.metric)
+        if private:
+            return reveal_private(competition, target)
+    raise UserError('--refresh asks Kaggle, and [submission] target is "local": there is nothing to ask')

@@ -66,7 +66,20 @@ class Training(Declaration):
 class Submission(Declaration):
     """[submission]: where `compete submit` sends its files."""
 
-    target: Literal["local"] = Field(default="local", description="a local leaderboard over a solution file")
+    target: Literal["local", "kaggle"] = Field(
+        default="local", description="a local leaderboard over a solution file, or Kaggle"
+    )
+    kaggle: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$",
+        description="kaggle: the last part of the competition's address, kaggle.com/competitions/SLUG",
+    )
+    public_fraction: float = Field(
+        default=0.5, gt=0, lt=1, description="share of the test set that the public leaderboard scores"
+    )
+    kernel: str | None = Field(
+        default=None, pattern=r"^[^/\s]+/[^/\s]+$", description="kaggle, notebooks only: OWNER/NOTEBOOK to submit"
+    )
     solution: str | None = Field(default=None, description="local: file with id, labels and Usage (Public or Private)")
     daily_limit: int = Field(default=5, ge=1, description="submissions per UTC day")
 
@@ -94,7 +107,7 @@ def read_declaration(workspace: Workspace) -> CompetitionDeclaration:
     if workspace.size is not None:
         raw = {**raw, "size": workspace.size}
     declaration, problems = validate(CompetitionDeclaration, raw)
-    problems = [*problems, *_impossible(raw), *_absent_folders(workspace, raw)]
+    problems = [*problems, *_impossible(raw), *_no_slug(raw), *_absent_folders(workspace, raw)]
     refuse(Path(workspace.declaration.name), problems)
     assert declaration is not None
     return declaration
@@ -106,6 +119,14 @@ def _absent_folders(workspace: Workspace, raw: Mapping[str, Any]) -> Iterator[Pr
     for name, folder in checkpoints.items() if isinstance(checkpoints, Mapping) else ():
         if isinstance(folder, str) and not (workspace.root / folder).is_dir():
             yield Problem(f"checkpoints.{name}", f"the folder {folder} does not exist")
+
+
+def _no_slug(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    submission = raw.get("submission")
+    if isinstance(submission, Mapping) and submission.get("target") == "kaggle" and "kaggle" not in submission:
+        yield Problem(
+            "submission.kaggle", 'is missing: target = "kaggle" needs the SLUG of kaggle.com/competitions/SLUG'
+        )
 
 
 def _impossible(raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -17,6 +17,10 @@ from compete.competition.workspace import DECLARATION, Workspace
 from compete.errors import DataError, UserError
 
 RECIPE_FOLDERS = ("base_models", "stacking")
+_LOCAL = (
+    'target = "local"   # or "kaggle", with kaggle = "SLUG" of kaggle.com/competitions/SLUG',
+    '# solution = "data/solution.csv"   # id, labels and Usage (Public or Private); without it nothing is scored',
+)
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,15 @@ class Found:
 
 
 def make_workspace(
-    folder: Path, train: Path | None = None, test: Path | None = None, sample: Path | None = None
+    folder: Path,
+    train: Path | None = None,
+    test: Path | None = None,
+    sample: Path | None = None,
+    kaggle: str | None = None,
 ) -> tuple[Workspace, Found]:
     """Write competition.toml and copies of the recipes; files that are there already are kept.
+
+    kaggle: the competition to submit to; without it, the local leaderboard.
 
     Raises UserError if `folder` is a workspace already, DataError if a given file cannot be read.
     """
@@ -51,7 +61,7 @@ def make_workspace(
             copy = workspace.root / name / recipe.name
             if not copy.exists():
                 atomic.write_bytes(copy, recipe.read_bytes())
-    atomic.write_text(workspace.declaration, declaration_text(workspace.root.name, found))
+    atomic.write_text(workspace.declaration, declaration_text(workspace.root.name, found, kaggle))
     return workspace, found
 
 
@@ -86,14 +96,31 @@ def look_at_files(root: Path, train: Path | None, test: Path | None, sample: Pat
     )
 
 
-def declaration_text(name: str, found: Found) -> str:
+def declaration_text(name: str, found: Found, kaggle: str | None = None) -> str:
     """A commented competition.toml; what could not be told is left to fill in, and marked so."""
-    labels = ", ".join(_quoted(label) for label in found.labels)
     lines = [
         f"name = {_quoted(name)}",
         'metric = "f1_macro"   # or f1_micro, f1_samples, jaccard_samples, roc_auc_macro, log_loss',
         f'size = "{_size()}"   # full (for a GPU), laptop (small checkpoints) or miniature (to try it all)',
         "",
+        *data_lines(found),
+        "",
+        "[folds]   # one plan for all base models",
+        "k = 5",
+        "seed = 42",
+        "",
+        "[submission]",
+        *(_LOCAL if kaggle is None else ['target = "kaggle"', f"kaggle = {_quoted(kaggle)}"]),
+        "public_fraction = 0.5   # of the test set: what the public leaderboard scores",
+        "daily_limit = 5",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def data_lines(found: Found) -> list[str]:
+    """The section [data]."""
+    labels = ", ".join(_quoted(label) for label in found.labels)
+    return [
         "[data]   # paths are relative to this file",
         _filled("train", found.train, "data/train.csv", "a file, or a list of files that are read as one"),
         _filled("test", found.test, "data/test.csv"),
@@ -103,17 +130,7 @@ def declaration_text(name: str, found: Found) -> str:
         f"labels = [{labels}]" if labels else "# labels = [...]   # default: every other column of train",
         _optional("separator", found.separator, ";", "default: by the file's ending and header"),
         _optional("quoting", found.quoting, "none", "a quote is a character like any other"),
-        "",
-        "[folds]   # one plan for all base models",
-        "k = 5",
-        "seed = 42",
-        "",
-        "[submission]",
-        'target = "local"',
-        '# solution = "data/solution.csv"   # id, labels and Usage (Public or Private); without it nothing is scored',
-        "daily_limit = 5",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _size() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -11,7 +12,10 @@ from rich.table import Table
 from compete.oof.state import ModelState, State
 from compete.reporting.progress import duration
 from compete.stacking.scores import Score
-from compete.submissions.ledger import Entry
+from compete.submissions.ledger import UNKNOWN, Entry
+
+if TYPE_CHECKING:  # it needs what takes long to import
+    from compete.submissions.finalists import Finalists
 
 _STYLES = {
     State.FRESH: "green",
@@ -54,17 +58,43 @@ def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[
 
 
 def scores_table(entries: Sequence[Entry], private: bool) -> Table:
-    """Every submission: validation, public and private score, and the shifts between them."""
+    """Every submission: validation, public and private score, the gaps between them, and what public was expected."""
     several = len({entry.submission.metric for entry in entries}) > 1
     table = plain_table("no.", "sent (UTC)", "what", *(["metric"] if several else []))
-    for title in ("valid.", "public", "shift", *(["private", "shift"] if private else [])):
+    expected = any(entry.submission.public_low is not None for entry in entries)
+    titles = ["valid.", "public", "gap", *(["expected"] if expected else []), *(["private", "gap"] if private else [])]
+    for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     for entry in entries:
         validation, public, secret = entry.submission.validation, entry.outcome.public, entry.outcome.private
         cells: list[str] = [entry.submission.metric] if several else []
         cells += [_score(validation), _score(public) if public is not None else entry.outcome.status]
-        cells += [_shift(validation, public), *([_score(secret), _shift(public, secret)] if private else [])]
-        table.add_row(str(entry.number), f"{entry.created:%m-%d %H:%M}", escape(entry.submission.source), *cells)
+        cells += [_shift(validation, public), *([_range(entry)] if expected else [])]
+        cells += [_score(secret), _shift(public, secret)] if private else []
+        table.add_row(
+            str(entry.number),
+            "-" if entry.created == UNKNOWN else f"{entry.created:%m-%d %H:%M}",
+            escape(entry.submission.source),
+            *cells,
+        )
+    return table
+
+
+def finalists_table(found: Finalists) -> Table:
+    """What may be expected of every submission on the private leaderboard, the best first."""
+    table = plain_table("no.", "what")
+    for title in ("valid.", "public", "private, expected", "best of all"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for each in found.candidates:
+        sent = each.entry.submission
+        table.add_row(
+            str(each.entry.number),
+            escape(sent.source),
+            _score(sent.validation),
+            _score(each.entry.outcome.public),
+            f"{each.expected:.4f} ± {each.deviation:.4f}",
+            f"{100 * each.best:.0f} %",
+        )
     return table
 
 
@@ -83,6 +113,12 @@ def _state_text(state: ModelState) -> str:
 
 def _score(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def _range(entry: Entry) -> str:
+    """Where the public score was expected."""
+    low, high = entry.submission.public_low, entry.submission.public_high
+    return "-" if low is None or high is None else f"{low:.3f}-{high:.3f}"
 
 
 def _shift(before: float | None, after: float | None) -> str:

@@ -84,4 +84,4 @@ def check(path: Path, form: Form) -> str:
 def constant_labels(path: Path, form: Form) -> list[str]:
     """Labels that have one value in all rows: legal, and almost always a mistake."""
     table = read_table(path, ",")
-    return [label for label in form.labels if table[label].nunique() == 1]
+    return [label for label in form.labels if pd.to_numeric(table[label]).nunique() == 1]

@@ -1,7 +1,7 @@
 """The ledger: every submission that was ever made, in SQLite, append-only.
 
-`submissions` holds what was known before sending and is written first; `outcomes` holds what came back, a row
-each time. The state of a submission is its last outcome; one without any was cut off while it was sent.
+`submissions` holds what was known before sending and is written first; `outcomes` holds what became of it, a row each
+time. The state of a submission is its last outcome; one without any, or "pending", was cut off while it was sent.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from compete.atomic import disk_full_is_said
 from compete.competition.declaration import MetricName
 from compete.errors import DiskFullError, StoreError
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS submissions (
+CREATE TABLE submissions (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     created TEXT NOT NULL,
     target TEXT NOT NULL,
@@ -29,17 +30,37 @@ CREATE TABLE IF NOT EXISTS submissions (
     validation REAL,
     fold_plan TEXT NOT NULL,
     probabilities TEXT NOT NULL,
-    message TEXT NOT NULL
+    message TEXT NOT NULL,
+    low REAL,
+    high REAL,
+    public_low REAL,
+    public_high REAL,
+    private_low REAL,
+    private_high REAL
 ) STRICT;
-CREATE TABLE IF NOT EXISTS outcomes (
+CREATE TABLE outcomes (
     number INTEGER NOT NULL REFERENCES submissions (number),
     recorded TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('scored', 'sent', 'refused')),
+    status TEXT NOT NULL CHECK (status IN ('pending', 'sent', 'scored', 'failed', 'refused', 'lost')),
     reference TEXT,
     public REAL,
-    private REAL
+    private REAL,
+    note TEXT NOT NULL DEFAULT ''
 ) STRICT;
 """
+# From the ledgers of version 0, which knew neither ranges nor notes.
+_FROM_0 = """
+ALTER TABLE outcomes RENAME TO outcomes_0;
+ALTER TABLE submissions RENAME TO submissions_0;
+{schema}
+INSERT INTO submissions SELECT *, NULL, NULL, NULL, NULL, NULL, NULL FROM submissions_0;
+INSERT INTO outcomes SELECT *, '' FROM outcomes_0;
+DROP TABLE outcomes_0;
+DROP TABLE submissions_0;
+"""
+_VERSION = 1
+OUTSIDE = "outside compete"
+UNKNOWN = datetime(1, 1, 1, tzinfo=UTC)  # when a submission was sent, where nobody noted it
 
 
 @dataclass(frozen=True)
@@ -49,7 +70,8 @@ class NewSubmission:
     file: name in submissions/; content: hash of what it says, independent of how it is written;
     source: what was submitted ("stack logistic", "base model linear"); validation: its honest score;
     probabilities: hash of the test probabilities it was cut from; message: sent along, and unique by its tag,
-    so that a target can be asked whether it arrived.
+    so that a target can be asked whether it arrived; low, high: interval of the honest score; public_low to
+    private_high: where the scores were expected.
     """
 
     target: str
@@ -61,30 +83,54 @@ class NewSubmission:
     fold_plan: str
     probabilities: str
     message: str
+    low: float | None = None
+    high: float | None = None
+    public_low: float | None = None
+    public_high: float | None = None
+    private_low: float | None = None
+    private_high: float | None = None
+
+
+Status = Literal["pending", "sent", "scored", "failed", "refused", "lost"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a target answered. status: "scored", "sent" (no score yet) or "refused"."""
+    """What became of a submission.
 
-    status: str
+    status: "pending" while it is being sent; "sent", counted and not scored yet; "scored"; "failed", counted and not
+    fit to be scored; "refused" and "lost", not counted, for a reason or because it never arrived. reference: the
+    target's own name for it; note: the target's words.
+    """
+
+    status: Status
     reference: str | None = None
     public: float | None = None
     private: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A submission with its latest outcome; status is "pending" while there is none."""
+    """A submission with its latest outcome, and when that was recorded; "pending" while there is none."""
 
     number: int
     created: datetime
     submission: NewSubmission
     outcome: Outcome
+    changed: datetime
 
     @property
     def pending(self) -> bool:
         return self.outcome.status == "pending"
+
+    @property
+    def counted(self) -> bool:
+        """Whether it counts against the day's limit, as far as is known."""
+        return self.outcome.status not in ("refused", "lost")
+
+
+_OUTCOME_COLUMNS = len(fields(Outcome))
 
 
 class Ledger:
@@ -108,7 +154,8 @@ class Ledger:
         """Append what came back for submission `number`."""
         with self._open() as database:
             database.execute(
-                "INSERT INTO outcomes (number, recorded, status, reference, public, private) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO outcomes (number, recorded, status, reference, public, private, note) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (number, _stamp(now), *astuple(outcome)),
             )
 
@@ -119,22 +166,38 @@ class Ledger:
         columns = ", ".join(f"s.{field.name}" for field in fields(NewSubmission))
         with self._open() as database:
             rows = database.execute(
-                f"""SELECT s.number, s.created, o.status, o.reference, o.public, o.private, {columns}
+                f"""SELECT s.number, s.created, coalesce(o.recorded, s.created), coalesce(o.status, 'pending'),
+                o.reference, o.public, o.private, coalesce(o.note, ''), {columns}
                 FROM submissions s LEFT JOIN outcomes o
                 ON o.rowid = (SELECT max(rowid) FROM outcomes WHERE number = s.number)
                 ORDER BY s.number"""
             ).fetchall()
         return [
-            Entry(number, datetime.fromisoformat(created), NewSubmission(*rest), Outcome(status or "pending", *outcome))
-            for number, created, status, *values in rows
-            for outcome, rest in [(values[:3], values[3:])]
+            Entry(
+                number,
+                datetime.fromisoformat(created),
+                NewSubmission(*values[_OUTCOME_COLUMNS:]),
+                Outcome(*values[:_OUTCOME_COLUMNS]),
+                datetime.fromisoformat(changed),
+            )
+            for number, created, changed, *values in rows
         ]
 
     def sent_on(self, day: datetime, target: str) -> int:
-        """How many submissions count against `target`'s limit on the UTC day of `day`."""
+        """How many submissions count against `target`'s limit on the UTC day of `day`.
+
+        One that had to be sent again counts on the day it was.
+        """
+        if not self.path.exists():
+            return 0
         date = day.astimezone(UTC).date()
+        with self._open() as database:
+            again = database.execute(
+                "SELECT number, max(recorded) FROM outcomes WHERE status = 'pending' GROUP BY number"
+            )
+            sent = {number: datetime.fromisoformat(recorded) for number, recorded in again}
         return sum(
-            entry.submission.target == target and entry.created.date() == date and entry.outcome.status != "refused"
+            entry.submission.target == target and sent.get(entry.number, entry.created).date() == date and entry.counted
             for entry in self.entries()
         )
 
@@ -145,12 +208,44 @@ class Ledger:
         try:
             with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as database, database:
                 database.execute("PRAGMA foreign_keys = ON")
-                database.executescript(_SCHEMA)
+                _prepare(database)
                 yield database
         except sqlite3.DatabaseError as error:
             if "full" in str(error):
-                raise DiskFullError(f"no space left on the disk for {self.path}: nothing was sent") from None
+                raise DiskFullError(
+                    f"no space left on the disk for {self.path}: make some, then run the same command, which "
+                    "finds out what became of a submission that was under way"
+                ) from None
             raise StoreError(f"{self.path} cannot be used as a ledger: {error}") from None
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an older version up to date, in one transaction."""
+    if _version(database) == _VERSION:
+        return
+    database.execute("PRAGMA foreign_keys = OFF")
+    level, database.isolation_level = (
+        database.isolation_level,
+        None,
+    )  # this transaction is our own, also where other commands open the ledger now
+    database.execute("BEGIN EXCLUSIVE")
+    found = _version(database)
+    if found < _VERSION:
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'submissions'").fetchone()
+        script = _FROM_0.format(schema=_SCHEMA) if tables else _SCHEMA
+        for statement in script.split(";"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {_VERSION}")
+    database.execute("COMMIT")
+    database.isolation_level = level
+    database.execute("PRAGMA foreign_keys = ON")
+
+
+def _version(database: sqlite3.Connection) -> int:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > _VERSION:
+        raise sqlite3.DatabaseError(f"a newer compete wrote it (version {version})")
+    return int(version)
 
 
 def _stamp(now: datetime | None) -> str:

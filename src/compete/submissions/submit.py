@@ -1,141 +1,153 @@
-"""Submitting: cut the probabilities, check the file, write the ledger, send, record what came back."""
+"""Submitting: cut the probabilities, check the file, write the ledger, send once, record what came back."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from compete import atomic
-from compete.base_models.recipes import has_recipe
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
-from compete.declarations import unknown_name
-from compete.errors import StoreError, SubmissionError, UserError
+from compete.errors import KaggleError, SubmissionError, UserError
 from compete.oof import store
-from compete.oof.state import State, stored_models
 from compete.oof.train import shape_of
-from compete.stacking.building import remembered_choice
 from compete.stacking.decision_rules import decision_from
-from compete.stacking.recipes import load_stack_recipe, stack_names
-from compete.stacking.scores import Score, base_model_score
-from compete.stacking.stack import base_model_states, check_stack_fresh, stack_folder
-from compete.submissions.csv_file import Form, check, constant_labels, render, submission_form
-from compete.submissions.ledger import Entry, Ledger, NewSubmission, Outcome
-from compete.submissions.targets import Target
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is submitted: a stack or a base model, its folder in oof/, and its honest score."""
-
-    title: str
-    name: str
-    folder: Path
-    score: Score
+from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
+from compete.submissions.csv_file import Form, check, render, submission_form
+from compete.submissions.expected import expected_ranges, out_of_fold_predictions, public_rows
+from compete.submissions.kaggle_client import UnknownOutcome
+from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome
+from compete.submissions.messages import new_message
+from compete.submissions.sources import CsvFile, Source
+from compete.submissions.targets import LocalLeaderboard, Target
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A submission whose file lies checked in submissions/, ready to be sent."""
 
-    source: Source
     path: Path
+    form: Form
     submission: NewSubmission
-    warnings: list[str]
+
+    def discard(self) -> None:
+        """Nothing was sent, and the next try writes its own files."""
+        self.path.unlink(missing_ok=True)
+        predictions_beside(self.path).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What is sent only if asked for: content that was sent before, labels with one value in all rows."""
+
+    again: bool = False
+    constant: bool = False
 
 
 def ledger_of(workspace: Workspace) -> Ledger:
     return Ledger(workspace.submissions / "ledger.sqlite")
 
 
-def choose_source(competition: Competition, plan: FoldPlan, what: str | None) -> Source:
-    """The named stack or base model; for no name the stack that `compete stack` chose."""
-    stacks = stack_names(competition.workspace)
-    if what is None:
-        return _best_stack(competition, plan, stacks)
-    if what in stacks:
-        return _stack_source(competition, plan, what)
-    states = base_model_states(competition, plan)
-    if what not in states:
-        raise UserError(f"no stack or base model is called {what!r}; {unknown_name(what, [*stacks, *states])}")
-    state = states[what]
-    if state.state is not State.FRESH:
-        why = "; ".join(state.reasons) or f"{state.folds_done} of {plan.k} folds trained"
-        raise StoreError(f"the base model {what!r} is {state.state}: {why}. First: `compete train-base {what}`")
-    score = base_model_score(competition, plan, what)
-    return Source(f"base model {what}", what, competition.workspace.oof / what, score)
+def predictions_beside(path: Path) -> Path:
+    """What the same source says of the training rows, out of fold: kept with every submission."""
+    return path.with_suffix(".oof.parquet")
 
 
-def prepare(competition: Competition, plan: FoldPlan, source: Source, target: str) -> Prepared:
-    """Cut the test probabilities with the thresholds, write the CSV, and check it as it lies on the disk."""
+def prepare(competition: Competition, plan: FoldPlan, source: Source | CsvFile, target: str) -> Prepared:
+    """Write the CSV and check it as it lies on the disk.
+
+    A stack's or base model's test probabilities are cut as its honest score says; a file is taken as it is.
+    """
     form = submission_form(competition)
-    probabilities = store.read_model(source.folder, shape_of(competition)).test
-    values = decision_from(source.score.decision).decide(probabilities) if form.decisions else probabilities
-    text = render(form, competition.test_ids, competition.labels, values)
-    path = _new_file(competition, source.name, text)
-    content = check(path, form)
-    submission = NewSubmission(
-        target=target,
-        file=path.name,
-        content=content,
-        source=source.title,
-        metric=competition.metric.name,
-        validation=source.score.honest,
-        fold_plan=plan.fingerprint,
-        probabilities=store.read_record(source.folder / store.MANIFEST)["files"][store.TEST][:16],
-        message=f"{source.title}, honest {competition.metric.title} {source.score.honest:.4f} [{secrets.token_hex(4)}]",
-    )
-    return Prepared(source, path, submission, _warnings(competition, path, form))
+    atomic.sweep(competition.workspace.submissions)
+    path = _new_path(competition, source.name)
+    if isinstance(source, CsvFile):
+        atomic.write_bytes(path, source.path.read_bytes())
+    else:
+        atomic.write_text(path, _cut(competition, source, form))
+    validation = None if isinstance(source, CsvFile) else source.score.honest
+    try:
+        submission = NewSubmission(
+            target=target,
+            file=path.name,
+            content=check(path, form),
+            source=source.title,
+            metric=competition.metric.name,
+            validation=validation,
+            fold_plan="",
+            probabilities="",
+            message=new_message(source.title, competition.metric.title, validation),
+        )
+        if isinstance(source, Source):
+            submission = _with_expectations(competition, plan, source, path, submission)
+    except BaseException:
+        for written in (path, predictions_beside(path)):
+            written.unlink(missing_ok=True)
+        raise
+    return Prepared(path, form, submission)
 
 
 def submit(
-    competition: Competition, prepared: Prepared, target: Target, *, again: bool = False, now: datetime | None = None
-) -> Entry:
-    """Send a prepared file once.
+    competition: Competition,
+    prepared: Prepared,
+    target: Target,
+    *,
+    allowed: Permissions = Permissions(),
+    confirm: Callable[[Prepared, int], bool] = lambda prepared, left: True,
+    now: datetime | None = None,
+) -> Entry | None:
+    """Send a prepared file once; None if `confirm`, given how many submissions are left today, says no.
 
-    Raises SubmissionError when the same content was sent before (unless `again`) or the day's limit is spent.
-    The ledger's row is written before the file is sent; one that was cut off in between is completed here,
-    after the target was asked whether it had arrived.
+    What an earlier command left cut off is settled first: the target is asked whether it arrived. If that was the same
+    content, nothing is sent twice. The ledger's row is written before the file is sent. Raises SubmissionError for what
+    must not be sent, KaggleError when it could not be.
     """
-    ledger, now = ledger_of(competition.workspace), now or datetime.now(UTC)
-    same = [e for e in ledger.entries() if e.submission.content == prepared.submission.content]
-    same = [e for e in same if e.submission.target == target.name and e.outcome.status != "refused"]
-    cut_off = next((entry for entry in same if entry.pending), None)
-    if cut_off:
-        prepared = _with_file(competition, prepared, cut_off)
-        arrived = target.find(prepared.submission.message)
-        return _complete(ledger, cut_off.number, arrived or _send(prepared, target), now)
-    if same and not again:
-        entry = same[-1]
-        prepared.path.unlink(missing_ok=True)
-        raise SubmissionError(
-            f"the same content was submitted before: number {entry.number}, {entry.submission.file}, "
-            f"{entry.created:%Y-%m-%d %H:%M} UTC. A second time only with --again."
-        )
-    limit = competition.declaration.submission.daily_limit
-    sent = ledger.sent_on(now, target.name)
-    if sent >= limit:
-        prepared.path.unlink(missing_ok=True)
-        raise SubmissionError(
-            f"the daily limit is spent: {sent} of {limit} submissions on {now:%Y-%m-%d} UTC. "
-            "The next day starts at 00:00 UTC ([submission] daily_limit)."
-        )
+    ledger = ledger_of(competition.workspace)
+
+    def clock() -> datetime:
+        return now or datetime.now(UTC)
+
     try:
-        target.ready(prepared.path)
-        number = ledger.add(prepared.submission, now)
-    except Exception:
-        prepared.path.unlink(missing_ok=True)  # nothing was sent, and the next try writes its own file
+        arrived = settle(ledger, target, prepared.submission.content, clock())
+        if arrived is not None:
+            prepared.discard()
+            return arrived
+        left = _vet(competition, ledger, prepared, target, allowed, clock())
+        if not confirm(prepared, left):
+            prepared.discard()
+            return None
+        number, prepared = _write_down(competition, ledger, prepared, target, clock())
+    except BaseException:
+        prepared.discard()
         raise
-    return _complete(ledger, number, _send(prepared, target), now)
+    return _send(ledger, number, prepared, target, clock())
 
 
-def reveal_private(competition: Competition, target: Target) -> list[Entry]:
-    """Ask the target for the private scores of everything it scored, and record them."""
+def settle(ledger: Ledger, target: Target, content: str, now: datetime) -> Entry | None:
+    """Find out what became of submissions that were cut off; the one of this content, if it had arrived."""
+    same = None
+    for entry in ledger.entries():
+        if entry.submission.target != target.name or entry.outcome.status not in ("pending", "lost"):
+            continue
+        if entry.outcome.status == "lost" and entry.submission.content != content:
+            continue
+        # One that was looked for in vain before is looked for once more, without waiting.
+        arrived = target.find(entry.submission.message, entry.changed if entry.pending else UNKNOWN)
+        if arrived is not None or entry.pending:
+            ledger.record(entry.number, arrived or Outcome("lost"), now)
+        if arrived is not None and entry.submission.content == content:
+            same = entry.number
+    return None if same is None else _entry(ledger, same)
+
+
+def reveal_private(competition: Competition, target: LocalLeaderboard) -> list[Entry]:
+    """Ask the local leaderboard for the private scores of everything it scored, and record them."""
     ledger = ledger_of(competition.workspace)
     for entry in ledger.entries():
         if entry.submission.target != target.name or entry.outcome.status not in ("scored", "sent"):
@@ -149,57 +161,124 @@ def reveal_private(competition: Competition, target: Target) -> list[Entry]:
     return ledger.entries()
 
 
-def _send(prepared: Prepared, target: Target) -> Outcome:
-    return target.send(prepared.path, prepared.submission.message)
+def _cut(competition: Competition, source: Source, form: Form) -> str:
+    """The CSV of a stack or base model: decisions, or probabilities where the metric scores those."""
+    probabilities = store.read_model(source.folder, shape_of(competition)).test
+    values = decision_from(source.score.decision).decide(probabilities) if form.decisions else probabilities
+    return render(form, competition.test_ids, competition.labels, values)
 
 
-def _complete(ledger: Ledger, number: int, outcome: Outcome, now: datetime) -> Entry:
-    ledger.record(number, outcome, now)
-    return next(entry for entry in ledger.entries() if entry.number == number)
+def _with_expectations(
+    competition: Competition, plan: FoldPlan, source: Source, path: Path, submission: NewSubmission
+) -> NewSubmission:
+    """What only a source with out-of-fold predictions has; writes these beside the file."""
+    predicted, score = out_of_fold_predictions(competition, plan, source), source.score
+    cells = predicted.astype(np.float32)
+    content = store.to_parquet(competition.train_ids, cells, competition.labels)
+    atomic.write_bytes(predictions_beside(path), content)
+    n_public = public_rows(competition)
+    n_private = len(competition.submission_ids) - n_public
+    expected = expected_ranges(
+        competition.metric, competition.train_labels, predicted, score.honest, n_public, n_private
+    )
+    return replace(
+        submission,
+        fold_plan=plan.fingerprint,
+        probabilities=str(store.read_record(source.folder / store.MANIFEST)["files"][store.TEST])[:16],
+        low=score.low,
+        high=score.high,
+        public_low=expected.public[0],
+        public_high=expected.public[1],
+        private_low=expected.private[0],
+        private_high=expected.private[1],
+    )
 
 
-def _with_file(competition: Competition, prepared: Prepared, entry: Entry) -> Prepared:
-    """The submission that was cut off keeps its own file; the one just written is the same and goes."""
+def _vet(
+    competition: Competition, ledger: Ledger, prepared: Prepared, target: Target, allowed: Permissions, now: datetime
+) -> int:
+    """Raise SubmissionError for what must not be sent; how many submissions are left today."""
+    path, form = prepared.path, prepared.form
+    refuse_sample(competition, path, form)
+    if not allowed.constant:
+        refuse_constant(path, form)
+    if not allowed.again:
+        earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]
+        refuse_repeated(path, prepared.submission.content, earlier, form)
+    limit = competition.declaration.submission.daily_limit
+    left = limit - ledger.sent_on(now, target.name)
+    if left <= 0:
+        raise SubmissionError(
+            f"the daily limit is spent: {limit - left} of {limit} submissions on {now:%Y-%m-%d} UTC. "
+            "The next day starts at 00:00 UTC ([submission] daily_limit)."
+        )
+    allowed_by_target = target.ready(path)
+    return left if allowed_by_target is None else min(left, allowed_by_target)
+
+
+def _write_down(
+    competition: Competition, ledger: Ledger, prepared: Prepared, target: Target, now: datetime
+) -> tuple[int, Prepared]:
+    """The number of the ledger's row; a submission of this content that never arrived keeps its row, file and tag."""
+    lost = [
+        entry
+        for entry in ledger.entries()
+        if entry.outcome.status == "lost"
+        and entry.submission.content == prepared.submission.content
+        and entry.submission.target == target.name
+    ]
+    if not lost:
+        return ledger.add(prepared.submission, now), prepared
+    entry = lost[-1]
     path = competition.workspace.submissions / entry.submission.file
     if path != prepared.path:
         atomic.write_bytes(path, prepared.path.read_bytes())
-        prepared.path.unlink()
-    return replace(prepared, path=path, submission=entry.submission)
+        prepared.discard()
+    ledger.record(entry.number, Outcome("pending"), now)
+    return entry.number, replace(prepared, path=path, submission=entry.submission)
 
 
-def _best_stack(competition: Competition, plan: FoldPlan, stacks: Sequence[str]) -> Source:
-    built = [n for n in stacks if (stack_folder(competition.workspace, n) / store.MANIFEST).is_file()]
-    if not built:
-        models = ", ".join(n for n in stored_models(competition.workspace) if has_recipe(competition.workspace, n))
-        hint = f", or name a base model: {models}" if models else ""
-        raise UserError(f"no stack was built yet: `compete stack` builds one{hint}")
-    chosen = remembered_choice(competition.workspace)
-    if chosen in built:
-        return _stack_source(competition, plan, chosen)
-    sources = [_stack_source(competition, plan, name) for name in built]
-    best = max if competition.metric.greater_is_better else min
-    return best(sources, key=lambda source: source.score.honest)
+def _send(ledger: Ledger, number: int, prepared: Prepared, target: Target, now: datetime) -> Entry:
+    """Send, and record the outcome whatever it is; what cannot be known now stays pending."""
+    try:
+        outcome = target.send(prepared.path, prepared.submission.message)
+    except UnknownOutcome as error:
+        found = _after_all(target, prepared, error)
+        if found is None:
+            ledger.record(number, Outcome("lost", note=str(error)))
+            raise KaggleError(
+                f"{error}. Kaggle's list does not have the submission: it did not arrive, and the same command sends it"
+            ) from None
+        outcome = found
+    except KaggleError as error:
+        ledger.record(number, Outcome("lost", note=str(error)))
+        raise
+    except UserError as error:
+        ledger.record(number, Outcome("refused", note=str(error)))
+        raise
+    ledger.record(number, outcome, now)
+    return _entry(ledger, number)
 
 
-def _stack_source(competition: Competition, plan: FoldPlan, name: str) -> Source:
-    _, score = check_stack_fresh(competition, plan, load_stack_recipe(competition.workspace, name))
-    return Source(f"stack {name}", name, stack_folder(competition.workspace, name), score)
+def _after_all(target: Target, prepared: Prepared, error: UnknownOutcome) -> Outcome | None:
+    """What the target's list says of a submission whose answer never came."""
+    try:
+        return target.find(prepared.submission.message, datetime.now(UTC))
+    except (KaggleError, UserError) as silent:
+        raise KaggleError(
+            f"{error}, and whether the submission arrived is not known yet ({silent}) The same command asks Kaggle's "
+            "list before it sends anything"
+        ) from None
 
 
-def _new_file(competition: Competition, name: str, text: str) -> Path:
+def _entry(ledger: Ledger, number: int) -> Entry:
+    return next(entry for entry in ledger.entries() if entry.number == number)
+
+
+def _new_path(competition: Competition, name: str) -> Path:
     """submissions/NNN_name.csv; numbers only grow, so that no sent file is ever overwritten."""
     folder = competition.workspace.submissions
     names = [path.name for path in folder.glob("*_*.csv")]
     names += [entry.submission.file for entry in ledger_of(competition.workspace).entries()]
     numbers = [int(number) for number in (name.split("_")[0] for name in names) if number.isdecimal()]
-    path = folder / f"{max(numbers, default=0) + 1:03d}_{name}.csv"
-    atomic.write_text(path, text)
-    return path
-
-
-def _warnings(competition: Competition, path: Path, form: Form) -> list[str]:
-    constant = constant_labels(path, form)
-    if not constant:
-        return []
-    shown = competition.workspace.shown(path)
-    return [f"{shown}: {', '.join(constant)} has the same value in every row"]
+    return folder / f"{max(numbers, default=0) + 1:03d}_{name}.csv"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -14,29 +15,30 @@ from compete.competition.data import Competition, label_matrix
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table
 from compete.errors import DataError, SubmissionError
+from compete.submissions.kaggle import KaggleLeaderboard
+from compete.submissions.kaggle_client import KaggleClient
 from compete.submissions.ledger import Outcome
 
 
 class Target(Protocol):
-    """A leaderboard. Every method may be called again after a crash."""
+    """A leaderboard. Every method but `send` may be called again after a crash."""
 
     @property
     def name(self) -> str: ...
 
-    def find(self, message: str) -> Outcome | None:
-        """What the target knows of an earlier submission with this message; None if it never arrived."""
+    def find(self, message: str, since: datetime) -> Outcome | None:
+        """What became of the submission with this message, cut off after `since`; None if it never arrived."""
         ...
 
-    def ready(self, file: Path) -> None:
-        """Raise whatever would keep this file from being sent, before the ledger knows of it."""
+    def ready(self, file: Path) -> int | None:
+        """Raise whatever would keep this file from being sent, before the ledger knows of it.
+
+        Returns the submissions left today, None where the target does not count.
+        """
         ...
 
     def send(self, file: Path, message: str) -> Outcome:
         """Send a checked file; it may be scored at once or only be on its way."""
-        ...
-
-    def reveal(self, file: Path, metric: Metric, outcome: Outcome) -> Outcome:
-        """The outcome with the private score, under the metric it was sent for, once the target gives it away."""
         ...
 
 
@@ -54,7 +56,7 @@ class LocalLeaderboard:
     metric: Metric
     name: str = "local"
 
-    def find(self, message: str) -> Outcome | None:
+    def find(self, message: str, since: datetime) -> Outcome | None:
         return None
 
     def ready(self, file: Path) -> None:
@@ -67,6 +69,7 @@ class LocalLeaderboard:
         return Outcome("scored", reference=file.name, public=self._score(file, self.metric, "Public"))
 
     def reveal(self, file: Path, metric: Metric, outcome: Outcome) -> Outcome:
+        """The outcome with the private score, under the metric it was sent for."""
         if self.solution is None:
             raise SubmissionError("there is no private score: competition.toml names no [submission] solution")
         # A public score that was given stays as it was, whatever happened to the solution since.
@@ -99,8 +102,18 @@ class LocalLeaderboard:
         return solution
 
 
-def make_target(competition: Competition) -> Target:
-    """The target that competition.toml declares."""
+def make_target(
+    competition: Competition, *, kernel: str | None = None, kernel_version: int | None = None, late: bool = False
+) -> LocalLeaderboard | KaggleLeaderboard:
+    """The target that competition.toml declares; the options are Kaggle's, see KaggleLeaderboard."""
+    declared = competition.declaration.submission
+    if declared.target == "local":
+        return local_leaderboard(competition)
+    assert declared.kaggle is not None  # the declaration refuses a target without it
+    return KaggleLeaderboard(KaggleClient(declared.kaggle), kernel or declared.kernel, kernel_version, late)
+
+
+def local_leaderboard(competition: Competition) -> LocalLeaderboard:
     declared = competition.declaration.submission
     return LocalLeaderboard(
         solution=competition.workspace.root / declared.solution if declared.solution else None,

@@ -1,0 +1,33 @@
+"""compete download"""
+
+from __future__ import annotations
+
+import typer
+
+
+def command() -> None:
+    """Download the competition's files from Kaggle and fill in [data]."""
+    from compete.cli.opening import console, exclusively, here
+    from compete.competition.declaration import read_declaration
+    from compete.competition.starter import missing_columns
+    from compete.errors import UserError
+    from compete.submissions.download import download
+    from compete.submissions.kaggle_client import KaggleClient
+
+    workspace = here()
+    declaration = read_declaration(workspace)
+    slug = declaration.submission.kaggle
+    if slug is None:
+        raise UserError('[submission] names no competition: kaggle = "SLUG", the last part of its address on Kaggle')
+    with exclusively(workspace), KaggleClient(slug) as client, console().status(f"downloading {slug}"):
+        found = download(workspace, declaration, client)
+    for path in found.files:
+        typer.echo(f"{workspace.shown(path)}: {path.stat().st_size:,} bytes")
+    if not found.filled_in:
+        typer.echo("competition.toml stays as it is: the files that [data] names are there")
+        return
+    missing = missing_columns(found.found)
+    if missing:
+        typer.echo(f"still to fill in, under [data]: {', '.join(missing)}")
+    labels = ", ".join(found.found.labels)
+    typer.echo(f"[data]: id {found.found.id!r}, text {found.found.text!r}, labels {labels}")

@@ -1,0 +1,77 @@
+"""What is refused before anything is sent: files that are worthless, or that were sent before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from compete.competition.data import Competition
+from compete.competition.reading import read_table
+from compete.errors import DataError, SubmissionError
+from compete.submissions.csv_file import Form, constant_labels
+from compete.submissions.ledger import Entry
+
+# More agreement than this, and two submissions get the same score but for luck.
+NEARLY_THE_SAME = 0.999
+_CELL = 5e-4  # probabilities that differ less are called equal
+
+
+def refuse_sample(competition: Competition, path: Path, form: Form) -> None:
+    """Raise SubmissionError if the file says what the sample submission says."""
+    data = competition.declaration.data
+    sample = data.sample_submission
+    if not sample:
+        return
+    table = read_table(competition.workspace.root / sample, encoding=data.encoding)
+    if _same_cells(path, table, form) == 1.0:
+        raise SubmissionError(f"{path} equals the sample submission {sample}: nobody's model is in it")
+
+
+def refuse_constant(path: Path, form: Form) -> None:
+    """Raise SubmissionError if a label has one value in all rows: legal, and almost always a mistake."""
+    constant = constant_labels(path, form)
+    if constant:
+        raise SubmissionError(
+            f"{path}: {', '.join(constant)} {'has' if len(constant) == 1 else 'have'} the same value in every row. "
+            "Look at that label's threshold (`compete stack`); --allow-constant sends it all the same"
+        )
+
+
+def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Form) -> None:
+    """Raise SubmissionError if an earlier submission, whose file lies beside this one, said the same or nearly."""
+    for entry in reversed(earlier):
+        who = f"number {entry.number}, {entry.submission.file}, {entry.created:%Y-%m-%d %H:%M} UTC"
+        if entry.submission.content == content:
+            raise SubmissionError(f"the same content was submitted before: {who}. A second time only with --again.")
+    for entry in reversed(earlier):
+        other = path.parent / entry.submission.file
+        share = agreement(path, other, form) if other.is_file() and other != path else 0.0
+        if share > NEARLY_THE_SAME:
+            raise SubmissionError(
+                f"nearly the same was submitted before: {100 * share:.2f} % of the cells are those of number "
+                f"{entry.number}, {entry.submission.file}. Its score will be the same but for luck; --again sends it."
+            )
+
+
+def agreement(path: Path, other: Path, form: Form) -> float:
+    """Share of the cells in which two files say the same; 0 if the other has another form."""
+    try:
+        return _same_cells(path, read_table(other, ","), form)
+    except DataError:
+        return 0.0
+
+
+def _same_cells(path: Path, other: pd.DataFrame, form: Form) -> float:
+    try:
+        return float(np.mean(np.abs(_values(read_table(path, ","), form) - _values(other, form)) < _CELL))
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def _values(table: pd.DataFrame, form: Form) -> NDArray[np.float64]:
+    table = table.set_index(form.columns[0]).loc[list(form.ids), form.labels]
+    return np.asarray(table.apply(pd.to_numeric), dtype=np.float64)

@@ -1,0 +1,212 @@
+"""A rehearsal: part of the training rows plays the test set, so that every promise can be held against the truth.
+
+The rest of the rows makes a workspace of its own, in rehearsals/, with the same recipes, where everything is trained
+anew: nothing in it saw a row that was held out. Submissions go to a local leaderboard under the daily limit, and at the
+end the private scores are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from compete import atomic
+from compete.competition.data import Competition, load_competition
+from compete.competition.folds import near_identical_groups
+from compete.competition.workspace import Workspace
+from compete.errors import SubmissionError, UserError
+from compete.oof.train import current_plan
+from compete.stacking.building import build, choose, open_stacking, remember_choice
+from compete.stacking.cross_fitting import repeated_folds
+from compete.stacking.recipes import StackRecipe, load_with_parts
+from compete.stacking.scores import base_model_score
+from compete.submissions.finalists import Finalists, choose_finalists
+from compete.submissions.ledger import Entry
+from compete.submissions.sources import choose_source
+from compete.submissions.submit import Permissions, ledger_of, prepare, reveal_private, submit
+from compete.submissions.targets import local_leaderboard
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """entries: what was submitted, private scores revealed; finalists: None where fewer than two could be compared."""
+
+    workspace: Workspace
+    entries: list[Entry]
+    finalists: Finalists | None
+    not_sent: list[str]
+
+
+def rehearse(
+    competition: Competition,
+    models: Sequence[str],
+    stacks: Sequence[StackRecipe],
+    train: Callable[[Competition], None],
+    *,
+    share: float = 0.2,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda doing: None,
+) -> Rehearsal:
+    """Play the competition with `share` of its training rows as the test set.
+
+    models: base models, which `train` trains in the workspace it is given; stacks: to build over them. What is best by
+    honest score is submitted first, until the daily limit is spent. Raises UserError if there is nothing to play with.
+    """
+    workspace = make_workspace(competition, models, share, seed)
+    played = load_competition(workspace)
+    say(f"training {', '.join(models)} on {len(played.train_ids)} rows")
+    train(played)
+    names = _by_honest_score(played, models, _build(played, stacks, models, say))
+    not_sent = _submit(played, names, say)
+    entries = reveal_private(played, local_leaderboard(played))
+    try:
+        found = choose_finalists(played, [_before_the_end(entry) for entry in entries])
+    except UserError:
+        found = None
+    return Rehearsal(workspace, entries, found, not_sent)
+
+
+def make_workspace(competition: Competition, models: Sequence[str], share: float, seed: int) -> Workspace:
+    """rehearsals/<seed>/: the workspace of the rows that are not held out; an older one of this seed is replaced."""
+    held_out = _hold_out(competition, share, seed)
+    root = competition.workspace.root / "rehearsals" / str(seed)
+    shutil.rmtree(root, ignore_errors=True)
+    for folder in (competition.workspace.recipes, competition.workspace.stack_recipes):
+        for recipe in sorted(folder.glob("*.toml")):
+            atomic.write_bytes(root / folder.name / recipe.name, recipe.read_bytes())
+    data = competition.declaration.data
+    ids, texts = np.array(competition.train_ids, dtype=object), np.array(competition.train_texts, dtype=object)
+    table = pd.DataFrame({data.id: ids, data.text: texts})
+    labels = pd.DataFrame(competition.train_labels, columns=list(competition.labels))
+    usage = np.random.default_rng([seed, 1]).random(len(ids)) < competition.declaration.submission.public_fraction
+    solution = table[[data.id]].join(labels).assign(Usage=np.where(usage, "Public", "Private"))
+    for name, content in (
+        ("train", table.join(labels)[~held_out]),
+        ("test", table[held_out]),
+        ("solution", solution[held_out]),
+    ):
+        atomic.write_text(root / "data" / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
+    atomic.write_text(root / "competition.toml", "\n".join(_declaration(competition, models)) + "\n")
+    return Workspace(root, competition.workspace.size)
+
+
+def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
+    """Rows to hold out, (n_train,), with every label's share of them; near-identical texts stay together."""
+    groups = near_identical_groups(competition.train_texts)
+    parts = max(2, round(1 / share))
+    shape = (np.arange(len(groups)) % parts).astype(np.int16)
+    dealt = repeated_folds(shape, competition.train_labels, groups, 2, seed)[1]
+    return np.asarray(dealt == 0)
+
+
+def _declaration(competition: Competition, models: Sequence[str]) -> list[str]:
+    """The lines of the rehearsal's competition.toml; JSON's strings and lists are TOML's."""
+    declared = competition.declaration
+    checkpoints = {
+        name: str((competition.workspace.root / folder).resolve()) for name, folder in declared.checkpoints.items()
+    }
+    sections: dict[str, dict[str, object]] = {
+        "data": {
+            "train": "data/train.csv",
+            "test": "data/test.csv",
+            "id": declared.data.id,
+            "text": declared.data.text,
+            "labels": list(competition.labels),
+        },
+        "folds": declared.folds.model_dump(),
+        "training": {"models": list(models), "remote_code": declared.training.remote_code},
+        "checkpoints": dict(checkpoints),
+        "submission": {
+            "solution": "data/solution.csv",
+            "public_fraction": declared.submission.public_fraction,
+            "daily_limit": declared.submission.daily_limit,
+        },
+    }
+    lines = [f"{key} = {_toml(getattr(declared, key))}" for key in ("name", "metric", "size")]
+    for title, keys in sections.items():
+        lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in keys.items())]
+    return lines
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _build(
+    played: Competition, stacks: Sequence[StackRecipe], models: Sequence[str], say: Callable[[str], None]
+) -> dict[str, float]:
+    """Honest scores of the stacks, built over all models; none where there is a single model."""
+    if len(models) < 2 or not stacks:
+        return {}
+    recipes = load_with_parts(played.workspace, [recipe.name for recipe in stacks])
+    # The rows were looked at before they were divided: an alarm would say nothing new.
+    stacking = open_stacking(played, current_plan(played), recipes, list(models), list(models))
+    built = []
+    for recipe in stacks:
+        say(f"stack {recipe.name}")
+        built.append(build(stacking, recipe.name))
+    remember_choice(played.workspace, choose(played.metric, built))
+    return {each.recipe.name: each.score.honest for each in built}
+
+
+def _by_honest_score(played: Competition, models: Iterable[str], stacks: dict[str, float]) -> list[str]:
+    plan = current_plan(played)
+    scores = {name: base_model_score(played, plan, name).honest for name in models} | stacks
+    return sorted(scores, key=lambda name: scores[name], reverse=played.metric.greater_is_better)
+
+
+def _submit(played: Competition, names: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Submit the best ones of a day; why others were not."""
+    target, plan, refused = local_leaderboard(played), current_plan(played), []
+    for name in names:
+        say(f"submitting {name}")
+        try:
+            submit(
+                played,
+                prepare(played, plan, choose_source(played, plan, name), target.name),
+                target,
+                allowed=Permissions(constant=True),
+            )
+        except SubmissionError as error:
+            refused.append(f"{name}: {error}")
+    if not ledger_of(played.workspace).entries():
+        raise SubmissionError("\n".join(refused))
+    return refused
+
+
+def _before_the_end(entry: Entry) -> Entry:
+    """The entry as it was when finalists had to be chosen: without its private score."""
+    return replace(entry, outcome=replace(entry.outcome, private=None))
+
+
+def summary(found: Rehearsal, competition: Competition) -> list[str]:
+    """What the rehearsal showed, in sentences."""
+    metric = competition.metric
+    sign = 1 if metric.greater_is_better else -1
+    held = [e for e in found.entries if _within(e.outcome.public, e.submission.public_low, e.submission.public_high)]
+    private = [
+        e for e in found.entries if _within(e.outcome.private, e.submission.private_low, e.submission.private_high)
+    ]
+    lines = [
+        f"public scores in the range that was promised: {len(held)} of {len(found.entries)}; private: {len(private)}",
+    ]
+    best = max(found.entries, key=lambda e: sign * (e.outcome.private or 0.0))
+    if found.finalists is not None:
+        both = [found.finalists.first.entry.number, found.finalists.second.entry.number]
+        chosen = [e for e in found.entries if e.number in both]
+        earned = max(chosen, key=lambda e: sign * (e.outcome.private or 0.0))
+        lines.append(
+            f"finalists: {' and '.join(e.submission.source for e in chosen)} would have earned "
+            f"{earned.outcome.private:.4f}; the best of all was {best.submission.source}, {best.outcome.private:.4f}"
+        )
+    return lines
+
+
+def _within(value: float | None, low: float | None, high: float | None) -> bool:
+    return value is not None and low is not None and high is not None and low <= value <= high
