@@ -61,8 +61,9 @@ def main() -> None:
     held, private_held, gaps = 0, 0, []
     with tempfile.TemporaryDirectory() as folder:
         competition = load_competition(workspace_of(Path(folder), options.train))
+        recipes = choose_recipes(competition, ["fast"])
         for seed in range(options.count):
-            (entry,) = rehearse(competition, ["fast"], [], train_fast, seed=seed).entries
+            (entry,) = rehearse(competition, recipes, [], train_fast, seed=seed).entries
             sent, outcome = entry.submission, entry.outcome
             assert sent.public_low is not None and sent.public_high is not None and outcome.public is not None
             assert sent.private_low is not None and sent.private_high is not None and outcome.private is not None

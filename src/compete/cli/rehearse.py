@@ -47,7 +47,7 @@ def command(
         def train_them(played: Competition) -> None:
             train(plan_work(played, choose_recipes(played, names), threads=threads, parity=False), executor)
 
-        found = rehearse(competition, names, stacks, train_them, share=share, seed=seed, say=say)
+        found = rehearse(competition, recipes, stacks, train_them, share=share, seed=seed, say=say)
     out = console()
     out.print(scores_table(found.entries, private=True))
     for sentence in [*summary(found, competition), *read_scores(found.entries)]:

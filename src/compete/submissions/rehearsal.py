@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compete import atomic
+from compete.base_models.recipes import Recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import near_identical_groups
 from compete.competition.workspace import Workspace
@@ -45,7 +46,7 @@ class Rehearsal:
 
 def rehearse(
     competition: Competition,
-    models: Sequence[str],
+    recipes: Sequence[Recipe],
     stacks: Sequence[StackRecipe],
     train: Callable[[Competition], None],
     *,
@@ -55,10 +56,11 @@ def rehearse(
 ) -> Rehearsal:
     """Play the competition with `share` of its training rows as the test set.
 
-    models: base models, which `train` trains in the workspace it is given; stacks: to build over them. What is best by
-    honest score is submitted first, until the daily limit is spent. Raises UserError if there is nothing to play with.
+    recipes: of base models, which `train` trains in the workspace it is given; stacks: to build over them. What is
+    best by honest score is submitted first, until the daily limit is spent. Raises UserError if there is nothing to
+    play with.
     """
-    workspace = make_workspace(competition, models, share, seed)
+    workspace, models = make_workspace(competition, recipes, share, seed), [recipe.name for recipe in recipes]
     played = load_competition(workspace)
     say(f"training {', '.join(models)} on {len(played.train_ids)} rows")
     train(played)
@@ -72,7 +74,7 @@ def rehearse(
     return Rehearsal(workspace, entries, found, not_sent)
 
 
-def make_workspace(competition: Competition, models: Sequence[str], share: float, seed: int) -> Workspace:
+def make_workspace(competition: Competition, recipes: Sequence[Recipe], share: float, seed: int) -> Workspace:
     """rehearsals/<seed>/: the workspace of the rows that are not held out; an older one of this seed is replaced."""
     held_out = _hold_out(competition, share, seed)
     root = competition.workspace.root / "rehearsals" / str(seed)
@@ -80,6 +82,8 @@ def make_workspace(competition: Competition, models: Sequence[str], share: float
     for folder in (competition.workspace.recipes, competition.workspace.stack_recipes):
         for recipe in sorted(folder.glob("*.toml")):
             atomic.write_bytes(root / folder.name / recipe.name, recipe.read_bytes())
+    for name in {recipe.declaration.family.rpartition(":")[0] for recipe in recipes} - {""}:  # of the user's own
+        atomic.write_bytes(root / name, (competition.workspace.root / name).read_bytes())
     data = competition.declaration.data
     ids, texts = np.array(competition.train_ids, dtype=object), np.array(competition.train_texts, dtype=object)
     table = pd.DataFrame({data.id: ids, data.text: texts})
@@ -92,7 +96,7 @@ def make_workspace(competition: Competition, models: Sequence[str], share: float
         ("solution", solution[held_out]),
     ):
         atomic.write_text(root / "data" / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
-    atomic.write_text(root / "competition.toml", "\n".join(_declaration(competition, models)) + "\n")
+    atomic.write_text(root / "competition.toml", "\n".join(_declaration(competition, recipes)) + "\n")
     return Workspace(root, competition.workspace.size)
 
 
@@ -105,12 +109,11 @@ def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.b
     return np.asarray(dealt == 0)
 
 
-def _declaration(competition: Competition, models: Sequence[str]) -> list[str]:
+def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> list[str]:
     """The lines of the rehearsal's competition.toml; JSON's strings and lists are TOML's."""
     declared = competition.declaration
-    checkpoints = {
-        name: str((competition.workspace.root / folder).resolve()) for name, folder in declared.checkpoints.items()
-    }
+    folders = [(str(getattr(recipe.settings, "checkpoint", "")), recipe.folder) for recipe in recipes]
+    checkpoints = {name: str(folder.resolve()) for name, folder in folders if folder is not None}
     sections: dict[str, dict[str, object]] = {
         "data": {
             "train": "data/train.csv",
@@ -120,8 +123,8 @@ def _declaration(competition: Competition, models: Sequence[str]) -> list[str]:
             "labels": list(competition.labels),
         },
         "folds": declared.folds.model_dump(),
-        "training": {"models": list(models), "remote_code": declared.training.remote_code},
-        "checkpoints": dict(checkpoints),
+        "training": {"models": [recipe.name for recipe in recipes], "remote_code": declared.training.remote_code},
+        "checkpoints": {**checkpoints},
         "submission": {
             "solution": "data/solution.csv",
             "public_fraction": declared.submission.public_fraction,
