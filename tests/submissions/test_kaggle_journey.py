@@ -140,7 +140,7 @@ def test_nearly_the_same_and_the_own_limit(service: KaggleService, user: User) -
     """One cell of 1500 differs: more than 99.9 % are the same."""
     declaration = user.root / "competition.toml"
     text = declaration.read_text(encoding="utf-8")
-    declaration.write_text(text.replace("daily_limit = 5", "daily_limit = 1"), encoding="utf-8")
+    declaration.write_text(text.replace("# daily_limit = 5", "daily_limit = 1"), encoding="utf-8")
     first = ["id,joy,anger,trust\n"] + [f"x{n},{n % 2},{n % 3 % 2},{n % 5 % 2}\n" for n in range(500)]
     service.competitions[SLUG].solution = lambda content: (0.5, 0.4)
     (user.root / "data" / "test.csv").write_text(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -28,7 +29,7 @@ def entry(
         target="local",
         file=f"{number:03d}.csv",
         content=str(number),
-        source=f"stack {'abcdefgh'[number - 1]}",
+        source=f"stack {'abcdefghijkl'[number - 1]}",
         metric=metric,
         validation=validation,
         fold_plan="",
@@ -75,7 +76,7 @@ def test_gaps_inside_the_range_are_noise() -> None:
 
 def test_one_gap_outside_is_named_and_its_validation_doubted() -> None:
     text = sentence(shifted(0.1, -4.0, 0.3, 0.2, -0.3), "more than noise")
-    assert text.startswith("1 of 5 gaps are more than noise: stack b (-0.0400)")
+    assert text.startswith("1 of 5 gaps is more than noise: stack b (-0.0400)")
     assert "stack a" not in text
     assert "The others are not off" in text
     assert "public rows" not in text
@@ -85,12 +86,22 @@ def test_one_gap_outside_is_named_and_its_validation_doubted() -> None:
 def test_gaps_that_all_point_one_way_are_the_public_rows(way: int) -> None:
     text = sentence(shifted(*(way * shift for shift in (2.5, 3.0, 2.6, 1.8))), "more than noise")
     assert text.startswith("3 of 4 gaps are more than noise")
-    assert f"All gaps point the same way (mean {way * 0.02475:+.4f}): the public rows" in text
+    assert f"All gaps point the same way (median {way * 0.0255:+.4f}): the public rows" in text
     assert "The others are not off" not in text
 
 
-def test_few_gaps_that_point_one_way_do_not_accuse_the_public_rows() -> None:
-    assert "public rows" not in sentence(shifted(2.5, 3.0, 2.6), "more than noise")
+def test_few_gaps_that_point_one_way_accuse_nobody() -> None:
+    text = sentence(shifted(2.5, 3.0, 2.6), "more than noise")
+    assert "cannot tell" in text and "same way" not in text
+
+
+def test_one_gap_the_other_way_does_not_hide_a_shift() -> None:
+    assert "Nearly all gaps point the same way" in sentence(shifted(*[-3.0] * 9, 0.1), "more than noise")
+
+
+def test_one_miss_among_many_may_be_chance() -> None:
+    assert "may be chance" in sentence(shifted(-2.2, *[0.3, -0.4] * 5), "more than noise")
+    assert "may be chance" not in sentence(shifted(-2.2, 0.3, -0.4, 0.1), "more than noise")
 
 
 def test_large_gaps_both_ways_are_not_the_public_rows() -> None:
@@ -98,17 +109,19 @@ def test_large_gaps_both_ways_are_not_the_public_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("publics", "rho", "verdict"),
+    ("order", "rho", "verdict"),
     [
-        ((0.51, 0.52, 0.53, 0.54), "1.00", "ranks as the leaderboard does"),
-        ((0.51, 0.54, 0.52, 0.53), "0.40", "only loosely"),
-        ((0.54, 0.53, 0.52, 0.51), "-1.00", "little about the order"),
+        ((1, 2, 3, 4, 5, 6), "1.00", "orders them as the leaderboard does"),
+        ((1, 2, 3, 4), "1.00", "too few"),  # one order of 24: chance
+        ((2, 1, 4, 3, 6, 5), "0.83", "too few"),
+        ((2, 4, 1, 3, 6, 5), "0.66", "too few"),
+        ((6, 5, 4, 3, 2, 1), "-1.00", "the wrong way round"),
     ],
 )
-def test_validation_is_judged_by_how_it_ranks(publics: tuple[float, ...], rho: str, verdict: str) -> None:
-    entries = [entry(n, 0.6 + 0.01 * n, public, expected=False) for n, public in enumerate(publics, start=1)]
+def test_validation_is_judged_by_how_it_ranks(order: tuple[int, ...], rho: str, verdict: str) -> None:
+    entries = [entry(n, 0.6 + 0.01 * n, 0.5 + 0.01 * place, expected=False) for n, place in enumerate(order, start=1)]
     text = sentence(entries, "rank correlation of validation with public")
-    assert f"4 submissions: {rho}; " in text
+    assert f"{len(order)} submissions: {rho}; " in text
     assert verdict in text
 
 
@@ -132,7 +145,7 @@ def test_the_shake_up_names_who_moved_most() -> None:
         entry(5, None, 0.99),  # not revealed
     ]
     text = sentence(entries, "shake-up")
-    assert text.startswith("shake-up over 4 submissions: rank correlation of public with private 0.40")
+    assert text.startswith("shake-up among these 4 submissions: rank correlation of public with private 0.40")
     assert text.endswith("number 1 (stack a) moved most, from place 1 to 3")
 
 
@@ -148,6 +161,22 @@ def test_where_lower_is_better_the_lowest_is_the_first_place() -> None:
 def test_an_order_that_stays_is_said_to_stay() -> None:
     entries = [entry(n, None, 0.6 + 0.01 * n, 0.3 + 0.1 * n) for n in (1, 2, 3)]
     assert sentence(entries, "shake-up").endswith("public and private order are the same")
+
+
+def test_equal_scores_share_a_place() -> None:
+    entries = [entry(1, None, 0.7, 0.5), entry(2, None, 0.7, 0.6), entry(3, None, 0.6, 0.4)]
+    text = sentence(entries, "shake-up")
+    assert "nan" not in text
+    assert text.endswith("number 1 (stack a) moved most, from place 1 to 2")
+    assert "nan" not in sentence([entry(n, None, 0.7, 0.5 + 0.1 * n) for n in (1, 2)], "shake-up")
+
+
+def test_every_leaderboard_is_read_by_itself() -> None:
+    """The same submissions, once scored far above and once far below what was expected."""
+    local = shifted(*[3.0] * 4)
+    kaggle = [replace(e, submission=replace(e.submission, target="kaggle toy")) for e in shifted(*[-3.0] * 4)]
+    texts = [text for text in read_scores([*local, *kaggle]) if "same way" in text]
+    assert [text.split(": ")[0] for text in texts] == [local[0].submission.target, "kaggle toy"]
 
 
 def test_one_private_score_is_no_shake_up() -> None:

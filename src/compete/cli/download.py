@@ -23,7 +23,7 @@ def command() -> None:
         found = download(workspace, declaration, client)
     for path in found.files:
         typer.echo(f"{workspace.shown(path)}: {path.stat().st_size:,} bytes")
-    if not found.filled_in:
+    if found.found is None:
         typer.echo("competition.toml stays as it is: the files that [data] names are there")
         return
     missing = missing_columns(found.found)

@@ -10,12 +10,17 @@ def command(size: SizeOption = None) -> None:
     from compete.cli.opening import console, here, load, say
     from compete.reporting.tables import finalists_table
     from compete.submissions.finalists import choose_finalists
+    from compete.submissions.kaggle import KaggleLeaderboard
+    from compete.submissions.kaggle_client import SITE
+    from compete.submissions.messages import tag_of
     from compete.submissions.submit import ledger_of
+    from compete.submissions.targets import make_target
 
     workspace = here(size)
     competition = load(workspace)
-    target = competition.declaration.submission
-    entries = [e for e in ledger_of(workspace).entries() if e.submission.metric == competition.declaration.metric]
+    target, metric = make_target(competition), competition.declaration.metric
+    entries = [e for e in ledger_of(workspace).entries() if e.submission.target == target.name]
+    entries = [e for e in entries if e.submission.metric == metric]
     found = choose_finalists(competition, entries)
     out = console()
     out.print(finalists_table(found))
@@ -29,7 +34,11 @@ def command(size: SizeOption = None) -> None:
     if found.public_regret is not None:
         text += f", of the two best public scores {found.public_regret:.4f}"
     out.print(text, soft_wrap=True, markup=False)
-    if target.target == "kaggle":
-        page = f"https://www.kaggle.com/competitions/{target.kaggle}/submissions"
-        files = f"{first.submission.file} and {second.submission.file}"
-        out.print(f"Kaggle's API cannot select: on {page} tick {files} before the deadline", soft_wrap=True)
+    if isinstance(target, KaggleLeaderboard):
+        page = f"{SITE}/competitions/{target.client.slug}/submissions"
+        tags = " and ".join(tag_of(each.submission.message) for each in (first, second))
+        out.print(
+            f"Kaggle's API cannot select: on {page} tick those whose messages begin with {tags}, before the deadline",
+            soft_wrap=True,
+            markup=False,
+        )

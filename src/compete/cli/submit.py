@@ -53,17 +53,23 @@ def command(
             target = make_target(competition, kernel=kernel, kernel_version=kernel_version, late=late)
             if isinstance(target, KaggleLeaderboard):
                 stack.enter_context(target.client)
-            prepared = prepare(competition, plan, choose_source_or_file(competition, plan, what), target.name)
+            source, notebook = choose_source_or_file(competition, plan, what), ""
+            if isinstance(target, KaggleLeaderboard) and target.kernel:
+                notebook = f"{target.kernel} version {target.kernel_version}"
+            prepared = prepare(competition, plan, source, target.name, notebook)
             asks = isinstance(target, KaggleLeaderboard) and not yes
 
             def confirm(prepared: Prepared, left: int) -> bool:
                 say(_summary(competition, prepared, left))
                 return not asks or _ask(target.name)
 
-            entry = submit(competition, prepared, target, allowed=Permissions(again, allow_constant), confirm=confirm)
+            entry = submit(
+                competition, prepared, target, allowed=Permissions(again, allow_constant), confirm=confirm, say=say
+            )
         if entry is None:
             say("nothing was sent")
             return
+        out.print(f"submissions/{entry.submission.file}: {len(competition.submission_ids)} rows, sent to {target.name}")
         if wait and isinstance(target, KaggleLeaderboard):
             kaggle = target
 
@@ -71,9 +77,8 @@ def command(
                 with exclusively(workspace):
                     return refresh(ledger_of(workspace), kaggle, competition.declaration.metric)
 
-            with out.status("waiting for Kaggle's score (Ctrl-C stops waiting, and nothing else)"):
+            with contextlib.suppress(KeyboardInterrupt), out.status("waiting for Kaggle's score (Ctrl-C: no longer)"):
                 entry = wait_for_score(entry, look, seconds=3600)
-    out.print(f"submissions/{entry.submission.file}: {len(competition.submission_ids)} rows, sent to {target.name}")
     if entry.outcome.status == "sent":
         how = "`compete scores --refresh` asks Kaggle" if isinstance(target, KaggleLeaderboard) else ""
         say(f"not scored yet: {how}" if how else "recorded without a score: [submission] names no solution file")

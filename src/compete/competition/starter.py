@@ -112,7 +112,7 @@ def declaration_text(name: str, found: Found, kaggle: str | None = None) -> str:
         "[submission]",
         *(_LOCAL if kaggle is None else ['target = "kaggle"', f"kaggle = {_quoted(kaggle)}"]),
         "public_fraction = 0.5   # of the test set: what the public leaderboard scores",
-        "daily_limit = 5",
+        "daily_limit = 5" if kaggle is None else "# daily_limit = 5   # a limit of your own beside Kaggle's",
     ]
     return "\n".join(lines) + "\n"
 

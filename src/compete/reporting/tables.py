@@ -83,7 +83,7 @@ def scores_table(entries: Sequence[Entry], private: bool) -> Table:
 def finalists_table(found: Finalists) -> Table:
     """What may be expected of every submission on the private leaderboard, the best first."""
     table = plain_table("no.", "what")
-    for title in ("valid.", "public", "private, expected", "best of all"):
+    for title in ("valid.", "public", "behind the first", "best of all"):
         table.add_column(title, justify="right", no_wrap=True)
     for each in found.candidates:
         sent = each.entry.submission
@@ -92,7 +92,7 @@ def finalists_table(found: Finalists) -> Table:
             escape(sent.source),
             _score(sent.validation),
             _score(each.entry.outcome.public),
-            f"{each.expected:.4f} ± {each.deviation:.4f}",
+            f"{each.behind:.4f} ± {each.deviation:.4f}",
             f"{100 * each.best:.0f} %",
         )
     return table

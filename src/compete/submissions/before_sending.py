@@ -41,13 +41,17 @@ def refuse_constant(path: Path, form: Form) -> None:
         )
 
 
-def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Form) -> None:
-    """Raise SubmissionError if an earlier submission, whose file lies beside this one, said the same or nearly."""
+def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Form | None) -> None:
+    """Raise SubmissionError if an earlier submission, whose file lies beside this one, said the same or nearly.
+
+    form: None where the file is not what is sent, and cannot be compared.
+    """
     for entry in reversed(earlier):
         who = f"number {entry.number}, {entry.submission.file}, {entry.created:%Y-%m-%d %H:%M} UTC"
         if entry.submission.content == content:
             raise SubmissionError(f"the same content was submitted before: {who}. A second time only with --again.")
-    for entry in reversed(earlier):
+    for entry in reversed(earlier) if form else ():
+        assert form is not None
         other = path.parent / entry.submission.file
         share = agreement(path, other, form) if other.is_file() and other != path else 0.0
         if share > NEARLY_THE_SAME:

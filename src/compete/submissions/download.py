@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,10 @@ _TABLES = (".csv", ".tsv", ".txt", ".parquet")
 
 @dataclass(frozen=True)
 class Downloaded:
-    """files: what lies in data/ now; found: what they tell; filled_in: whether [data] was written anew."""
+    """files: what lies in data/ now; found: what they tell, and [data] says now; None where it was right already."""
 
     files: list[Path]
-    found: Found
-    filled_in: bool
+    found: Found | None
 
 
 def download(workspace: Workspace, declaration: CompetitionDeclaration, client: KaggleClient) -> Downloaded:
@@ -39,10 +39,16 @@ def download(workspace: Workspace, declaration: CompetitionDeclaration, client: 
     with tempfile.TemporaryDirectory(dir=workspace.root, prefix=".download-") as scratch:
         client.call("download", 10 * PATIENCE + total / SLOWEST, folder=scratch)
         files = _unpack(Path(scratch) / f"{client.slug}.zip", folder)
+    if keep:
+        return Downloaded(files, None)
     found = look_at_files(workspace.root, *(_named(files, role) for role in ("train", "test", "sample")))
-    if not keep:
-        _fill_in(workspace.declaration, found)
-    return Downloaded(files, found, not keep)
+    if found.train is None:
+        raise UserError(
+            f"none of the downloaded files is called like training data: {', '.join(path.name for path in files)}. "
+            "They lie in data/; name them under [data] by hand"
+        )
+    _fill_in(workspace.declaration, found)
+    return Downloaded(files, found)
 
 
 def _refuse_no_room(root: Path, needed: int) -> None:
@@ -52,7 +58,7 @@ def _refuse_no_room(root: Path, needed: int) -> None:
 
 
 def _unpack(archive: Path, folder: Path) -> list[Path]:
-    """The files of the archive in `folder`, each put there as a whole; folders inside it are kept."""
+    """The files of the archive in `folder`, each put there as a whole; folders in it are kept, archives unpacked."""
     if not archive.is_file():
         raise KaggleError("Kaggle's download did not arrive: the same command tries again")
     files = []
@@ -63,8 +69,8 @@ def _unpack(archive: Path, folder: Path) -> list[Path]:
                 if member.is_dir() or not path.is_relative_to(folder.resolve()):
                     continue
                 atomic.write_bytes(path, opened.read(member))
-                files.append(path)
-    except zipfile.BadZipFile:
+                files += _unpack(path, path.parent) if path.suffix == ".zip" else [path]
+    except (zipfile.BadZipFile, zlib.error, EOFError):
         raise KaggleError("Kaggle's download is damaged: the same command tries again") from None
     return files
 

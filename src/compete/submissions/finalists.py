@@ -24,17 +24,19 @@ from compete.submissions.ledger import Entry
 from compete.submissions.submit import predictions_beside
 
 _DRAWS = 20_000
-_COMMON_SHIFT = 0.1  # standard deviation; wide beside every shift that was ever seen between two halves of a test set
+_COMMON_SHIFT = 1.0  # standard deviation of what the test set does to all alike: anything
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """expected: mean private score, up to a shift that all share; best: probability to be the best of all."""
+    """behind: how far the expected private score stays behind that of the first, and the standard deviation of that;
+    best: probability to be the best of all.
+    """
 
     entry: Entry
-    expected: float
+    behind: float
     deviation: float
     best: float
 
@@ -55,7 +57,7 @@ class Finalists:
 
 def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Finalists:
     """Raises UserError if fewer than two submissions can be compared."""
-    counted = [e for e in entries if e.counted and e.outcome.status != "failed"]
+    counted = [e for e in entries if e.outcome.status in ("sent", "scored")]
     predicted = {e.number: found for e in counted if (found := _predictions(competition, e)) is not None}
     candidates = [entry for entry in counted if entry.number in predicted]
     if len(candidates) < 2:
@@ -113,8 +115,9 @@ def _choose(metric: Metric, entries: Sequence[Entry], draws: Floats, left_out: l
     together[first] = -np.inf
     second = int(together.argmax())
     wins = np.bincount(gains.argmax(axis=1), minlength=len(entries)) / len(gains)
+    behind = gains[:, [first]] - gains
     found = [
-        Finalist(entry, float(draws[:, i].mean()), float(draws[:, i].std()), float(wins[i]))
+        Finalist(entry, float(behind[:, i].mean()), float(behind[:, i].std()), float(wins[i]))
         for i, entry in enumerate(entries)
     ]
     by_public = _best_two_by_public(metric, entries)

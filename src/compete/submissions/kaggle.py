@@ -40,10 +40,9 @@ class KaggleLeaderboard:
     def find(self, message: str, since: datetime) -> Outcome | None:
         """The submission in Kaggle's list that carries the message's tag.
 
-        A call that was cut off may be counted after it, and may have been cut off as late as a call may take: until
-        SETTLED has passed since then, the list is asked again.
+        A call that was cut off may be counted after it: until SETTLED has passed `since` then, the list is asked again.
         """
-        since = min(since + timedelta(seconds=PATIENCE), datetime.now(UTC))
+        since = min(since, datetime.now(UTC))
         while True:
             for listed in self.listed():
                 if tag_of(message) in str(listed["message"]):
@@ -70,6 +69,10 @@ class KaggleLeaderboard:
         self._fits_notebooks(bool(about["notebooks_only"]), page)
         left = self.client.call("limits")
         if left["allowed"] <= 0:
+            if left["by_total"]:
+                raise SubmissionError(
+                    f"{slug} allows no more submissions at all: Kaggle counts {left['total']}; see {page}"
+                )
             raise SubmissionError(
                 f"the daily limit is spent: Kaggle counts {left['today']} submissions today and allows none until "
                 "00:00 UTC"
@@ -82,7 +85,7 @@ class KaggleLeaderboard:
                 "submit_code", file=NOTEBOOK_OUTPUT, message=message, kernel=self.kernel, version=self.kernel_version
             )
         else:
-            seconds = PATIENCE + file.stat().st_size / SLOWEST
+            seconds = longest_call(file).total_seconds()
             reference = self.client.send("submit", seconds, file=str(file), message=message)
         return Outcome("sent", str(reference))
 
@@ -101,6 +104,12 @@ class KaggleLeaderboard:
             raise SubmissionError(f"which version of the notebook {self.kernel}? --kernel-version N says so")
 
 
+def longest_call(file: Path) -> timedelta:
+    """After which a submission of this file is given up, or is over with the process that sent it."""
+    size = file.stat().st_size if file.is_file() else 0
+    return timedelta(seconds=PATIENCE + size / SLOWEST)
+
+
 def outcome_of(listed: Mapping[str, Any]) -> Outcome:
     """The outcome that a line of Kaggle's list tells of."""
     status: Any = _STATUS.get(listed["status"], "sent")
@@ -109,14 +118,14 @@ def outcome_of(listed: Mapping[str, Any]) -> Outcome:
 
 def refresh(ledger: Ledger, target: KaggleLeaderboard, metric: str) -> list[Entry]:
     """Bring the ledger to what Kaggle's list says: scores, what was cut off, and what was sent from elsewhere."""
-    now = datetime.now(UTC)
+    now, settled = datetime.now(UTC), timedelta(seconds=SETTLED)
     unknown = {str(listed["ref"]): listed for listed in target.listed()}
     entries = [entry for entry in ledger.entries() if entry.submission.target == target.name]
     for entry in entries:
         listed = _pop(unknown, entry)
         if listed is not None:
             found = outcome_of(listed)
-        elif entry.pending and (now - entry.changed).total_seconds() > SETTLED:
+        elif entry.pending and now > entry.changed + longest_call(ledger.path.parent / entry.submission.file) + settled:
             found = Outcome("lost")
         else:
             continue

@@ -9,6 +9,7 @@ gone, so is the worker.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -45,17 +46,16 @@ class Session:
         with self.api.build_kaggle_client() as client:
             found = client.competitions.competition_api_client.get_competition(request)
         return {
-            "title": found.title,
             "deadline": _time(found.deadline),
-            "daily_limit": found.max_daily_submissions,
             "notebooks_only": bool(found.is_kernels_submissions_only),
             "closed": bool(found.submissions_disabled),
             "entered": bool(found.user_has_entered),
         }
 
-    def limits(self, slug: str) -> dict[str, int]:
+    def limits(self, slug: str) -> dict[str, Any]:
         found = self.api.competition_get_submission_limits(slug)
-        return {"today": found.num_today, "total": found.num_total, "allowed": found.num_allowed_now}
+        spent = {"today": found.num_today, "total": found.num_total, "allowed": found.num_allowed_now}
+        return {**spent, "by_total": bool(found.limited_by_total)}
 
     def submissions(self, slug: str) -> list[dict[str, Any]]:
         """All of the team's, newest first."""
@@ -166,6 +166,8 @@ def _failure(error: BaseException, session: Session | None) -> dict[str, Any]:
         return {**answer, "failed": "proxy"}
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return {**answer, "failed": "connection"}
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return {**answer, "failed": "file", "reason": "no space left on the disk: nothing of it was kept"}
     if isinstance(error, OSError) and error.filename:
         return {**answer, "failed": "file", "reason": f"{error.strerror}: {error.filename}"}
     return answer
@@ -181,15 +183,13 @@ def main() -> None:
     session: Session | None = None
     for line in lines:
         request = json.loads(line)
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             try:
                 session = session or Session()
                 session.reached.clear()
                 answer = {"result": getattr(session, request["operation"])(**request["arguments"])}
             except (Exception, SystemExit) as error:
                 answer = _failure(error, session)
-        answer["printed"] = printed.getvalue()[-2000:]
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -13,6 +13,8 @@ from compete.submissions.ledger import Entry
 
 # With fewer, a rank correlation is a guess.
 FEWEST = 4
+_Z = 1.96
+_CHANCE = 10  # with so many ranges, one that misses is likely
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,18 @@ def gaps(entries: Sequence[Entry]) -> list[Gap]:
 
 
 def read_scores(entries: Sequence[Entry]) -> list[str]:
-    """Sentences about the ledger, one thought each; entries must share a metric to be compared."""
-    metrics = {entry.submission.metric for entry in entries}
-    if len(metrics) != 1:
-        return ["the submissions were scored by several metrics: look at them one by one"] if metrics else []
-    higher = METRICS[metrics.pop()].greater_is_better
-    known = [entry for entry in entries if entry.outcome.public is not None]
-    return [*_about_gaps(gaps(entries)), *_about_ranks(known), *_about_shake_up(known, higher)]
+    """Sentences about the ledger, one thought each, leaderboard by leaderboard."""
+    if len({entry.submission.metric for entry in entries}) > 1:
+        return ["the submissions were scored by several metrics: look at them one by one"]
+    sentences = []
+    targets = list(dict.fromkeys(entry.submission.target for entry in entries))
+    for target in targets:  # each has rows of its own
+        known = [e for e in entries if e.submission.target == target and e.outcome.public is not None]
+        if known:
+            higher = METRICS[known[0].submission.metric].greater_is_better
+            told = [*_about_gaps(gaps(known)), *_about_ranks(known), *_about_shake_up(known, higher)]
+            sentences += [f"{target}: {sentence}" for sentence in told] if len(targets) > 1 else told
+    return sentences
 
 
 def _about_gaps(found: Sequence[Gap]) -> list[str]:
@@ -72,20 +79,28 @@ def _about_gaps(found: Sequence[Gap]) -> list[str]:
             "what rows drawn by chance make them"
         ]
     names = ", ".join(f"{gap.source} ({gap.gap:+.4f})" for gap in outside)
-    text = f"{len(outside)} of {len(found)} gaps are more than noise: {names}"
-    # The same public rows score them all: gaps that have one cause move together, and their mean is no surer than one.
-    mean = float(np.mean([gap.surprises for gap in found]))
-    spread = float(np.std([gap.surprises for gap in found]))
-    same_way = len({gap.gap > 0 for gap in found}) == 1
-    if len(found) >= FEWEST and same_way and abs(mean) > max(1.96, spread):
+    verb = "is" if len(outside) == 1 else "are"
+    text = f"{len(outside)} of {len(found)} gaps {verb} more than noise: {names}"
+    if len(found) < FEWEST:
         return [
-            f"{text}. All gaps point the same way (mean {np.mean([gap.gap for gap in found]):+.4f}): the public rows "
-            "are unlike the training rows, or every validation score was made the same wrong way"
+            f"{text}. Over-fitting to the validation rows or public rows unlike the training rows: so few submissions "
+            "cannot tell"
         ]
+    # The same public rows score them all: gaps that have one cause move together, and many are no surer than one.
+    surprises = np.array([gap.surprises for gap in found])
+    same_way = max((surprises > 0).mean(), (surprises < 0).mean())
+    if abs(np.median(surprises)) > _Z and same_way >= 0.8:
+        return [
+            f"{text}. {'All' if same_way == 1 else 'Nearly all'} gaps point the same way (median "
+            f"{np.median([gap.gap for gap in found]):+.4f}): the public rows are unlike the training rows, or every "
+            "validation score was made the same wrong way"
+        ]
+    if len(outside) == 1 and len(found) >= _CHANCE:
+        return [f"{text}. One of {len(found)} may be chance: a range misses one score in twenty"]
+    others = "" if len(outside) == len(found) else "The others are not off: "
     return [
-        f"{text}. {'' if len(outside) == len(found) else 'The others are not off, so it '}"
-        f"{'That ' if len(outside) == len(found) else ''}lies in how these were made or validated: below its range, "
-        "over-fitting to the validation rows looks like this; above it, a validation that was wrong"
+        f"{text}. {others}look at how these were made or validated. Below its range, over-fitting to the validation "
+        "rows looks like this; above it, a validation that was wrong"
     ]
 
 
@@ -96,8 +111,11 @@ def _about_ranks(known: Sequence[Entry]) -> list[str]:
     rho = rank_correlation(np.array(pairs, dtype=np.float64))
     if np.isnan(rho):
         return []
-    verdict = "validation ranks as the leaderboard does" if rho > 0.7 else "validation ranks them only loosely"
-    verdict = "validation says little about the order" if rho < 0.3 else verdict
+    verdict = (
+        "validation orders them as the leaderboard does" if rho > 0 else "validation orders them the wrong way round"
+    )
+    if abs(rho) * np.sqrt(len(pairs) - 1) < _Z:  # the standard error of rho where there is no order at all
+        verdict = "they are too few, or too close to one another, to say whether validation orders them well"
     return [f"rank correlation of validation with public, {len(pairs)} submissions: {rho:.2f}; {verdict}"]
 
 
@@ -105,18 +123,20 @@ def _about_shake_up(known: Sequence[Entry], higher: bool) -> list[str]:
     both = [(e.outcome.public, e.outcome.private, e) for e in known if e.outcome.private is not None]
     if len(both) < 2:
         return []
+    from scipy.stats import rankdata
+
     scores = np.array([[public, private] for public, private, _ in both], dtype=np.float64) * (1 if higher else -1)
-    places = (-scores).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable") + 1
+    places = rankdata(-scores, axis=0, method="min").astype(int)
     moved = places[:, 0] - places[:, 1]
-    text = f"shake-up over {len(both)} submissions: "
+    text = f"shake-up among these {len(both)} submissions: "
     if not moved.any():
         return [f"{text}public and private order are the same"]
     most = int(np.abs(moved).argmax())
-    entry = both[most][2]
-    rho = rank_correlation(scores)
+    entry, rho = both[most][2], rank_correlation(scores)
+    told = "" if np.isnan(rho) else f"rank correlation of public with private {rho:.2f}; "
     return [
-        f"{text}rank correlation of public with private {rho:.2f}; number {entry.number} ({entry.submission.source}) "
-        f"moved most, from place {places[most, 0]} to {places[most, 1]}"
+        f"{text}{told}number {entry.number} ({entry.submission.source}) moved most, from place {places[most, 0]} to "
+        f"{places[most, 1]}"
     ]
 
 

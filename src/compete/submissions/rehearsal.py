@@ -7,10 +7,11 @@ end the private scores are shown.
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,9 @@ from compete import atomic
 from compete.base_models.recipes import Recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import near_identical_groups
+from compete.competition.metrics import Labels
 from compete.competition.workspace import Workspace
-from compete.errors import SubmissionError, UserError
+from compete.errors import DataError, SubmissionError, UserError
 from compete.oof.train import current_plan
 from compete.stacking.building import build, choose, open_stacking, remember_choice
 from compete.stacking.cross_fitting import repeated_folds
@@ -32,6 +34,8 @@ from compete.submissions.ledger import Entry
 from compete.submissions.sources import choose_source
 from compete.submissions.submit import Permissions, ledger_of, prepare, reveal_private, submit
 from compete.submissions.targets import local_leaderboard
+
+_PARTS = 50  # rows are held out in steps of a fiftieth
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def rehearse(
     not_sent = _submit(played, names, say)
     entries = reveal_private(played, local_leaderboard(played))
     try:
-        found = choose_finalists(played, [_before_the_end(entry) for entry in entries])
+        found = choose_finalists(played, entries)  # it does not look at private scores
     except UserError:
         found = None
     return Rehearsal(workspace, entries, found, not_sent)
@@ -88,25 +92,48 @@ def make_workspace(competition: Competition, recipes: Sequence[Recipe], share: f
     ids, texts = np.array(competition.train_ids, dtype=object), np.array(competition.train_texts, dtype=object)
     table = pd.DataFrame({data.id: ids, data.text: texts})
     labels = pd.DataFrame(competition.train_labels, columns=list(competition.labels))
-    usage = np.random.default_rng([seed, 1]).random(len(ids)) < competition.declaration.submission.public_fraction
+    usage = np.zeros(len(ids), dtype=bool)
+    rows, fraction = np.flatnonzero(held_out), competition.declaration.submission.public_fraction
+    usage[rows] = _deal(np.arange(len(rows)), competition.train_labels[rows], fraction, seed + 1)
+    _refuse_undefined(competition, held_out & usage, "public")
+    _refuse_undefined(competition, held_out & ~usage, "private")
     solution = table[[data.id]].join(labels).assign(Usage=np.where(usage, "Public", "Private"))
     for name, content in (
         ("train", table.join(labels)[~held_out]),
         ("test", table[held_out]),
         ("solution", solution[held_out]),
     ):
-        atomic.write_text(root / "data" / f"{name}.csv", content.to_csv(index=False, lineterminator="\n"))
+        atomic.write_text(
+            root / "data" / f"{name}.csv", content.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        )
     atomic.write_text(root / "competition.toml", "\n".join(_declaration(competition, recipes)) + "\n")
     return Workspace(root, competition.workspace.size)
 
 
 def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
     """Rows to hold out, (n_train,), with every label's share of them; near-identical texts stay together."""
-    groups = near_identical_groups(competition.train_texts)
-    parts = max(2, round(1 / share))
-    shape = (np.arange(len(groups)) % parts).astype(np.int16)
-    dealt = repeated_folds(shape, competition.train_labels, groups, 2, seed)[1]
-    return np.asarray(dealt == 0)
+    return _deal(near_identical_groups(competition.train_texts), competition.train_labels, share, seed)
+
+
+def _deal(groups: NDArray[np.intp], labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
+    """`share` of the rows (n_rows,), dealt out like folds; rows of a group together."""
+    shape = (np.arange(len(groups)) % _PARTS).astype(np.int16)
+    return np.asarray(repeated_folds(shape, labels, groups, 2, seed)[1] < max(1, round(_PARTS * share)))
+
+
+def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: str) -> None:
+    """Raise UserError if the metric cannot score the half; before hours of training, not after."""
+    labels = competition.train_labels[half]
+    try:
+        if not len(labels):
+            raise DataError("there are no rows")
+        competition.metric.compute(
+            labels, labels.astype(np.float64) if competition.metric.thresholds is None else labels
+        )
+    except DataError as error:
+        raise UserError(
+            f"the {name} rows of the rehearsal cannot be scored ({error}): hold out more with --share"
+        ) from None
 
 
 def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> list[str]:
@@ -183,11 +210,6 @@ def _submit(played: Competition, names: Sequence[str], say: Callable[[str], None
     return refused
 
 
-def _before_the_end(entry: Entry) -> Entry:
-    """The entry as it was when finalists had to be chosen: without its private score."""
-    return replace(entry, outcome=replace(entry.outcome, private=None))
-
-
 def summary(found: Rehearsal, competition: Competition) -> list[str]:
     """What the rehearsal showed, in sentences."""
     metric = competition.metric
@@ -199,16 +221,21 @@ def summary(found: Rehearsal, competition: Competition) -> list[str]:
     lines = [
         f"public scores in the range that was promised: {len(held)} of {len(found.entries)}; private: {len(private)}",
     ]
-    best = max(found.entries, key=lambda e: sign * (e.outcome.private or 0.0))
+    best = max(found.entries, key=lambda e: sign * _private(e))
     if found.finalists is not None:
         both = [found.finalists.first.entry.number, found.finalists.second.entry.number]
         chosen = [e for e in found.entries if e.number in both]
-        earned = max(chosen, key=lambda e: sign * (e.outcome.private or 0.0))
+        earned = max(chosen, key=lambda e: sign * _private(e))
         lines.append(
             f"finalists: {' and '.join(e.submission.source for e in chosen)} would have earned "
             f"{earned.outcome.private:.4f}; the best of all was {best.submission.source}, {best.outcome.private:.4f}"
         )
     return lines
+
+
+def _private(entry: Entry) -> float:
+    assert entry.outcome.private is not None  # a rehearsal ends with all of them revealed
+    return entry.outcome.private
 
 
 def _within(value: float | None, low: float | None, high: float | None) -> bool:

@@ -42,7 +42,7 @@ class CsvFile:
 
 def choose_source_or_file(competition: Competition, plan: FoldPlan, what: str | None) -> Source | CsvFile:
     """As `choose_source`, or the CSV of that path."""
-    if what is None or not what.endswith(".csv"):
+    if what is None or not what.lower().endswith(".csv"):
         return choose_source(competition, plan, what)
     path = Path(what)
     if not path.is_file():
@@ -52,7 +52,7 @@ def choose_source_or_file(competition: Competition, plan: FoldPlan, what: str | 
 
 
 def choose_source(competition: Competition, plan: FoldPlan, what: str | None) -> Source:
-    """The named stack, base model or file; for no name the stack that `compete stack` chose."""
+    """The named stack or base model; for no name the stack that `compete stack` chose."""
     stacks = stack_names(competition.workspace)
     if what is None:
         return _best_stack(competition, plan, stacks)

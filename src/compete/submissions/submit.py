@@ -15,12 +15,14 @@ from compete.competition.folds import FoldPlan
 from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
+from compete.fingerprints import digest
 from compete.oof import store
 from compete.oof.train import shape_of
 from compete.stacking.decision_rules import decision_from
 from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
 from compete.submissions.csv_file import Form, check, render, submission_form
 from compete.submissions.expected import expected_ranges, out_of_fold_predictions, public_rows
+from compete.submissions.kaggle import longest_call
 from compete.submissions.kaggle_client import UnknownOutcome
 from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome
 from compete.submissions.messages import new_message
@@ -35,6 +37,7 @@ class Prepared:
     path: Path
     form: Form
     submission: NewSubmission
+    by_notebook: bool = False
 
     def discard(self) -> None:
         """Nothing was sent, and the next try writes its own files."""
@@ -59,10 +62,13 @@ def predictions_beside(path: Path) -> Path:
     return path.with_suffix(".oof.parquet")
 
 
-def prepare(competition: Competition, plan: FoldPlan, source: Source | CsvFile, target: str) -> Prepared:
+def prepare(
+    competition: Competition, plan: FoldPlan, source: Source | CsvFile, target: str, notebook: str = ""
+) -> Prepared:
     """Write the CSV and check it as it lies on the disk.
 
-    A stack's or base model's test probabilities are cut as its honest score says; a file is taken as it is.
+    A stack's or base model's test probabilities are cut as its honest score says; a file is taken as it is. notebook:
+    the version that is sent in the file's place, and makes the submission what it is.
     """
     form = submission_form(competition)
     atomic.sweep(competition.workspace.submissions)
@@ -72,17 +78,18 @@ def prepare(competition: Competition, plan: FoldPlan, source: Source | CsvFile, 
     else:
         atomic.write_text(path, _cut(competition, source, form))
     validation = None if isinstance(source, CsvFile) else source.score.honest
+    title = f"{source.title}, notebook {notebook}" if notebook else source.title
     try:
         submission = NewSubmission(
             target=target,
             file=path.name,
-            content=check(path, form),
-            source=source.title,
+            content=digest([check(path, form), notebook]) if notebook else check(path, form),
+            source=title,
             metric=competition.metric.name,
             validation=validation,
             fold_plan="",
             probabilities="",
-            message=new_message(source.title, competition.metric.title, validation),
+            message=new_message(title, competition.metric.title, validation),
         )
         if isinstance(source, Source):
             submission = _with_expectations(competition, plan, source, path, submission)
@@ -90,7 +97,7 @@ def prepare(competition: Competition, plan: FoldPlan, source: Source | CsvFile, 
         for written in (path, predictions_beside(path)):
             written.unlink(missing_ok=True)
         raise
-    return Prepared(path, form, submission)
+    return Prepared(path, form, submission, bool(notebook))
 
 
 def submit(
@@ -100,6 +107,7 @@ def submit(
     *,
     allowed: Permissions = Permissions(),
     confirm: Callable[[Prepared, int], bool] = lambda prepared, left: True,
+    say: Callable[[str], None] = lambda notice: None,
     now: datetime | None = None,
 ) -> Entry | None:
     """Send a prepared file once; None if `confirm`, given how many submissions are left today, says no.
@@ -117,6 +125,7 @@ def submit(
         arrived = settle(ledger, target, prepared.submission.content, clock())
         if arrived is not None:
             prepared.discard()
+            say(f"number {arrived.number}, of the same content, had arrived at {target.name}: nothing is sent again")
             return arrived
         left = _vet(competition, ledger, prepared, target, allowed, clock())
         if not confirm(prepared, left):
@@ -137,8 +146,9 @@ def settle(ledger: Ledger, target: Target, content: str, now: datetime) -> Entry
             continue
         if entry.outcome.status == "lost" and entry.submission.content != content:
             continue
-        # One that was looked for in vain before is looked for once more, without waiting.
-        arrived = target.find(entry.submission.message, entry.changed if entry.pending else UNKNOWN)
+        # It may have been cut off as late as a call may take. A lost one was waited for: one look is enough.
+        ended = entry.changed + longest_call(ledger.path.parent / entry.submission.file)
+        arrived = target.find(entry.submission.message, ended if entry.pending else UNKNOWN)
         if arrived is not None or entry.pending:
             ledger.record(entry.number, arrived or Outcome("lost"), now)
         if arrived is not None and entry.submission.content == content:
@@ -204,16 +214,18 @@ def _vet(
         refuse_constant(path, form)
     if not allowed.again:
         earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]
-        refuse_repeated(path, prepared.submission.content, earlier, form)
-    limit = competition.declaration.submission.daily_limit
-    left = limit - ledger.sent_on(now, target.name)
-    if left <= 0:
+        refuse_repeated(path, prepared.submission.content, earlier, None if prepared.by_notebook else form)
+    declared = competition.declaration.submission
+    own = declared.daily_limit - ledger.sent_on(now, target.name)
+    # Kaggle keeps its own count: a limit beside it is one that somebody wrote down.
+    binding = declared.target == "local" or "daily_limit" in declared.model_fields_set
+    if own <= 0 and binding:
         raise SubmissionError(
-            f"the daily limit is spent: {limit - left} of {limit} submissions on {now:%Y-%m-%d} UTC. "
-            "The next day starts at 00:00 UTC ([submission] daily_limit)."
+            f"the daily limit is spent: {declared.daily_limit - own} of {declared.daily_limit} submissions on "
+            f"{now:%Y-%m-%d} UTC. The next day starts at 00:00 UTC ([submission] daily_limit)."
         )
-    allowed_by_target = target.ready(path)
-    return left if allowed_by_target is None else min(left, allowed_by_target)
+    left = target.ready(path)
+    return own if left is None else min(own, left) if binding else left
 
 
 def _write_down(
