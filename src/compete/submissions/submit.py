@@ -122,7 +122,7 @@ def submit(
         return now or datetime.now(UTC)
 
     try:
-        arrived = settle(ledger, target, prepared.submission.content, clock())
+        arrived = settle(ledger, target, prepared.submission.content, clock(), say)
         if arrived is not None:
             prepared.discard()
             say(f"number {arrived.number}, of the same content, had arrived at {target.name}: nothing is sent again")
@@ -138,7 +138,9 @@ def submit(
     return _send(ledger, number, prepared, target, clock())
 
 
-def settle(ledger: Ledger, target: Target, content: str, now: datetime) -> Entry | None:
+def settle(
+    ledger: Ledger, target: Target, content: str, now: datetime, say: Callable[[str], None] = lambda notice: None
+) -> Entry | None:
     """Find out what became of submissions that were cut off; the one of this content, if it had arrived."""
     same = None
     for entry in ledger.entries():
@@ -146,6 +148,8 @@ def settle(ledger: Ledger, target: Target, content: str, now: datetime) -> Entry
             continue
         if entry.outcome.status == "lost" and entry.submission.content != content:
             continue
+        if entry.pending:
+            say(f"number {entry.number} was cut off: asking {target.name} whether it arrived (two minutes at most)")
         # It may have been cut off as late as a call may take. A lost one was waited for: one look is enough.
         ended = entry.changed + longest_call(ledger.path.parent / entry.submission.file)
         arrived = target.find(entry.submission.message, ended if entry.pending else UNKNOWN)
