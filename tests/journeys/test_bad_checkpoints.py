@@ -45,7 +45,7 @@ TROUBLES: dict[str, tuple[str, ...]] = {
     ),
     "absent": ("'./models/absent'", "does not exist: there is no such folder"),
     "no_config": ("'models/no_config'", "has no config.json", "copied by half"),
-    "bad_config": ("'models/bad_config'", "config.json", "not a valid JSON file", AGAIN),
+    "bad_config": ("'models/bad_config'", "config.json", "It looks like the config file", AGAIN),
     "cut": ("'models/cut'", "weights that are cut off or damaged (*.safetensors)"),
     "no_weights": ("'models/no_weights'", "no weights as safetensors", "convert them"),
     "no_tokenizer": ("'models/no_tokenizer'", "has no tokenizer files (tokenizer.json)"),
