@@ -46,7 +46,8 @@ def test_the_ranges_lie_around_the_honest_score(rows: tuple[NDArray[np.int8], ND
     found = expected_ranges(F1, *rows, honest, n_public=300, n_private=700)
     for low, high in (found.public, found.private):
         assert low < honest < high
-        assert (low + high) / 2 == pytest.approx(honest, abs=0.1 * (high - low))
+        # A little above it: test rows get the mean of several models.
+        assert (low + high) / 2 == pytest.approx(honest + 0.0075, abs=0.1 * (high - low))
 
 
 def test_the_range_holds_the_scores_of_rows_that_are_drawn_alike(
