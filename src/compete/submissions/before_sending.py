@@ -50,8 +50,9 @@ def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Fo
         who = f"number {entry.number}, {entry.submission.file}, {entry.created:%Y-%m-%d %H:%M} UTC"
         if entry.submission.content == content:
             raise SubmissionError(f"the same content was submitted before: {who}. A second time only with --again.")
-    for entry in reversed(earlier) if form else ():
-        assert form is not None
+    if form is None:
+        return
+    for entry in reversed(earlier):
         other = path.parent / entry.submission.file
         share = agreement(path, other, form) if other.is_file() and other != path else 0.0
         if share > NEARLY_THE_SAME:

@@ -45,7 +45,7 @@ class KaggleLeaderboard:
         since = min(since, datetime.now(UTC))
         while True:
             for listed in self.listed():
-                if tag_of(message) in str(listed["message"]):
+                if _carries(listed, message):
                     return outcome_of(listed)
             left = SETTLED - (datetime.now(UTC) - since).total_seconds()
             if left <= 0:
@@ -152,9 +152,13 @@ def _pop(listed: dict[str, dict[str, Any]], entry: Entry) -> dict[str, Any] | No
     """The line of Kaggle's list that is this entry: by reference, or by the tag where it never learnt its reference."""
     if entry.outcome.reference is not None:
         return listed.pop(entry.outcome.reference, None)
-    tag = tag_of(entry.submission.message)
-    reference = next((ref for ref, each in listed.items() if tag and tag in str(each["message"])), None)
+    reference = next((ref for ref, each in listed.items() if _carries(each, entry.submission.message)), None)
     return None if reference is None else listed.pop(reference)
+
+
+def _carries(listed: Mapping[str, Any], message: str) -> bool:
+    """Whether a line of Kaggle's list carries the message's tag."""
+    return tag_of(message) in str(listed["message"])
 
 
 def _from_outside(target: str, listed: Mapping[str, Any], metric: Any) -> NewSubmission:

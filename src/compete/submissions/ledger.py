@@ -224,10 +224,8 @@ def _prepare(database: sqlite3.Connection) -> None:
     if _version(database) == _VERSION:
         return
     database.execute("PRAGMA foreign_keys = OFF")
-    level, database.isolation_level = (
-        database.isolation_level,
-        None,
-    )  # this transaction is our own, also where other commands open the ledger now
+    # This transaction is our own, also where other commands open the ledger now.
+    level, database.isolation_level = database.isolation_level, None
     database.execute("BEGIN EXCLUSIVE")
     found = _version(database)
     if found < _VERSION:

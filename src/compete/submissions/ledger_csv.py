@@ -21,7 +21,7 @@ _NEEDED = ("source", "metric", "validation", "public")
 
 
 def to_csv(entries: list[Entry]) -> str:
-    """All that the ledger knows; times in UTC, empty cells for what is not known."""
+    """Every submission with its latest outcome; times in UTC, empty cells for what is not known."""
     columns = ["number", "created", *(f.name for f in fields(NewSubmission)), *(f.name for f in fields(Outcome))]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns, lineterminator="\n")
