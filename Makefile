@@ -1,8 +1,8 @@
-# Set-up and the two things to do with a clone: play the demo, run the tests. Both may be run again at any time.
+# Set-up and what to do with a clone: play the demo, run the tests, build the documentation. All may be run again.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 demo: .venv/installed
 	$(BIN)/compete demo-data data
@@ -17,6 +17,10 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
+docs: .venv/installed-dev
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -29,4 +33,4 @@ test: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv data oof submissions
+	rm -rf .venv data oof submissions report site

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from compete.reporting.stack_tables import comparison_table, error_table, label_table, threshold_table, worth_table
 from compete.stacking.scores import LabelScore, Score
@@ -31,7 +30,7 @@ LONG = "a_name_of_24_characters_"
 assert len(LONG) == 24
 
 
-def show(table: Table, width: int = 80) -> list[str]:
+def show(table: RenderableType, width: int = 80) -> list[str]:
     """The lines of a table in a pipe."""
     out = io.StringIO()
     Console(file=out, width=width, highlight=False).print(table)
@@ -68,8 +67,8 @@ def test_the_best_row_is_bold_on_a_terminal() -> None:
 
 def test_labels_show_their_rates_in_train_and_test_beside_their_scores() -> None:
     rates = {ODD: 0.125, "noise": 0.25, "by row": 0.5}
-    expected = {name: rate + 0.01 for name, rate in rates.items()}
-    lines = show(label_table(SCORE, rates, expected, dict.fromkeys(rates, 0.0123)))
+    expected = {name: (rate + 0.01, 0.0123) for name, rate in rates.items()}
+    lines = show(label_table(SCORE, rates, expected))
     assert header(lines) == ["label", "rate", "in test, est.", "precision", "recall", "F1"]
     assert line_of(lines, ODD) == ["0.125", "0.135 ± 0.012", "0.600", "0.450", "0.514"]
     assert line_of(lines, "noise")[:2] == ["0.250", "0.260 ± 0.012"]
@@ -97,16 +96,29 @@ def test_worth_shows_the_score_without_a_model_and_which_could_go() -> None:
 def test_errors_show_every_pair_once_under_the_number_of_the_row() -> None:
     correlation = np.array([[1.0, 0.91, 0.82], [0.91, 1.0, 0.73], [0.82, 0.73, 1.0]])
     lines = show(error_table([ODD, "second", "third"], correlation))
-    assert header(lines) == ["correlation of errors", "1", "2", "3"]
-    assert line_of(lines, f"1 {ODD}") == [""]
-    assert line_of(lines, "2 second") == ["0.91"]
-    assert line_of(lines, "3 third") == ["0.82", "0.73"]
+    assert header(lines) == ["correlation of errors", "1", "2"]
+    assert line_of(lines, f"1  {ODD}") == [""]
+    assert line_of(lines, "2  second") == ["0.91"]
+    assert line_of(lines, "3  third") == ["0.82", "0.73"]
+
+
+def test_errors_of_very_many_models_go_on_below() -> None:
+    correlation = np.array([[100 * row + column for column in range(16)] for row in range(16)]) / 10_000
+    lines = show(error_table([f"m{number}" for number in range(16)], correlation))
+    headers = [header([line]) for line in lines if "correlation" in line]
+    assert headers == [
+        ["correlation of errors", *(str(n) for n in range(1, 8))],
+        ["correlation of errors", *(str(n) for n in range(8, 16))],
+    ]
+    last = [re.split(r" {2,}", line) for line in lines if line.startswith("16  m15")]
+    assert [float(cell) for row in last for cell in row[2:]] == pytest.approx([0.15] * 15, abs=0.0051)
+    assert len([line for line in lines if re.match(r"3 +m2 ", line)]) == 1  # it has no pair below
 
 
 LONG_SCORE = replace(SCORE, labels={LONG: NOISE})
-TABLES = {
+TABLES: dict[str, RenderableType] = {
     "comparison": comparison_table([(f"stack {LONG}", SCORE), (LONG, SCORE)], "samples-Jaccard", LONG),
-    "labels": label_table(LONG_SCORE, {LONG: 0.1}, {LONG: 0.2}, {LONG: 0.01}),
+    "labels": label_table(LONG_SCORE, {LONG: 0.1}, {LONG: (0.2, 0.01)}),
     "worth": worth_table([Worth(LONG, 0.5, 0.01, -0.02, 0.03)], {LONG: 45296.0}),
     "errors of eight": error_table([LONG] * 8, np.full((8, 8), 0.5)),
 }
@@ -126,7 +138,58 @@ def test_thresholds_leave_room_for_names_of_18_characters() -> None:
 
 
 @pytest.mark.parametrize("table", [*TABLES.values(), FOLDED], ids=[*TABLES, "thresholds"])
-def test_no_letter_and_no_digit_is_lost_in_80_columns(table: Table) -> None:
+def test_no_letter_and_no_digit_is_lost_in_80_columns(table: RenderableType) -> None:
     narrow, wide = ("".join(show(table, width)) for width in (80, 200))
     assert max(map(len, show(table))) <= 80
     assert sorted(re.sub("[ ─]", "", narrow)) == sorted(re.sub("[ ─]", "", wide))
+
+
+LABELS = [
+    "anger",
+    "anticipation",
+    "disgust",
+    "fear",
+    "joy",
+    "love",
+    "optimism",
+    "pessimism",
+    "sadness",
+    "surprise",
+    "trust",
+]
+MODELS = ["qwen2_5_14b_instruct", "llama_3_2_3b_instruct_as_published", *(f"model_number_{n}" for n in range(9))]
+ELEVEN = replace(SCORE, labels=dict.fromkeys(LABELS, NOISE))
+REAL: dict[str, RenderableType] = {
+    "comparison": comparison_table([(f"stack {name}", SCORE) for name in MODELS], "samples-Jaccard", ""),
+    "labels": label_table(ELEVEN, dict.fromkeys(LABELS, 0.1), dict.fromkeys(LABELS, (0.2, 0.01))),
+    "thresholds": threshold_table(ELEVEN),
+    "worth": worth_table([Worth(name, 0.5, 0.01, -0.02, 0.03) for name in MODELS], dict.fromkeys(MODELS, 452960.0)),
+    "errors": error_table(MODELS, np.full((11, 11), 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_eleven_labels_and_long_names_fold_and_keep_every_number_whole(name: str) -> None:
+    narrow, wide = show(REAL[name]), show(REAL[name], width=200)
+    assert max(map(len, narrow)) <= 80
+    numbers = r"[-+(]?\d+\.\d+\S*"
+    assert [re.findall(numbers, line) for line in narrow if re.search(numbers, line)] == [
+        re.findall(numbers, line) for line in wide if re.search(numbers, line)
+    ]
+    assert "…" not in "".join(narrow)
+
+
+def test_names_take_two_lines_at_most_in_a_comparison() -> None:
+    lines = show(REAL["comparison"])
+    assert len(lines) == 2 + len(MODELS) + 1
+    assert "llama_3_2_3b_instruct_as_published" in lines
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_rules_are_hyphens_where_the_encoding_has_no_lines(name: str) -> None:
+    with io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace") as out:
+        Console(file=out, width=80, highlight=False).print(REAL[name])
+        out.seek(0)
+        lines = out.read().splitlines()
+    assert any(set(line) == {"-"} for line in lines)
+    assert not any("|" in line for line in lines)

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from compete.oof.state import ModelState, PartState, State
-from compete.reporting.tables import fold_rates_table, scores_table, status_table
+from compete.reporting.tables import finalists_table, fold_rates_table, scores_table, status_table
 from compete.stacking.scores import Score
+from compete.submissions.finalists import Finalist, Finalists
 from compete.submissions.ledger import Entry, NewSubmission, Outcome, Status
 
 LONG = "sequence_classifier_large_with_a_long_name_that_someone_chose"
@@ -18,12 +18,13 @@ ODD = "[red]model[/red]"
 SCORE = Score("f1_macro", 0.51234, 0.49, 0.53, 0.55564, (0.51, 0.52), {"thresholds": [0.3]}, {})
 
 
-def show(table: Table) -> list[str]:
-    """The lines of a table in a pipe of 80 columns."""
+def show(table: RenderableType, width: int = 80) -> list[str]:
+    """The lines of a table in a pipe of 80 columns; no number is cut in any."""
     out = io.StringIO()
-    Console(file=out, width=80, highlight=False).print(table)
+    Console(file=out, width=width, highlight=False).print(table)
     lines = out.getvalue().rstrip("\n").split("\n")
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) <= width
+    assert "…" not in out.getvalue()
     assert "\x1b" not in out.getvalue()
     return lines
 
@@ -156,3 +157,56 @@ def test_many_wide_rows_fit_into_80_columns(private: bool) -> None:
     labels = [f"label_{number}_{LONG}" for number in range(11)]
     rates = [(str(fold), [0.1] * 11) for fold in range(5)]
     assert show(fold_rates_table(labels, rates, [1000] * 5))
+
+
+MODELS = ["qwen2_5_14b_instruct", "llama_3_2_3b_instruct_as_published", "ffnn"]
+
+
+def test_long_names_fold_and_the_other_columns_of_a_status_do_not() -> None:
+    states = {name: model(State.FRESH, 5, 452960.0) for name in MODELS} | {"begun": model(State.MISSING, 2)}
+    families = dict.fromkeys(states, "sequence_classifier")
+    lines = show(status_table(states, families, dict.fromkeys(MODELS, SCORE), "samples-Jaccard"))
+    rows = [line for line in lines if "sequence_classifier" in line]
+    assert len(rows) == 4
+    for row in rows[:3]:
+        assert row.split()[1:] == ["sequence_classifier", "5/5", "fresh", "0.5123", "125", "h", "49", "min"]
+    assert rows[3].split() == ["begun", "sequence_classifier", "2/5", "partly", "trained", "-", "-"]
+
+
+@pytest.mark.parametrize("k", [5, 10, 20])
+def test_many_folds_of_many_rows_go_on_below(k: int) -> None:
+    rates = [(name, [number / 100, 0.5]) for number, name in enumerate(["all", *map(str, range(k))])]
+    lines = show(fold_rates_table(["joy", "anticipation"], rates, [123456] * (k + 1)))
+    joy = [cell for line in lines if line.startswith("joy") for cell in line.split()[1:]]
+    assert joy == [f"{number:.1f}" for number in range(k + 1)]
+    folds = [cell for line in lines if line.startswith("%") for cell in line.split()[3:]]
+    assert folds == ["all", *map(str, range(k))]
+    assert " ".join(lines).split().count("123456") == k + 1
+
+
+def test_what_was_expected_makes_way_for_private_scores_where_there_is_no_room() -> None:
+    known = expecting(entry(1, Outcome("scored", "r", 0.5, 0.53), f"base model {MODELS[1]}"), 0.4, 0.6)
+    table = scores_table([known], private=True)
+    assert "expected" in header_of(show(table, width=110))
+    narrow = show(table)
+    assert header_of(narrow)[-5:] == ["valid.", "public", "gap", "private", "gap"]
+    assert line_of(narrow, "1 ")[-5:] == ["0.5500", "0.5000", "-0.0500", "0.5300", "+0.0300"]
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_scores_of_several_metrics_keep_their_numbers(private: bool) -> None:
+    one = expecting(entry(1, Outcome("scored", "r", 0.5, 0.53), f"base model {MODELS[1]}"), 0.4, 0.6)
+    other = replace(one, number=2, submission=replace(one.submission, metric="jaccard_samples"))
+    lines = show(scores_table([one, other], private))
+    numbers = [line.split() for line in lines if line.startswith(("1 ", "2 "))]
+    for cells in numbers:
+        assert {"0.5500", "0.5000", "-0.0500"} <= set(cells)
+        assert ("+0.0300" in cells) is private
+
+
+def test_finalists_show_how_far_each_stays_behind() -> None:
+    first = Finalist(entry(1, Outcome("scored", None, 0.5), f"base model {MODELS[1]}"), 0.0, 0.0, 0.75)
+    second = Finalist(entry(12, Outcome("sent"), "stack mean"), 0.0123, 0.0045, 0.25)
+    lines = show(finalists_table(Finalists(first, second, 0.0, None, [first, second], [])))
+    assert line_of(lines, "1 ")[-5:] == ["0.0000", "±", "0.0000", "75", "%"]
+    assert line_of(lines, "12 ") == ["stack", "mean", "0.5500", "-", "0.0123", "±", "0.0045", "25", "%"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any, Protocol
 
 from huggingface_hub import constants, get_token
@@ -109,6 +110,21 @@ class Machine:
     workers: int
     folds: int
     keep_weights: bool = False
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """Bytes of all weight files still to fetch, as far as they are known; folder: where they go, with `free` bytes."""
+
+    size: int
+    folder: Path
+    free: int
+
+
+def downloads(plans: Sequence[ModelPlan]) -> Downloads:
+    """What all models download together; a checkpoint that several share counts once."""
+    sizes = {plan.checkpoint: plan.disk.download or 0 for plan in plans if plan.disk is not None}
+    return Downloads(sum(sizes.values()), *hub_cache())
 
 
 def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:

@@ -38,6 +38,16 @@ class Probe:
     peak: int
 
 
+@dataclass(frozen=True)
+class Probed:
+    """What came of probing one model: found and the hours of all folds, `at_once` at a time; else why there is none."""
+
+    found: Probe | None = None
+    hours: float | None = None
+    at_once: int = 1
+    why: str = ""
+
+
 def run(payload: Mapping[str, Any], report: Callable[[float], None]) -> None:
     """Probe one recipe and write the Probe as JSON to payload["result"]."""
     workspace = Workspace(Path(payload["workspace"]), payload["size"])

@@ -44,10 +44,10 @@ AS_PUBLISHED = "_as_published"
 class Published(Declaration):
     """[published]: how the model was trained and scored where the recipe comes from; scores are macro-F1."""
 
-    validation: float | None = Field(default=None, ge=0, le=1)
-    kaggle_public: float | None = Field(default=None, ge=0, le=1)
-    split: str = ""
-    thresholds: str = ""
+    validation: float | None = Field(default=None, ge=0, le=1, description="the score on the rows it was validated on")
+    kaggle_public: float | None = Field(default=None, ge=0, le=1, description="its score on the public leaderboard")
+    split: str = Field(default="", description="how those rows were chosen, in words")
+    thresholds: str = Field(default="", description="what was cut where, in words")
     settings: dict[str, Any] = Field(default_factory=dict, description="changes to [settings]")
 
 
@@ -64,14 +64,16 @@ class RecipeDeclaration(Declaration):
     """A recipe as it is written; `settings` is validated by the family."""
 
     family: str = Field(description='a built-in family, or "file.py:ClassName" in the workspace')
-    description: str = ""
-    seed: int = Field(default=42, ge=0, lt=2**32)
+    description: str = Field(default="", description="what the model is, for its readers")
+    seed: int = Field(default=42, ge=0, lt=2**32, description="of everything random; every fold gets its own from it")
     outside_all: bool = Field(default=False, description="true: only trained when named, not by --all")
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict, description="what the family is told, by its own schema")
     laptop: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size laptop")
     miniature: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size miniature")
-    published: Published | None = None
-    architectures: dict[str, Architecture] = Field(default_factory=dict)
+    published: Published | None = Field(default=None, description="how the model was published, for --as-published")
+    architectures: dict[str, Architecture] = Field(
+        default_factory=dict, description="what the checkpoints are, by name, for `compete plan`"
+    )
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,12 @@ class Lora(Declaration):
 
     r: int = Field(default=16, ge=1, description="rank")
     alpha: int = Field(default=32, ge=1, description="scale: the adapter's output is multiplied by alpha / r")
-    dropout: float = Field(default=0.05, ge=0, lt=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1, description="share of an adapter's inputs dropped in training")
     targets: str | tuple[str, ...] = Field(default="all-linear", description="names of the layers that get adapters")
-    bias: Literal["none", "all", "lora_only"] = "none"
+    bias: Literal["none", "all", "lora_only"] = Field(
+        default="none",
+        description="which biases of the checkpoint are trained too: none, all, those of layers with adapters",
+    )
 
 
 class TransformerSettings(Declaration):
@@ -28,20 +31,26 @@ class TransformerSettings(Declaration):
     checkpoint: str = Field(min_length=1, description='name on the hub, a local folder, or "miniature:ARCHITECTURE"')
     revision: str | None = Field(default=None, description="commit of the hub's repository")
     remote_code: bool = Field(default=False, description="the checkpoint runs code of its repository, at `revision`")
-    lora: Lora = Lora()
+    lora: Lora = Field(default=Lora(), description='the adapters of adaptation = "lora" and "qlora"')
     spread: bool = Field(default=False, description="lay the layers over all GPUs, for a model too large for one")
     max_length: int = Field(default=128, ge=4, description="tokens; longer texts are cut at their end")
-    epochs: int = Field(default=3, ge=1)
+    epochs: int = Field(default=3, ge=1, description="passes over the rows; the one with the best inner loss is kept")
     batch_size: int = Field(default=32, ge=1, description="rows per optimiser step")
     micro_batch_size: int | None = Field(default=None, ge=1, description="rows at once; the rest is accumulated")
     eval_batch_size: int = Field(default=64, ge=1, description="rows predicted at once")
-    learning_rate: float = Field(default=5e-5, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
+    learning_rate: float = Field(default=5e-5, gt=0, description="of the optimiser, at its highest")
+    weight_decay: float = Field(default=0.01, ge=0, description="of the optimiser")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
-    scheduler: Literal["linear", "cosine", "constant", "plateau"] = "linear"
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    gradient_checkpointing: bool = False
-    loss: Literal["bce", "focal", "asymmetric"] = "bce"
+    scheduler: Literal["linear", "cosine", "constant", "plateau"] = Field(
+        default="linear", description="how the rate falls after its warm-up; plateau: when the inner loss stops falling"
+    )
+    max_grad_norm: float = Field(default=1.0, gt=0, description="longer gradients are cut to this length")
+    gradient_checkpointing: bool = Field(
+        default=False, description="compute activations again in the backward pass: less memory, more time"
+    )
+    loss: Literal["bce", "focal", "asymmetric"] = Field(
+        default="bce", description="binary cross-entropy; focal (Lin et al. 2017); asymmetric (Ridnik et al. 2021)"
+    )
     class_weights: Literal["none", "balanced", "sqrt"] = Field(
         default="sqrt", description="weight of a label's positives: 1, negatives / positives, or its square root"
     )

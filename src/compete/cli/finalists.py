@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from compete.cli.options import SizeOption
+from compete.cli.options import JsonOption, SizeOption
 
 
-def command(size: SizeOption = None) -> None:
+def command(size: SizeOption = None, as_json: JsonOption = False) -> None:
     """Which two submissions to select for the private leaderboard."""
-    from compete.cli.opening import console, here, load, say
+    from compete.cli.opening import console, here, load, print_json, say
+    from compete.reporting.records import finalists_record
     from compete.reporting.tables import finalists_table
     from compete.submissions.finalists import choose_finalists
     from compete.submissions.kaggle import KaggleLeaderboard
@@ -22,6 +23,10 @@ def command(size: SizeOption = None) -> None:
     entries = [e for e in ledger_of(workspace).entries() if e.submission.target == target.name]
     entries = [e for e in entries if e.submission.metric == metric]
     found = choose_finalists(competition, entries)
+    page = f"{SITE}/competitions/{target.client.slug}/submissions" if isinstance(target, KaggleLeaderboard) else None
+    if as_json:
+        print_json(finalists_record(found, competition.metric, target.name, page))
+        return
     out = console()
     out.print(finalists_table(found))
     if found.left_out:
@@ -34,8 +39,7 @@ def command(size: SizeOption = None) -> None:
     if found.public_regret is not None:
         text += f", of the two best public scores {found.public_regret:.4f}"
     out.print(text, soft_wrap=True, markup=False)
-    if isinstance(target, KaggleLeaderboard):
-        page = f"{SITE}/competitions/{target.client.slug}/submissions"
+    if page is not None:
         tags = " and ".join(tag_of(each.submission.message) for each in (first, second))
         out.print(
             f"Kaggle's API cannot select: on {page} tick those whose messages begin with {tags}, before the deadline",

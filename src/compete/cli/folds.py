@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from compete.cli.options import JsonOption
 
-def command() -> None:
+
+def command(as_json: JsonOption = False) -> None:
     """Show the fold plan: rows and label rates of every fold. Makes the plan if there is none."""
-    from compete.cli.opening import console, exclusively, here, load
+    from compete.cli.opening import console, exclusively, here, load, print_json
     from compete.competition.folds import fold_table, plan_file
     from compete.oof.train import current_plan
+    from compete.reporting.records import folds_record
     from compete.reporting.tables import fold_rates_table
 
     workspace = here()
@@ -15,6 +18,10 @@ def command() -> None:
         competition = load(workspace)
         plan = current_plan(competition)
     rows = [len(competition.train_ids), *(len(plan.rows(fold)) for fold in range(plan.k))]
+    rates, file = fold_table(competition, plan), workspace.shown(plan_file(workspace))
+    if as_json:
+        print_json(folds_record(plan, file, competition.labels, rates, rows))
+        return
     out = console()
-    out.print(fold_rates_table(competition.labels, fold_table(competition, plan), rows))
-    out.print(f"{workspace.shown(plan_file(workspace))}, fingerprint {plan.fingerprint}")
+    out.print(fold_rates_table(competition.labels, rates, rows))
+    out.print(f"{file}, fingerprint {plan.fingerprint}")

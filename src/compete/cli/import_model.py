@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from compete.cli.options import JsonOption
+
 
 def command(
     name: Annotated[str, typer.Argument(help="Name the model gets in oof/.")],
@@ -15,6 +17,7 @@ def command(
     oof_ids: Annotated[Path | None, typer.Option(help="For npy: file with the ids of the rows of --oof.")] = None,
     test_ids: Annotated[Path | None, typer.Option(help="For npy: file with the ids of the rows of --test.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an imported model of this name.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a base model of probabilities that were computed elsewhere, after checking them."""
     from compete.cli.opening import exclusively, here, load, say
@@ -33,4 +36,4 @@ def command(
             "Whether these rows were predicted by models that never saw them cannot be checked from outside. "
             f"Whoever trained them should have used {workspace.shown(workspace.oof / 'folds.parquet')}."
         )
-        show_status(workspace, [name])
+        show_status(workspace, [name], as_json=as_json)

@@ -5,6 +5,8 @@ Exit codes: 0 ok, 1 it ran and something failed, 2 a mistake in what was typed o
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from pathlib import Path
@@ -23,6 +25,7 @@ from compete.cli import (
     plan,
     predict,
     rehearse,
+    report,
     scores,
     stack,
     status,
@@ -51,6 +54,7 @@ app.command("stack")(stack.command)
 app.command("submit")(submit.command)
 app.command("predict")(predict.command)
 app.command("scores")(scores.command)
+app.command("report")(report.command)
 app.command("finalists")(finalists.command)
 app.command("rehearse")(rehearse.command)
 app.command("demo-data")(demo_data.command)
@@ -74,8 +78,24 @@ def _options(
     """Registers the options of `compete` itself."""
 
 
+def _in_simpler_letters(error: UnicodeError) -> tuple[str, int]:
+    """What the output's encoding lacks: a sign for ±, and escapes for letters of labels and file names."""
+    assert isinstance(error, UnicodeEncodeError)
+    signs = {"±": "+-", "─": "-", "…": "..."}
+    letters = error.object[error.start : error.end]
+    return "".join(signs.get(c, c.encode("ascii", "backslashreplace").decode()) for c in letters), error.end
+
+
+def _never_fail_on_a_letter() -> None:
+    """Output in ASCII, as some pipes and schedulers have it, ends no command with a UnicodeEncodeError."""
+    codecs.register_error("compete", _in_simpler_letters)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="compete")
+
+
 def main() -> None:
     """Entry point of the console script."""
+    _never_fail_on_a_letter()
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
     wants_traceback = len(arguments) < len(sys.argv) - 1
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
+from compete.cli.options import DOCUMENT
 from compete.competition.declaration import Size
 from compete.competition.workspace import Workspace, find_workspace
 from compete.declarations import unknown_name
@@ -32,6 +33,13 @@ def console() -> Console:
 
     out = Console(highlight=False, soft_wrap=False)
     return out if out.is_terminal else Console(highlight=False, width=max(out.width, 110))
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """The one document of a command with --json, in UTF-8 whatever the terminal's encoding is."""
+    from compete.reporting.records import to_json
+
+    typer.echo(to_json(record).encode("utf-8", errors="backslashreplace"), file=DOCUMENT.get())
 
 
 def say(message: str) -> None:

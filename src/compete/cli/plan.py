@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compete.cli.options import SizeOption
+from compete.cli.options import JsonOption, SizeOption
 from compete.competition.workspace import Workspace
 
 if TYPE_CHECKING:
     from compete.base_models.longest_rows import Rows
     from compete.base_models.plan import Machine, ModelPlan
-    from compete.base_models.probe import Probe
+    from compete.base_models.probe import Probe, Probed
     from compete.base_models.recipes import Recipe
     from compete.competition.declaration import CompetitionDeclaration
 
@@ -32,6 +32,7 @@ def command(
         int | None,
         typer.Option(min=0, help="Jobs at once on the processor; default: one per core. 0: in this process."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """What the models need, before anything is downloaded: memory, disk, licence, and whether they fit here."""
     import logging
@@ -42,12 +43,13 @@ def command(
         logging.getLogger(library).setLevel(logging.ERROR)
 
     from compete.base_models.recipes import load_recipes, recipe_names
-    from compete.cli.opening import here
+    from compete.cli.opening import here, print_json
     from compete.competition.declaration import read_declaration
     from compete.errors import UserError
     from compete.execution.devices import find_devices
     from compete.execution.local import gpu_ids
     from compete.oof.train import default_workers
+    from compete.reporting.records import plan_record
 
     workspace = here(size)
     recipes = load_recipes(workspace, list(dict.fromkeys(names or [])) or recipe_names(workspace))
@@ -55,7 +57,7 @@ def command(
         raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
     declaration = read_declaration(workspace)
 
-    from compete.base_models.plan import Machine, plan_model  # torch, after a mistyped name was found
+    from compete.base_models.plan import Machine, downloads, plan_model  # torch, after a mistyped name was found
 
     rows = _rows(workspace, declaration, probe=probe)
     together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
@@ -64,8 +66,11 @@ def command(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load
         plans = [plan_model(recipe, rows, machine) for recipe in recipes]
-    hours, notes = _probe(workspace, recipes, plans, rows, machine, inline=workers == 0) if probe else ({}, {})
-    _show(plans, machine, hours, notes)
+    probed = _probe(workspace, recipes, plans, rows, machine, inline=workers == 0) if probe else {}
+    if as_json:
+        print_json(plan_record(plans, machine, probed, downloads(plans)))
+    else:
+        _show(plans, machine, probed)
 
 
 def _rows(workspace: Workspace, declaration: CompetitionDeclaration, *, probe: bool) -> Rows:
@@ -95,33 +100,27 @@ def _probe(
     machine: Machine,
     *,
     inline: bool,
-) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Hours of all folds, and a sentence on the probe, by model."""
-    from compete.base_models.probe import hours
+) -> dict[str, Probed]:
+    """What came of the probe, by model."""
+    from compete.base_models.probe import Probed, hours
     from compete.cli.opening import say
     from compete.errors import CompeteError
-    from compete.reporting.plan_table import gb, shown_hours
 
-    estimates, notes = {}, {}
+    probed = {}
     for recipe, plan in zip(recipes, plans, strict=True):
-        notes[recipe.name] = _no_probe(recipe, plan)
-        if notes[recipe.name] or plan.settings is None or plan.batch is None:
+        probed[recipe.name] = Probed(why=_no_probe(recipe, plan))
+        if probed[recipe.name].why or plan.settings is None or plan.batch is None:
             continue
         say(f"probing {recipe.name}: a few steps of its training")
         try:
             found = _probe_one(workspace, recipe.name, plan.batch.rows, machine, inline=inline)
         except CompeteError as error:  # the other models are still shown
-            notes[recipe.name] = str(error)
+            probed[recipe.name] = Probed(why=str(error))
             continue
         at_once = min(_jobs_at_once(plan, machine), machine.folds)
         estimate = hours(found, plan.settings, rows.n_train, rows.n_test, machine.folds, at_once)
-        estimates[recipe.name] = shown_hours(estimate)
-        notes[recipe.name] = (
-            f"probed: {1000 * found.trained_row:.0f} ms per row trained, {1000 * found.predicted_row:.0f} ms per row "
-            f"predicted, peak {gb(found.peak)} GB; {machine.folds} folds, {at_once} at once: about "
-            f"{estimates[recipe.name]} hours"
-        )
-    return estimates, notes
+        probed[recipe.name] = Probed(found, estimate, at_once)
+    return probed
 
 
 def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Machine, *, inline: bool) -> Probe:
@@ -174,24 +173,22 @@ def _jobs_at_once(plan: ModelPlan, machine: Machine) -> int:
     return plan.verdicts[0].at_once or 1
 
 
-def _show(plans: Sequence[ModelPlan], machine: Machine, hours: Mapping[str, str], notes: Mapping[str, str]) -> None:
-    from compete.base_models.local_checkpoints import hub_cache
+def _show(plans: Sequence[ModelPlan], machine: Machine, probed: Mapping[str, Probed]) -> None:
+    from compete.base_models.plan import downloads
     from compete.cli.opening import console
-    from compete.reporting.plan_table import gb, machine_lines, model_lines, plan_table
+    from compete.reporting.plan_table import download_line, machine_lines, model_lines, plan_table, probe_line
 
     out = console()
     for line in machine_lines(machine):
         out.print(line, markup=False)
     out.print()
     if any(plan.verdicts for plan in plans):
-        out.print(plan_table(plans, hours))
+        out.print(plan_table(plans, {name: each.hours for name, each in probed.items()}))
         out.print()
     for plan in plans:
-        for line in model_lines(plan, notes.get(plan.name, "")):
+        note = probe_line(probed[plan.name], machine.folds) if plan.name in probed else ""
+        for line in model_lines(plan, note):
             out.print(line, markup=False, soft_wrap=True)
-    downloads = {plan.checkpoint: plan.disk.download or 0 for plan in plans if plan.disk is not None}
-    total = sum(downloads.values())
-    if total:
-        folder, free = hub_cache()
-        room = "free there" if total <= free else "free there: not enough for all of them"
-        out.print(f"\nall downloads: {gb(total)} GB into {folder}, {gb(free)} GB {room}", markup=False, soft_wrap=True)
+    together = downloads(plans)
+    if together.size:
+        out.print(f"\n{download_line(together)}", markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compete.cli.options import SizeOption
+from compete.cli.options import JsonOption, SizeOption
 
 if TYPE_CHECKING:
     from compete.competition.data import Competition
@@ -21,12 +21,14 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Which rows those are.")] = 0,
     workers: Annotated[int | None, typer.Option(min=0, help="Jobs at once; 0: in this process.")] = None,
     size: SizeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Play the competition on part of the training rows, and hold every promise against the truth."""
-    from compete.cli.opening import console, exclusively, here, load, say
+    from compete.cli.opening import console, exclusively, here, load, print_json, say
     from compete.execution.inline import InlineExecutor
     from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
     from compete.oof.train import choose_recipes, default_workers, plan_work, train
+    from compete.reporting.records import rehearsal_record
     from compete.reporting.tables import scores_table
     from compete.stacking.recipes import load_with_parts, stack_names
     from compete.submissions.reading import read_scores
@@ -48,10 +50,15 @@ def command(
             train(plan_work(played, choose_recipes(played, names), threads=threads, parity=False), executor)
 
         found = rehearse(competition, recipes, stacks, train_them, share=share, seed=seed, say=say)
-    out = console()
-    out.print(scores_table(found.entries, private=True))
-    for sentence in [*summary(found, competition), *read_scores(found.entries)]:
-        out.print(f"- {sentence}", markup=False, soft_wrap=not out.is_terminal)
     for reason in found.not_sent:
         say(f"not submitted: {reason}")
-    out.print(f"the rehearsal lies in {workspace.shown(found.workspace.root)}", markup=False, soft_wrap=True)
+    folder = workspace.shown(found.workspace.root)
+    showed, reading = summary(found, competition), read_scores(found.entries)
+    if as_json:
+        print_json(rehearsal_record(found, competition.metric, folder, showed, reading))
+        return
+    out = console()
+    out.print(scores_table(found.entries, private=True))
+    for sentence in [*showed, *reading]:
+        out.print(f"- {sentence}", markup=False, soft_wrap=not out.is_terminal)
+    out.print(f"the rehearsal lies in {folder}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compete.cli.options import SizeOption
+from compete.cli.options import JsonOption, SizeOption
 
 if TYPE_CHECKING:
     from compete.competition.workspace import Workspace
@@ -21,15 +21,22 @@ def command(
     private: Annotated[
         bool, typer.Option("--private", help="Reveal the private scores, or ask Kaggle for them.")
     ] = False,
-    export: Annotated[Path | None, typer.Option(help="Write the whole ledger to this CSV file.")] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the whole ledger to this CSV file, and show no table; --json is printed all the same."
+        ),
+    ] = None,
     source: Annotated[
         Path | None, typer.Option("--from", help="Read submissions from a CSV file instead of the ledger.")
     ] = None,
     size: SizeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Validation, public and, once revealed, private score of every submission, and what they mean."""
     from compete import atomic
-    from compete.cli.opening import console, here
+    from compete.cli.opening import console, here, print_json
+    from compete.reporting.records import scores_record
     from compete.reporting.tables import scores_table
     from compete.submissions.ledger_csv import from_csv, to_csv
     from compete.submissions.reading import read_scores
@@ -41,9 +48,13 @@ def command(
         entries = _ask(here(size), private)
     else:
         entries = ledger_of(here(size)).entries()
-    out = console()
     if export is not None:
         atomic.write_text(export, to_csv(entries))
+    if as_json:
+        print_json(scores_record(entries, read_scores(entries), export))
+        return
+    out = console()
+    if export is not None:
         out.print(f"{export}: {len(entries)} submissions", markup=False)
         return
     if not entries:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compete.cli.options import SizeOption
+from compete.cli.options import JsonOption, SizeOption
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from compete.competition.folds import FoldPlan
     from compete.competition.workspace import Workspace
     from compete.stacking.building import Built, Stacking
+    from compete.stacking.comparison import Comparison, Contributions
     from compete.stacking.recipes import StackRecipe
 
 
@@ -28,34 +29,36 @@ def command(
     ] = None,
     worth: Annotated[bool, typer.Option("--worth", help="What each base model is worth to the chosen stack.")] = False,
     size: SizeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Stack the base models: meta-learners, thresholds, and an honest score beside the naive one."""
-    from compete.cli.opening import console, exclusively, here, load
+    from compete.cli.opening import console, exclusively, here, load, print_json
     from compete.oof.train import current_plan
-    from compete.stacking.building import build, choose, remember_choice
+    from compete.reporting.records import stack_record
+    from compete.stacking.building import choose, remember_choice
+    from compete.stacking.comparison import compare, contributions
 
     workspace = here(size)
     recipes = _recipes(workspace, names or [])
+    out = console()
     with exclusively(workspace):
         competition = load(workspace)
         plan = current_plan(competition)
-        out = console()
-        stacking = _open(competition, plan, recipes, without or [], allow or [])
-        built = []
-        for number, recipe in enumerate(recipes):
-            with out.status(recipe.name) as status:
-
-                def show(fraction: float, title: str = f"{number + 1}/{len(recipes)} {recipe.name}") -> None:
-                    status.update(f"{title} {fraction:.0%}")
-
-                built.append(build(stacking, recipe.name, show))
+        stacking, left_out = _open(competition, plan, recipes, without or [], allow or [])
+        built = _build(out, stacking, recipes)
         contenders = [each for each in built if not names or each.recipe.name in names]
         chosen = choose(competition.metric, contenders)
         remember_choice(workspace, chosen)
-        _show(out, stacking, built, chosen)
-        _say_choice(out, stacking, contenders, chosen)
+        found, parts = compare(stacking, built, contenders, chosen, left_out), None
+        if not as_json:
+            _show(out, found)
         if worth:
-            _show_worth(out, stacking, chosen)
+            with out.status("what each base model is worth") as status:
+                parts = contributions(stacking, chosen, lambda model: status.update(f"without {model}"))
+    if as_json:
+        print_json(stack_record(found, parts))
+    elif parts is not None:
+        _show_worth(out, parts)
 
 
 def _recipes(workspace: Workspace, names: list[str]) -> list[StackRecipe]:
@@ -70,7 +73,8 @@ def _recipes(workspace: Workspace, names: list[str]) -> list[StackRecipe]:
 
 def _open(
     competition: Competition, plan: FoldPlan, recipes: list[StackRecipe], without: list[str], allow: list[str]
-) -> Stacking:
+) -> tuple[Stacking, dict[str, str]]:
+    """The base models, read; and those that were left out, with the reason."""
     from compete.cli.opening import say
     from compete.stacking.building import open_stacking
     from compete.stacking.stack import choose_members
@@ -80,67 +84,58 @@ def _open(
     members = choose_members(competition, plan, list(files), without, everything=everything, named_in=files)
     for model, reason in members.left_out.items():
         say(f"{model}: {reason}, not stacked")
-    return open_stacking(competition, plan, recipes, members.names, allow)
+    return open_stacking(competition, plan, recipes, members.names, allow), members.left_out
 
 
-def _show(out: Console, stacking: Stacking, built: list[Built], chosen: Built) -> None:
+def _build(out: Console, stacking: Stacking, recipes: list[StackRecipe]) -> list[Built]:
+    from compete.stacking.building import build
+
+    built = []
+    for number, recipe in enumerate(recipes):
+        with out.status(recipe.name) as status:
+
+            def show(fraction: float, title: str = f"{number + 1}/{len(recipes)} {recipe.name}") -> None:
+                status.update(f"{title} {fraction:.0%}")
+
+            built.append(build(stacking, recipe.name, show))
+    return built
+
+
+def _show(out: Console, found: Comparison) -> None:
     from compete.reporting.stack_tables import comparison_table, label_table, threshold_table
-    from compete.stacking.building import references
-    from compete.stacking.scores import base_model_score
 
-    competition, metric = stacking.competition, stacking.competition.metric
-    base = {name: base_model_score(competition, stacking.plan, name) for name in stacking.test}
-    order = sorted(base.items(), key=lambda item: item[1].honest, reverse=metric.greater_is_better)
-    stacks = [(f"stack {each.recipe.name}", each.score) for each in built]
-    others = references(stacking, besides=[each.recipe.name for each in built]).items()
-    out.print(comparison_table([*stacks, *others, *order], metric.title, f"stack {chosen.recipe.name}"))
-    rates = dict(zip(competition.labels, competition.train_labels.mean(axis=0).tolist(), strict=True))
-    expected = dict(zip(competition.labels, chosen.rates.tolist(), strict=True))
-    errors = dict(zip(competition.labels, chosen.rate_errors.tolist(), strict=True))
-    out.print(label_table(chosen.score, rates, expected, errors))
+    metric, chosen = found.metric, found.chosen
+    stacks = [(f"stack {each.recipe.name}", each.score) for each in found.built]
+    rows = [*stacks, *found.references.items(), *found.base_models.items()]
+    out.print(comparison_table(rows, metric.title, f"stack {chosen.recipe.name}"))
+    out.print(label_table(chosen.score, found.label_rates, found.expected_rates))
     if metric.thresholds:
         out.print(threshold_table(chosen.score))
-    best_name, best = order[0]
-    gain = (chosen.score.honest - best.honest) * (1 if metric.greater_is_better else -1)
     out.print(
         f"honest {metric.title} {chosen.score.honest:.4f} ({chosen.score.low:.4f} to {chosen.score.high:.4f}): "
-        f"{abs(gain):.4f} {'worse' if gain < 0 else 'better'} than the best base model, {best_name}",
+        f"{abs(found.gain):.4f} {'worse' if found.gain < 0 else 'better'} than the best base model, "
+        f"{found.best_base_model}",
         soft_wrap=True,
     )
-    if metric.better(best.honest, chosen.score.honest):
-        out.print(f"the stack gains nothing here: `compete submit {best_name}` sends the best base model instead")
-
-
-def _say_choice(out: Console, stacking: Stacking, contenders: list[Built], chosen: Built) -> None:
-    from compete.stacking.building import best_of
-
-    if len(contenders) == 1:
-        return
-    best = best_of(stacking.competition.metric, contenders)
-    why = "the best"
-    if best is not chosen:
-        why = f"simpler than {best.recipe.name} ({best.score.honest:.4f}), which is not better by a standard error"
-    out.print(f"chosen: {chosen.recipe.name}, {why}; `compete submit` sends it", soft_wrap=True)
-
-
-def _show_worth(out: Console, stacking: Stacking, chosen: Built) -> None:
-    from compete.oof.store import MANIFEST, read_record
-    from compete.reporting.stack_tables import error_table, worth_table
-    from compete.stacking.worth import error_correlation, worth_of_models
-
-    competition, models = stacking.competition, chosen.fitted.members
-    if len(models) < 2:
-        return
-    with out.status("what each base model is worth") as status:
-        found = worth_of_models(
-            stacking.bench,
-            chosen.recipe.name,
-            chosen.evaluation,
-            lambda model: status.update(f"without {model}"),
+    if found.gain < 0:
+        out.print(
+            f"the stack gains nothing here: `compete submit {found.best_base_model}` sends the best base model instead"
         )
-    oof = competition.workspace.oof
-    seconds = {name: float(read_record(oof / name / MANIFEST).get("seconds", 0)) for name in models}
-    out.print(worth_table(found, seconds))
-    out.print(
-        error_table(models, error_correlation(stacking.bench.materials.stacked(models), competition.train_labels))
-    )
+    _say_choice(out, found)
+
+
+def _say_choice(out: Console, found: Comparison) -> None:
+    if len(found.contenders) == 1:
+        return
+    best, chosen = found.best, found.chosen.recipe.name
+    why = "the best"
+    if best is not found.chosen:
+        why = f"simpler than {best.recipe.name} ({best.score.honest:.4f}), which is not better by a standard error"
+    out.print(f"chosen: {chosen}, {why}; `compete submit` sends it", soft_wrap=True)
+
+
+def _show_worth(out: Console, found: Contributions) -> None:
+    from compete.reporting.stack_tables import error_table, worth_table
+
+    out.print(worth_table(found.worths, found.seconds))
+    out.print(error_table(found.models, found.correlation))

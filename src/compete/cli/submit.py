@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compete.cli.options import SizeOption
+from compete.cli.options import JsonOption, SizeOption
 
 if TYPE_CHECKING:
     from compete.competition.data import Competition
@@ -32,13 +32,15 @@ def command(
     ] = None,
     kernel_version: Annotated[int | None, typer.Option(min=1, help="Version of that notebook.")] = None,
     size: SizeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check and write the CSV, send it, keep the ledger. Shows the public score only."""
     import contextlib
 
-    from compete.cli.opening import console, exclusively, here, load, say
+    from compete.cli.opening import console, exclusively, here, load, print_json, say
     from compete.errors import KaggleError
     from compete.oof.train import current_plan
+    from compete.reporting.records import submit_record
     from compete.reporting.tables import scores_table
     from compete.submissions.kaggle import KaggleLeaderboard, refresh, wait_for_score
     from compete.submissions.sources import choose_source_or_file
@@ -66,10 +68,13 @@ def command(
             entry = submit(
                 competition, prepared, target, allowed=Permissions(again, allow_constant), confirm=confirm, say=say
             )
+        rows = len(competition.submission_ids)
         if entry is None:
             say("nothing was sent")
+            if as_json:
+                print_json(submit_record(target.name, rows, entry))
             return
-        out.print(f"submissions/{entry.submission.file}: {len(competition.submission_ids)} rows, sent to {target.name}")
+        out.print(f"submissions/{entry.submission.file}: {rows} rows, sent to {target.name}")
         if wait and isinstance(target, KaggleLeaderboard):
             kaggle = target
 
@@ -82,7 +87,10 @@ def command(
     if entry.outcome.status == "sent":
         how = "`compete scores --refresh` asks Kaggle" if isinstance(target, KaggleLeaderboard) else ""
         say(f"not scored yet: {how}" if how else "recorded without a score: [submission] names no solution file")
-    out.print(scores_table([entry], private=False))
+    if as_json:
+        print_json(submit_record(target.name, rows, entry))
+    else:
+        out.print(scores_table([entry], private=False))
     if entry.outcome.status == "failed":
         raise KaggleError(f"Kaggle could not score {entry.submission.file}: {entry.outcome.note or 'no reason given'}")
 

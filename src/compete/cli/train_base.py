@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from compete.cli.options import SizeOption
+from compete.cli.options import JsonOption, SizeOption
 
 
 def command(
@@ -29,6 +29,7 @@ def command(
         bool, typer.Option("--no-parity", help="Do not check that what was trained gives the same when read again.")
     ] = False,
     size: SizeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Train base models under the shared fold plan: out-of-fold and test probabilities.
 
@@ -72,6 +73,6 @@ def command(
                 train(work, executor, display)
             except JobsFailedError as error:  # what was trained is shown all the same
                 failed = error
-        show_status(workspace, [recipe.name for recipe in recipes], warnings=True)
+        show_status(workspace, [recipe.name for recipe in recipes], warnings=True, as_json=as_json)
         if failed is not None:
             raise failed

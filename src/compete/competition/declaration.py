@@ -46,7 +46,7 @@ class Folds(Declaration):
     """[folds]: the shared fold plan."""
 
     k: int = Field(default=5, ge=2, le=100, description="number of folds")
-    seed: int = Field(default=42, ge=0, lt=2**32)
+    seed: int = Field(default=42, ge=0, lt=2**32, description="another seed deals the rows differently")
 
 
 class Training(Declaration):
@@ -88,17 +88,17 @@ class CompetitionDeclaration(Declaration):
     """The whole of competition.toml."""
 
     name: str = Field(min_length=1, description="shown in tables and submission messages")
-    metric: MetricName = "f1_macro"
+    metric: MetricName = Field(default="f1_macro", description="what the competition scores")
     size: Size = Field(
         default="full", description="which checkpoints: the recipe's own, small real ones, or random miniatures"
     )
-    data: Data
-    folds: Folds = Folds()
-    training: Training = Training()
+    data: Data = Field(description="the files, and how to read them")
+    folds: Folds = Field(default=Folds(), description="the shared fold plan")
+    training: Training = Field(default=Training(), description="what `compete train-base --all` trains")
     checkpoints: dict[str, str] = Field(
         default_factory=dict, description="a checkpoint's name -> the local folder that holds it"
     )
-    submission: Submission = Submission()
+    submission: Submission = Field(default=Submission(), description="where `compete submit` sends its files")
 
 
 def read_declaration(workspace: Workspace) -> CompetitionDeclaration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import time
@@ -124,10 +125,17 @@ def fold_seed(seed: int, fold: int) -> int:
 
 
 def made_by() -> dict[str, str]:
-    """Versions that the bytes of a result may depend on."""
+    """Versions and the machine: what the bytes of a result may depend on."""
     libraries = {name: metadata.version(name) for name in _LIBRARIES}
     python = ".".join(map(str, sys.version_info[:3]))
-    return {"compete": compete.__version__, "python": python, "machine": platform.machine(), **libraries}
+    machine = {"machine": platform.machine(), "cores": str(os.cpu_count()), **_gpu()}
+    return {"compete": compete.__version__, "python": python, **machine, **libraries}
+
+
+def _gpu() -> dict[str, str]:
+    """The GPU that trained, where torch was needed and found one."""
+    torch = sys.modules.get("torch")
+    return {"gpu": str(torch.cuda.get_device_name())} if torch and torch.cuda.is_available() else {}
 
 
 def _keep(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from compete.base_models.plan import Machine, ModelPlan, Verdict
+from compete.base_models.plan import Downloads, Machine, ModelPlan, Verdict
+from compete.base_models.probe import Probed
+from compete.reporting.plain_table import PlainTable
 
 CAPTION = (
     "GB are 10^9 bytes. training: gradients, optimiser, the best epoch's copy. activations: of the longest rows, "
@@ -16,19 +17,24 @@ CAPTION = (
 )
 
 
-def plan_table(plans: Sequence[ModelPlan], hours: Mapping[str, str]) -> Table:
-    """A row per model and device; sizes in GB. hours: estimated, by model; empty: nothing was probed."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, caption=CAPTION, caption_justify="left")
-    several = any(len(plan.verdicts) > 1 for plan in plans)
-    table.add_column("model", overflow="fold", min_width=min(max((len(plan.name) for plan in plans), default=0), 30))
-    if several:
-        table.add_column("device", no_wrap=True)
-    for title in ("params", "download", "weights", "training", "activ.", "peak", *(["hours"] if hours else [])):
-        table.add_column(title, justify="right", no_wrap=True)
+def plan_table(plans: Sequence[ModelPlan], hours: Mapping[str, float | None]) -> Table:
+    """A row per model, or under it one per device; sizes in GB. hours: by model; empty: nothing was probed."""
+    several, probed = any(len(plan.verdicts) > 1 for plan in plans), any(hours.values())
+    titles = ["params", "down-\nload", "weights", "train-\ning", "activ.", "peak", *(["hours"] if probed else [])]
+    table = PlainTable("model", numbers=titles, caption=CAPTION, caption_justify="left")
     table.add_column("verdict", overflow="fold")
     for plan in plans:
-        for number, (device, verdict) in enumerate(_by_device(plan.verdicts)):
-            table.add_row(*_cells(plan, verdict, device if several else "", number == 0, hours))
+        found = _by_device(plan.verdicts)
+        known = hours.get(plan.name)
+        told = ["-" if known is None else shown_hours(known)] if probed else []
+        if several and found:
+            table.add_row(escape(plan.name), *_of_model(plan), *[""] * 4, *told)
+        for device, verdict in found:
+            if several:
+                cells = [f"  {escape(device)}", "", "", *_of_device(verdict), *[""] * len(told)]
+            else:
+                cells = [escape(plan.name), *_of_model(plan), *_of_device(verdict), *told]
+            table.add_row(*cells, _coloured(verdict))
     return table
 
 
@@ -121,26 +127,42 @@ def gb(size: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
+def probe_line(probed: Probed, folds: int) -> str:
+    """What a probe measured of a model, or why there was none."""
+    found = probed.found
+    if found is None or probed.hours is None:
+        return probed.why
+    return (
+        f"probed: {1000 * found.trained_row:.0f} ms per row trained, {1000 * found.predicted_row:.0f} ms per row "
+        f"predicted, peak {gb(found.peak)} GB; {folds} folds, {probed.at_once} at once: about "
+        f"{shown_hours(probed.hours)} hours"
+    )
+
+
+def download_line(found: Downloads) -> str:
+    """What all models download together, and whether there is room for it."""
+    room = "free there" if found.size <= found.free else "free there: not enough for all of them"
+    return f"all downloads: {gb(found.size)} GB into {found.folder}, {gb(found.free)} GB {room}"
+
+
 def shown_hours(hours: float) -> str:
     return f"{hours:.1f}" if hours >= 0.095 else f"{hours:.2f}"
 
 
-def _cells(plan: ModelPlan, verdict: Verdict, device: str, first: bool, hours: Mapping[str, str]) -> Iterator[str]:
-    assert plan.shape is not None and plan.disk is not None
+def _of_model(plan: ModelPlan) -> tuple[str, str]:
+    """The cells that are the same on every device."""
+    assert plan.shape is not None
+    return _count(plan.shape.parameters), _download(plan)
+
+
+def _of_device(verdict: Verdict) -> list[str]:
     found = verdict.footprint
-    yield escape(plan.name) if first else ""
-    if device:
-        yield escape(device)
-    yield _count(plan.shape.parameters) if first else ""
-    yield _download(plan) if first else ""
-    yield gb(found.weights)
-    yield gb(found.training)
-    yield gb(found.activations + found.copies)
-    yield gb(found.peak)
-    if hours:
-        yield hours.get(plan.name, "-") if first else ""
+    return [gb(size) for size in (found.weights, found.training, found.activations + found.copies, found.peak)]
+
+
+def _coloured(verdict: Verdict) -> str:
     colour, word = _word(verdict)
-    yield f"[{colour}]{word}[/]"
+    return f"[{colour}]{word}[/]"
 
 
 def _word(verdict: Verdict) -> tuple[str, str]:

@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from compete.reporting.plain_table import PlainTable, in_blocks
 from compete.reporting.progress import duration
-from compete.reporting.tables import plain_table
 from compete.stacking.scores import Score
 from compete.stacking.worth import Worth
+
+_PAIRS = 10  # columns of correlations that leave room for names
 
 
 def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) -> Table:
     """Honest score with its interval against the naive score; `best` is set in bold."""
-    table = _numbers(metric, "honest", "95 % interval", "naive", "optimism")
+    table = PlainTable(metric, numbers=["honest", "95 % interval", "naive", "optimism"])
     for name, score in rows:
         table.add_row(
             escape(name),
@@ -30,22 +33,21 @@ def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) 
     return table
 
 
-def label_table(
-    score: Score, rates: Mapping[str, float], expected: Mapping[str, float], errors: Mapping[str, float]
-) -> Table:
+def label_table(score: Score, rates: Mapping[str, float], expected: Mapping[str, tuple[float, float]]) -> Table:
     """Precision, recall and F1 of every label under the honest decisions; its rate in train and, estimated with a
-    standard error, in test.
+    standard error, in test (expected).
     """
-    table = _numbers("label", "rate", "in test, est.", "precision", "recall", "F1")
+    table = PlainTable("label", numbers=["rate", "in test, est.", "precision", "recall", "F1"])
     for name, label in score.labels.items():
         numbers = (f"{number:.3f}" for number in (label.precision, label.recall, label.f1))
-        table.add_row(escape(name), f"{rates[name]:.3f}", f"{expected[name]:.3f} ± {errors[name]:.3f}", *numbers)
+        rate, error = expected[name]
+        table.add_row(escape(name), f"{rates[name]:.3f}", f"{rate:.3f} ± {error:.3f}", *numbers)
     return table
 
 
 def threshold_table(score: Score) -> Table:
     """Every label's threshold and its spread over folds, and what it gains over 0.5 with a 95 % interval."""
-    table = _numbers("label", "threshold", "F1 more than at 0.5", "")
+    table = PlainTable("label", numbers=["threshold", "F1 more than at 0.5", ""])
     for name, label in score.labels.items():
         cut = "-" if label.threshold is None else f"{label.threshold:.3f} ± {label.threshold_spread:.3f}"
         gain = f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"
@@ -55,7 +57,7 @@ def threshold_table(score: Score) -> Table:
 
 def worth_table(worths: Sequence[Worth], seconds: Mapping[str, float]) -> Table:
     """The honest score without every base model, what the stack gains by it (95 % interval), its training time."""
-    table = _numbers("base model", "without", "gain by it", "training", "")
+    table = PlainTable("base model", numbers=["without", "gain by it", "training", ""])
     for worth in worths:
         table.add_row(
             escape(worth.model),
@@ -67,17 +69,13 @@ def worth_table(worths: Sequence[Worth], seconds: Mapping[str, float]) -> Table:
     return table
 
 
-def error_table(models: Sequence[str], correlation: NDArray[np.float64]) -> Table:
-    """Correlation of the models' errors; columns are numbered as the rows."""
-    table = _numbers("correlation of errors", *(str(number) for number in range(1, len(models) + 1)))
-    for number, name in enumerate(models):
-        cells = [f"{value:.2f}" if other < number else "" for other, value in enumerate(correlation[number])]
-        table.add_row(f"{number + 1} {escape(name)}", *cells)
-    return table
-
-
-def _numbers(first: str, *others: str) -> Table:
-    table = plain_table(first, *others)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table
+def error_table(models: Sequence[str], correlation: NDArray[np.float64]) -> Group:
+    """Correlation of the models' errors, every pair once; columns are numbered as the rows, many go on below."""
+    blocks: list[PlainTable | str] = []
+    for block in in_blocks(len(models) - 1, _PAIRS):
+        table = PlainTable("", "correlation of errors", numbers=[str(other + 1) for other in block])
+        for number in range(block.start, len(models)):
+            cells = [f"{correlation[number, other]:.2f}" if other < number else "" for other in block]
+            table.add_row(str(number + 1), escape(models[number]), *cells)
+        blocks += [table, ""] if block.stop < len(models) - 1 else [table]
+    return Group(*blocks)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
 from compete.oof.state import ModelState, State
+from compete.reporting.plain_table import ByWidth, PlainTable, broken, in_blocks
 from compete.reporting.progress import duration
 from compete.stacking.scores import Score
 from compete.submissions.ledger import UNKNOWN, Entry
@@ -26,13 +27,20 @@ _STYLES = {
 }
 
 
+# What of 80 columns a table with many columns of numbers leaves for names.
+_FOR_NAMES = 24
+
+
 def status_table(
     states: Mapping[str, ModelState], families: Mapping[str, str], scores: Mapping[str, Score], metric: str
 ) -> Table:
     """Every base model: folds done, state, honest score, training time."""
-    table = plain_table("model", "family", "folds", "state", f"honest {metric}", "time")
-    for column in (2, 4, 5):
-        table.columns[column].justify = "right"
+    table = PlainTable("model", "family", numbers=["folds"])
+    # Names of models fold before those of families do, but for long ones of the user's own.
+    table.columns[1].no_wrap = all(len(family) <= len("sequence_classifier") for family in families.values())
+    table.add_column("state", no_wrap=True)
+    for title in (f"honest\n{broken(metric)}", "time"):
+        table.add_number(title)
     for name, state in states.items():
         score = scores.get(name)
         table.add_row(
@@ -46,25 +54,36 @@ def status_table(
     return table
 
 
-def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]) -> Table:
-    """Label rates of every fold in per cent: a row per label, a column per fold."""
-    table = plain_table("% by fold")
-    for name, _ in rates:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("rows", *(str(count) for count in rows))
-    for number, label in enumerate(labels):
-        table.add_row(escape(label), *(f"{100 * values[number]:.1f}" for _, values in rates))
-    return table
+def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]) -> Group:
+    """Label rates of every fold in per cent: a row per label, a column per fold; many folds go on below."""
+    width = max(len("100.0"), *(len(str(count)) for count in rows)) + 2
+    blocks: list[PlainTable | str] = []
+    for block in in_blocks(len(rates), (80 - _FOR_NAMES) // width):
+        table = PlainTable("% by fold", numbers=[rates[number][0] for number in block])
+        table.add_row("rows", *(str(rows[number]) for number in block))
+        for place, label in enumerate(labels):
+            table.add_row(escape(label), *(f"{100 * rates[number][1][place]:.1f}" for number in block))
+        blocks += [table, ""] if block.stop < len(rates) else [table]
+    return Group(*blocks)
 
 
-def scores_table(entries: Sequence[Entry], private: bool) -> Table:
-    """Every submission: validation, public and private score, the gaps between them, and what public was expected."""
+def scores_table(entries: Sequence[Entry], private: bool) -> Table | ByWidth:
+    """Every submission: validation, public and private score, the gaps between them, and what public was expected.
+
+    In a narrow terminal what was expected makes way for the private scores.
+    """
+    if not private or not any(entry.submission.public_low is not None for entry in entries):
+        return _scores_table(entries, private, expected=True)
+    with_all, without = (_scores_table(entries, private, expected=expected) for expected in (True, False))
+    return ByWidth(with_all, without, columns=100)
+
+
+def _scores_table(entries: Sequence[Entry], private: bool, *, expected: bool) -> Table:
     several = len({entry.submission.metric for entry in entries}) > 1
-    table = plain_table("no.", "sent (UTC)", "what", *(["metric"] if several else []))
-    expected = any(entry.submission.public_low is not None for entry in entries)
+    expected = expected and any(entry.submission.public_low is not None for entry in entries)
     titles = ["valid.", "public", "gap", *(["expected"] if expected else []), *(["private", "gap"] if private else [])]
-    for title in titles:
-        table.add_column(title, justify="right", no_wrap=True)
+    table = PlainTable("no.", "sent (UTC)", "what", *(["metric"] if several else []), numbers=titles)
+    table.columns[0].no_wrap = True
     for entry in entries:
         validation, public, secret = entry.submission.validation, entry.outcome.public, entry.outcome.private
         cells: list[str] = [entry.submission.metric] if several else []
@@ -82,9 +101,8 @@ def scores_table(entries: Sequence[Entry], private: bool) -> Table:
 
 def finalists_table(found: Finalists) -> Table:
     """What may be expected of every submission on the private leaderboard, the best first."""
-    table = plain_table("no.", "what")
-    for title in ("valid.", "public", "behind the first", "best of all"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table = PlainTable("no.", "what", numbers=["valid.", "public", "behind the first", "best of all"])
+    table.columns[0].no_wrap = True
     for each in found.candidates:
         sent = each.entry.submission
         table.add_row(
@@ -95,13 +113,6 @@ def finalists_table(found: Finalists) -> Table:
             f"{each.behind:.4f} ± {each.deviation:.4f}",
             f"{100 * each.best:.0f} %",
         )
-    return table
-
-
-def plain_table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table
 
 

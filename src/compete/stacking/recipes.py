@@ -33,20 +33,20 @@ _SIMPLICITY = ("mean", "blend", "logistic", "lightgbm")
 class Trees(Declaration):
     """[trees] of method = "lightgbm"."""
 
-    learning_rate: float = Field(default=0.1, gt=0)
-    num_leaves: int = Field(default=6, ge=2)
-    min_data_in_leaf: int = Field(default=40, ge=1)
-    feature_fraction: float = Field(default=0.5, gt=0, le=1)
-    lambda_l2: float = Field(default=10.0, ge=0)
+    learning_rate: float = Field(default=0.1, gt=0, description="what a tree adds, as a share of what it found")
+    num_leaves: int = Field(default=6, ge=2, description="most leaves of a tree")
+    min_data_in_leaf: int = Field(default=40, ge=1, description="fewest rows of a leaf")
+    feature_fraction: float = Field(default=0.5, gt=0, le=1, description="share of the features that a tree may use")
+    lambda_l2: float = Field(default=10.0, ge=0, description="L2 penalty on what a leaf adds")
     max_trees: int = Field(default=150, ge=1, description="fewer are grown where an inner slice says so")
-    seed: int = 0
+    seed: int = Field(default=0, description="of the inner slice and of the features of each tree")
 
 
 class StackDeclaration(Declaration):
     """stacking/NAME.toml."""
 
     method: Literal["mean", "blend", "logistic", "lightgbm"] = Field(description="how base models are combined")
-    description: str = ""
+    description: str = Field(default="", description="what the stack is, for its readers")
     models: list[str] | None = Field(
         default=None, min_length=1, description="base models to stack; default: every one that is trained"
     )
@@ -63,7 +63,7 @@ class StackDeclaration(Declaration):
         default=None, description='blend: what a model must raise; default: "f1" for f1_macro, else "log_loss"'
     )
     row_features: bool = Field(default=False, description="lightgbm: also what can be counted in the texts")
-    trees: Trees = Trees()
+    trees: Trees = Field(default=Trees(), description="lightgbm: size and number of its trees")
     calibration: Literal["none", "platt", "temperature"] = Field(
         default="none", description="of every base model's columns, before they are combined"
     )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compete import atomic
 from compete.competition.metrics import Labels, Probabilities
 from compete.stacking.evaluation import Evaluation
 from compete.stacking.fitting import Workbench
 from compete.stacking.resampling import interval
+
+WORTH = "worth.json"
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,20 @@ def worth_of_models(
         low, high = interval(sign * (whole.draws - without.draws))
         found.append(Worth(model, without.honest, sign * (whole.honest - without.honest), low, high))
     return sorted(found, key=lambda worth: worth.gain, reverse=True)
+
+
+def keep_worth(stack_folder: Path, manifest: Mapping[str, Any], worths: Sequence[Worth]) -> None:
+    """Write down what was found beside the stack it was found of."""
+    atomic.write_json(stack_folder / WORTH, {"of": manifest["sha256"], "worth": [asdict(worth) for worth in worths]})
+
+
+def kept_worth(stack_folder: Path, manifest: Mapping[str, Any]) -> list[Worth] | None:
+    """What was found of exactly this stack; None if nobody looked."""
+    try:
+        record = json.loads((stack_folder / WORTH).read_text(encoding="utf-8"))
+        return [Worth(**worth) for worth in record["worth"]] if record["of"] == manifest["sha256"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # only a cache
 
 
 def error_correlation(oof: Probabilities, labels: Labels) -> NDArray[np.float64]:

@@ -1,0 +1,393 @@
+"""Every figure of a workspace: its name, its caption, how it is drawn; and why one is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from compete.oof import store
+from compete.reporting import label_figures, probability_figures, score_figures
+from compete.reporting.figure_style import SERIES, Draw
+from compete.reporting.opened import Opened, Shown
+from compete.reporting.score_figures import ScoreRow, SubmissionRow
+from compete.stacking.calibration import fit_calibration
+from compete.stacking.label_rates import LabelShift, estimate_rates, rate_errors
+from compete.stacking.recipes import load_stack_recipe
+from compete.stacking.worth import error_correlation, kept_worth
+from compete.submissions.ledger import Outcome
+
+Section = Literal["data", "models", "labels", "stack", "submissions"]
+# More rows than that do not change a picture, and cost time and memory.
+MOST_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """name: of its files, and of the figure in `Opened.figure`."""
+
+    name: str
+    section: Section
+    title: str
+    caption: str
+    draw: Draw
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A figure that this workspace cannot give, and what would change that."""
+
+    section: Section
+    title: str
+    why: str
+
+
+@dataclass
+class Catalogue:
+    pictures: list[Picture] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+
+
+def catalogue(opened: Opened) -> Catalogue:
+    """Every figure in the order of the report; nothing is drawn yet."""
+    found = Catalogue()
+    for part in (_of_data, _of_scores, _of_curves, _of_stack, _of_chosen, _of_labels, _of_submissions):
+        for each in part(opened):
+            (found.pictures if isinstance(each, Picture) else found.missing).append(each)  # type: ignore[arg-type]
+    return found
+
+
+Found = Iterator[Picture | Missing]
+
+
+def _of_data(opened: Opened) -> Found:
+    competition, chosen = opened.competition, opened.chosen
+    caption = "Share of the rows with the label."
+    if chosen:
+        caption += (
+            f" The test set has no labels: its rates are estimated, with 95 % intervals, from the probabilities of "
+            f"{chosen.title}. That holds if rows with a label look alike in train and in test."
+        )
+    yield Picture(
+        "label_rates",
+        "data",
+        "How often each label occurs",
+        caption,
+        partial(_rates, opened),
+    )
+    yield Picture(
+        "co_occurrence",
+        "data",
+        "Which labels occur together",
+        "Of the rows that have the label on the left, the share that also has the one below"
+        + (
+            "; where prediction and data differ, the models miss or invent a tie between labels."
+            if chosen and competition.metric.thresholds
+            else "."
+        ),
+        partial(_co_occurrence, opened),
+    )
+
+
+def _of_scores(opened: Opened) -> Found:
+    title = "Validation, public and private score"
+    if not opened.shown:
+        yield Missing("models", title, "nothing is trained yet: `compete train-base --all`")
+        return
+    metric = opened.competition.metric
+    rows = score_rows(opened)
+    yield Picture(
+        "scores",
+        "models",
+        title,
+        f"Honest {metric.title} on the training rows with its 95 % interval: nothing that scores a row was fitted on "
+        "it. Public and private: of the last submission of these very probabilities, where there is one.",
+        partial(score_figures.score_figure, rows, metric.title),
+    )
+    yield Picture(
+        "honest_naive",
+        "models",
+        "Honest against naive score",
+        "The naive score is fitted and scored on the same rows, as in most notebooks. The difference is what it "
+        "flatters by.",
+        partial(score_figures.optimism_figure, rows, metric.title),
+    )
+    timed = [row for row in rows if row.hours > 0]
+    if len(timed) > 1:
+        yield Picture(
+            "cost",
+            "models",
+            "What a score costs",
+            "Hours of training, all folds, against honest score with its 95 % interval. The dashed line joins the "
+            "models that no cheaper one beats.",
+            partial(score_figures.cost_figure, timed, metric.title, greater_is_better=metric.greater_is_better),
+        )
+    else:
+        yield Missing("models", "What a score costs", "fewer than two base models were trained here")
+
+
+def _of_curves(opened: Opened) -> Found:
+    drawn = False
+    for name in opened.base_models:
+        curves = opened.curves(name)
+        if probability_figures.has_losses(curves):
+            drawn = True
+            yield Picture(
+                f"curves_{name}",
+                "models",
+                f"Training of {name}",
+                "Loss by epoch, one pair of lines per fold. Inner rows are part of the training folds, kept apart to "
+                "choose the epoch; the held-out fold is not looked at.",
+                partial(probability_figures.curve_figure, curves),
+            )
+    if not drawn:
+        yield Missing("models", "Training curves", "no base model here trains in epochs")
+
+
+def _of_stack(opened: Opened) -> Found:
+    models = list(opened.base_models)
+    if len(models) > 1:
+        yield Picture(
+            "error_correlation",
+            "stack",
+            "How alike the base models err",
+            "Correlation of label minus probability, mean over labels. Models that err alike add little to each other.",
+            partial(_correlation, opened, models),
+        )
+    else:
+        yield Missing("stack", "How alike the base models err", "it takes two base models")
+    stack = opened.chosen if opened.chosen and opened.chosen.is_stack else None
+    worths = kept_worth(stack.folder, stack.record) if stack else None
+    title = "What each base model is worth"
+    if not stack or not worths:
+        why = "`compete stack --worth` finds out" if stack else "no stack is built yet: `compete stack`"
+        yield Missing("stack", title, why)
+        return
+    hours = [opened.survey.states[worth.model].seconds / 3600 for worth in worths]
+    yield Picture(
+        "worth",
+        "stack",
+        title,
+        f"How much better the honest score of {stack.title} is with this base model than without it, with the 95 % "
+        "interval of the difference. One model is left out at a time: of two that say the same each can go, not both.",
+        partial(score_figures.worth_figure, worths, opened.competition.metric.title, hours),
+    )
+
+
+def _of_chosen(opened: Opened) -> Found:
+    chosen, competition = opened.chosen, opened.competition
+    if chosen is None:
+        yield Missing("stack", "Reliability and precision-recall curves", "nothing is trained yet")
+        return
+    rows = some_rows(len(competition.train_ids))
+    truth = competition.train_labels[rows]
+    yield Picture(
+        "reliability",
+        "stack",
+        f"Whether probabilities mean what they say: {chosen.title}",
+        "Share of the rows that have the label against their out-of-fold probability, with 95 % intervals. On the "
+        "dotted line a probability of 0.3 is right three times in ten.",
+        lambda: probability_figures.reliability_figure(
+            competition.labels, truth, opened.probabilities(chosen.name).oof[rows]
+        ),
+    )
+    some = [chosen, *(shown for shown in opened.ranked if shown is not chosen)][: len(SERIES)]
+    yield Picture(
+        "reliability_models",
+        "stack",
+        "Whether probabilities mean what they say: the best models",
+        "All labels together.",
+        lambda: probability_figures.pooled_reliability_figure(
+            [(shown.title.removeprefix("base model "), opened.probabilities(shown.name).oof[rows]) for shown in some],
+            truth,
+        ),
+    )
+    yield Picture(
+        "precision_recall",
+        "stack",
+        f"Precision and recall at every threshold: {chosen.title}",
+        f"Out of fold. {_threshold_shown(chosen)}Grey: lines of equal F1, 0.2 to 0.8.",
+        lambda: probability_figures.precision_recall_figure(
+            competition.labels, truth, opened.probabilities(chosen.name).oof[rows], chosen.score.labels
+        ),
+    )
+
+
+def _threshold_shown(shown: Shown) -> str:
+    cuts = [label.threshold for label in shown.score.labels.values() if label.threshold is not None]
+    if not cuts:
+        return "Decisions are made row by row, by no threshold. "
+    if shown.rule == "half":
+        return "The point is a threshold of 0.5. "
+    return (
+        "The point is the threshold that is used, the thick part of the curve where the thresholds of the folds lie (a "
+        "standard deviation to each side): the longer it is, the less is known. "
+    )
+
+
+def _of_labels(opened: Opened) -> Found:
+    if not opened.shown:
+        yield Missing("labels", "Precision, recall and F1 per label", "nothing is trained yet")
+        return
+    rates = dict(zip(opened.labels, opened.competition.train_labels.mean(axis=0).tolist(), strict=True))
+    ranked = opened.ranked
+    yield Picture(
+        "label_f1",
+        "labels",
+        "F1 of every label and model",
+        f"{_decided(opened)} The best model on top, the most frequent label at the left.",
+        partial(_heatmap, ranked, rates),
+    )
+    for shown in ranked:
+        yield Picture(
+            f"labels_{shown.name}",
+            "labels",
+            f"Precision, recall and F1: {shown.title}",
+            f"{_decided(opened)} In brackets how often the label occurs in train.",
+            partial(label_figures.label_score_figure, shown.score.labels, rates),
+        )
+
+
+def _decided(opened: Opened) -> str:
+    if opened.competition.metric.thresholds is None:
+        return f"{opened.competition.metric.title} decides nothing; here a label is predicted from 0.5 on."
+    return "Decided row by row by what was fitted on other folds."
+
+
+def _of_submissions(opened: Opened) -> Found:
+    rows = submission_rows(opened)
+    metric = opened.competition.metric.title
+    if not rows:
+        why = "nothing was submitted yet" if not opened.entries else "no submission has a score yet"
+        yield Missing("submissions", "What was expected, and what came", f"{why}: `compete submit`, `compete scores`")
+        return
+    yield Picture(
+        "leaderboard",
+        "submissions",
+        "What was expected, and what came",
+        "The range that holds 95 of 100 scores if the test rows are drawn as the training rows are, written down "
+        "before the file was sent; and the scores. A score inside its range is explained by chance.",
+        partial(score_figures.leaderboard_figure, rows, metric),
+    )
+    if any(row.private is not None for row in rows):
+        yield Picture(
+            "public_private",
+            "submissions",
+            "Public against private score",
+            "Grey: where both were expected. A point off the dotted line was shaken up; inside the cross, by chance.",
+            partial(score_figures.shake_up_figure, rows, metric),
+        )
+    else:
+        yield Missing("submissions", "Public against private score", "no private score is revealed yet")
+
+
+def score_rows(opened: Opened) -> list[ScoreRow]:
+    """Base models and stacks, the best first, with the scores of the last submission of each."""
+    rows = []
+    for shown in opened.ranked:
+        outcome, score = _last_outcome(opened, shown), shown.score
+        rows.append(
+            ScoreRow(
+                name=shown.name,
+                is_stack=shown.is_stack,
+                honest=score.honest,
+                interval=(score.low, score.high),
+                naive=score.naive,
+                public=outcome.public if outcome else None,
+                private=outcome.private if outcome else None,
+                hours=shown.seconds / 3600,
+            )
+        )
+    return rows
+
+
+def _last_outcome(opened: Opened, shown: Shown) -> Outcome | None:
+    """Of the last submission that has a score and was made of just these probabilities, not of earlier ones."""
+    made_of = str(shown.record["files"][store.TEST])[:16]
+    found = [
+        entry.outcome
+        for entry in opened.entries
+        if entry.submission.source.split(", notebook ")[0] == shown.title
+        and (entry.submission.probabilities, entry.submission.metric) == (made_of, opened.metric)
+        and entry.outcome.public is not None
+    ]
+    return found[-1] if found else None
+
+
+def submission_rows(opened: Opened) -> list[SubmissionRow]:
+    """Submissions that have a public score in the competition's metric, oldest first."""
+    rows = []
+    for entry in opened.entries:
+        sent, outcome = entry.submission, entry.outcome
+        if outcome.public is not None and sent.metric == opened.metric:
+            rows.append(
+                SubmissionRow(
+                    f"{entry.number} {sent.source}",
+                    sent.validation,
+                    outcome.public,
+                    outcome.private,
+                    _range(sent.public_low, sent.public_high),
+                    _range(sent.private_low, sent.private_high),
+                )
+            )
+    return rows
+
+
+def _range(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
+
+
+def some_rows(count: int) -> NDArray[np.intp] | slice:
+    """All rows, or a chance sample of them where they are very many; always the same one."""
+    if count <= MOST_ROWS:
+        return slice(None)
+    return np.sort(np.random.default_rng(0).choice(count, size=MOST_ROWS, replace=False))
+
+
+def estimated_test_rates(opened: Opened, shown: Shown) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Estimated rates of the labels in the test set and their standard errors, (n_labels,) each."""
+    found = opened.probabilities(shown.name)
+    labels, test = opened.competition.train_labels, found.test.astype(np.float64)
+    calibration, before = fit_calibration(labels, found.oof), labels.mean(axis=0)
+    if not shown.is_stack:
+        after = estimate_rates(calibration.apply(test), before)
+    else:
+        after = np.array(shown.record["test rates"])
+        if load_stack_recipe(opened.workspace, shown.name).declaration.label_shift:
+            # Its test probabilities are corrected for these rates already: take that back before they are looked at.
+            test = LabelShift(calibration, after, before).apply(test)
+    return after, rate_errors(calibration.apply(test), before, after)
+
+
+def _rates(opened: Opened) -> Figure:
+    train = opened.competition.train_labels.mean(axis=0)
+    test, errors = estimated_test_rates(opened, opened.chosen) if opened.chosen else (None, None)
+    return label_figures.rate_figure(opened.labels, train, test, errors)
+
+
+def _co_occurrence(opened: Opened) -> Figure:
+    competition, chosen = opened.competition, opened.chosen
+    decided = opened.decisions(chosen.name) if chosen and competition.metric.thresholds else None
+    return label_figures.co_occurrence_figure(
+        opened.labels,
+        label_figures.co_occurrence(competition.train_labels),
+        None if decided is None else label_figures.co_occurrence(decided),
+    )
+
+
+def _correlation(opened: Opened, models: Sequence[str]) -> Figure:
+    rows = some_rows(len(opened.competition.train_ids))
+    oof = np.stack([opened.probabilities(name).oof[rows] for name in models])
+    return label_figures.correlation_figure(models, error_correlation(oof, opened.competition.train_labels[rows]))
+
+
+def _heatmap(ranked: Sequence[Shown], rates: dict[str, float]) -> Figure:
+    labels = sorted(rates, key=lambda label: -rates[label])
+    values = np.array([[shown.score.labels[label].f1 for label in labels] for shown in ranked])
+    names = [shown.title.removeprefix("base model ") for shown in ranked]
+    return label_figures.heatmap_figure(names, labels, values, "F1")

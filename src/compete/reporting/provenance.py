@@ -1,0 +1,98 @@
+"""How a workspace's results were made: versions, machines, seeds, fingerprints, commands, times."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from compete.base_models.recipes import AS_PUBLISHED
+from compete.oof import store
+from compete.reporting.opened import Opened
+from compete.reporting.progress import duration
+from compete.stacking.worth import kept_worth
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """versions: library -> version, several where results were made with several; commands: that make it all again.
+
+    machines: what trained; seeds, fingerprints: by name.
+    """
+
+    versions: dict[str, str]
+    machines: list[str]
+    seeds: dict[str, str]
+    fingerprints: dict[str, str]
+    commands: list[str]
+    seconds: float
+
+
+def provenance(opened: Opened) -> Provenance:
+    made = [shown.record.get("made_by", {}) for shown in opened.shown.values()]
+    versions: dict[str, list[str]] = {}
+    for each in made:
+        for name, version in each.items():
+            if name not in _MACHINE:
+                versions.setdefault(name, [])
+                versions[name] += [version] if version not in versions[name] else []
+    return Provenance(
+        versions={name: ", ".join(found) for name, found in versions.items()},
+        machines=list(dict.fromkeys(text for each in made if (text := _machine(each)))),
+        seeds=_seeds(opened),
+        fingerprints=_fingerprints(opened),
+        commands=commands(opened),
+        seconds=sum(shown.seconds for shown in opened.shown.values()),
+    )
+
+
+_MACHINE = ("machine", "cores", "gpu")
+
+
+def _machine(made_by: Mapping[str, str]) -> str:
+    cores = f"{made_by['cores']} cores" if "cores" in made_by else ""
+    return ", ".join(part for part in (made_by.get("machine", ""), cores, made_by.get("gpu", "")) if part)
+
+
+def _seeds(opened: Opened) -> dict[str, str]:
+    declared = opened.competition.declaration.folds
+    seeds = {f"fold plan, K = {declared.k}": str(declared.seed)}
+    trained = [name for name, shown in opened.base_models.items() if shown.record.get("kind") != "imported"]
+    return seeds | {name: str(opened.recipes[name].declaration.seed) for name in trained if name in opened.recipes}
+
+
+def _fingerprints(opened: Opened) -> dict[str, str]:
+    found = dict(opened.competition.fingerprints)
+    if opened.plan is not None:
+        found["fold plan"] = opened.plan.fingerprint
+    return found | {
+        f"{shown.title}, {file}": str(shown.record["files"][file])[:16]
+        for shown in opened.shown.values()
+        for file in (store.OOF, store.TEST)
+    }
+
+
+def commands(opened: Opened) -> list[str]:
+    """The commands that make again what is there, with the recipes and settings of today."""
+    imported = [name for name, shown in opened.base_models.items() if shown.record.get("kind") == "imported"]
+    trained = [name for name in opened.base_models if name not in imported]
+    published = [name.removesuffix(AS_PUBLISHED) for name in trained if name not in _own_recipes(opened)]
+    shipped = [name for name in trained if name in _own_recipes(opened)]
+    size = f" --size {opened.workspace.size}" if opened.workspace.size else ""
+    worth = any(kept_worth(stack.folder, stack.record) for stack in opened.stacked.values())
+    stacked = f"compete stack {shlex.join(opened.stacked)}{' --worth' if worth else ''}"
+    found = ["compete folds"]
+    found += [f"compete import {name} --oof OOF --test TEST" for name in imported]
+    found += [f"compete train-base {shlex.join(shipped)}{size}"] if shipped else []
+    found += [f"compete train-base {shlex.join(published)} --as-published{size}"] if published else []
+    found += [f"{stacked}{size}"] if opened.stacked else []
+    return found
+
+
+def _own_recipes(opened: Opened) -> set[str]:
+    """Models whose recipe file has their own name; the others are trained as published."""
+    return {path.stem for path in opened.workspace.recipes.glob("*.toml")}
+
+
+def time_of(seconds: float) -> str:
+    return duration(seconds) if seconds else "-"

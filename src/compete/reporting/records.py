@@ -1,0 +1,285 @@
+"""What commands print with --json: plain dicts, made of the same objects as their tables.
+
+Numbers are not rounded. Durations are seconds, sizes bytes, times ISO 8601 in UTC; what is not known is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compete.competition.metrics import Metric
+from compete.oof.state import ModelState
+from compete.oof.survey import Survey
+from compete.stacking.scores import Score
+from compete.submissions.ledger import UNKNOWN, Entry
+
+if TYPE_CHECKING:  # they need what takes long to import
+    from compete.base_models.plan import Downloads, Machine, ModelPlan, Verdict
+    from compete.base_models.probe import Probed
+    from compete.competition.folds import FoldPlan
+    from compete.stacking.comparison import Comparison, Contributions
+    from compete.submissions.finalists import Finalist, Finalists
+    from compete.submissions.rehearsal import Rehearsal
+
+Record = dict[str, Any]
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """One document, indented by 2; without NaN, which JSON does not have."""
+    return json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types: arrays become lists, paths and keys text, NaN and infinities null, times text in UTC."""
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return None if value == UNKNOWN else value.astimezone(UTC).isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        return plain(value.tolist())
+    return [plain(each) for each in value]
+
+
+def status_record(found: Survey, states: Mapping[str, ModelState], scores: Mapping[str, Score]) -> Record:
+    """`compete status`, and how `compete train-base` and `compete import` end."""
+    return {
+        "competition": found.declaration.name,
+        "metric": found.declaration.metric,
+        "size": found.declaration.size,
+        "plan_changes": found.plan_changes,
+        "models": [_model(name, state, found.families.get(name), scores.get(name)) for name, state in states.items()],
+    }
+
+
+def _model(name: str, state: ModelState, family: str | None, score: Score | None) -> Record:
+    return {
+        "name": name,
+        "family": family,
+        "kind": state.kind,
+        "state": state.state,
+        "reasons": state.reasons,
+        "folds_done": state.folds_done,
+        "folds": len(state.parts),
+        **_honest(score),
+        "seconds": state.seconds or None,
+        "warnings": [{"warning": warning, "folds": folds} for warning, folds in state.warnings.items()],
+    }
+
+
+def folds_record(
+    plan: FoldPlan, file: str, labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]
+) -> Record:
+    """`compete folds`. rates, rows: of all training rows, then of every fold; rates are shares of the rows."""
+    every = [
+        {"rows": n, "label_rates": dict(zip(labels, of, strict=True))} for n, (_, of) in zip(rows, rates, strict=True)
+    ]
+    return {
+        "file": file,
+        "fingerprint": plan.fingerprint,
+        "k": plan.k,
+        "train": every[0],
+        "folds": [{"fold": fold, **record} for fold, record in enumerate(every[1:])],
+    }
+
+
+def stack_record(found: Comparison, worth: Contributions | None) -> Record:
+    """`compete stack`. stacks: as they were built; base_models: the best first; labels: of the chosen stack."""
+    return {
+        "metric": found.metric.name,
+        "greater_is_better": found.metric.greater_is_better,
+        "chosen": found.chosen.recipe.name,
+        "best": found.best.recipe.name,
+        "best_base_model": found.best_base_model,
+        "gain_over_best_base_model": found.gain,
+        "stacks": [
+            {
+                "name": each.recipe.name,
+                "method": each.recipe.declaration.method,
+                "models": list(each.fitted.members),
+                **_honest(each.score),
+                "repeats": each.score.repeats,
+            }
+            for each in found.built
+        ],
+        "references": [{"name": name, **_honest(score)} for name, score in found.references.items()],
+        "base_models": [{"name": name, **_honest(score)} for name, score in found.base_models.items()],
+        "labels": _labels(found),
+        "left_out": [{"name": name, "reason": reason} for name, reason in found.left_out.items()],
+        "worth": None if worth is None else _worth(worth),
+        "error_correlation": None if worth is None else {"models": worth.models, "matrix": worth.correlation},
+    }
+
+
+def _labels(found: Comparison) -> list[Record]:
+    expected = found.expected_rates
+    return [
+        {
+            "name": name,
+            "rate": found.label_rates[name],
+            "test_rate": expected[name][0],
+            "test_rate_error": expected[name][1],
+            **vars(label),
+            "worth_tuning": label.worth_tuning,
+        }
+        for name, label in found.chosen.score.labels.items()
+    ]
+
+
+def _worth(found: Contributions) -> list[Record]:
+    return [
+        {**vars(worth), "told_apart": worth.told_apart, "seconds": found.seconds[worth.model] or None}
+        for worth in found.worths
+    ]
+
+
+def scores_record(entries: Sequence[Entry], reading: Sequence[str], exported: Path | None = None) -> Record:
+    """`compete scores`. reading: the sentences on what the scores mean; exported: the CSV that was written."""
+    return {
+        "submissions": [submission_record(entry) for entry in entries],
+        "reading": reading,
+        "exported": exported,
+    }
+
+
+def submission_record(entry: Entry, *, private: bool = True) -> Record:
+    """A row of the ledger with its latest outcome; without `private` as if the private score were not known."""
+    sent, outcome = entry.submission, entry.outcome
+    record = {
+        "number": entry.number,
+        "created": entry.created,
+        "changed": entry.changed,
+        **vars(sent),
+        **vars(outcome),
+        "public_minus_validation": _difference(outcome.public, sent.validation),
+    }
+    if private:
+        return {**record, "private_minus_public": _difference(outcome.private, outcome.public)}
+    return {key: value for key, value in record.items() if key != "private"}
+
+
+def submit_record(target: str, rows: int, entry: Entry | None) -> Record:
+    """`compete submit`. rows: of the file; entry: None if nothing was sent. The private score is never told."""
+    submission = None if entry is None else submission_record(entry, private=False)
+    return {"target": target, "sent": entry is not None, "rows": rows, "submission": submission}
+
+
+def finalists_record(found: Finalists, metric: Metric, target: str, page: str | None = None) -> Record:
+    """`compete finalists`. select: numbers of the two to select; page: of Kaggle, where that is done."""
+    return {
+        "metric": metric.name,
+        "target": target,
+        "select": [found.first.entry.number, found.second.entry.number],
+        "regret": found.regret,
+        "public_regret": found.public_regret,
+        "candidates": [_finalist(each) for each in found.candidates],
+        "left_out": [entry.number for entry in found.left_out],
+        "page": page,
+    }
+
+
+def _finalist(each: Finalist) -> Record:
+    sent = each.entry.submission
+    return {
+        "number": each.entry.number,
+        "source": sent.source,
+        "file": sent.file,
+        "message": sent.message,
+        "validation": sent.validation,
+        "public": each.entry.outcome.public,
+        "behind": each.behind,
+        "behind_deviation": each.deviation,
+        "best_probability": each.best,
+    }
+
+
+def rehearsal_record(
+    found: Rehearsal, metric: Metric, folder: str, summary: Sequence[str], reading: Sequence[str]
+) -> Record:
+    """`compete rehearse`. folder: where the rehearsal lies; summary, reading: what it showed, in sentences."""
+    chosen = found.finalists
+    return {
+        "folder": folder,
+        "metric": metric.name,
+        "submissions": [submission_record(entry) for entry in found.entries],
+        "finalists": None if chosen is None else finalists_record(chosen, metric, "local"),
+        "not_sent": found.not_sent,
+        "summary": summary,
+        "reading": reading,
+    }
+
+
+def plan_record(
+    plans: Sequence[ModelPlan], machine: Machine, probed: Mapping[str, Probed], together: Downloads
+) -> Record:
+    """`compete plan`; sizes in bytes. probed: empty if nothing was; together: what they download."""
+    return {
+        "machine": {
+            "devices": [_fields(device, "name", "kind", "memory", "bfloat16") for device in machine.devices],
+            "workers": machine.workers,
+            "folds": machine.folds,
+            "keep_weights": machine.keep_weights,
+        },
+        "models": [_planned(plan, probed.get(plan.name)) for plan in plans],
+        "downloads": vars(together),
+    }
+
+
+def _planned(plan: ModelPlan, probed: Probed | None) -> Record:
+    batch = plan.batch and {**vars(plan.batch), "tokens_counted": plan.tokens_counted}
+    return {
+        "name": plan.name,
+        "checkpoint": plan.checkpoint or None,
+        "aside": plan.aside or None,
+        "adaptation": getattr(plan.settings, "adaptation", None),
+        "parameters": plan.shape and plan.shape.parameters,
+        "parameters_trained": plan.shape and plan.shape.trained,
+        "batch": batch,
+        "on_machine": None if plan.aside else plan.on_machine,
+        "disk": plan.disk and vars(plan.disk),
+        "devices": [_verdict(verdict) for verdict in plan.verdicts],
+        "gpus_needed": [{"memory_gib": memory, "gpus": gpus} for memory, gpus in plan.cards.items()],
+        "notices": plan.notices,
+        "probe": probed and _probe(probed),
+    }
+
+
+def _verdict(verdict: Verdict) -> Record:
+    found = verdict.footprint
+    return {
+        "device": verdict.device.name,
+        **_fields(verdict, "fits", "possible", "changes", "needed", "gpus", "at_once", "fewer"),
+        "refused": verdict.refused or None,
+        "memory": {**vars(found), "training": found.training, "peak": found.peak},
+    }
+
+
+def _probe(probed: Probed) -> Record:
+    measured = vars(probed.found) if probed.found else None
+    return {"hours": probed.hours, "at_once": probed.at_once, "measured": measured, "why_not": probed.why or None}
+
+
+def _honest(score: Score | None) -> Record:
+    """Honest score, its 95 % interval and the naive score; null where nothing was scored."""
+    return {name: score and getattr(score, name) for name in ("honest", "low", "high", "naive")}
+
+
+def _fields(of: object, *names: str) -> Record:
+    return {name: getattr(of, name) for name in names}
+
+
+def _difference(value: float | None, less: float | None) -> float | None:
+    return None if value is None or less is None else value - less

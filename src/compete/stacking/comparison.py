@@ -1,0 +1,107 @@
+"""What a call of `compete stack` found: stacks beside what they are made of, and what each base model adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Metric
+from compete.oof.store import MANIFEST, read_record
+from compete.stacking.building import Built, Stacking, best_of, references
+from compete.stacking.scores import Score, base_model_score
+from compete.stacking.stack import stack_folder
+from compete.stacking.worth import Worth, error_correlation, keep_worth, worth_of_models
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """built: every stack of the call; contenders: those of which one was chosen. references: the plain stacks that
+    were not built. base_models: the best first. left_out: base models that were passed over, and why.
+    label_rates: of the training rows.
+    """
+
+    metric: Metric
+    built: Sequence[Built]
+    contenders: Sequence[Built]
+    chosen: Built
+    references: Mapping[str, Score]
+    base_models: Mapping[str, Score]
+    left_out: Mapping[str, str]
+    label_rates: Mapping[str, float]
+
+    @property
+    def best(self) -> Built:
+        """The contender with the best honest score, which a simpler one may be preferred to."""
+        return best_of(self.metric, self.contenders)
+
+    @property
+    def best_base_model(self) -> str:
+        return next(iter(self.base_models))
+
+    @property
+    def gain(self) -> float:
+        """How much better the chosen stack is than the best base model; below 0 where it is worse."""
+        gain = self.chosen.score.honest - self.base_models[self.best_base_model].honest
+        return gain if self.metric.greater_is_better else -gain
+
+    @property
+    def expected_rates(self) -> dict[str, tuple[float, float]]:
+        """Every label's rate in the test set as the chosen stack estimates it, and its standard error."""
+        found = zip(self.chosen.rates.tolist(), self.chosen.rate_errors.tolist(), strict=True)
+        return dict(zip(self.label_rates, found, strict=True))
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each base model is worth to a stack, the most valuable first.
+
+    seconds: of training, 0 where nobody knows. correlation: of the errors of `models`, (n_models, n_models).
+    """
+
+    worths: Sequence[Worth]
+    seconds: Mapping[str, float]
+    models: Sequence[str]
+    correlation: NDArray[np.float64]
+
+
+def compare(
+    stacking: Stacking,
+    built: Sequence[Built],
+    contenders: Sequence[Built],
+    chosen: Built,
+    left_out: Mapping[str, str],
+) -> Comparison:
+    """Lay the stacks beside the plain mean, a blend, and every base model they may use."""
+    competition, metric = stacking.competition, stacking.competition.metric
+    scores = {name: base_model_score(competition, stacking.plan, name) for name in stacking.test}
+    order = sorted(scores, key=lambda name: scores[name].honest, reverse=metric.greater_is_better)
+    return Comparison(
+        metric=metric,
+        built=built,
+        contenders=contenders,
+        chosen=chosen,
+        references=references(stacking, besides=[each.recipe.name for each in built]),
+        base_models={name: scores[name] for name in order},
+        left_out=left_out,
+        label_rates=dict(zip(competition.labels, competition.train_labels.mean(axis=0).tolist(), strict=True)),
+    )
+
+
+def contributions(
+    stacking: Stacking, chosen: Built, progress: Callable[[str], None] = lambda model: None
+) -> Contributions | None:
+    """Fit the chosen stack without each of its base models, and keep what was found; None if it has only one."""
+    models = chosen.fitted.members
+    if len(models) < 2:
+        return None
+    competition, bench = stacking.competition, stacking.bench
+    found = worth_of_models(bench, chosen.recipe.name, chosen.evaluation, progress)
+    folder = stack_folder(competition.workspace, chosen.recipe.name)
+    keep_worth(folder, read_record(folder / MANIFEST), found)
+    oof = competition.workspace.oof
+    seconds = {name: float(read_record(oof / name / MANIFEST).get("seconds", 0)) for name in models}
+    correlation = error_correlation(bench.materials.stacked(models), competition.train_labels)
+    return Contributions(found, seconds, models, correlation)

@@ -1,0 +1,48 @@
+"""Which labels in the training data are likely wrong: confident learning on out-of-fold probabilities.
+
+Northcutt, Jiang and Chuang (2021), "Confident learning: estimating uncertainty in dataset labels", with every label a
+problem of two classes of its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Probabilities
+
+
+def likely_label_errors(labels: Labels, oof: Probabilities) -> NDArray[np.bool_]:
+    """True where a label is likely wrong, (n_rows, n_labels).
+
+    labels: 0 and 1; oof: probabilities of a model that never saw the row, both (n_rows, n_labels). Of a label that is
+    the same in every row nothing is known.
+    """
+    values = np.asarray(oof, dtype=np.float64)
+    found = [_of_label(labels[:, number] == 1, values[:, number]) for number in range(labels.shape[1])]
+    return np.column_stack(found)
+
+
+def _of_label(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """A row counts as confidently of a class if the model is as sure of it as it is, on average, of that class's rows.
+
+    How many labels of each class are wrong is read from the counts of confident rows; those many rows are marked that
+    are furthest on the other side, if they are confident too.
+    """
+    wrong = np.zeros(len(p), dtype=bool)
+    if positive.all() or not positive.any():
+        return wrong
+    sure_yes, sure_no = p[positive].mean(), (1 - p[~positive]).mean()
+    yes, no = p >= sure_yes, (1 - p) >= sure_no
+    # Sure of both, which happens where the classes overlap: the more probable one.
+    yes, no = yes & (~no | (p >= 0.5)), no & (~yes | (p < 0.5))
+    for given, other, surety in ((positive, no, 1 - p), (~positive, yes, p)):
+        same = yes if given is positive else no
+        confident = int((given & (same | other)).sum())
+        off = int((given & other).sum())
+        if not confident or not off:
+            continue
+        expected = round(off / confident * int(given.sum()))
+        candidates = np.flatnonzero(given & other)
+        wrong[candidates[np.argsort(-surety[candidates], kind="stable")[:expected]]] = True
+    return wrong
