@@ -25,7 +25,8 @@ def command(
     missing = missing_columns(found)
     if missing:
         typer.echo(f"still to fill in, under [data]: {', '.join(missing)}")
+    there = "" if workspace.root == Path.cwd() else f"cd {folder}, "
     if kaggle and not train:
-        typer.echo(f"next: cd {folder}, then `compete download`")
+        typer.echo(f"next: {there}then `compete download`" if there else "next: `compete download`")
         return
-    typer.echo(f"next: cd {folder}, look at competition.toml, then `compete train-base --all`")
+    typer.echo(f"next: {there}look at competition.toml, then `compete train-base --all`")

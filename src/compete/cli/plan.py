@@ -22,7 +22,7 @@ _USUAL_LABELS = 10
 
 def command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Recipes; default: all of them.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Recipes; default: all of them.")
     ] = None,
     size: SizeOption = None,
     probe: Annotated[

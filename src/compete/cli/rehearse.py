@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def command(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Base models; default: those of --all.")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Base models; default: those of --all.")
     ] = None,
     stack: Annotated[list[str] | None, typer.Option(help="Only this stack recipe; may be given several times.")] = None,
     share: Annotated[float, typer.Option(min=0.02, max=0.5, help="Share of the training rows to hold out.")] = 0.2,

@@ -107,10 +107,10 @@ def _show(out: Console, found: Comparison) -> None:
     metric, chosen = found.metric, found.chosen
     stacks = [(f"stack {each.recipe.name}", each.score) for each in found.built]
     rows = [*stacks, *found.references.items(), *found.base_models.items()]
-    out.print(comparison_table(rows, metric.title, f"stack {chosen.recipe.name}"))
-    out.print(label_table(chosen.score, found.label_rates, found.expected_rates))
+    out.print(comparison_table(rows, metric.title, f"stack {chosen.recipe.name}"), "")
+    out.print(label_table(chosen.score, found.label_rates, found.expected_rates), "")
     if metric.thresholds:
-        out.print(threshold_table(chosen.score))
+        out.print(threshold_table(chosen.score), "")
     out.print(
         f"honest {metric.title} {chosen.score.honest:.4f} ({chosen.score.low:.4f} to {chosen.score.high:.4f}): "
         f"{abs(found.gain):.4f} {'worse' if found.gain < 0 else 'better'} than the best base model, "
@@ -137,5 +137,5 @@ def _say_choice(out: Console, found: Comparison) -> None:
 def _show_worth(out: Console, found: Contributions) -> None:
     from compete.reporting.stack_tables import error_table, worth_table
 
-    out.print(worth_table(found.worths, found.seconds))
+    out.print("", worth_table(found.worths, found.seconds), "")
     out.print(error_table(found.models, found.correlation))

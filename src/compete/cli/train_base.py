@@ -10,7 +10,7 @@ from compete.cli.options import JsonOption, SizeOption
 
 
 def command(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Recipes in base_models/.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Recipes in base_models/.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every recipe (or those of [training] models).")] = False,
     fold: Annotated[list[int] | None, typer.Option(help="Only this fold; may be given several times.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train again what is there already.")] = False,

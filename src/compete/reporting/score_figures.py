@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compete.reporting.figure_style import BLUE, BROWN, GREEN, INK, MUTED, ORANGE, PURPLE, new_figure, shortened
+from compete.reporting.progress import duration
 from compete.stacking.worth import Worth
 
 Range = tuple[float, float]
@@ -116,8 +117,10 @@ def cost_figure(rows: Sequence[ScoreRow], metric: str, *, greater_is_better: boo
         axes.annotate(shortened(row.name), (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8.5)
     axes.set_xscale("log")
     axes.margins(x=0.15)
-    ticks = [hours for hours in _TIMES if axes.get_xlim()[0] <= hours <= axes.get_xlim()[1]]
-    axes.set_xticks(ticks, [_TIMES[hours] for hours in ticks])
+    low, high = axes.get_xlim()
+    ticks = {each: said for each, said in _TIMES.items() if low <= each <= high}
+    ticks = ticks or {each: _time(3600 * each) for each in (hours[0], hours[-1])}
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()
     axes.set_xlabel("training, all folds")
     axes.set_ylabel(metric)
@@ -174,6 +177,10 @@ def _rows(names: Sequence[str]) -> tuple[Figure, Axes, NDArray[np.float64]]:
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     return figure, axes, places
+
+
+def _time(seconds: float) -> str:
+    return duration(seconds) if seconds >= 1 else f"{seconds:.1g} s"
 
 
 def _bold(row: ScoreRow) -> str:

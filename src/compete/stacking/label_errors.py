@@ -27,11 +27,11 @@ def _of_label(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np
     """A row counts as confidently of a class if the model is as sure of it as it is, on average, of that class's rows.
 
     How many labels of each class are wrong is read from the counts of confident rows; those many rows are marked that
-    are furthest on the other side, if they are confident too.
+    are furthest on the other side, if they are confident too and the model would give them the other label.
     """
     wrong = np.zeros(len(p), dtype=bool)
-    if positive.all() or not positive.any():
-        return wrong
+    if positive.all() or not positive.any() or p[positive].mean() - p[~positive].mean() < 1e-9:
+        return wrong  # a model that does not tell the classes apart cannot tell which labels are wrong
     sure_yes, sure_no = p[positive].mean(), (1 - p[~positive]).mean()
     yes, no = p >= sure_yes, (1 - p) >= sure_no
     # Sure of both, which happens where the classes overlap: the more probable one.
@@ -43,6 +43,7 @@ def _of_label(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np
         if not confident or not off:
             continue
         expected = round(off / confident * int(given.sum()))
-        candidates = np.flatnonzero(given & other)
+        # As cleanlab does: what the model itself would answer is not marked, however rarely it is so sure.
+        candidates = np.flatnonzero(given & other & (surety > 0.5))
         wrong[candidates[np.argsort(-surety[candidates], kind="stable")[:expected]]] = True
     return wrong

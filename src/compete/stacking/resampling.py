@@ -98,6 +98,8 @@ def _row_values(metric: Metric, labels: Labels, predicted: NDArray[np.generic]) 
     if metric.name == "log_loss":
         clipped = np.clip(np.asarray(predicted, dtype=np.float64), 1e-7, 1 - 1e-7)
         return np.asarray(-np.where(labels == 1, np.log(clipped), np.log1p(-clipped)).mean(axis=1))
+    if metric.name not in ("f1_samples", "jaccard_samples"):
+        raise ValueError(f"nobody has said what the metric {metric.name!r} sums over rows")
     hits = ((labels == 1) & (predicted == 1)).sum(axis=1)
     both = (labels == 1).sum(axis=1) + (predicted == 1).sum(axis=1)
     top, bottom = (2 * hits, both) if metric.name == "f1_samples" else (hits, both - hits)

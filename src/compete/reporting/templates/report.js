@@ -9,12 +9,12 @@
     root.dataset.theme = dark ? "light" : "dark";
   });
 
-  // "2 h 05 min" in seconds, what begins with a number as that number; NaN for words, dates and "3/5".
+  // "2 h 05 min" in seconds, what begins with a number as that number; NaN for words, dates, versions, "3/5".
   const seconds = { s: 1, min: 60, h: 3600 };
   const amount = (cell) => {
     const times = /^[\d.]+ (s|min|h)\b/.test(cell) ? [...cell.matchAll(/([\d.]+) (s|min|h)\b/g)] : [];
     if (times.length) return times.reduce((sum, [, count, unit]) => sum + count * seconds[unit], 0);
-    return /^[+-]?\d[\d.]*(?= |$)/.test(cell) ? parseFloat(cell) : NaN;
+    return /^[+-]?\d+(\.\d+)?(?= |$)/.test(cell) ? parseFloat(cell) : NaN;
   };
 
   // Numbers by value, everything else by the alphabet; "-" comes last either way.
