@@ -26,13 +26,14 @@ import pandas as pd
 
 from compete.competition.data import load_competition
 from compete.competition.folds import FoldPlan, made_from, save_plan
+from compete.competition.sources import remember_sources
 from compete.competition.workspace import Workspace
 from compete.execution.local import usable_cores
 from compete.fingerprints import digest
 from compete.oof import store
 from compete.oof.job import made_by
 from compete.oof.state import competition_rows
-from compete.oof.train import remember_sources, shape_of
+from compete.oof.train import shape_of
 from compete.stacking.scores import SCORES
 from stack import made_up
 

@@ -8,13 +8,18 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import compete as compete_package
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
+
+if TYPE_CHECKING:
+    from compete.reporting.opened import Opened
 
 LABELS = ("joy", "anger", "trust")
 
@@ -140,6 +145,27 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture
 def competition(workspace: Workspace) -> Competition:
     return load_competition(workspace)
+
+
+@pytest.fixture(scope="session")
+def worked_in(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace that somebody has worked in, for every test that only looks."""
+    from support.lived_in import lived_in
+
+    return lived_in(untouched, tmp_path_factory.mktemp("worked_in"))
+
+
+@pytest.fixture(scope="session")
+def opened(worked_in: Workspace) -> Opened:
+    return compete_package.open(worked_in.root)
+
+
+@pytest.fixture(scope="session")
+def report_page(opened: Opened, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """index.html of its report, figures beside it."""
+    from compete.reporting.report import write_report
+
+    return write_report(opened, tmp_path_factory.mktemp("report"))
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -217,3 +217,12 @@ def test_the_fold_table_shows_the_rates_of_all_and_of_every_fold(competition: Co
     assert [name for name, _ in rates] == ["all", "0", "1", "2"]
     assert rates[0][1] == pytest.approx(competition.train_labels.mean(axis=0))
     assert rates[2][1] == pytest.approx(competition.train_labels[plan.folds == 1].mean(axis=0))
+
+
+def test_a_competition_of_one_label_is_stratified_too() -> None:
+    random = np.random.default_rng(0)
+    labels = (random.random((200, 1)) < 0.2).astype(np.int8)
+    folds = assign_folds([f"text {row}" for row in range(200)], labels, k=4, seed=1)
+    rates = [labels[folds == fold].mean() for fold in range(4)]
+    assert np.ptp(rates) < 0.03
+    assert np.ptp(np.bincount(folds)) <= 2

@@ -267,6 +267,14 @@ def test_a_stack_is_stale_once_a_member_is_trained_anew_and_fresh_after_a_rebuil
     assert rebuilt != first
 
 
+def test_a_stack_is_stale_once_the_recipe_of_a_member_is_edited(trained: Competition) -> None:
+    build_stack(trained)
+    recipe = trained.workspace.recipes / "words.toml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("1.0", "9.0"), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"base model words is stale \(settings\.smoothing: 1\.0 -> 9\.0\)"):
+        check(trained)
+
+
 def test_training_a_member_again_with_the_same_result_leaves_the_stack_fresh(trained: Competition) -> None:
     first = build_stack(trained).score
     train(plan_work(trained, choose_recipes(trained, ["words"]), force=True), InlineExecutor())

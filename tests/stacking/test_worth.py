@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from compete.competition.metrics import METRICS, Labels, Metric
 from compete.stacking.evaluation import Evaluation, evaluate
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.recipes import StackDeclaration, StackRecipe
-from compete.stacking.worth import Worth, error_correlation, worth_of_models
+from compete.stacking.worth import WORTH, Worth, error_correlation, keep_worth, kept_worth, worth_of_models
 
 ROWS = 500
 F1 = METRICS["f1_macro"]
@@ -109,3 +111,50 @@ def test_copies_err_alike_and_models_without_errors_with_nobody() -> None:
     found = error_correlation(np.stack([model, model, perfect]), labels)
     assert found[0] == pytest.approx([1.0, 1.0, 0.0], abs=1e-6)
     assert np.isfinite(found).all()
+
+
+WORTHS = [Worth("m0", 0.5, 0.1, 0.05, 0.15), Worth("m1", 0.6, -0.01, -0.02, 0.0)]
+OF_THIS = {"sha256": "this", "files": {}}
+
+
+def test_what_was_found_is_kept_beside_its_stack(tmp_path: Path) -> None:
+    assert kept_worth(tmp_path, OF_THIS) is None
+    keep_worth(tmp_path, OF_THIS, WORTHS)
+    assert [path.name for path in tmp_path.iterdir()] == [WORTH]
+    found = kept_worth(tmp_path, OF_THIS)
+    assert found == WORTHS
+    assert [worth.told_apart for worth in found or []] == [True, False]
+    keep_worth(tmp_path, OF_THIS, WORTHS[:1])
+    assert kept_worth(tmp_path, OF_THIS) == WORTHS[:1]
+
+
+def test_what_was_found_of_another_stack_is_not_shown(tmp_path: Path) -> None:
+    keep_worth(tmp_path, OF_THIS, WORTHS)
+    assert kept_worth(tmp_path, {"sha256": "built again"}) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        '{"of": "this"}',
+        '{"of": "this", "worth": [{"model": "m0"}]}',
+        '{"of": "this", "worth": 3}',
+        '{"of": "this", "worth": [{"model": "m0", "without": 1, "gain": 1, "low": 1, "high": 1, "more": 1}]}',
+    ],
+)
+def test_a_torn_or_foreign_file_is_as_good_as_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / WORTH).write_text(content, encoding="utf-8")
+    assert kept_worth(tmp_path, OF_THIS) is None
+
+
+def test_numbers_come_back_as_they_were(tmp_path: Path) -> None:
+    labels = make_labels()
+    _, found = worth_of(make_models(labels, (1.0, 2.0)), labels, method="mean")
+    keep_worth(tmp_path, OF_THIS, found)
+    assert kept_worth(tmp_path, OF_THIS) == found
+    json.loads((tmp_path / WORTH).read_text(encoding="utf-8"))

@@ -21,9 +21,7 @@ _USUAL_LABELS = 10
 
 
 def command(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Recipes; default: all of them.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Recipes; default: all of them.")] = None,
     size: SizeOption = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Train a few steps of each model for real, and estimate the hours.")

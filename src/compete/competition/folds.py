@@ -77,6 +77,8 @@ def assign_folds(texts: Sequence[str], labels: NDArray[np.int8], k: int, seed: i
     groups = near_identical_groups(texts)
     union = np.zeros((groups.max() + 1, labels.shape[1]), dtype=np.int8)
     np.maximum.at(union, groups, labels)
+    if union.shape[1] == 1:  # a single label is no multilabel problem to the stratifier; with its opposite it is
+        union = np.hstack([union, 1 - union])
     fold_of_group = np.empty(len(union), dtype=np.int16)
     splitter = MultilabelStratifiedKFold(n_splits=k, shuffle=True, random_state=seed)
     for fold, (_, held_out) in enumerate(splitter.split(np.zeros((len(union), 1)), union)):

@@ -11,16 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from compete.oof import store
 from compete.reporting import label_figures, probability_figures, score_figures
 from compete.reporting.figure_style import SERIES, Draw
 from compete.reporting.opened import Opened, Shown
-from compete.reporting.score_figures import ScoreRow, SubmissionRow
-from compete.stacking.calibration import fit_calibration
-from compete.stacking.label_rates import LabelShift, estimate_rates, rate_errors
-from compete.stacking.recipes import load_stack_recipe
+from compete.reporting.score_rows import score_rows, submission_rows
+from compete.stacking.building import label_shift
+from compete.stacking.label_rates import rate_errors
 from compete.stacking.worth import error_correlation, kept_worth
-from compete.submissions.ledger import Outcome
 
 Section = Literal["data", "models", "labels", "stack", "submissions"]
 # More rows than that do not change a picture, and cost time and memory.
@@ -286,62 +283,6 @@ def _of_submissions(opened: Opened) -> Found:
         yield Missing("submissions", "Public against private score", "no private score is revealed yet")
 
 
-def score_rows(opened: Opened) -> list[ScoreRow]:
-    """Base models and stacks, the best first, with the scores of the last submission of each."""
-    rows = []
-    for shown in opened.ranked:
-        outcome, score = _last_outcome(opened, shown), shown.score
-        rows.append(
-            ScoreRow(
-                name=shown.name,
-                is_stack=shown.is_stack,
-                honest=score.honest,
-                interval=(score.low, score.high),
-                naive=score.naive,
-                public=outcome.public if outcome else None,
-                private=outcome.private if outcome else None,
-                hours=shown.seconds / 3600,
-            )
-        )
-    return rows
-
-
-def _last_outcome(opened: Opened, shown: Shown) -> Outcome | None:
-    """Of the last submission that has a score and was made of just these probabilities, not of earlier ones."""
-    made_of = str(shown.record["files"][store.TEST])[:16]
-    found = [
-        entry.outcome
-        for entry in opened.entries
-        if entry.submission.source.split(", notebook ")[0] == shown.title
-        and (entry.submission.probabilities, entry.submission.metric) == (made_of, opened.metric)
-        and entry.outcome.public is not None
-    ]
-    return found[-1] if found else None
-
-
-def submission_rows(opened: Opened) -> list[SubmissionRow]:
-    """Submissions that have a public score in the competition's metric, oldest first."""
-    rows = []
-    for entry in opened.entries:
-        sent, outcome = entry.submission, entry.outcome
-        if outcome.public is not None and sent.metric == opened.metric:
-            rows.append(
-                SubmissionRow(
-                    f"{entry.number} {sent.source}",
-                    sent.validation,
-                    outcome.public,
-                    outcome.private,
-                    _range(sent.public_low, sent.public_high),
-                    _range(sent.private_low, sent.private_high),
-                )
-            )
-    return rows
-
-
-def _range(low: float | None, high: float | None) -> tuple[float, float] | None:
-    return None if low is None or high is None else (low, high)
-
-
 def some_rows(count: int) -> NDArray[np.intp] | slice:
     """All rows, or a chance sample of them where they are very many; always the same one."""
     if count <= MOST_ROWS:
@@ -351,17 +292,12 @@ def some_rows(count: int) -> NDArray[np.intp] | slice:
 
 def estimated_test_rates(opened: Opened, shown: Shown) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Estimated rates of the labels in the test set and their standard errors, (n_labels,) each."""
+    if shown.is_stack:  # its test probabilities may be corrected for these rates already
+        unknown = [np.nan] * len(opened.labels)  # stacks of an older version do not say
+        return np.array(shown.record["test rates"]), np.array(shown.record.get("test rate errors", unknown))
     found = opened.probabilities(shown.name)
-    labels, test = opened.competition.train_labels, found.test.astype(np.float64)
-    calibration, before = fit_calibration(labels, found.oof), labels.mean(axis=0)
-    if not shown.is_stack:
-        after = estimate_rates(calibration.apply(test), before)
-    else:
-        after = np.array(shown.record["test rates"])
-        if load_stack_recipe(opened.workspace, shown.name).declaration.label_shift:
-            # Its test probabilities are corrected for these rates already: take that back before they are looked at.
-            test = LabelShift(calibration, after, before).apply(test)
-    return after, rate_errors(calibration.apply(test), before, after)
+    shift = label_shift(opened.competition.train_labels, found.oof, found.test)
+    return shift.after, rate_errors(shift.calibration.apply(found.test), shift.before, shift.after)
 
 
 def _rates(opened: Opened) -> Figure:

@@ -81,9 +81,16 @@ _STYLE: dict[Any, Any] = {
 _SVG_FONTS = "system-ui, 'DejaVu Sans', Verdana, sans-serif"
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows as a picture, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure, sizes in inches."""
-    return Figure(figsize=(width, height))
+    return NotebookFigure(figsize=(width, height))
 
 
 def shortened(name: str, most: int = 32) -> str:

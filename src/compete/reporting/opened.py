@@ -306,12 +306,9 @@ class Opened:
             recipe = load_stack_recipe(self.workspace, name)
             if self.plan is None or not (folder / store.MANIFEST).is_file():
                 return "not built yet"
-            record, score = check_stack_fresh(self.competition, self.plan, recipe)
+            record, score = check_stack_fresh(self.competition, self.plan, recipe, self.survey.states)
         except CompeteError as error:
             return str(error)
-        for model in record["models"]:  # the files that it was built from are there, but of a recipe of yesterday
-            if model in self.survey.states and self.survey.states[model].state is State.STALE:
-                return f"stale: its base model {model} is {_why(self.survey.states[model])}"
         method, rule = recipe.declaration.method, recipe.rule(self.competition.metric)
         return Shown(name, "stack", f"stack {name}", method, folder, score, rule, record, 0.0)
 

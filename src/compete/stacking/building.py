@@ -135,6 +135,7 @@ def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lam
         "score": score.record(),
         "state": fitted.state(),
         "test rates": shift.after.tolist(),
+        "test rate errors": errors.tolist(),
         "made_by": made_by(),
     }
     probabilities = store.Probabilities(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))

@@ -119,8 +119,16 @@ def stack_identity(
     return {**competition_rows(competition, plan), **recipe.identity(), **versions, **parts, **models}
 
 
-def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRecipe) -> tuple[dict[str, Any], Score]:
-    """A stored stack's manifest and score; raises StoreError if it is missing, damaged or stale."""
+def check_stack_fresh(
+    competition: Competition,
+    plan: FoldPlan,
+    recipe: StackRecipe,
+    states: Mapping[str, ModelState] | None = None,
+) -> tuple[dict[str, Any], Score]:
+    """A stored stack's manifest and score; raises StoreError if it is missing, damaged or stale, or a base model stale.
+
+    states: of the base models, where they are known already.
+    """
     folder = stack_folder(competition.workspace, recipe.name)
     if store.was_interrupted(folder) or not (folder / store.MANIFEST).is_file():
         raise StoreError(f"the stack {recipe.name!r} was not built yet: `compete stack {recipe.name}` builds it")
@@ -137,6 +145,14 @@ def check_stack_fresh(competition: Competition, plan: FoldPlan, recipe: StackRec
         raise StoreError(
             f"the stack {recipe.name!r} is stale: {'; '.join(changes)}. Build it again: `compete stack {recipe.name}`"
         )
+    states = base_model_states(competition, plan) if states is None else states
+    for name in record["models"]:  # its files are those of the stack, but its recipe may be another by now
+        if name in states and states[name].state is State.STALE:
+            why = "; ".join(states[name].reasons)
+            raise StoreError(
+                f"the stack {recipe.name!r} is stale: its base model {name} is stale ({why}). "
+                f"Train it again, then `compete stack {recipe.name}`"
+            )
     return record, score_from(record["score"])
 
 

@@ -1,0 +1,151 @@
+"""A tiny workspace somebody has worked in, with names and texts that try to break out of a page."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from compete.competition.data import Competition, load_competition
+from compete.competition.workspace import Workspace
+from compete.execution.inline import InlineExecutor
+from compete.oof.train import choose_recipes, current_plan, plan_work, train
+from compete.stacking.building import build, choose, open_stacking, remember_choice
+from compete.stacking.comparison import contributions
+from compete.stacking.recipes import load_with_parts
+from compete.stacking.stack import choose_members
+from compete.submissions.sources import choose_source
+from compete.submissions.submit import Permissions, prepare, reveal_private, submit
+from compete.submissions.targets import local_leaderboard
+
+NAME = 'tiny </title><script>alert(1)</script> & "co" {{ 7*7 }} $x^2$'
+# In place of joy, anger and trust.
+LABELS = ("_joy $x$", '<img src=x onerror="alert(2)"> id="1', "信頼 🤝")
+ODD_STACK = '_$a$ <b>&"50%#'
+
+PLANTED = (
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "<!--<script>",
+    "\"double\" 'single' &amp; &lt;",
+    "{{ 7*7 }} {% raw %}",
+    "line\u2028separator\u2029paragraph",
+    "emoji 🏳️‍🌈👩🏽‍🚀",
+    "שלום עולם \u202eright to left",
+    "two\nlines",
+    "`${alert(1)}`",
+    "\\u003cb\\u003e",
+    "<svg/onload=alert(1)>",
+)
+
+# Rows whose labels are turned round.
+TURNED = frozenset(f"a{10 * number:04d}" for number in range(12))
+
+_CURVE = 'context.curves.append({"epoch": 1, "words": len(self.odds)})'
+_LOSSES = (
+    'context.curves.extend({"epoch": e, "train_loss": 1 / e, "inner_loss": 1 / e + 0.02 * e, "member": m}'
+    " for m in (1, 2) for e in (1, 2, 3))"
+)
+
+
+def lived_in(untouched: Workspace, root: Path) -> Workspace:
+    """Trained, stacked twice with the worth of the models, submitted three times, private scores revealed."""
+    workspace = copied(untouched, root)
+    hostile(workspace)
+    for name, text in {"logistic": 'method = "logistic"\nC = 0.05', ODD_STACK: 'method = "mean"'}.items():
+        (workspace.stack_recipes / f"{name}.toml").write_text(text + "\n", encoding="utf-8")
+    train_models(workspace)
+    build_stacks(workspace, worth=True)
+    send(workspace, ["logistic", "words", "words_smooth"])
+    reveal(workspace)
+    return workspace
+
+
+def copied(workspace: Workspace, root: Path) -> Workspace:
+    shutil.copytree(workspace.root, root, dirs_exist_ok=True)
+    return Workspace(root.resolve())
+
+
+def hostile(workspace: Workspace) -> None:
+    """Names with markup; the planted texts; some rows with labels turned round; curves with losses."""
+    _edit(workspace.declaration, lambda text: text.replace('name = "tiny"', f"name = '{NAME}'"))
+    _edit(workspace.root / "families.py", lambda text: text.replace(_CURVE, _LOSSES))
+
+    def plant(number: int, row: dict[str, str]) -> dict[str, str]:
+        labels = {label: str(1 - int(row[label])) for label in LABELS} if row["id"] in TURNED else {}
+        # Each of them in ten rows: some of these are among the worst.
+        text = row["text"] if number % 2 else f"{row['text']} {PLANTED[number // 2 % len(PLANTED)]}"
+        return {**row, **labels, "text": text}
+
+    renamed = dict(zip(("joy", "anger", "trust"), LABELS, strict=True))
+    for name in ("train", "sample", "solution"):
+        rewrite(workspace.root / f"{name}.csv", renamed, plant if name == "train" else lambda number, row: row)
+
+
+def rewrite(
+    path: Path,
+    renamed: Mapping[str, str | None],
+    change: Callable[[int, dict[str, str]], dict[str, str]] = lambda number, row: row,
+) -> None:
+    """A CSV with other column names (None: without the column), and every row changed."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = [{name: v for k, v in row.items() if (name := renamed.get(k, k)) is not None} for row in rows]
+    rows = [change(number, row) for number, row in enumerate(rows)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_model(workspace: Workspace, name: str, smoothing: float, family: str = "families.py:Words") -> None:
+    recipe = f'family = "{family}"\n[settings]\nsmoothing = {smoothing}\n'
+    (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
+
+
+def declare(workspace: Workspace, line: str) -> None:
+    """Put a line on top of competition.toml."""
+    _edit(workspace.declaration, lambda text: f"{line}\n{text}")
+
+
+def train_models(workspace: Workspace, names: Sequence[str] = (), folds: Sequence[int] = ()) -> Competition:
+    competition = load_competition(workspace)
+    train(plan_work(competition, choose_recipes(competition, names), folds), InlineExecutor())
+    return competition
+
+
+def build_stacks(workspace: Workspace, names: Sequence[str] = (), *, worth: bool = False) -> None:
+    """As `compete stack`, with `--worth`."""
+    competition = load_competition(workspace)
+    plan = current_plan(competition)
+    names = names or sorted(path.stem for path in workspace.stack_recipes.glob("*.toml"))
+    recipes = load_with_parts(workspace, names)
+    members = choose_members(competition, plan).names
+    stacking = open_stacking(competition, plan, recipes, members)
+    chosen = choose(competition.metric, [build(stacking, recipe.name) for recipe in recipes])
+    remember_choice(workspace, chosen)
+    if worth:
+        contributions(stacking, chosen)
+
+
+def send(workspace: Workspace, what: Sequence[str]) -> None:
+    """Submit to the local leaderboard."""
+    competition = load_competition(workspace)
+    plan = current_plan(competition)
+    for name in what:
+        target = local_leaderboard(competition)
+        prepared = prepare(competition, plan, choose_source(competition, plan, name), target.name)
+        submit(competition, prepared, target, allowed=Permissions(again=True, constant=True))
+
+
+def reveal(workspace: Workspace) -> None:
+    competition = load_competition(workspace)
+    reveal_private(competition, local_leaderboard(competition))
+
+
+def _edit(path: Path, change: Callable[[str], str]) -> None:
+    before = path.read_text(encoding="utf-8")
+    after = change(before)
+    assert after != before
+    path.write_text(after, encoding="utf-8")
