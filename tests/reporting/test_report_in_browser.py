@@ -24,11 +24,11 @@ from selenium.webdriver.chrome.service import Service
 import compete
 from compete.reporting.figure_style import PALETTE
 from compete.reporting.opened import Opened
-from support.lived_in import LABELS, NAME, PLANTED
+from support.lived_in import LABELS, NAME, PLANTED, embedded
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OTHERS = [folder for folder in os.environ.get("COMPETE_REPORTS", "").split(os.pathsep) if folder]
-OWN = "own"
+OWN, DEMO = "own", "demo"
 
 
 @dataclass
@@ -136,13 +136,14 @@ def driver() -> Iterator[webdriver.Chrome]:
         started.quit()
 
 
-@pytest.fixture(scope="module", params=[OWN, *OTHERS])
+@pytest.fixture(scope="module", params=[OWN, DEMO, *OTHERS])
 def reader(
     request: pytest.FixtureRequest, driver: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory
 ) -> Reader:
     if request.param == OWN:
         return Reader(driver, request.getfixturevalue("report_page"), request.getfixturevalue("opened"))
-    other = compete.open(request.param)
+    folder = embedded(tmp_path_factory.mktemp("demo")).root if request.param == DEMO else request.param
+    other = compete.open(folder)
     return Reader(driver, other.report(tmp_path_factory.mktemp("other")), other)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from compete.competition.data import Competition, load_competition
+from compete.competition.demo_data import write_demo_data
+from compete.competition.starter import make_workspace
 from compete.competition.workspace import Workspace
 from compete.execution.inline import InlineExecutor
 from compete.oof.train import choose_recipes, current_plan, plan_work, train
@@ -58,6 +61,19 @@ def lived_in(untouched: Workspace, root: Path) -> Workspace:
     train_models(workspace)
     build_stacks(workspace, worth=True)
     send(workspace, ["logistic", "words", "words_smooth"])
+    reveal(workspace)
+    return workspace
+
+
+def embedded(root: Path) -> Workspace:
+    """The embedded competition as `make demo` plays it, with two of its models."""
+    write_demo_data(root / "data")
+    files = {name: root / "data" / f"{name}.csv" for name in ("train", "test", "sample_submission")}
+    workspace, _ = make_workspace(root, files["train"], files["test"], files["sample_submission"])
+    _edit(workspace.declaration, lambda text: re.sub(r"# solution = \S+", 'solution = "data/solution.csv"', text))
+    train_models(workspace, ["linear", "nbsvm"])
+    build_stacks(workspace, ["mean", "blend"], worth=True)
+    send(workspace, ["blend", "linear", "nbsvm"])
     reveal(workspace)
     return workspace
 

@@ -13,6 +13,7 @@ from compete.reporting.catalogue import Catalogue
 from compete.reporting.opened import Opened
 from compete.reporting.provenance import provenance, time_of
 from compete.reporting.score_rows import score_rows
+from compete.reporting.tables import state_text
 from compete.submissions.ledger import UNKNOWN, Entry
 from compete.submissions.reading import read_scores
 
@@ -112,7 +113,7 @@ def _model_section(opened: Opened) -> PageSection:
         family = opened.survey.families.get(name, state.kind)
         numbers = [f"{score.honest:.4f}", f"{score.low:.4f} to {score.high:.4f}", f"{score.naive:.4f}"] if score else []
         folds = f"{state.folds_done}/{len(state.parts)}"
-        rows.append([name, family, state.state.value, folds, *(numbers or ["-", "-", "-"]), time_of(state.seconds)])
+        rows.append([name, family, state_text(state), folds, *(numbers or ["-", "-", "-"]), time_of(state.seconds)])
     columns = ("model", "family", "state", "folds", "honest", "95 % interval", "naive", "training")
     if rows:
         section.tables.append(PageTable("Every base model", columns, rows, numbers_from=3))

@@ -86,7 +86,7 @@ def worth_figure(worths: Sequence[Worth], metric: str, hours: Sequence[float]) -
     axes.axvline(0, color=INK, linewidth=1)
     for told_apart, colour, label in (
         (True, BLUE, "more than noise"),
-        (False, MUTED, "could go: zero is in the interval"),
+        (False, MUTED, "could go: no gain beyond noise"),
     ):
         rows = [i for i, worth in enumerate(worths) if worth.told_apart is told_apart]
         if rows:

@@ -47,7 +47,7 @@ def status_table(
             escape(name),
             escape(families.get(name, state.kind)),
             f"{state.folds_done}/{len(state.parts)}",
-            f"[{_STYLES[state.state]}]{_state_text(state)}[/]",
+            f"[{_STYLES[state.state]}]{state_text(state)}[/]",
             f"{score.honest:.4f}" if score else "-",
             duration(state.seconds) if state.seconds else "-",
         )
@@ -116,7 +116,8 @@ def finalists_table(found: Finalists) -> Table:
     return table
 
 
-def _state_text(state: ModelState) -> str:
+def state_text(state: ModelState) -> str:
+    """A model's state as people say it."""
     if state.state is State.MISSING and state.folds_done:
         return "partly trained"
     return "not trained" if state.state is State.MISSING else state.state.value
