@@ -148,6 +148,24 @@ def competition(workspace: Workspace) -> Competition:
 
 
 @pytest.fixture(scope="session")
+def trained_once(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Every base model of the tiny workspace is whole."""
+    from support.lived_in import copied, train_models
+
+    workspace = copied(untouched, tmp_path_factory.mktemp("trained"))
+    train_models(workspace)
+    return workspace
+
+
+@pytest.fixture
+def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it, to be changed."""
+    from support.lived_in import copied
+
+    return copied(trained_once, tmp_path)
+
+
+@pytest.fixture(scope="session")
 def worked_in(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace that somebody has worked in, for every test that only looks."""
     from support.lived_in import lived_in

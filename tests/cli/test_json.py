@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,68 +12,25 @@ import numpy as np
 import pytest
 import typer.main
 
-from compete.cli.main import app, main
+from compete.cli.main import app
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
-from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.survey import survey
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
+from compete.oof.train import current_plan, shape_of
 from compete.stacking.building import remembered_choice
 from compete.stacking.scores import whole_model_scores
 from compete.stacking.stack import stack_folder
 from compete.stacking.worth import kept_worth
 from compete.submissions.submit import ledger_of
+from support.in_process import Run, in_process
 
 LABELS = ["joy", "anger", "trust"]
 
 
-@dataclass
-class Ran:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def document(self) -> Any:
-        """All of standard output, parsed as the one document it must be; NaN is no JSON."""
-        assert self.stdout.startswith("{\n  ") and self.stdout.endswith("\n}\n"), self.stdout
-        return json.loads(self.stdout, parse_constant=pytest.fail)
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture(scope="module")
-def trained_once(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace(tmp_path_factory.mktemp("trained"))
-    shutil.copytree(untouched.root, workspace.root, dirs_exist_ok=True)
-    competition = load_competition(workspace)
-    train(plan_work(competition, choose_recipes(competition, [])), InlineExecutor())
-    return workspace
-
-
-@pytest.fixture
-def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
-    shutil.copytree(trained_once.root, tmp_path, dirs_exist_ok=True)
-    return Workspace(tmp_path.resolve())
-
-
 @pytest.fixture
 def compete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process, in the test's own workspace; standard output is ours afterwards."""
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["compete", *arguments])
-        before = sys.stdout
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert sys.stdout is before
-        shown = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
+    return in_process(tmp_path, monkeypatch, capsys)
 
 
 def score_of(record: dict[str, Any]) -> tuple[float, float, float, float]:

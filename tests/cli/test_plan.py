@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
 from compete.base_models.miniatures import write_miniature
-from compete.cli.main import main
 from compete.competition.workspace import Workspace
+from support.in_process import Run, in_process
 
 SHAPE = """\
 model_type = "bert"
@@ -37,16 +34,6 @@ UNKNOWN = 'family = "sequence_classifier"\n[settings]\ncheckpoint = "nobody/unhe
 MINIATURE = 'family = "sequence_classifier"\n[settings]\ncheckpoint = "miniature:roberta"\n'
 
 
-@dataclass
-class Ran:
-    code: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
 def planned(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The tiny workspace with recipes of every kind, on a machine without a hub token."""
@@ -58,17 +45,7 @@ def planned(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 @pytest.fixture
 def compete(planned: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process, which has imported torch already."""
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.chdir(planned.root)
-        monkeypatch.setattr(sys, "argv", ["compete", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
+    return in_process(planned.root, monkeypatch, capsys)
 
 
 def test_every_kind_of_recipe_gets_its_line(planned: Workspace, compete: Run) -> None:

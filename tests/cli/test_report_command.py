@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from compete.cli.main import main
 from compete.competition.workspace import Workspace
-from support.lived_in import train_models, write_model
-
-
-@dataclass
-class Ran:
-    code: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Ran]
+from support.in_process import Run, in_process
+from support.lived_in import copied, train_models, write_model
 
 
 @pytest.fixture(scope="module")
 def trained_once(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    root = tmp_path_factory.mktemp("trained")
-    shutil.copytree(untouched.root, root, dirs_exist_ok=True)
-    workspace = Workspace(root.resolve())
+    """Of two base models one is trained: a report of few figures, quickly drawn."""
+    workspace = copied(untouched, tmp_path_factory.mktemp("trained"))
     train_models(workspace, ["words"])
     return workspace
 
 
 @pytest.fixture
-def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
-    shutil.copytree(trained_once.root, tmp_path, dirs_exist_ok=True)
-    return Workspace(tmp_path.resolve())
-
-
-@pytest.fixture
-def compete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process."""
-
-    def run(*arguments: str, cwd: Path) -> Ran:
-        monkeypatch.chdir(cwd)
-        monkeypatch.setattr(sys, "argv", ["compete", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
+def compete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return in_process(tmp_path, monkeypatch, capsys)
 
 
 def test_it_writes_into_the_workspace_and_says_what(trained: Workspace, compete: Run) -> None:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from compete.cli.main import main
 from compete.competition.data import Competition, load_competition
 from compete.competition.starter import starter_folder
 from compete.competition.workspace import Workspace
@@ -22,18 +17,10 @@ from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of,
 from compete.stacking.building import remembered_choice
 from compete.stacking.recipes import stack_names
 from compete.stacking.stack import stack_folder
+from support.in_process import Ran, Run, in_process
+from support.lived_in import write_model
 
 SHIPPED = ["blend", "lightgbm", "logistic", "mean", "second_level"]
-
-
-@dataclass
-class Ran:
-    code: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Ran]
 
 
 def train_models(workspace: Workspace, *names: str) -> Competition:
@@ -42,42 +29,13 @@ def train_models(workspace: Workspace, *names: str) -> Competition:
     return competition
 
 
-@pytest.fixture(scope="module")
-def trained_once(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace(tmp_path_factory.mktemp("trained"))
-    shutil.copytree(untouched.root, workspace.root, dirs_exist_ok=True)
-    train_models(workspace)
-    return workspace
-
-
-@pytest.fixture
-def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
-    shutil.copytree(trained_once.root, tmp_path, dirs_exist_ok=True)
-    return Workspace(tmp_path.resolve())
-
-
 @pytest.fixture
 def compete(trained: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process."""
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.chdir(trained.root)
-        monkeypatch.setattr(sys, "argv", ["compete", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), shown.out, shown.err)
-
-    return run
+    return in_process(trained.root, monkeypatch, capsys)
 
 
 def write_stack(workspace: Workspace, name: str, text: str) -> None:
     (workspace.stack_recipes / f"{name}.toml").write_text(text + "\n", encoding="utf-8")
-
-
-def write_model(workspace: Workspace, name: str, smoothing: float) -> None:
-    recipe = f'family = "families.py:Words"\n[settings]\nsmoothing = {smoothing}\n'
-    (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
 
 
 def built(workspace: Workspace) -> list[str]:

@@ -20,7 +20,7 @@ def test_train_stack_submit_scores(workspace: Workspace, compete: Run) -> None:
     trained = compete("train-base", "--all")
     assert trained.returncode == 0, trained.stderr
     assert "words_smooth fold 2" in trained.stdout
-    assert trained.stdout.count("3/3   fresh") == 2
+    assert trained.stdout.count("3/3  fresh") == 2
 
     stacked = compete("stack")
     assert stacked.returncode == 0, stacked.stderr

@@ -258,7 +258,7 @@ def test_nothing_trained(untouched: Workspace) -> None:
     assert "No base model is trained on every fold yet" in page.sections["models"]
     assert "No stack is built yet" in page.sections["stack"]
     assert "Nothing was submitted yet" in page.sections["submissions"]
-    assert page.row(MODEL_TABLE, "words")["state"] == "missing"
+    assert page.row(MODEL_TABLE, "words")["state"] == "not trained"
     assert [row[0] for row in page.tables["Commands"][1:]] == ["compete folds"]
     assert len(page.scripts) == 1
 

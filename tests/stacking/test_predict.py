@@ -168,7 +168,7 @@ def test_a_stack_over_other_probabilities_than_there_are_is_refused(prepared: Co
     build_stack(prepared, "logistic")
     (prepared.workspace.recipes / "of_words.toml").write_text(RECIPES["of_words"] + "C = 0.5\n", encoding="utf-8")
     with pytest.raises(
-        StoreError, match=r"of_words is stale: settings\.C: 1\.0 -> 0\.5; `compete train-base of_words`"
+        StoreError, match=r"of_words is stale \(settings\.C: 1\.0 -> 0\.5\)\. First `compete train-base of_words`"
     ):
         predict_stack(prepared, plan, recipe, ["happy"], 1)
     train_models(prepared, "of_words")

@@ -79,7 +79,7 @@ def optimism_figure(rows: Sequence[ScoreRow], metric: str) -> Figure:
 
 
 def worth_figure(worths: Sequence[Worth], metric: str, hours: Sequence[float]) -> Figure:
-    """What the stack gains by every base model, with its 95 % interval; hours of training at the right."""
+    """What the stack gains by every base model, with its 95 % interval; time of training at the right, given in hours."""
     figure, axes, places = _rows([worth.model for worth in worths])
     gains = np.array([worth.gain for worth in worths])
     errors = np.abs(np.array([[worth.low, worth.high] for worth in worths]).T - gains)
@@ -95,7 +95,7 @@ def worth_figure(worths: Sequence[Worth], metric: str, hours: Sequence[float]) -
             )
     right = axes.twinx()
     right.set_ylim(axes.get_ylim())
-    right.set_yticks(places, [f"{each:.2f} h" if each else "" for each in hours])
+    right.set_yticks(places, [_time(3600 * each) if each else "" for each in hours])
     right.tick_params(length=0)
     right.grid(visible=False)
     axes.set_xlabel(f"how much better the stack's {metric} is with it")

@@ -151,7 +151,7 @@ def check_stack_fresh(
             why = "; ".join(states[name].reasons)
             raise StoreError(
                 f"the stack {recipe.name!r} is stale: its base model {name} is stale ({why}). "
-                f"Train it again, then `compete stack {recipe.name}`"
+                f"First `compete train-base {name}`, then `compete stack {recipe.name}`"
             )
     return record, score_from(record["score"])
 
