@@ -294,3 +294,8 @@ def test_curves_of_folds_that_are_no_more_are_not_shown(lived: Workspace) -> Non
     (lived.oof / "words" / "fold_old").mkdir()
     (lived.oof / "words" / "fold_1" / "curves.json").write_text("{torn", encoding="utf-8")
     assert list(compete.open(lived.root).curves("words")) == [0, 2]
+
+
+def test_a_mistyped_folder_is_not_the_workspace_above_it(worked_in: Workspace) -> None:
+    with pytest.raises(UserError, match="no-such-folder is no folder"):
+        compete.open(worked_in.root / "no-such-folder")

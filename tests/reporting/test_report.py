@@ -187,6 +187,19 @@ def test_how_it_was_made_can_be_made_again(page: ReportPage, opened: Opened) -> 
     assert "Trained on: " in page.sections["made"] and "cores" in page.sections["made"]
 
 
+def test_versions_are_of_the_processes_that_trained(
+    untouched: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = copied(untouched, tmp_path)
+    monkeypatch.setattr("compete.oof.job.made_by", lambda: {"numpy": "1.0", "machine": "m", "gpu": "A Card"})
+    train_models(workspace, ["words"], [0, 1])
+    monkeypatch.setattr("compete.oof.job.made_by", lambda: {"numpy": "2.0", "machine": "m", "cores": "8"})
+    train_models(workspace, ["words"])
+    page = without_figures(workspace)
+    assert dict(page.tables["Versions"][1:])["numpy"] == "1.0, 2.0"
+    assert "Trained on: m, 8 cores, A Card." in page.sections["made"]
+
+
 def test_a_size_that_was_asked_for_is_part_of_the_commands(untouched: Workspace, tmp_path: Path) -> None:
     workspace = copied(untouched, tmp_path)
     train_models(workspace, ["words"])
@@ -299,8 +312,11 @@ def test_every_kind_of_metric_has_its_page(lived: Workspace, metric: str, sign: 
         optimism = sign * (shown.score.naive - shown.score.honest)
         # What the naive score flatters by is above 0 where less is better too.
         assert float(row["optimism"]) == pytest.approx(optimism, abs=6e-5)
-    thresholds = [row[5] for row in page.tables["Labels and thresholds of stack logistic"][1:]]
-    assert all(cell == "-" for cell in thresholds) is (metric == "f1_samples")
+    if metric in ("log_loss", "roc_auc_macro"):
+        assert page.tables["Labels of stack logistic, decided at 0.5"][0][-1] == "F1"
+    else:
+        thresholds = [row[5] for row in page.tables["Labels and thresholds of stack logistic"][1:]]
+        assert all(cell == "-" for cell in thresholds) is (metric == "f1_samples")
     assert "scored by several metrics" in page.sections["submissions"]
 
 

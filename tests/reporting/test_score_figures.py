@@ -43,7 +43,7 @@ def test_a_model_that_could_go_looks_unlike_one_that_could_not() -> None:
     told = {str(c.get_label()): c.lines[0] for c in figure.axes[0].containers}  # type: ignore[attr-defined]
     assert [line.get_xdata().tolist() for line in told.values()] == [[0.1], [0.0]]
     assert len({line.get_color() for line in told.values()}) == 2
-    assert [text.get_text() for text in figure.axes[1].get_yticklabels()] == ["0.50 h", ""]
+    assert [text.get_text() for text in figure.axes[1].get_yticklabels()] == ["30 min 00 s", ""]
 
 
 def test_what_is_not_known_is_not_drawn() -> None:

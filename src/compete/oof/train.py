@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +23,7 @@ from compete.execution.jobs import Event, Executor, Failed, Finished, Job
 from compete.execution.local import usable_cores
 from compete.fingerprints import differences
 from compete.oof import store
-from compete.oof.job import TRUNKS, made_by, make_job
+from compete.oof.job import TRUNKS, make_job
 from compete.oof.state import (
     ModelState,
     State,
@@ -228,8 +228,18 @@ def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, 
         "seconds": round(sum(float(str(record["seconds"])) for record in records), 3),
         "folds": [{key: record[key] for key in ("fold", "seconds", "threads")} for record in records],
         "parts": [record["files"] for record in records],
-        "made_by": made_by(),
+        "made_by": _together([record["made_by"] for record in records]),
     }
+
+
+def _together(made: Sequence[object]) -> dict[str, str]:
+    """What made the folds; of several versions or machines each."""
+    found: dict[str, list[str]] = {}
+    for each in made:
+        for name, value in each.items() if isinstance(each, Mapping) else ():
+            found.setdefault(name, [])
+            found[name] += [value] if value not in found[name] else []
+    return {name: ", ".join(values) for name, values in found.items()}
 
 
 def _edited(changes: Sequence[str], models: Sequence[str]) -> StoreError:

@@ -112,7 +112,7 @@ def _of_scores(opened: Opened) -> Found:
         "Honest against naive score",
         "The naive score is fitted and scored on the same rows, as in most notebooks. The difference is what it "
         "flatters by.",
-        partial(score_figures.optimism_figure, rows, metric.title),
+        partial(score_figures.optimism_figure, rows, metric.title, greater_is_better=metric.greater_is_better),
     )
     timed = [row for row in rows if row.hours > 0]
     if len(timed) > 1:

@@ -166,7 +166,7 @@ class Opened:
 
     @cached_property
     def chosen(self) -> Shown | None:
-        """What `compete submit` would send: the chosen stack, else the best stack, else the best base model."""
+        """The stack that was chosen last; where that is not fresh or there is none, the best stack or base model."""
         name = remembered_choice(self.workspace)
         if name in self.stacked:
             return self.stacked[name]
@@ -336,7 +336,10 @@ def open_workspace(path: Path | str = ".", *, size: str | None = None) -> Opened
 
     size: full, laptop or miniature, in place of competition.toml's.
     """
-    return Opened(find_workspace(Path(path).resolve(), size))
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"{path} is no folder")
+    return Opened(find_workspace(folder.resolve(), size))
 
 
 def _numbers(score: Score) -> list[float]:

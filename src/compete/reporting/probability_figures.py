@@ -95,8 +95,9 @@ def precision_recall_figure(
             inside = np.flatnonzero(band)
             inside = inside[_thinned(recall[inside])] if len(inside) else inside
             axes.plot(recall[inside], precision[inside], color=ORANGE, linewidth=4, alpha=0.55, solid_capstyle="round")
-            at = max(int(np.searchsorted(-cuts, -score.threshold, side="right")) - 1, 0)
-            axes.plot(recall[at], precision[at], "o", color=ORANGE, markeredgecolor=INK, markersize=6)
+            at = int(np.searchsorted(-cuts, -score.threshold, side="right")) - 1
+            if at >= 0:  # else it lies above every probability, and nothing is predicted
+                axes.plot(recall[at], precision[at], "o", color=ORANGE, markeredgecolor=INK, markersize=6)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
     figure.supxlabel("recall", fontsize=10)
     figure.supylabel("precision", fontsize=10)

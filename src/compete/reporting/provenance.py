@@ -30,6 +30,7 @@ class Provenance:
 
 def provenance(opened: Opened) -> Provenance:
     made = [shown.record.get("made_by", {}) for shown in opened.shown.values()]
+    trained = [s.record.get("made_by", {}) for s in opened.base_models.values() if s.record.get("kind") != "imported"]
     versions: dict[str, list[str]] = {}
     for each in made:
         for name, version in each.items():
@@ -38,7 +39,7 @@ def provenance(opened: Opened) -> Provenance:
                 versions[name] += [version] if version not in versions[name] else []
     return Provenance(
         versions={name: ", ".join(found) for name, found in versions.items()},
-        machines=list(dict.fromkeys(text for each in made if (text := _machine(each)))),
+        machines=list(dict.fromkeys(text for each in trained if (text := _machine(each)))),
         seeds=_seeds(opened),
         fingerprints=_fingerprints(opened),
         commands=commands(opened),
@@ -80,7 +81,9 @@ def commands(opened: Opened) -> list[str]:
     shipped = [name for name in trained if name in _own_recipes(opened)]
     size = f" --size {opened.workspace.size}" if opened.workspace.size else ""
     worth = any(kept_worth(stack.folder, stack.record) for stack in opened.stacked.values())
-    stacked = f"compete stack {shlex.join(opened.stacked)}{' --worth' if worth else ''}"
+    used = {model for stack in opened.stacked.values() for model in stack.record["models"]}
+    without = "".join(f" --without {name}" for name in opened.base_models if name not in used)
+    stacked = f"compete stack {shlex.join(opened.stacked)}{without}{' --worth' if worth else ''}"
     found = ["compete folds"]
     found += [f"compete import {name} --oof OOF --test TEST" for name in imported]
     found += [f"compete train-base {shlex.join(shipped)}{size}"] if shipped else []

@@ -62,7 +62,7 @@ def score_figure(rows: Sequence[ScoreRow], metric: str) -> Figure:
     return figure
 
 
-def optimism_figure(rows: Sequence[ScoreRow], metric: str) -> Figure:
+def optimism_figure(rows: Sequence[ScoreRow], metric: str, *, greater_is_better: bool = True) -> Figure:
     """Honest beside naive score: the line between them is what a notebook would have fooled its reader by."""
     figure, axes, places = _rows([_bold(row) for row in rows])
     honest, naive = np.array([row.honest for row in rows]), np.array([row.naive for row in rows])
@@ -70,7 +70,7 @@ def optimism_figure(rows: Sequence[ScoreRow], metric: str) -> Figure:
     axes.plot(honest, places, "o", color=BLUE, label="honest: fitted on other rows")
     axes.plot(naive, places, "D", color=ORANGE, markerfacecolor="none", label="naive: fitted on the rows it scores")
     for place, low, high in zip(places, honest, naive, strict=True):
-        gap = (f"{high - low:+.4f}", (max(low, high), place))
+        gap = (f"{(high - low) * (1 if greater_is_better else -1):+.4f}", (max(low, high), place))
         axes.annotate(*gap, xytext=(7, 0), textcoords="offset points", va="center", fontsize=8.5, color=MUTED)
     axes.margins(x=0.12)
     axes.set_xlabel(metric)
@@ -79,7 +79,7 @@ def optimism_figure(rows: Sequence[ScoreRow], metric: str) -> Figure:
 
 
 def worth_figure(worths: Sequence[Worth], metric: str, hours: Sequence[float]) -> Figure:
-    """What the stack gains by every base model, with its 95 % interval; time of training at the right, given in hours."""
+    """What the stack gains by every base model, with its 95 % interval; at the right its training."""
     figure, axes, places = _rows([worth.model for worth in worths])
     gains = np.array([worth.gain for worth in worths])
     errors = np.abs(np.array([[worth.low, worth.high] for worth in worths]).T - gains)

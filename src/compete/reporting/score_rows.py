@@ -44,12 +44,13 @@ def _last_outcome(opened: Opened, shown: Shown) -> Outcome | None:
 def submission_rows(opened: Opened) -> list[SubmissionRow]:
     """Submissions that have a public score in the competition's metric, oldest first."""
     rows = []
+    several = len({entry.submission.target for entry in opened.entries}) > 1
     for entry in opened.entries:
         sent, outcome = entry.submission, entry.outcome
         if outcome.public is not None and sent.metric == opened.metric:
             rows.append(
                 SubmissionRow(
-                    f"{entry.number} {sent.source}",
+                    f"{entry.number} {sent.source}" + (f" ({sent.target})" if several else ""),
                     sent.validation,
                     outcome.public,
                     outcome.private,

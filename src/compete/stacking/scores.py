@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,7 +123,8 @@ def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Sco
 
     probabilities = store.read_model(folder, shape_of(competition)).oof
     score = score_of(evaluate_as_it_is(competition, plan, probabilities), competition.labels)
-    atomic.write_json(folder / SCORES, {"of": _scored(manifest), **score.record()})
+    with contextlib.suppress(PermissionError):  # only a cache: what may not be written can be read all the same
+        atomic.write_json(folder / SCORES, {"of": _scored(manifest), **score.record()})
     return score
 
 

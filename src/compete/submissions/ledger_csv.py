@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -68,6 +68,7 @@ def _entry(path: Path, number: int, row: dict[str, str]) -> Entry:
     )
     try:
         created = datetime.fromisoformat(row["created"]) if row.get("created") else UNKNOWN
+        created = created if created.tzinfo else created.replace(tzinfo=UTC)
     except ValueError:
         raise DataError(f"{path} row {number}: created is {row['created']!r}, expected ISO 8601") from None
     return Entry(number, created, NewSubmission(**texts, **values), outcome, created)
