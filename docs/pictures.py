@@ -48,6 +48,7 @@ def terminal_svg(workspace: Path, arguments: list[str]) -> str:
     lines = [line for line in shown.split("\n") if not re.match(r"^(\x1b\[[0-9;]*m)*[⠀-⣿]", line)]
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text.from_ansi("\n".join(lines).strip()))
+    console.print()
     svg = console.export_svg(title=f"compete {' '.join(arguments)}")
     return re.sub(r"@font-face\s*\{.*?\}\s*", "", svg, flags=re.DOTALL)  # the reader's own monospaced letters
 
