@@ -15,7 +15,7 @@ from compete.cli.main import main
 
 # Every name that an example trains. Their families learn words in milliseconds, and leave out different ones, so that
 # no two of them send the same submission.
-MODELS = ("linear", "nbsvm", "ffnn", "distilbert_base_uncased", "gemma_2b")
+MODELS = ("linear", "nbsvm", "ffnn", "distilbert_base_uncased")
 FAMILY = """
 
 import json
