@@ -45,6 +45,11 @@ class Competition:
     def metric(self) -> Metric:
         return METRICS[self.declaration.metric]
 
+    @property
+    def label_rates(self) -> dict[str, float]:
+        """Share of the training rows that have the label, by label."""
+        return dict(zip(self.labels, self.train_labels.mean(axis=0).tolist(), strict=True))
+
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """One short hash per thing that trained probabilities depend on, so that a change can be named."""

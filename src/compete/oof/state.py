@@ -58,6 +58,11 @@ class ModelState:
         return sum(part.state is State.FRESH for part in self.parts)
 
     @property
+    def how_far(self) -> str:
+        """How much of it is trained, in words."""
+        return f"{self.folds_done} of {len(self.parts)} folds trained" if self.folds_done else "not trained yet"
+
+    @property
     def state(self) -> State:
         """The model's state in one word: damaged before stale before missing before fresh."""
         if self.whole.state in (State.FRESH, State.DAMAGED, State.ORPHAN):

@@ -231,7 +231,7 @@ def _of_labels(opened: Opened) -> Found:
     if not opened.shown:
         yield Missing("labels", "Precision, recall and F1 per label", "nothing is trained yet")
         return
-    rates = dict(zip(opened.labels, opened.competition.train_labels.mean(axis=0).tolist(), strict=True))
+    rates = opened.competition.label_rates
     ranked = opened.ranked
     yield Picture(
         "label_f1",

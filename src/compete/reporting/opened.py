@@ -17,13 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from compete.base_models.recipes import Recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import FoldPlan, stored_plan
 from compete.competition.workspace import Workspace, find_workspace
 from compete.errors import CompeteError, UserError
 from compete.oof import store
-from compete.oof.state import ModelState, State, recipes_in_force
+from compete.oof.state import ModelState, State
 from compete.oof.survey import Survey, survey
 from compete.oof.train import shape_of
 from compete.stacking.building import remembered_choice
@@ -129,10 +128,6 @@ class Opened:
     @cached_property
     def survey(self) -> Survey:
         return survey(self.workspace)
-
-    @cached_property
-    def recipes(self) -> dict[str, Recipe]:
-        return recipes_in_force(self.workspace)
 
     @cached_property
     def base_models(self) -> dict[str, Shown]:
@@ -348,6 +343,5 @@ def _numbers(score: Score) -> list[float]:
 
 def _why(state: ModelState) -> str:
     if state.state is State.MISSING:
-        done = state.folds_done
-        return f"{done} of {len(state.parts)} folds trained" if done else "not trained yet"
+        return state.how_far
     return f"{state.state.value}: {'; '.join(state.reasons)}"

@@ -139,5 +139,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def time_text(seconds: float) -> str:
+    """A duration, or a dash for 0, which is a time that nobody knows."""
+    return duration(seconds) if seconds else "-"
+
+
 def _model(job: Job) -> str:
     return str(job.payload.get("model", job.name))

@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from compete.base_models.recipes import AS_PUBLISHED
+from compete.base_models.recipes import AS_PUBLISHED, recipe_names
 from compete.oof import store
 from compete.reporting.opened import Opened
-from compete.reporting.progress import duration
 from compete.stacking.worth import kept_worth
 
 
@@ -58,8 +57,8 @@ def _machine(made_by: Mapping[str, str]) -> str:
 def _seeds(opened: Opened) -> dict[str, str]:
     declared = opened.competition.declaration.folds
     seeds = {f"fold plan, K = {declared.k}": str(declared.seed)}
-    trained = [name for name, shown in opened.base_models.items() if shown.record.get("kind") != "imported"]
-    return seeds | {name: str(opened.recipes[name].declaration.seed) for name in trained if name in opened.recipes}
+    trained = {name: s.record for name, s in opened.base_models.items() if s.record.get("kind") != "imported"}
+    return seeds | {name: str(record["identity"]["seed"]) for name, record in trained.items()}
 
 
 def _fingerprints(opened: Opened) -> dict[str, str]:
@@ -77,8 +76,9 @@ def commands(opened: Opened) -> list[str]:
     """The commands that make again what is there, with the recipes and settings of today."""
     imported = [name for name, shown in opened.base_models.items() if shown.record.get("kind") == "imported"]
     trained = [name for name in opened.base_models if name not in imported]
-    published = [name.removesuffix(AS_PUBLISHED) for name in trained if name not in _own_recipes(opened)]
-    shipped = [name for name in trained if name in _own_recipes(opened)]
+    own = recipe_names(opened.workspace)  # the others are trained as published
+    published = [name.removesuffix(AS_PUBLISHED) for name in trained if name not in own]
+    shipped = [name for name in trained if name in own]
     size = f" --size {opened.workspace.size}" if opened.workspace.size else ""
     worth = any(kept_worth(stack.folder, stack.record) for stack in opened.stacked.values())
     used = {model for stack in opened.stacked.values() for model in stack.record["models"]}
@@ -90,12 +90,3 @@ def commands(opened: Opened) -> list[str]:
     found += [f"compete train-base {shlex.join(published)} --as-published{size}"] if published else []
     found += [f"{stacked}{size}"] if opened.stacked else []
     return found
-
-
-def _own_recipes(opened: Opened) -> set[str]:
-    """Models whose recipe file has their own name; the others are trained as published."""
-    return {path.stem for path in opened.workspace.recipes.glob("*.toml")}
-
-
-def time_of(seconds: float) -> str:
-    return duration(seconds) if seconds else "-"

@@ -11,9 +11,10 @@ from compete.competition.folds import near_identical_groups
 from compete.oof.guards import warning_lines
 from compete.reporting.catalogue import Catalogue
 from compete.reporting.opened import Opened
-from compete.reporting.provenance import provenance, time_of
+from compete.reporting.progress import time_text
+from compete.reporting.provenance import provenance
 from compete.reporting.score_rows import score_rows
-from compete.reporting.tables import state_text
+from compete.reporting.tables import score_text, state_text
 from compete.submissions.ledger import UNKNOWN, Entry
 from compete.submissions.reading import read_scores
 
@@ -113,7 +114,7 @@ def _model_section(opened: Opened) -> PageSection:
         family = opened.survey.families.get(name, state.kind)
         numbers = [f"{score.honest:.4f}", f"{score.low:.4f} to {score.high:.4f}", f"{score.naive:.4f}"] if score else []
         folds = f"{state.folds_done}/{len(state.parts)}"
-        rows.append([name, family, state_text(state), folds, *(numbers or ["-", "-", "-"]), time_of(state.seconds)])
+        rows.append([name, family, state_text(state), folds, *(numbers or ["-", "-", "-"]), time_text(state.seconds)])
     columns = ("model", "family", "state", "folds", "honest", "95 % interval", "naive", "training")
     if rows:
         section.tables.append(PageTable("Every base model", columns, rows, numbers_from=3))
@@ -158,7 +159,7 @@ def _stack_section(opened: Opened) -> PageSection:
 def _threshold_table(opened: Opened) -> PageTable:
     chosen = opened.chosen
     assert chosen is not None
-    rates = dict(zip(opened.labels, opened.competition.train_labels.mean(axis=0).tolist(), strict=True))
+    rates = opened.competition.label_rates
     rows = []
     for name, label in chosen.score.labels.items():
         numbers = [f"{value:.3f}" for value in (rates[name], label.precision, label.recall, label.f1)]
@@ -201,11 +202,11 @@ def _submission_row(entry: Entry) -> list[str]:
         "-" if entry.created == UNKNOWN else f"{entry.created:%Y-%m-%d %H:%M}",
         sent.source,
         came.status,
-        _score(sent.validation),
+        score_text(sent.validation),
         _range(sent.public_low, sent.public_high),
-        _score(came.public),
+        score_text(came.public),
         _range(sent.private_low, sent.private_high),
-        _score(came.private),
+        score_text(came.private),
     ]
 
 
@@ -222,12 +223,8 @@ def _made_section(opened: Opened) -> PageSection:
         if values:
             section.tables.append(PageTable(title, (of, what), list(values.items()), numbers_from=2))
     if made.machines:
-        section.notes.append(f"Trained on: {'; '.join(made.machines)}. Training took {time_of(made.seconds)} in all.")
+        section.notes.append(f"Trained on: {'; '.join(made.machines)}. Training took {time_text(made.seconds)} in all.")
     return section
-
-
-def _score(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _range(low: float | None, high: float | None) -> str:

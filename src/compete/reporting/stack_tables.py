@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from compete.reporting.plain_table import PlainTable, in_blocks
-from compete.reporting.progress import duration
+from compete.reporting.progress import time_text
 from compete.stacking.scores import Score
 from compete.stacking.worth import Worth
 
@@ -63,7 +63,7 @@ def worth_table(worths: Sequence[Worth], seconds: Mapping[str, float]) -> Table:
             escape(worth.model),
             f"{worth.without:.4f}",
             f"{worth.low:+.4f} to {worth.high:+.4f}",
-            duration(seconds[worth.model]) if seconds[worth.model] else "-",
+            time_text(seconds[worth.model]),
             "" if worth.told_apart else "could go",
         )
     return table

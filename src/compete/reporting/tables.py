@@ -11,7 +11,7 @@ from rich.table import Table
 
 from compete.oof.state import ModelState, State
 from compete.reporting.plain_table import ByWidth, PlainTable, broken, in_blocks
-from compete.reporting.progress import duration
+from compete.reporting.progress import time_text
 from compete.stacking.scores import Score
 from compete.submissions.ledger import UNKNOWN, Entry
 
@@ -49,7 +49,7 @@ def status_table(
             f"{state.folds_done}/{len(state.parts)}",
             f"[{_STYLES[state.state]}]{state_text(state)}[/]",
             f"{score.honest:.4f}" if score else "-",
-            duration(state.seconds) if state.seconds else "-",
+            time_text(state.seconds),
         )
     return table
 
@@ -87,9 +87,9 @@ def _scores_table(entries: Sequence[Entry], private: bool, *, expected: bool) ->
     for entry in entries:
         validation, public, secret = entry.submission.validation, entry.outcome.public, entry.outcome.private
         cells: list[str] = [entry.submission.metric] if several else []
-        cells += [_score(validation), _score(public) if public is not None else entry.outcome.status]
+        cells += [score_text(validation), score_text(public) if public is not None else entry.outcome.status]
         cells += [_shift(validation, public), *([_range(entry)] if expected else [])]
-        cells += [_score(secret), _shift(public, secret)] if private else []
+        cells += [score_text(secret), _shift(public, secret)] if private else []
         table.add_row(
             str(entry.number),
             "-" if entry.created == UNKNOWN else f"{entry.created:%m-%d %H:%M}",
@@ -108,8 +108,8 @@ def finalists_table(found: Finalists) -> Table:
         table.add_row(
             str(each.entry.number),
             escape(sent.source),
-            _score(sent.validation),
-            _score(each.entry.outcome.public),
+            score_text(sent.validation),
+            score_text(each.entry.outcome.public),
             f"{each.behind:.4f} ± {each.deviation:.4f}",
             f"{100 * each.best:.0f} %",
         )
@@ -123,7 +123,8 @@ def state_text(state: ModelState) -> str:
     return "not trained" if state.state is State.MISSING else state.state.value
 
 
-def _score(value: float | None) -> str:
+def score_text(value: float | None) -> str:
+    """Four digits, or a dash for a score that is not known."""
     return "-" if value is None else f"{value:.4f}"
 
 

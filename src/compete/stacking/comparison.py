@@ -86,7 +86,7 @@ def compare(
         references=references(stacking, besides=[each.recipe.name for each in built]),
         base_models={name: scores[name] for name in order},
         left_out=left_out,
-        label_rates=dict(zip(competition.labels, competition.train_labels.mean(axis=0).tolist(), strict=True)),
+        label_rates=competition.label_rates,
     )
 
 

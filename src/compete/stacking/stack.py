@@ -183,6 +183,4 @@ def _refuse_unusable(states: dict[str, ModelState], named: Sequence[str], files:
 def _missing(state: ModelState) -> str:
     if state.state is State.ORPHAN:
         return state.reasons[0]
-    if state.folds_done:
-        return f"{state.folds_done} of {len(state.parts)} folds trained"
-    return "not trained yet"
+    return state.how_far
