@@ -108,10 +108,15 @@ solution = "solution.csv"
 """
 
 
-def build_workspace(root: Path, models: Sequence[str] = ("words", "words_smooth")) -> Workspace:
+def build_workspace(
+    root: Path,
+    models: Sequence[str] = ("words", "words_smooth"),
+    train: Sequence[dict[str, str]] | None = None,
+    test: Sequence[dict[str, str]] | None = None,
+) -> Workspace:
     """A workspace of 240 training and 90 test rows, with quick recipes of a custom family."""
-    test = make_rows(90, 2, "b")
-    write_csv(root / "train.csv", make_rows(240, 1, "a"))
+    train, test = train or make_rows(240, 1, "a"), test or make_rows(90, 2, "b")
+    write_csv(root / "train.csv", train)
     write_csv(root / "test.csv", test, ["id", "text"])
     write_csv(root / "sample.csv", [{**row, **dict.fromkeys(LABELS, "0")} for row in test], ["id", *LABELS])
     usage = ("Public", "Private")
@@ -140,6 +145,13 @@ def workspace(tmp_path: Path) -> Workspace:
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A tiny workspace to copy, for what a whole module shares."""
     return build_workspace(tmp_path_factory.mktemp("untouched"))
+
+
+@pytest.fixture(scope="session")
+def untouched_shifted(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace whose test set has twice as much joy as the training rows, and enough rows to tell."""
+    joyful = [row for number, row in enumerate(make_rows(700, 2, "b")) if row["joy"] == "1" or number % 4 == 0]
+    return build_workspace(tmp_path_factory.mktemp("shifted"), train=make_rows(900, 1, "a"), test=joyful)
 
 
 @pytest.fixture

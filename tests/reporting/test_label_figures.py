@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from compete.reporting.figure_style import drawn, png, shortened
@@ -15,6 +16,7 @@ from compete.reporting.label_figures import (
     label_score_figure,
     rate_figure,
 )
+from compete.stacking.label_rates import LabelRates
 from compete.stacking.scores import LabelScore
 
 NOTHING = LabelScore(0.0, 0.0, 0.0, None, None, 0.0, 0.0, 0.0)
@@ -32,7 +34,7 @@ def test_any_number_of_labels_with_any_names(count: int) -> None:
 
     def figures() -> list[Figure]:
         return [
-            rate_figure(names, rates, rates, np.ones(count)),
+            rate_figure(names, rates, LabelRates(rates, rates / 2, np.sqrt(rates))),
             label_score_figure(dict.fromkeys(names, NOTHING), dict(zip(names, rates.tolist(), strict=True))),
             heatmap_figure(names[:1], names, np.zeros((1, count)), "F1"),
             co_occurrence_figure(names, np.eye(count), None),
@@ -56,9 +58,14 @@ def test_in_many_cells_there_are_no_numbers() -> None:
     assert numbers(21) == 0
 
 
-def test_the_interval_of_a_rate_ends_where_rates_end() -> None:
-    figure = drawn(lambda: rate_figure(["a", "b"], np.array([0.9, 0.1]), np.array([0.95, 0.02]), np.array([0.1, 0.1])))
+def test_a_rate_has_its_interval_and_one_that_is_not_told_has_neither_bar_nor_interval() -> None:
+    nan = np.nan
+    rates = LabelRates(np.array([0.95, nan, 0.02]), np.array([0.9, nan, 0.01]), np.array([0.99, nan, 0.05]))
+    figure = drawn(lambda: rate_figure(["a", "b", "c"], np.array([0.9, 0.5, 0.1]), rates))
     container = figure.axes[0].containers[-1]
     segments = container.get_children()[-1].get_segments()  # type: ignore[attr-defined]
     ends = np.array([[segment[0][0], segment[1][0]] for segment in segments])
-    assert ends == pytest.approx(np.array([[95 - 19.6, 100.0], [0.0, 2 + 19.6]]))
+    assert ends == pytest.approx(np.array([[90.0, 99.0], [1.0, 5.0]]))
+    of_train, of_test = (c for c in figure.axes[0].containers if isinstance(c, BarContainer))
+    assert [bar.get_width() for bar in of_train] == pytest.approx([90, 50, 10])
+    assert [bar.get_width() for bar in of_test] == pytest.approx([95, 0, 2])

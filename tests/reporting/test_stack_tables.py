@@ -67,11 +67,11 @@ def test_the_best_row_is_bold_on_a_terminal() -> None:
 
 def test_labels_show_their_rates_in_train_and_test_beside_their_scores() -> None:
     rates = {ODD: 0.125, "noise": 0.25, "by row": 0.5}
-    expected = {name: (rate + 0.01, 0.0123) for name, rate in rates.items()}
+    expected = {ODD: {"rate": 0.135, "low": 0.1104, "high": 0.1596}, "noise": None, "by row": None}
     lines = show(label_table(SCORE, rates, expected))
-    assert header(lines) == ["label", "rate", "in test, est.", "precision", "recall", "F1"]
-    assert line_of(lines, ODD) == ["0.125", "0.135 ± 0.012", "0.600", "0.450", "0.514"]
-    assert line_of(lines, "noise")[:2] == ["0.250", "0.260 ± 0.012"]
+    assert header(lines) == ["label", "rate", "in test, 95 %", "precision", "recall", "F1"]
+    assert line_of(lines, ODD) == ["0.125", "0.110 to 0.160", "0.600", "0.450", "0.514"]
+    assert line_of(lines, "noise")[:2] == ["0.250", "-"]
 
 
 def test_thresholds_show_what_they_gain_over_one_half_and_whether_that_is_noise() -> None:
@@ -115,10 +115,11 @@ def test_errors_of_very_many_models_go_on_below() -> None:
     assert len([line for line in lines if re.match(r"3 +m2 ", line)]) == 1  # it has no pair below
 
 
+RATE = {"rate": 0.2, "low": 0.18, "high": 0.22}
 LONG_SCORE = replace(SCORE, labels={LONG: NOISE})
 TABLES: dict[str, RenderableType] = {
     "comparison": comparison_table([(f"stack {LONG}", SCORE), (LONG, SCORE)], "samples-Jaccard", LONG),
-    "labels": label_table(LONG_SCORE, {LONG: 0.1}, {LONG: (0.2, 0.01)}),
+    "labels": label_table(LONG_SCORE, {LONG: 0.1}, {LONG: RATE}),
     "worth": worth_table([Worth(LONG, 0.5, 0.01, -0.02, 0.03)], {LONG: 45296.0}),
     "errors of eight": error_table([LONG] * 8, np.full((8, 8), 0.5)),
 }
@@ -161,7 +162,7 @@ MODELS = ["qwen2_5_14b_instruct", "llama_3_2_3b_instruct_as_published", *(f"mode
 ELEVEN = replace(SCORE, labels=dict.fromkeys(LABELS, NOISE))
 REAL: dict[str, RenderableType] = {
     "comparison": comparison_table([(f"stack {name}", SCORE) for name in MODELS], "samples-Jaccard", ""),
-    "labels": label_table(ELEVEN, dict.fromkeys(LABELS, 0.1), dict.fromkeys(LABELS, (0.2, 0.01))),
+    "labels": label_table(ELEVEN, dict.fromkeys(LABELS, 0.1), dict.fromkeys(LABELS, RATE)),
     "thresholds": threshold_table(ELEVEN),
     "worth": worth_table([Worth(name, 0.5, 0.01, -0.02, 0.03) for name in MODELS], dict.fromkeys(MODELS, 452960.0)),
     "errors": error_table(MODELS, np.full((11, 11), 0.5)),

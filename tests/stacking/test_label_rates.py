@@ -1,4 +1,4 @@
-"""Label rates of new rows, estimated from probabilities alone."""
+"""Label rates of new rows, estimated from probabilities alone; how sure they are; correcting for them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels
 from compete.stacking.calibration import Calibration, fit_calibration
-from compete.stacking.label_rates import LabelShift, estimate_rates, rate_errors, shifted
+from compete.stacking.label_rates import LabelRates, LabelShift, estimate_rates, rates_from, shifted_rates
 from compete.stacking.logits import logits, sigmoid
 
+Floats = NDArray[np.float64]
 BEFORE = np.array([0.5, 0.3, 0.1])
+K = 5
 
 
-def drawn(rates: NDArray[np.float64], n_rows: int = 20_000, seed: int = 0) -> tuple[Labels, NDArray[np.float64]]:
+def drawn(rates: Floats, n_rows: int = 20_000, seed: int = 0) -> tuple[Labels, Floats]:
     """Labels at these rates, and the probabilities that are right for rows with the rates BEFORE.
 
     Texts with a label look alike at any rate: their evidence is drawn from N(+1.5, 1), that of the others from
@@ -26,63 +28,115 @@ def drawn(rates: NDArray[np.float64], n_rows: int = 20_000, seed: int = 0) -> tu
     return labels, sigmoid(3 * x + np.log(BEFORE / (1 - BEFORE)))
 
 
-@pytest.mark.parametrize("after", [(0.5, 0.3, 0.1), (0.3, 0.5, 0.2), (0.7, 0.1, 0.03), (0.95, 0.6, 0.3)])
-def test_planted_rates_are_found(after: tuple[float, ...]) -> None:
-    labels, probabilities = drawn(np.array(after))
-    found = estimate_rates(probabilities, BEFORE)
-    assert found == pytest.approx(labels.mean(axis=0), abs=0.02)
-    if after == tuple(BEFORE):
-        assert found == pytest.approx(BEFORE, abs=0.02)
-    else:  # the plain mean of the probabilities believes in the old rates
-        assert np.abs(probabilities.mean(axis=0) - after).max() > 0.02
+def observed(labels: Labels, random: np.random.Generator, slope: float, models: int) -> Floats:
+    """What `models` noisy models say on average: evidence of a row that all share, and errors of their own."""
+    shared = random.normal(size=labels.shape) + 2 * (labels - 0.5)
+    noise = random.normal(scale=1.5, size=(models, *labels.shape))
+    return np.asarray(sigmoid(slope * (shared + noise) + np.log(BEFORE / (1 - BEFORE))).mean(axis=0))
 
 
-def test_a_label_that_has_gone_is_found_gone() -> None:
-    _, probabilities = drawn(np.array([0.5, 0.3, 0.0]))
-    assert estimate_rates(probabilities, BEFORE)[2] < 0.005
+def labels_at(rates: Floats, n_rows: int, random: np.random.Generator) -> Labels:
+    """The second label occurs with the first more often than without."""
+    labels = (random.random((n_rows, 3)) < rates).astype(np.int8)
+    copied = random.random(n_rows) < 0.3
+    labels[copied, 1] = labels[copied, 0]
+    return labels
 
 
-def test_rates_that_are_given_stay_as_they_are() -> None:
-    before = BEFORE.copy()
-    estimate_rates(drawn(np.array([0.2, 0.2, 0.2]), 500)[1], before)
-    assert before.tolist() == BEFORE.tolist()
+def shifted_to(labels: Labels, label: int, factor: float, random: np.random.Generator) -> NDArray[np.intp]:
+    """Rows among which `label` occurs `factor` times as often."""
+    with_it, without = np.flatnonzero(labels[:, label] == 1), np.flatnonzero(labels[:, label] == 0)
+    wanted = factor * len(with_it) / len(labels)
+    if factor < 1:
+        return np.concatenate([with_it[: int(len(without) * wanted / (1 - wanted))], without])
+    return np.concatenate([with_it, without[: int(len(with_it) * (1 - wanted) / wanted)]])
 
 
-def test_shifted_probabilities_are_right_at_the_new_rates() -> None:
-    after = np.array([0.3, 0.5, 0.3])
-    labels, probabilities = drawn(after)
-    right = shifted(probabilities, BEFORE, after)
-    assert right.mean(axis=0) == pytest.approx(labels.mean(axis=0), abs=0.01)
-    for low in (0.1, 0.3, 0.5, 0.7):
-        chosen = (right >= low) & (right < low + 0.2)
-        assert labels[chosen].mean() == pytest.approx(right[chosen].mean(), abs=0.05)
+def rehearsal(seed: int, slope: float, factor: float | None) -> tuple[LabelRates, Floats]:
+    """Estimated and true rates where a test row has the mean of K models, at slopes that calibrate no model."""
+    random = np.random.default_rng(seed)
+    known, new = labels_at(BEFORE, 3000, random), labels_at(BEFORE, 3000, random)
+    if factor is not None:
+        new = new[shifted_to(new, seed % 3, factor, random)]
+    found = estimate_rates(known, observed(known, random, slope, 1), observed(new, random, slope, K))
+    return found, new.mean(axis=0)
 
 
-def test_shifting_there_and_back_changes_nothing() -> None:
-    _, probabilities = drawn(BEFORE, 500)
-    after = np.array([0.2, 0.6, 0.3])
-    back = shifted(shifted(probabilities, BEFORE, after), after, BEFORE)
-    assert back == pytest.approx(probabilities, abs=1e-5)  # logits are clipped, and float32
-    assert shifted(probabilities, BEFORE, BEFORE) == pytest.approx(probabilities, abs=1e-5)
+@pytest.mark.parametrize("slope", [0.3, 1.0, 4.0])
+@pytest.mark.parametrize("factor", [None, 0.5, 1.8])
+def test_intervals_hold_the_true_rates(slope: float, factor: float | None) -> None:
+    """At any calibration, natural and with one label's rate shifted, though a test row is the mean of K models."""
+    held, told = [], []
+    for seed in range(40):
+        found, true = rehearsal(seed, slope, factor)
+        told += found.told.tolist()
+        held += ((found.low <= true) & (true <= found.high))[found.told].tolist()
+    assert np.mean(told) > 0.8
+    assert np.mean(held) > 0.92
 
 
-def test_other_rates_move_calibrated_logits_by_their_log_odds() -> None:
-    _, probabilities = drawn(BEFORE, 500)
-    after = np.array([0.2, 0.6, 0.3])
-    constant = np.log(after / (1 - after)) - np.log(BEFORE / (1 - BEFORE))
-    clipped = logits(probabilities)
-    assert shifted(probabilities, BEFORE, after) == pytest.approx(sigmoid(clipped + constant), abs=1e-9)
+def test_a_shift_is_found() -> None:
+    found, true = rehearsal(0, 1.0, 0.5)
+    assert true[0] < 0.36
+    assert found.high[0] < 0.45  # train has 0.5
+    assert found.rates[found.told] == pytest.approx(true[found.told], abs=0.05)
 
 
-def test_certain_probabilities_and_rates_of_0_and_1_stay_finite() -> None:
-    ends = np.array([[0.0, 1.0, 0.5]])
-    moved = shifted(ends, BEFORE, np.array([0.9, 0.01, 0.5]))
-    assert moved[0, :2] == pytest.approx(ends[0, :2], abs=1e-3)
-    assert moved.min() > 0 and moved.max() < 1
-    assert np.isfinite(shifted(np.full((1, 3), 0.5), np.array([0.0, 1.0, 0.5]), np.array([0.5, 0.5, 1.0]))).all()
+def test_more_rows_make_narrower_intervals_down_to_what_no_number_of_rows_tells() -> None:
+    random = np.random.default_rng(0)
+    widths = []
+    for n_rows in (300, 3000, 30_000, 150_000):
+        known = labels_at(BEFORE, n_rows, random)
+        found = estimate_rates(known, observed(known, random, 1.0, 1), observed(known, random, 1.0, K))
+        widths.append(found.high[0] - found.low[0])
+    assert widths[0] > 2 * widths[1] > 2 * widths[2]
+    assert widths[3] > widths[2] / 2
 
 
-def miscalibrated(rates: NDArray[np.float64], seed: int = 0) -> tuple[Labels, NDArray[np.float64]]:
+def test_columns_that_tell_nothing_tell_nothing() -> None:
+    """A useless column, a constant one, and labels that are in every training row or in none."""
+    random = np.random.default_rng(1)
+    labels = np.zeros((2000, 5), dtype=np.int8)
+    labels[:, :3] = labels_at(BEFORE, 2000, random)
+    labels[:, 3] = 1
+    oof = np.column_stack([observed(labels[:, :3], random, 1.0, 1), random.random((2000, 2))])
+    oof[:, 0], oof[:, 1] = random.random(2000), 0.3
+    found = estimate_rates(labels, oof, oof)
+    assert found.told.tolist() == [False, False, True, False, False]
+    assert found.record()[3] is None
+    nothing = estimate_rates(labels[:, 3:], oof[:, 3:], oof[:, 3:])
+    assert not nothing.told.any()
+
+
+def test_one_test_row_tells_nothing_and_raises_nothing() -> None:
+    random = np.random.default_rng(2)
+    known = labels_at(BEFORE, 500, random)
+    oof = observed(known, random, 1.0, 1)
+    assert not estimate_rates(known, oof, oof[:1]).told.any()
+    assert not estimate_rates(known, oof, oof[:0]).told.any()
+
+
+def test_columns_that_are_one_another_s_sum_are_no_trouble() -> None:
+    random = np.random.default_rng(3)
+    known = labels_at(BEFORE, 2000, random)
+    oof = observed(known, random, 1.0, 1)
+    oof[:, 2] = (oof[:, 0] + oof[:, 1]) / 2
+    found = estimate_rates(known, oof, oof)
+    assert found.rates[:2] == pytest.approx(known.mean(axis=0)[:2], abs=0.02)
+
+
+def test_a_record_gives_the_rates_back() -> None:
+    rates = LabelRates(np.array([0.2, np.nan]), np.array([0.1, np.nan]), np.array([0.3, np.nan]))
+    assert rates.record() == [{"rate": 0.2, "low": 0.1, "high": 0.3}, None]
+    assert rates_from(rates.record()).record() == rates.record()
+
+
+def test_only_rates_that_are_surely_other_are_corrected_for() -> None:
+    rates = LabelRates(np.array([0.2, 0.2, np.nan]), np.array([0.15, 0.1, np.nan]), np.array([0.25, 0.4, np.nan]))
+    assert shifted_rates(np.array([0.3, 0.3, 1.0]), rates).tolist() == [0.2, 0.3, 1.0]
+
+
+def miscalibrated(rates: Floats, seed: int = 0) -> tuple[Labels, Floats]:
     labels, right = drawn(rates, seed=seed)
     return labels, sigmoid((logits(right) - np.array([0.0, 1.0, 0.0])) / np.array([1.5, 0.5, 1.0]))
 
@@ -115,38 +169,6 @@ def test_a_column_that_tells_nothing_of_its_label_stays_exactly_as_it_is(slope: 
     assert (found[:, 1] > probabilities[:, 1]).all()
 
 
-@pytest.mark.parametrize("after", [(0.5, 0.3, 0.1), (0.3, 0.5, 0.2), (0.8, 0.1, 0.4)])
-@pytest.mark.parametrize("n_rows", [300, 1500])
-def test_errors_of_rates_are_what_estimates_scatter_by(n_rows: int, after: tuple[float, ...]) -> None:
-    samples = [drawn(np.array(after), n_rows, seed)[1] for seed in range(200)]
-    rates = np.array([estimate_rates(sample, BEFORE) for sample in samples])
-    errors = np.array([rate_errors(*each) for each in zip(samples, [BEFORE] * 200, rates, strict=True)])
-    assert errors.mean(axis=0) == pytest.approx(rates.std(axis=0), rel=0.25)
-    within = np.abs(rates - after) < 2 * errors
-    assert within.mean() == pytest.approx(0.95, abs=0.03)
-
-
-def test_a_useless_classifier_knows_the_rates_by_no_means() -> None:
-    _, good = drawn(BEFORE, 1000)
-    random = np.random.default_rng(1)
-    poor = sigmoid(np.log(BEFORE / (1 - BEFORE)) + random.normal(scale=0.05, size=good.shape))
-    useless = np.broadcast_to(BEFORE, good.shape)
-    errors = [rate_errors(model, BEFORE, BEFORE) for model in (good, poor, useless)]
-    assert (errors[0] < 0.03).all()
-    assert (errors[1] > 0.1).all()
-    assert (errors[2] == 1).all()
-
-
-def test_errors_of_rates_fall_with_the_root_of_the_rows_and_are_finite_at_the_ends() -> None:
-    _, probabilities = drawn(BEFORE, 500)
-    once, four_times = (rate_errors(np.tile(probabilities, (n, 1)), BEFORE, BEFORE) for n in (1, 4))
-    assert once == pytest.approx(2 * four_times)
-    ends = np.array([[0.0, 1.0, 0.5], [1.0, 0.0, 0.5]])
-    for rates in (np.zeros(3), np.ones(3), BEFORE):
-        assert np.isfinite(rate_errors(ends, BEFORE, rates)).all()
-        assert np.isfinite(rate_errors(ends, np.array([0.0, 1.0, 0.5]), rates)).all()
-
-
 def test_corrected_probabilities_keep_the_scale_of_the_model() -> None:
     """A probability of the model means after the correction what it meant before: a threshold still holds."""
     after = np.array([0.2, 0.6, 0.3])
@@ -167,13 +189,23 @@ def test_corrected_probabilities_keep_the_scale_of_the_model() -> None:
         assert (np.diff(corrected[order, label]) >= 0).all()
 
 
+def test_a_label_of_every_row_stays_as_probable_as_it_is() -> None:
+    labels, probabilities = miscalibrated(BEFORE)
+    labels[:, 0] = 1
+    probabilities[:, 0] = 0.99
+    found = estimate_rates(labels, probabilities, probabilities)
+    before = labels.mean(axis=0)
+    shift = LabelShift(fit_calibration(labels, probabilities), before, shifted_rates(before, found))
+    assert shift.apply(probabilities)[:, 0] == pytest.approx(0.99)
+
+
 def test_what_the_rates_say_reaches_the_decisions() -> None:
     """Cut at the same threshold, corrected probabilities predict a label that became rare more rarely."""
     labels, probabilities = miscalibrated(BEFORE)
     _, new = miscalibrated(np.array([0.1, 0.3, 0.1]), seed=1)
-    calibration = fit_calibration(labels, probabilities)
-    rates = estimate_rates(calibration.apply(new), labels.mean(axis=0))
-    corrected = LabelShift(calibration, labels.mean(axis=0), rates).apply(new)
+    trained = labels.mean(axis=0)
+    rates = shifted_rates(trained, estimate_rates(labels, probabilities, new))
+    corrected = LabelShift(fit_calibration(labels, probabilities), trained, rates).apply(new)
     before, after = (new > 0.5).mean(axis=0), (corrected > 0.5).mean(axis=0)
     assert after[0] < before[0] - 0.02
     assert after[1:] == pytest.approx(before[1:], abs=0.01)

@@ -93,10 +93,10 @@ def build_stack(competition: Competition, name: str, members: Sequence[str] = tu
 
 
 @pytest.fixture(scope="module")
-def stackable(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Competition:
-    """Two trained models whose models were kept, and recipes for stacks of every kind."""
+def stackable(untouched_shifted: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Competition:
+    """Two trained models whose models were kept, and recipes for stacks of every kind; other label rates."""
     workspace = Workspace(tmp_path_factory.mktemp("stackable"))
-    shutil.copytree(untouched.root, workspace.root, dirs_exist_ok=True)
+    shutil.copytree(untouched_shifted.root, workspace.root, dirs_exist_ok=True)
     for name, text in RECIPES.items():
         (workspace.recipes / f"{name}.toml").write_text(text, encoding="utf-8")
     for name, text in STACKS.items():

@@ -32,6 +32,7 @@ from compete.stacking.cross_fitting import cross_fit
 from compete.stacking.decision_rules import Cut
 from compete.stacking.evaluation import Evaluation, PerLabel, evaluate
 from compete.stacking.fitting import FittedStack
+from compete.stacking.label_rates import LabelRates
 from compete.stacking.meta_learners import Logistic, Mean
 from compete.stacking.recipes import StackDeclaration, StackRecipe, load_stack_recipe, load_with_parts
 from compete.stacking.scores import Score, repeated_plans, score_of
@@ -386,7 +387,13 @@ def a_stack(
     declared = StackDeclaration.model_validate({"method": name.split("_")[0], "stacks": parts})
     recipe = StackRecipe(name, declared)
     evaluation = Evaluation(METRICS[metric], honest, honest, (honest,), draws, [], PerLabel(*[empty] * 8), Cut(empty))
-    return Built(recipe, evaluation, score_of(evaluation, []), FittedStack(recipe, [], [], 0, Mean()), empty, empty)
+    return Built(
+        recipe,
+        evaluation,
+        score_of(evaluation, []),
+        FittedStack(recipe, [], [], 0, Mean()),
+        LabelRates(empty, empty, empty),
+    )
 
 
 # Resampled rows are easy or hard for every stack alike; what one is better by varies far less.

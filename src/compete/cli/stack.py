@@ -108,7 +108,7 @@ def _show(out: Console, found: Comparison) -> None:
     stacks = [(f"stack {each.recipe.name}", each.score) for each in found.built]
     rows = [*stacks, *found.references.items(), *found.base_models.items()]
     out.print(comparison_table(rows, metric.title, f"stack {chosen.recipe.name}"), "")
-    out.print(label_table(chosen.score, found.label_rates, found.expected_rates), "")
+    out.print(label_table(chosen.score, found.label_rates, found.test_rates), "")
     if metric.thresholds:
         out.print(threshold_table(chosen.score), "")
     out.print(

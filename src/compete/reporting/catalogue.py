@@ -15,8 +15,7 @@ from compete.reporting import label_figures, probability_figures, score_figures
 from compete.reporting.figure_style import SERIES, Draw
 from compete.reporting.opened import Opened, Shown
 from compete.reporting.score_rows import score_rows, submission_rows
-from compete.stacking.building import label_shift
-from compete.stacking.label_rates import rate_errors
+from compete.stacking.label_rates import LabelRates, estimate_rates, rates_from
 from compete.stacking.worth import error_correlation, kept_worth
 
 Section = Literal["data", "models", "labels", "stack", "submissions"]
@@ -68,7 +67,8 @@ def _of_data(opened: Opened) -> Found:
     if chosen:
         caption += (
             f" The test set has no labels: its rates are estimated, with 95 % intervals, from the probabilities of "
-            f"{chosen.title}. That holds if rows with a label look alike in train and in test."
+            f"{chosen.title}. That holds if rows with the same labels look alike in train and in test. Where half of a "
+            "rate cannot be told from twice of it, none is shown."
         )
     yield Picture(
         "label_rates",
@@ -290,20 +290,18 @@ def some_rows(count: int) -> NDArray[np.intp] | slice:
     return np.sort(np.random.default_rng(0).choice(count, size=MOST_ROWS, replace=False))
 
 
-def estimated_test_rates(opened: Opened, shown: Shown) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Estimated rates of the labels in the test set and their standard errors, (n_labels,) each."""
-    if shown.is_stack:  # its test probabilities may be corrected for these rates already
-        unknown = [np.nan] * len(opened.labels)  # stacks of an older version do not say
-        return np.array(shown.record["test rates"]), np.array(shown.record.get("test rate errors", unknown))
+def estimated_test_rates(opened: Opened, shown: Shown) -> LabelRates:
+    """Rates of the labels in the test set, as far as they can be told."""
+    if shown.is_stack:  # told by its base models: its own test probabilities may be corrected for these rates already
+        return rates_from(shown.record["test rates"])
     found = opened.probabilities(shown.name)
-    shift = label_shift(opened.competition.train_labels, found.oof, found.test)
-    return shift.after, rate_errors(shift.calibration.apply(found.test), shift.before, shift.after)
+    return estimate_rates(opened.competition.train_labels, found.oof, found.test)
 
 
 def _rates(opened: Opened) -> Figure:
     train = opened.competition.train_labels.mean(axis=0)
-    test, errors = estimated_test_rates(opened, opened.chosen) if opened.chosen else (None, None)
-    return label_figures.rate_figure(opened.labels, train, test, errors)
+    test = estimated_test_rates(opened, opened.chosen) if opened.chosen else None
+    return label_figures.rate_figure(opened.labels, train, test)
 
 
 def _co_occurrence(opened: Opened) -> Figure:

@@ -20,6 +20,7 @@ from compete.reporting.figure_style import (
     on_cell,
     shortened,
 )
+from compete.stacking.label_rates import LabelRates
 from compete.stacking.scores import LabelScore
 
 Floats = NDArray[np.float64]
@@ -27,19 +28,20 @@ Floats = NDArray[np.float64]
 _MOST_NUMBERS = 400
 
 
-def rate_figure(labels: Sequence[str], train: Floats, test: Floats | None, errors: Floats | None) -> Figure:
-    """How often every label occurs in train and, estimated with a 95 % interval, in test; each (n_labels,)."""
+def rate_figure(labels: Sequence[str], train: Floats, test: LabelRates | None) -> Figure:
+    """How often every label occurs in train (n_labels,) and in test, where that can be told."""
     order = np.argsort(-train)
     figure, axes = _label_rows([shortened(labels[i]) for i in order])
     places, shift = np.arange(len(labels)), 0.0 if test is None else 0.2
     axes.barh(places - shift, 100 * train[order], height=0.38, color=BLUE, label="train")
-    if test is not None and errors is not None:
-        axes.barh(places + shift, 100 * test[order], height=0.38, color=ORANGE, label="test (estimated)")
-        low, high = np.minimum(1.96 * errors, test), np.minimum(1.96 * errors, 1 - test)
+    if test is not None:
+        rates, low, high = (np.nan_to_num(100 * each[order]) for each in (test.rates, test.low, test.high))
+        axes.barh(places + shift, rates, height=0.38, color=ORANGE, label="test (estimated)")
+        told = test.told[order]
         axes.errorbar(
-            100 * test[order],
-            places + shift,
-            xerr=100 * np.clip([low[order], high[order]], 0, None),
+            rates[told],
+            places[told] + shift,
+            xerr=[(rates - low)[told], (high - rates)[told]],
             fmt="none",
             ecolor=MUTED,
             capsize=2.5,

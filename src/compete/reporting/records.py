@@ -125,13 +125,12 @@ def stack_record(found: Comparison, worth: Contributions | None) -> Record:
 
 
 def _labels(found: Comparison) -> list[Record]:
-    expected = found.expected_rates
+    expected = found.test_rates
     return [
         {
             "name": name,
             "rate": found.label_rates[name],
-            "test_rate": expected[name][0],
-            "test_rate_error": expected[name][1],
+            "test_rate": expected[name],
             **vars(label),
             "worth_tuning": label.worth_tuning,
         }

@@ -33,15 +33,16 @@ def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) 
     return table
 
 
-def label_table(score: Score, rates: Mapping[str, float], expected: Mapping[str, tuple[float, float]]) -> Table:
-    """Precision, recall and F1 of every label under the honest decisions; its rate in train and, estimated with a
-    standard error, in test (expected).
+def label_table(score: Score, rates: Mapping[str, float], expected: Mapping[str, Mapping[str, float] | None]) -> Table:
+    """Precision, recall and F1 of every label under the honest decisions; its rate in train, and the 95 % interval of
+    its rate in test (expected), a dash where nothing is known of it.
     """
-    table = PlainTable("label", numbers=["rate", "in test, est.", "precision", "recall", "F1"])
+    table = PlainTable("label", numbers=["rate", "in test, 95 %", "precision", "recall", "F1"])
     for name, label in score.labels.items():
         numbers = (f"{number:.3f}" for number in (label.precision, label.recall, label.f1))
-        rate, error = expected[name]
-        table.add_row(escape(name), f"{rates[name]:.3f}", f"{rate:.3f} ± {error:.3f}", *numbers)
+        of_test = expected[name]
+        told = "-" if of_test is None else f"{of_test['low']:.3f} to {of_test['high']:.3f}"
+        table.add_row(escape(name), f"{rates[name]:.3f}", told, *numbers)
     return table
 
 

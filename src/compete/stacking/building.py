@@ -24,7 +24,7 @@ from compete.stacking.alarms import Alarm, find_alarms
 from compete.stacking.calibration import fit_calibration
 from compete.stacking.evaluation import Evaluation
 from compete.stacking.fitting import FittedStack, Materials, Workbench
-from compete.stacking.label_rates import LabelShift, estimate_rates, rate_errors
+from compete.stacking.label_rates import LabelRates, LabelShift, estimate_rates, shifted_rates
 from compete.stacking.recipes import StackDeclaration, StackRecipe, count_rows
 from compete.stacking.row_features import row_features
 from compete.stacking.scores import Score, repeated_plans, score_of
@@ -40,14 +40,13 @@ REFERENCES = (
 
 @dataclass(frozen=True)
 class Built:
-    """A stack that was fitted and stored. rates, rate_errors: of the labels in the test set, estimated, (n_labels,)."""
+    """A stack that was fitted and stored. rates: of the labels in the test set, estimated from its base models."""
 
     recipe: StackRecipe
     evaluation: Evaluation
     score: Score
     fitted: FittedStack
-    rates: NDArray[np.float64]
-    rate_errors: NDArray[np.float64]
+    rates: LabelRates
 
 
 @dataclass(frozen=True)
@@ -122,11 +121,11 @@ def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lam
     evaluation = bench.evaluate(name)
     score = score_of(evaluation, competition.labels)
     test = fitted.predict_proba(stacking.test, stacking.test_rows)
-    shift = label_shift(competition.train_labels, fits[0].outer, test)
-    errors = rate_errors(shift.calibration.apply(test), shift.before, shift.after)
-    if recipe.declaration.label_shift:
-        test = shift.apply(test)
     members = [model for model in bench.materials.oof if model in fitted.members]  # in the order they were fitted in
+    of_members = [[cells[model] for model in members] for cells in (bench.materials.oof, stacking.test)]
+    rates = mean_rates(competition.train_labels, *of_members)
+    if recipe.declaration.label_shift:
+        test = label_shift(competition.train_labels, fits[0].outer, rates).apply(test)
     record = {
         "kind": "stack",
         "model": name,
@@ -134,13 +133,12 @@ def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lam
         "identity": stack_identity(competition, stacking.plan, recipe, members, bench.recipes),
         "score": score.record(),
         "state": fitted.state(),
-        "test rates": shift.after.tolist(),
-        "test rate errors": errors.tolist(),
+        "test rates": rates.record(),
         "made_by": made_by(),
     }
     probabilities = store.Probabilities(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
     store.write_model(stack_folder(competition.workspace, name), probabilities, shape_of(competition), record)
-    return Built(recipe, evaluation, score, fitted, shift.after, errors)
+    return Built(recipe, evaluation, score, fitted, rates)
 
 
 def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]:
@@ -154,11 +152,16 @@ def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]
     return scores
 
 
-def label_shift(labels: Labels, outer: Probabilities, test: Probabilities) -> LabelShift:
-    """How the labels' rates in the test set differ, told from out-of-fold and test probabilities of a stack."""
+def mean_rates(labels: Labels, oof: Sequence[Probabilities], test: Sequence[Probabilities]) -> LabelRates:
+    """Label rates of the test set, told by the mean of base models: a stack's own probabilities may be no mean."""
+    means = (np.mean(list(models), axis=0, dtype=np.float64) for models in (oof, test))
+    return estimate_rates(labels, *means)
+
+
+def label_shift(labels: Labels, outer: Probabilities, rates: LabelRates) -> LabelShift:
+    """How a stack with the out-of-fold probabilities `outer` is corrected for the label rates of the test set."""
     before = labels.mean(axis=0)
-    calibration = fit_calibration(labels, outer)
-    return LabelShift(calibration, before, estimate_rates(calibration.apply(test), before))
+    return LabelShift(fit_calibration(labels, outer), before, shifted_rates(before, rates))
 
 
 class Contender(Protocol):

@@ -48,10 +48,9 @@ class Comparison:
         return gain if self.metric.greater_is_better else -gain
 
     @property
-    def expected_rates(self) -> dict[str, tuple[float, float]]:
-        """Every label's rate in the test set as the chosen stack estimates it, and its standard error."""
-        found = zip(self.chosen.rates.tolist(), self.chosen.rate_errors.tolist(), strict=True)
-        return dict(zip(self.label_rates, found, strict=True))
+    def test_rates(self) -> dict[str, dict[str, float] | None]:
+        """Every label's rate in the test set as it is estimated, with the ends of its 95 % interval; None: not told."""
+        return dict(zip(self.label_rates, self.chosen.rates.record(), strict=True))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,10 @@
-"""How often every label occurs in rows without labels, from calibrated probabilities.
+"""How often every label occurs in rows without labels, told from out-of-fold and test probabilities; how sure that is.
 
-Saerens, Latinne and Decaestecker (2002), "Adjusting the outputs of a classifier to new a priori probabilities".
+What may differ between train and test is how often labels occur, alone and together, not what rows with the same labels
+look like (label shift: Saerens, Latinne and Decaestecker 2002; Lipton, Wang and Smola 2018). The test set is then the
+training set with row i weighted by exp(theta . y_i), and theta is what makes the weighted mean of every out-of-fold
+column the mean of the test column. Nothing but means is compared: over many rows, the mean of K models has the mean
+that the models have one by one, so that it does no harm that an OOF row has one model and a test row K.
 """
 
 from __future__ import annotations
@@ -10,12 +14,51 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Probabilities
+from compete.competition.metrics import Labels, Probabilities
 from compete.stacking.calibration import Calibration
 from compete.stacking.logits import logits, sigmoid
 
 Floats = NDArray[np.float64]
-_STEPS = 1000
+# Log-odds of a label before anything is known of the test set: one time in twenty they move by more than 2, which is a
+# factor of 7.
+_PRIOR = 1.0
+# Rows with the same labels never look quite alike in train and test: the mean of a column may differ by so much of its
+# standard deviation. Of 10,000 rows, that is as much as chance makes it differ.
+_DRIFT = 0.01
+_LEVEL = 1.96
+# An interval that spans more cannot tell half of a rate from twice the rate, and says nothing.
+_WIDEST = 4.0
+_STEPS, _TOLERANCE = 50, 1e-7
+_MOST_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class LabelRates:
+    """Estimated rates of the labels in the test set with the ends of their 95 % intervals, (n_labels,) each.
+
+    NaN in all three where the probabilities cannot tell.
+    """
+
+    rates: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def told(self) -> NDArray[np.bool_]:
+        """(n_labels,)"""
+        return np.asarray(~np.isnan(self.rates))
+
+    def record(self) -> list[dict[str, float] | None]:
+        """A label after the other, None where nothing can be told."""
+        rows = zip(self.rates.tolist(), self.low.tolist(), self.high.tolist(), strict=True)
+        return [None if rate != rate else {"rate": rate, "low": low, "high": high} for rate, low, high in rows]
+
+
+def rates_from(record: list[dict[str, float] | None]) -> LabelRates:
+    """The inverse of LabelRates.record."""
+    unknown = {"rate": np.nan, "low": np.nan, "high": np.nan}
+    rows = [unknown if row is None else row for row in record]
+    return LabelRates(*(np.array([row[key] for row in rows]) for key in ("rate", "low", "high")))
 
 
 @dataclass(frozen=True)
@@ -41,36 +84,96 @@ class LabelShift:
         return np.asarray(np.where((slopes > 0) & (constant != 0), moved, probabilities))
 
 
-def estimate_rates(calibrated: Probabilities, training_rates: Floats) -> Floats:
-    """Rates (n_labels,) of the labels in new rows, by expectation maximisation.
+def shifted_rates(before: Floats, found: LabelRates) -> Floats:
+    """Rates (n_labels,) to correct for: the estimate where its interval leaves out the rate `before`, else `before`."""
+    surely_other = found.told & ~((found.low <= before) & (before <= found.high))
+    return np.where(surely_other, found.rates, before)
 
-    calibrated: (n_rows, n_labels), right for rows with `training_rates`. What may differ is how often a label occurs,
-    not what its rows look like.
+
+def estimate_rates(labels: Labels, oof: Probabilities, test: Probabilities) -> LabelRates:
+    """How often every label occurs in the test rows, with 95 % intervals.
+
+    labels: (n_rows, n_labels) of 0 and 1; oof: (n_rows, n_labels), out of fold; test: (n_test, n_labels), by the same
+    model or by the mean of the K models of the folds. Means of several models may be given, but nothing else that is
+    computed from a row's probabilities: their mean would not be the mean of what one model gives.
+
+    The estimate is the mean of a Gaussian posterior: theta has a prior of mean 0, the column means have an error
+    that counts training rows, test rows and _DRIFT. A label that is the same in every training row, or whose column is,
+    is not told.
     """
-    rates = training_rates.copy()
+    labels, oof, test = _some_rows(labels), _some_rows(oof), _some_rows(test)
+    varies = (np.ptp(labels, axis=0) > 0) & (np.ptp(oof, axis=0) > 0)
+    unknown = np.full(labels.shape[1], np.nan)
+    found = LabelRates(unknown, unknown.copy(), unknown.copy())
+    if len(test) and varies.any():
+        rates, errors = _posterior(labels[:, varies], oof[:, varies], test[:, varies])
+        # On the scale of log-odds: a rate has no interval that reaches below 0.
+        middle, spread = _log_odds(rates), _LEVEL * errors / np.clip(rates * (1 - rates), 1e-9, None)
+        told = np.exp(np.minimum(2 * spread, 50)) < _WIDEST
+        for values, of in ((found.rates, middle), (found.low, middle - spread), (found.high, middle + spread)):
+            values[varies] = np.where(told, sigmoid(of), np.nan)
+    return found
+
+
+def _posterior(labels: Labels, oof: Probabilities, test: Probabilities) -> tuple[Floats, Floats]:
+    """Rates and their standard errors, (n_labels,) each.
+
+    Around theta, the rates of the test rows are those of the weighted training rows plus a deviation, and so are the
+    means of the columns. The deviations of both come from the same rows, so what the columns' tells of the labels'.
+    """
+    n_labels = labels.shape[1]
+    rows = np.hstack([labels, oof]).astype(np.float64)
+    seen, theta = test.mean(axis=0, dtype=np.float64), np.zeros(n_labels)
     for _ in range(_STEPS):
-        new = shifted(calibrated, training_rates, rates).mean(axis=0)
-        if np.abs(new - rates).max() < 1e-7:
-            return np.asarray(new)
-        rates = new
-    return np.asarray(rates)
+        at = _Weighted.by(theta, rows, n_labels, len(test))
+        weights = np.linalg.solve(at.noise, at.by_theta)
+        spread = np.linalg.inv(at.by_theta.T @ weights + np.eye(n_labels) / _PRIOR**2)
+        step = spread @ (weights.T @ (seen - at.columns) - theta / _PRIOR**2)
+        theta = theta + step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < _TOLERANCE:
+            break
+    told = np.linalg.solve(at.noise, at.shared).T
+    slope = at.rates_by_theta - told @ at.by_theta
+    variance = np.diag(slope @ spread @ slope.T) + np.maximum(np.diag(at.rates_noise - told @ at.shared), 0)
+    rates = at.rates + told @ (seen - at.columns)
+    return np.clip(rates, 1e-6, 1 - 1e-6), np.sqrt(variance)
 
 
-def rate_errors(calibrated: Probabilities, training_rates: Floats, rates: Floats) -> Floats:
-    """Standard errors (n_labels,) of estimated rates, from the curvature of their likelihood.
+@dataclass(frozen=True)
+class _Weighted:
+    """Training rows weighted by exp(theta . y): moments of labels and columns.
 
-    At most 1, which says that nothing is known. They count the rows and how well the probabilities tell them
-    apart, and take the probabilities to be calibrated.
+    rates, columns: means, (n_labels,). rates_by_theta, by_theta: their derivatives. rates_noise, noise, shared:
+    covariances of what they differ by from the test rows', by chance in both; shared: of columns with labels.
     """
-    p, before = np.asarray(calibrated, dtype=np.float64), np.clip(training_rates, 1e-9, 1 - 1e-9)
-    yes, no = p / before, (1 - p) / (1 - before)
-    information = (((yes - no) / np.maximum(rates * yes + (1 - rates) * no, 1e-9)) ** 2).sum(axis=0)
-    return np.asarray(1 / np.sqrt(np.maximum(information, 1.0)))
+
+    rates: Floats
+    columns: Floats
+    rates_by_theta: Floats
+    by_theta: Floats
+    rates_noise: Floats
+    noise: Floats
+    shared: Floats
+
+    @classmethod
+    def by(cls, theta: Floats, rows: Floats, n_labels: int, n_test: int) -> _Weighted:
+        """rows: (n_rows, 2 * n_labels), labels and then columns."""
+        exponents = rows[:, :n_labels] @ theta
+        weights = np.exp(exponents - exponents.max())
+        weights /= weights.sum()
+        mean = weights @ rows
+        centred = rows - mean
+        covariance = (centred * weights[:, None]).T @ centred
+        noise = covariance / n_test + (centred * (weights**2)[:, None]).T @ centred
+        y, s = slice(0, n_labels), slice(n_labels, None)
+        # The smallest of numbers keeps the matrix invertible where one column is the sum of others.
+        drift = np.diag(_DRIFT**2 * np.diag(covariance)[s] + 1e-12)
+        return cls(mean[y], mean[s], covariance[y, y], covariance[s, y], noise[y, y], noise[s, s] + drift, noise[s, y])
 
 
-def shifted(calibrated: Probabilities, training_rates: Floats, rates: Floats) -> Floats:
-    """Calibrated probabilities (n_rows, n_labels) as they are where labels occur at `rates`."""
-    return sigmoid(logits(calibrated) + (_log_odds(rates) - _log_odds(training_rates)))
+def _some_rows(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Of very many rows, some: more tell nothing that _DRIFT does not hide."""
+    return values[:: -(-len(values) // _MOST_ROWS)] if len(values) > _MOST_ROWS else values
 
 
 def _log_odds(rates: Floats) -> Floats:

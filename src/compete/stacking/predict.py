@@ -13,7 +13,7 @@ from compete.competition.folds import FoldPlan
 from compete.errors import StoreError
 from compete.oof.kept import load_kept
 from compete.oof.state import State, competition_rows, model_state
-from compete.stacking.building import label_shift
+from compete.stacking.building import label_shift, mean_rates
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.meta_learners import RowFeatures
 from compete.stacking.recipes import StackRecipe, count_rows, load_with_parts
@@ -98,6 +98,5 @@ def _stacked(
     probabilities = fitted.predict_proba(base, counted(texts))
     if not recipe.declaration.label_shift:
         return probabilities
-    of_test = fitted.predict_proba(dict(zip(members, test, strict=True)), counted(competition.test_texts))
-    shift = label_shift(competition.train_labels, bench.cross_fits(recipe.name)[0].outer, of_test)
-    return shift.apply(probabilities)
+    rates = mean_rates(competition.train_labels, oof, test)
+    return label_shift(competition.train_labels, bench.cross_fits(recipe.name)[0].outer, rates).apply(probabilities)
