@@ -180,7 +180,7 @@ def recipe(raw: Mapping[str, Any] | None, *, parameters: int = 1, **settings: An
     described = {"some/where": {"config": raw, "parameters": parameters, "download_gb": 2.0}} if raw else {}
     declaration = RecipeDeclaration.model_validate({"family": "sequence_classifier", "architectures": described})
     family: Any = SequenceClassifier
-    return Recipe("model", Path("model.toml"), declaration, family, classifier(**settings), "")
+    return Recipe("model", Path("model.toml"), declaration, family, classifier(**settings))
 
 
 def plan(raw: Mapping[str, Any] | None, *devices: Device, workers: int = 1, **settings: Any) -> ModelPlan:

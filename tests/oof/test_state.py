@@ -85,7 +85,7 @@ def test_all_folds_without_the_models_own_files_are_not_fresh(competition: Compe
     ("old", "new", "reason"),
     [
         ("smoothing = 1.0", "smoothing = 2.5", "settings.smoothing: 1.0 -> 2.5"),
-        ("smoothing = 1.0", "smoothing = 1.0\nseconds = 0.001", "settings.seconds: 0.0 -> 0.001"),
+        ("smoothing = 1.0", "smoothing = 1.0\nseconds = 0.001", "settings.seconds: not set -> 0.001"),
         ("[settings]", "seed = 7\n[settings]", "seed: 42 -> 7"),
     ],
 )

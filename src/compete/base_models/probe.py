@@ -51,7 +51,7 @@ class Probed:
 def run(payload: Mapping[str, Any], report: Callable[[float], None]) -> None:
     """Probe one recipe and write the Probe as JSON to payload["result"]."""
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
-    recipe = load_recipe(workspace, payload["model"])
+    recipe = load_recipe(workspace, payload["model"]).ready()
     recipe.refuse_untrusted()
     found = probe(recipe, load_competition(workspace), payload["rows_at_once"], payload["threads"], report)
     Path(payload["result"]).write_text(json.dumps(asdict(found)), encoding="utf-8")
@@ -115,9 +115,9 @@ class _Trial:
     """A recipe's own training on chosen rows, for one epoch, one micro-batch per step."""
 
     def __init__(self, recipe: Recipe, competition: Competition, rows_at_once: int, threads: int) -> None:
-        settings = recipe.build().settings  # type: ignore[attr-defined]
+        family: Any = recipe.build()
         short = {"epochs": 1, "batch_size": rows_at_once, "micro_batch_size": rows_at_once, "inner_share": 0.01}
-        self.family: Any = recipe.family(settings.model_copy(update=short))  # type: ignore[call-arg]
+        self.family: Any = type(family)(family.settings.model_copy(update=short))
         self.competition = competition
         self.seed = recipe.declaration.seed
         self.threads = threads

@@ -2,6 +2,9 @@
 
 What is in force is [settings], changed by [laptop] or [miniature] for those sizes, changed by
 [published.settings] for the model NAME_as_published.
+
+Reading a recipe runs no code of the workspace: a user's own family is known by its file's name and hash and by the
+settings as they are written. Its file is imported by `Recipe.ready`, for what trains or predicts.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from compete import atomic
 from compete.base_models.families import Family
@@ -76,30 +79,79 @@ class RecipeDeclaration(Declaration):
     )
 
 
+class AsWritten(BaseModel):
+    """Settings of a user's own family before its file is imported: as the recipe has them, not validated."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@dataclass(frozen=True)
+class OwnFamily:
+    """A class in a Python file of the workspace. sha256: of the file, shortened."""
+
+    file: Path
+    shown: str
+    attribute: str
+    sha256: str
+
+    def load(self) -> type[Family]:
+        """Import the file, which runs it; raises UserError if it holds no family of that name."""
+        try:
+            module = _import_file(self.file)
+        except (Exception, SystemExit) as error:  # whatever the user's file raises is the user's to see
+            raise UserError(f"{self.shown} cannot be imported: {type(error).__name__}: {error}") from error
+        family = getattr(module, self.attribute, None)
+        if not isinstance(family, type) or not callable(getattr(family, "fit", None)):
+            raise UserError(f"{self.shown} has no class {self.attribute!r} with a method `fit`")
+        settings = getattr(family, "Settings", None)
+        if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
+            raise UserError(f"class {self.attribute!r} in {self.shown} has no pydantic model `Settings`")
+        return family
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A base model that can be trained: its name, its family and its resolved settings.
+    """A base model: its name, its family and its resolved settings.
 
-    size: the size whose table changed the settings, "full" where none did. folder: the local folder that holds
-    the settings' checkpoint, None for one that is fetched.
+    family: None for a user's own (`own`) that is not imported yet. size: the size whose table changed the settings,
+    "full" where none did. changes: the tables that changed [settings], by name. folder: the local folder that holds the
+    settings' checkpoint, None for one that is fetched.
     """
 
     name: str
     path: Path
     declaration: RecipeDeclaration
-    family: type[Family]
+    family: type[Family] | None
     settings: BaseModel
-    source_sha256: str
+    own: OwnFamily | None = None
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     size: str = "full"
     folder: Path | None = None
     remote_code_allowed: bool = False
 
+    def ready(self) -> Recipe:
+        """The recipe with its family imported and its settings validated: what trains and predicts.
+
+        Runs the workspace's file of a user's own family; raises DeclarationError for what is wrong with it.
+        """
+        if self.own is None or self.family is not None:
+            return self
+        shown = Path(self.path.parent.name, self.path.name)
+        try:
+            family = self.own.load()
+        except UserError as error:
+            refuse(shown, [Problem("family", str(error))])
+            raise
+        return replace(self, family=family, settings=_validated(family, self.declaration.settings, self.changes, shown))
+
     def build(self) -> Family:
         """The family with this recipe's settings, its checkpoint where it lies on this machine."""
-        settings = self.settings
-        if self.folder is not None:
-            settings = settings.model_copy(update={"checkpoint": str(self.folder)})
-        return self.family(settings)  # type: ignore[call-arg]
+        recipe = self.ready()
+        assert recipe.family is not None
+        settings = recipe.settings
+        if recipe.folder is not None:
+            settings = settings.model_copy(update={"checkpoint": str(recipe.folder)})
+        return recipe.family(settings)  # type: ignore[call-arg]
 
     def refuse_untrusted(self) -> None:
         """Raise UserError if the checkpoint runs code of its repository and nobody allowed it."""
@@ -112,17 +164,26 @@ class Recipe:
             )
 
     def identity(self) -> dict[str, str]:
-        """Everything in the recipe that its probabilities depend on, by name; defaults are resolved."""
-        settings = self.settings.model_dump(mode="json")
+        """Everything in the recipe that its probabilities depend on, by name.
+
+        Defaults are resolved; those of a user's own family are in its file, whose hash is part of this.
+        """
         return {
             "family": self.declaration.family,
-            "family version": str(getattr(self.family, "version", 1)),
-            "family source": self.source_sha256,
+            **self._family_identity(),
             "seed": str(self.declaration.seed),
             **({"size": self.size} if self.size != "full" else {}),
             **self._folder_identity(),
-            **{f"settings.{key}": str(value) for key, value in settings.items()},
         }
+
+    def _family_identity(self) -> dict[str, str]:
+        if self.own is not None:
+            settings = _merged(self.declaration.settings, self.changes)
+            version = {"family source": self.own.sha256}
+        else:
+            settings = self.settings.model_dump(mode="json")
+            version = {"family version": str(getattr(self.family, "version", 1))}
+        return {**version, **{f"settings.{key}": str(value) for key, value in settings.items()}}
 
     def _folder_identity(self) -> dict[str, str]:
         """A local checkpoint is told by its configuration and the sizes of its weights, not by where it lies."""
@@ -161,6 +222,19 @@ def load_recipes(workspace: Workspace, names: Sequence[str]) -> list[Recipe]:
     return recipes
 
 
+def ready_recipes(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """Recipes that can be trained; the problems of all users' families are reported together."""
+    ready, errors = [], []
+    for recipe in recipes:
+        try:
+            ready.append(recipe.ready())
+        except UserError as error:
+            errors.append(str(error))
+    if errors:
+        raise DeclarationError("\n".join(dict.fromkeys(errors)))
+    return ready
+
+
 def has_recipe(workspace: Workspace, name: str) -> bool:
     """Whether `name` is a recipe's file, or the published settings of one."""
     known = recipe_names(workspace)
@@ -180,23 +254,20 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         raise DeclarationError(f"{shown}: stacking/{path.name} has the same name; rename one of them")
     raw = read_toml(path)
     declaration, problems = validate(RecipeDeclaration, raw)
-    family, source_sha256 = None, ""
+    family: type[Family] | None = None
+    own = None
     if isinstance(raw.get("family"), str):
-        family, source_sha256, family_problems = _find_family(workspace, raw["family"])
+        family, own, family_problems = _find_family(workspace, raw["family"])
         problems += family_problems
-    settings = None
     if family is not None and isinstance(raw.get("settings", {}), dict):
-        settings, found = validate(family.Settings, raw.get("settings", {}), prefix="settings.")
+        _, found = validate(family.Settings, raw.get("settings", {}), prefix="settings.")
         problems += found or _unread_settings(family.Settings, raw.get("settings", {}))
     refuse(shown, problems)
-    assert declaration is not None and family is not None and settings is not None
+    assert declaration is not None
     changes = _changes(declaration, competition.size, as_published=name != base, shown=shown)
-    resolved = declaration.settings
-    for table, change in changes.items():
-        resolved = _changed(resolved, change)
-        settings, problems = validate(family.Settings, resolved, prefix=f"{table}.")
-        refuse(shown, problems or _unread_settings(family.Settings, resolved))
-        assert settings is not None
+    settings: BaseModel = AsWritten.model_validate(_merged(declaration.settings, changes))
+    if family is not None:
+        settings = _validated(family, declaration.settings, changes, shown)
     checkpoint = str(getattr(settings, "checkpoint", ""))
     return Recipe(
         name,
@@ -204,12 +275,34 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         declaration,
         family,
         settings,
-        source_sha256,
+        own,
+        changes,
         size=competition.size if competition.size in changes else "full",
         folder=_local_folder(workspace, checkpoint, competition.checkpoints),
         # A miniature's code is compete's own.
         remote_code_allowed=base in competition.training.remote_code or checkpoint.startswith("miniature:"),
     )
+
+
+def _validated(
+    family: type[Family], settings: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]], shown: Path
+) -> BaseModel:
+    """The family's settings after every change; raises DeclarationError that names the table with the mistake."""
+    resolved, validated = dict(settings), None
+    for table, change in {"settings": {}, **changes}.items():
+        resolved = _changed(resolved, change)
+        validated, problems = validate(family.Settings, resolved, prefix=f"{table}.")
+        refuse(shown, problems or _unread_settings(family.Settings, resolved))
+    assert validated is not None
+    return validated
+
+
+def _merged(settings: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`settings` after every change, in the order in which they apply."""
+    resolved = dict(settings)
+    for change in changes.values():
+        resolved = _changed(resolved, change)
+    return resolved
 
 
 def _changes(
@@ -242,29 +335,23 @@ def _local_folder(workspace: Workspace, checkpoint: str, folders: Mapping[str, s
     return folder if checkpoint and folder.is_dir() else None
 
 
-def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, str, list[Problem]]:
-    """The class a recipe names, a hash of its file if it is the user's, and what is wrong with it."""
+def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, OwnFamily | None, list[Problem]]:
+    """The built-in class that a recipe names, or the user's own, not imported; and what is wrong with the name."""
     if name in FAMILIES:
         module, attribute = FAMILIES[name].split(":")
-        return getattr(importlib.import_module(module), attribute), "", []
+        return getattr(importlib.import_module(module), attribute), None, []
     file_name, separator, attribute = name.rpartition(":")
     if not separator or not file_name.endswith(".py"):
         known = unknown_name(name, FAMILIES)
-        return None, "", [Problem("family", f'{name!r} is unknown; {known}, or your own class as "file.py:ClassName"')]
+        return (
+            None,
+            None,
+            [Problem("family", f'{name!r} is unknown; {known}, or your own class as "file.py:ClassName"')],
+        )
     path = workspace.root / file_name
     if not path.is_file():
-        return None, "", [Problem("family", f"the file {file_name} does not exist in the workspace")]
-    try:
-        module_object = _import_file(path)
-    except (Exception, SystemExit) as error:  # whatever the user's file raises is the user's to see
-        return None, "", [Problem("family", f"{file_name} cannot be imported: {type(error).__name__}: {error}")]
-    family = getattr(module_object, attribute, None)
-    if not isinstance(family, type) or not callable(getattr(family, "fit", None)):
-        return None, "", [Problem("family", f"{file_name} has no class {attribute!r} with a method `fit`")]
-    settings = getattr(family, "Settings", None)
-    if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
-        return None, "", [Problem("family", f"class {attribute!r} in {file_name} has no pydantic model `Settings`")]
-    return family, atomic.sha256_file(path)[:16], []
+        return None, None, [Problem("family", f"the file {file_name} does not exist in the workspace")]
+    return None, OwnFamily(path, file_name, attribute, atomic.sha256_file(path)[:16]), []
 
 
 def _unread_settings(model: type[BaseModel], raw: Mapping[str, Any]) -> list[Problem]:

@@ -96,6 +96,8 @@ def _never_fail_on_a_letter() -> None:
 def main() -> None:
     """Entry point of the console script."""
     _never_fail_on_a_letter()
+    # Processes that libraries start (joblib's, for LightGBM) import nothing from the folder the command stands in.
+    os.environ["PYTHONSAFEPATH"] = "1"
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
     wants_traceback = len(arguments) < len(sys.argv) - 1
     try:

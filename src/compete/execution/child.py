@@ -1,4 +1,4 @@
-"""The process that runs one job: `python -m compete.execution.child`.
+"""The process that runs one job: `python -P -m compete.execution.child`.
 
 It reads the job from its first line of input and answers with lines of JSON on its output. Whatever the job
 itself prints goes to the job's log. When its input ends, the parent is gone (killed, perhaps), and the child

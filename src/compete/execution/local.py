@@ -103,7 +103,7 @@ class LocalExecutor:
 
     def _environment(self, job: Job, slot: int) -> dict[str, str]:
         # A fixed hash seed: iteration over a set in somebody's family must not change between runs.
-        fixed = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"}
+        fixed = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "PYTHONSAFEPATH": "1"}
         if self.gpus and not job.payload.get("spread", False):
             fixed["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         return {**os.environ, **fixed, **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
@@ -122,7 +122,8 @@ class _Children:
             if self.stopped:
                 return None
             child = subprocess.Popen(
-                [sys.executable, "-m", "compete.execution.child"],
+                # -P: a file beside competition.toml that is called like a library is not imported in its place.
+                [sys.executable, "-P", "-m", "compete.execution.child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,

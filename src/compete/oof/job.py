@@ -65,7 +65,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
     competition = load_competition(workspace)
     plan = stored_plan(workspace)
-    recipe = load_recipe(workspace, payload["model"])
+    recipe = load_recipe(workspace, payload["model"]).ready()
     if plan is None:
         raise StoreError("the fold plan in oof/folds.parquet is gone")
     _check_unchanged(competition, plan, recipe, payload["identity"])

@@ -85,6 +85,7 @@ def load_kept(
     """The kept model of a fold; raises StoreError if there is none, or one of another training."""
     folder = kept_folder(workspace, recipe.name, fold)
     again = f"`compete train-base {recipe.name} --force` trains it again"
+    recipe = recipe.ready()
     if not callable(getattr(recipe.family, "load", None)):
         raise StoreError(f"the family of {recipe.name} has no `save` and `load`, so its models are not kept")
     try:
@@ -108,7 +109,7 @@ def load_kept(
 
 def run_check(payload: Mapping[str, Any], report: Report) -> None:
     """The job of the fresh process: read the model, predict the texts, leave the probabilities in a file."""
-    recipe = load_recipe(Workspace(Path(payload["workspace"]), payload["size"]), payload["model"])
+    recipe = load_recipe(Workspace(Path(payload["workspace"]), payload["size"]), payload["model"]).ready()
     model = _load(recipe, Path(payload["folder"]), payload["labels"], payload["threads"])
     np.save(payload["answer"], model.predict_proba(payload["texts"]), allow_pickle=False)
 

@@ -11,7 +11,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from compete import atomic
-from compete.base_models.recipes import AS_PUBLISHED, Recipe, has_recipe, load_recipes, recipe_names
+from compete.base_models.recipes import AS_PUBLISHED, Recipe, has_recipe, load_recipes, ready_recipes, recipe_names
 from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan, made_from, make_plan, save_plan, stored_plan
 from compete.competition.sources import remember_sources
@@ -86,12 +86,13 @@ def choose_recipes(competition: Competition, names: Sequence[str], *, as_publish
     if not names and declared is None:
         recipes = [recipe for recipe in recipes if not recipe.declaration.outside_all]
     if not as_published:
-        return recipes
+        return ready_recipes(recipes)
     if not names:
         recipes = [recipe for recipe in recipes if recipe.declaration.published]
     if not recipes:
         raise UserError("--as-published: no recipe has [published] settings to train with")
-    return load_recipes(workspace, [recipe.name.removesuffix(AS_PUBLISHED) + AS_PUBLISHED for recipe in recipes])
+    published = [recipe.name.removesuffix(AS_PUBLISHED) + AS_PUBLISHED for recipe in recipes]
+    return ready_recipes(load_recipes(workspace, published))
 
 
 def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:

@@ -154,8 +154,7 @@ def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]
 
 def mean_rates(labels: Labels, oof: Sequence[Probabilities], test: Sequence[Probabilities]) -> LabelRates:
     """Label rates of the test set, told by the mean of base models: a stack's own probabilities may be no mean."""
-    means = (np.mean(list(models), axis=0, dtype=np.float64) for models in (oof, test))
-    return estimate_rates(labels, *means)
+    return estimate_rates(labels, np.asarray(np.mean(oof, axis=0)), np.asarray(np.mean(test, axis=0)))
 
 
 def label_shift(labels: Labels, outer: Probabilities, rates: LabelRates) -> LabelShift:

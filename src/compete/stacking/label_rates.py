@@ -25,8 +25,8 @@ _PRIOR = 1.0
 # Rows with the same labels never look quite alike in train and test: the mean of a column may differ by so much of its
 # standard deviation. Of 10,000 rows, that is as much as chance makes it differ.
 _DRIFT = 0.01
-# Standard errors to each side: 1.96 of them held 91 of 100 doubled rates of the labels that are told (the intervals that
-# are narrow by chance are told more often), these 93.
+# Standard errors to each side. 1.96 of them held 91 of 100 doubled rates among those that are told, since intervals
+# that are narrow by chance are told more often; these held 93.
 _LEVEL = 2.2
 # Upper end over lower end, in odds. An interval that spans more cannot tell half of a rate from twice the rate.
 _WIDEST = 5.0
@@ -105,7 +105,7 @@ def estimate_rates(labels: Labels, oof: Probabilities, test: Probabilities) -> L
     that counts training rows, test rows and _DRIFT. Not told is a label of nearly all training rows or of nearly none,
     one whose column is constant, and one whose interval would be too wide to say anything.
     """
-    labels, oof, test = _some_rows(labels), _some_rows(oof), _some_rows(test)
+    labels, oof, test = labels[_some_rows(labels)], oof[_some_rows(oof)], test[_some_rows(test)]
     enough = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0)) >= _FEWEST
     varies = (np.ptp(labels, axis=0) > 0) & (np.ptp(oof, axis=0) > 0)
     unknown = np.full(labels.shape[1], np.nan)
@@ -176,9 +176,9 @@ class _Weighted:
         return cls(mean[y], mean[s], covariance[y, y], covariance[s, y], noise[y, y], noise[s, s] + drift, noise[s, y])
 
 
-def _some_rows(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _some_rows(values: Labels | Probabilities) -> slice:
     """Of very many rows, some: more tell nothing that _DRIFT does not hide."""
-    return values[:: -(-len(values) // _MOST_ROWS)] if len(values) > _MOST_ROWS else values
+    return slice(None, None, max(1, -(-len(values) // _MOST_ROWS)))
 
 
 def _log_odds(rates: Floats) -> Floats:

@@ -50,7 +50,7 @@ def _trained(competition: Competition, plan: FoldPlan, name: str) -> tuple[Recip
             f"{name} was imported: its probabilities are here, its models are not. Predict with another model, or with "
             f"a stack that was built --without {name}."
         )
-    recipe = load_recipe(workspace, name)
+    recipe = load_recipe(workspace, name).ready()
     state = model_state(workspace, name, recipe, rows, plan.k)
     if state.state is not State.FRESH:
         reasons = f": {'; '.join(state.reasons)}" if state.reasons else ""
@@ -98,5 +98,5 @@ def _stacked(
     probabilities = fitted.predict_proba(base, counted(texts))
     if not recipe.declaration.label_shift:
         return probabilities
-    rates = mean_rates(competition.train_labels, oof, test)
+    rates = mean_rates(competition.train_labels, list(oof), list(test))
     return label_shift(competition.train_labels, bench.cross_fits(recipe.name)[0].outer, rates).apply(probabilities)

@@ -69,7 +69,8 @@ class StackDeclaration(Declaration):
     )
     thresholds: RuleName | None = Field(default=None, description="how decisions are made; default: by the metric")
     label_shift: bool = Field(
-        default=False, description="correct the test probabilities for label rates that are surely other in the test set"
+        default=False,
+        description="correct the test probabilities for label rates that are surely other in the test set",
     )
 
     @field_validator("C", mode="before")
