@@ -22,6 +22,7 @@ from compete.errors import DataError
 QUOTE = '"'
 # From so many values on it is known which characters a column has, and an id that it has is that of another row.
 _SETTLED = 20
+_LONG = 6  # characters of an id that is known by its length, like a hash
 _SHOWN = 3
 
 
@@ -233,9 +234,10 @@ class Values:
             return loosely
         if value in self.distinct:
             return self.rows < _SETTLED or len(self.distinct) < self.rows
+        alike = self.always <= kinds <= self.kinds
         if len(self.distinct) < _SETTLED:
-            return _shape(value) in self.shapes
-        return self.always <= kinds <= self.kinds
+            return _shape(value) in self.shapes or (alike and self.shortest == self.longest == len(value) >= _LONG)
+        return alike
 
 
 def _shape(value: str) -> str:

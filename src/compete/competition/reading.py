@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
@@ -82,11 +83,11 @@ def _read_text(path: Path, separator: str, quoting: str | None, encoding: str) -
     table = _promote_header(_read_csv(path, separator, quoting, encoding))
     _check_columns(table, path)
     with open_text(path, encoding) as file:
-        rows = _long_enough(rows_of(file, separator, quotes=quoting != "none"), path, table.shape[1])
+        rows = _checked(rows_of(file, separator, quotes=quoting != "none"), path, table)
         if quoting is None:
             refuse_stray_quotes(path, table, separator, encoding, rows)
         else:
-            sum(1 for _ in rows)
+            deque(rows, maxlen=0)
     return table
 
 
@@ -141,8 +142,9 @@ def _check_columns(table: pd.DataFrame, path: Path) -> None:
         raise DataError(f"{path} has the column {min(repeated)!r} twice")
 
 
-def _long_enough(rows: Iterable[Row], path: Path, fields: int) -> Iterator[Row]:
-    """The rows as they come; raises DataError at one with too few fields, which pandas fills up with empty strings."""
+def _checked(rows: Iterable[Row], path: Path, table: pd.DataFrame) -> Iterator[Row]:
+    """The file's rows as they come; raises DataError where pandas filled one up with empty strings, or left one out."""
+    fields, number = table.shape[1], 0
     for number, row in enumerate(rows):
         if row.fields < fields:
             raise DataError(
@@ -150,6 +152,11 @@ def _long_enough(rows: Iterable[Row], path: Path, fields: int) -> Iterator[Row]:
                 'A quote or separator inside a text? See quoting ("none") and separator in [data].'
             )
         yield row
+    if number != len(table):
+        raise DataError(
+            f"{path}: {len(table)} rows are read, and {number} are there. Does the file have carriage returns as line "
+            "ends? Save it with other ones."
+        )
 
 
 def _toml_string(text: str) -> str:
