@@ -115,7 +115,8 @@ def test_an_empty_text_in_test_is_a_warning_and_the_row_stays(load: Load) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("2", "is '2'"), ("", "is empty"), ("yes", "is 'yes'"), ("-1", "is '-1'"), ("0.5", "is '0.5'")]
+    ("value", "shown"),
+    [("2", "is '2'"), ("", "is empty"), ("maybe", "is 'maybe'"), ("-1", "is '-1'"), ("0.5", "is '0.5'")],
 )
 def test_a_label_that_is_not_0_or_1_names_row_id_and_label(load: Load, value: str, shown: str) -> None:
     with pytest.raises(DataError) as caught:

@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_read_leaves_no_workspace(tmp_path: Path) -> None:
         make_workspace(tmp_path / "new", tmp_path / "nowhere.csv")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("id,text,é\n1,é,1\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"latin\.csv is not UTF-8 .*data\.encoding"):
+    with pytest.raises(DataError, match=r"latin\.csv is not utf-8 .*data\.encoding"):
         make_workspace(tmp_path / "new", latin)
     assert not (tmp_path / "new" / "competition.toml").exists()
 
