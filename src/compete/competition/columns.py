@@ -33,7 +33,7 @@ _TEXT_WORDS = _each(
     "review selftext sentence snippet status text tweet utterance"
 )
 _SHORT_TEXT_WORDS = {"headline", "subject", "summary", "title"}  # the text only where there is no longer one
-_FILLING_WORDS = {"clean", "cleaned", "full", "my", "original", "raw", "the", "user"}
+_FILLING_WORDS = {"clean", "cleaned", "full", "my", "original", "raw", "the"}
 _NO_TEXT_WORDS = _each(
     "author category client count created date device file hash href hashtags image label labels lang language len "
     "length link location name path place score source tag tags time topic type uri url user username"
@@ -43,7 +43,7 @@ _TIME_WORDS = {"created", "date", "time", "timestamp", "utc"}
 _SAVED_INDEX = re.compile(r"(Unnamed: \d+|level_0|index)?")
 _URL = re.compile(r"(https?://|www\.)\S+")
 _LOOKED_AT = 1000  # rows from which the length of texts is told
-_FEWEST_WORDS = 2.0  # on average, in a text that its name does not say to be one
+_FEWEST_NAMED, _FEWEST_WORDS = 0.5, 2.0  # on average: in a text that is called so, and in one that is not
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _id_rank(name: str, values: pd.Series, unique: bool) -> int:
     if _SAVED_INDEX.fullmatch(name):
         return _SAVED if unique else _NOTHING
     *before, last = _words(name) or [""]
-    if last in _ID_WORDS and set(before) <= _ROW_WORDS | _FILLING_WORDS - {"user"}:
+    if last in _ID_WORDS and set(before) <= _ROW_WORDS | _FILLING_WORDS:
         return 0 if unique else 2
     if not unique or not len(values):
         return _NOTHING
@@ -151,26 +151,28 @@ def _text(tables: Sequence[pd.DataFrame], others: set[str | None]) -> tuple[str 
     best = min(shared, key=lambda name: (ranks[name], name.lower() != "text", -words[name]))
     if ranks[best] == _NO_TEXT:
         return None, f"none of {', '.join(shared)} is called like a text or holds sentences"
-    named = "its name says so" if ranks[best] < 2 else "it has the most words"
+    named = "its name says so" if ranks[best] < 3 else "it has the most words"
     rivals = [name for name in shared if name != best and ranks[name] < _NO_TEXT and words[name] >= 2 * _FEWEST_WORDS]
     also = f"; words are in {', '.join(rivals)} too" if rivals else ""
     return best, f"{named}, {words[best]:.1f} words on average{also}"
 
 
-_NO_TEXT = 4
+_NO_TEXT = 5
 
 
 def _text_rank(name: str, words: float) -> int:
-    """0: called like a text; 1: like a title; 2: holds sentences; 3: does, under a name that says something else."""
+    """0: called a text and nothing else; 1: called so; 2: like a title; 3: holds sentences; 4: does, though its name
+    says something else."""
     called = set(_words(name))
-    about_it = called & _TEXT_WORDS and not called & (_NO_TEXT_WORDS - _FILLING_WORDS)
-    if about_it and words >= 0.5:
-        return 1 if called & _SHORT_TEXT_WORDS else 0
-    if called & _SHORT_TEXT_WORDS and not called & _NO_TEXT_WORDS and words >= 0.5:
-        return 1
+    something_else = bool(called & _NO_TEXT_WORDS)
+    if words >= _FEWEST_NAMED and not something_else:
+        if called & _SHORT_TEXT_WORDS:
+            return 2
+        if called & _TEXT_WORDS:
+            return 0 if called <= _TEXT_WORDS | _FILLING_WORDS else 1
     if words < _FEWEST_WORDS:
         return _NO_TEXT
-    return 3 if called & _NO_TEXT_WORDS else 2
+    return 4 if something_else else 3
 
 
 def mean_words(values: pd.Series) -> float:

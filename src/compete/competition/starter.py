@@ -255,9 +255,13 @@ def said(found: Found) -> list[str]:
     if not given:
         return []
     count = f"{len(found.labels)} label{'s' * (len(found.labels) > 1)}: " if found.labels else "no labels"
-    lines = [f"id {found.id!r}, text {found.text!r}, {count}{', '.join(found.labels)}"]
+    lines = [f"id {_told(found.id)}, text {_told(found.text)}, {count}{', '.join(found.labels)}"]
     lines += [f"{key}: {found.reasons[key]}" for key in ("id", "text", "labels", "metric") if key in found.reasons]
     lines += [*_left_out(found), *([found.to_make_labels] if found.to_make_labels else [])]
     if found.metric:
         lines.append(f"metric = {_quoted(found.metric)} is a guess: see what the competition says")
     return lines
+
+
+def _told(column: str | None) -> str:
+    return "not told" if column is None else repr(column)
