@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,14 +11,14 @@ from compete.competition.columns import Columns, guess_columns, mean_words
 SENTENCES = ["what a good day", "how rotten, and furious", "NA or nothing at all", "the sun is out again"]
 
 
-def table(columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
+def table(columns: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame({name: [str(value) for value in values] for name, values in columns.items()})
 
 
 def guess(
-    train: Mapping[str, Sequence[object]] | None = None,
-    test: Mapping[str, Sequence[object]] | None = None,
-    sample: Mapping[str, Sequence[object]] | None = None,
+    train: Mapping[str, Any] | None = None,
+    test: Mapping[str, Any] | None = None,
+    sample: Mapping[str, Any] | None = None,
 ) -> Columns:
     return guess_columns(*(None if each is None else table(each) for each in (train, test, sample)))
 
@@ -91,7 +92,7 @@ def test_a_saved_index_of_two_rows_is_no_label() -> None:
 def test_the_published_columns_of_goemotions() -> None:
     """Several people rated each comment; only parent_id happens to be unique here."""
     rows = 40
-    columns: dict[str, Sequence[object]] = {
+    columns = {
         "text": [f"{SENTENCES[n % 4]}, {'so ' * (n % 5)}it goes" for n in range(rows)],
         "id": [f"eew{n // 2}" for n in range(rows)],
         "author": [f"author {n % 7}" for n in range(rows)],

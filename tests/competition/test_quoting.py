@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -149,13 +150,13 @@ def test_whatever_a_csv_writer_writes_reads_back(
     rows: list[tuple[str, str]],
     header: str,
     separator: str,
-    quoting: int,
+    quoting: Literal[0, 1, 2],
     line_end: str,
 ) -> None:
     path = tmp_path_factory.mktemp("written") / "train.csv"
     expected = [LAYOUTS[header](f"2018-En-{n:05d}", text, label) for n, (text, label) in enumerate(rows)]
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=separator, quoting=quoting, lineterminator=line_end)  # type: ignore[arg-type]
+        writer = csv.writer(file, delimiter=separator, quoting=quoting, lineterminator=line_end)
         writer.writerows([header.split(","), *expected])
     assert read_table(path, separator).to_numpy().tolist() == expected
     pd.DataFrame(expected, columns=header.split(",")).to_csv(path, sep=separator, index=False, quoting=quoting)

@@ -98,7 +98,11 @@ def _shared(tables: Sequence[pd.DataFrame]) -> list[str]:
 def _words(name: str) -> list[str]:
     """commentID, comment_id and "Comment Id" are comment, id; tweetid is tweet, id too."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+", name)]
-    return [part for word in words for part in ([word[:-2], "id"] if word[:-2] in _ROW_WORDS else [word])]
+    return [part for word in words for part in _parted(word)]
+
+
+def _parted(word: str) -> list[str]:
+    return [word[:-2], "id"] if word.endswith("id") and word[:-2] in _ROW_WORDS else [word]
 
 
 def _id(tables: Sequence[pd.DataFrame]) -> tuple[str | None, str]:

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Literal, TextIO
+from typing import IO, Literal, TextIO, cast
 
 from compete.errors import DataError
 
@@ -108,7 +108,8 @@ def _open(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """The name and the content of what lies in the file under all wrappings; told by content, not by ending."""
     with ExitStack() as opened:
         try:
-            name, file = path.name, opened.enter_context(path.open("rb"))
+            name: str = path.name
+            file: IO[bytes] = opened.enter_context(path.open("rb"))
             while True:
                 inner = _unpacked(path, name, file, opened)
                 if inner is None:
@@ -127,7 +128,7 @@ def _unpacked(path: Path, name: str, file: IO[bytes], opened: ExitStack) -> tupl
     file.seek(0)
     inner = str(unpacked_name(Path(name)))
     if start.startswith(b"\x1f\x8b"):
-        return inner, opened.enter_context(gzip.GzipFile(fileobj=file))
+        return inner, cast(IO[bytes], opened.enter_context(gzip.GzipFile(fileobj=file)))
     if start[:3] == b"BZh" and start[4:10] == b"1AY&SY":
         return inner, opened.enter_context(bz2.BZ2File(file))
     if start.startswith(b"\xfd7zXZ\x00"):

@@ -94,7 +94,7 @@ def _separated(cells: Sequence[str], name: str, rows: int) -> Held | None:
         items = [item.strip() for cell in cells for item in cell.split(separator)]
         if len(items) == len(cells) or any(len(item.split()) > _LONGEST_NAME for item in items):
             continue
-        if len(set(items)) > max(2, 0.7 * len(items)):
+        if separator != "|" and len(set(items)) > max(2, 0.8 * len(items)):
             continue  # hardly one comes twice: prose, or places and dates
         example = next(cell for cell in cells if separator in cell)
         what = f"several labels in one cell, parted by {shown} ({example})"
