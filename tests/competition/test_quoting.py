@@ -133,6 +133,12 @@ def test_quotes_in_the_middle_of_texts_and_blanks_behind_quoted_ones_are_nothing
     assert read_table(path)["text"].tolist() == ['she said "c"', "5'11\"", "d "]
 
 
+def test_a_quote_that_is_never_closed_is_named_with_its_line(tmp_path: Path) -> None:
+    path = save(tmp_path / "test.csv", 'id,text\nr0,"two\nlines"\nr1,"open\nr2,b\n')
+    with pytest.raises(DataError, match=r"line 4 is never closed; .*quoting = \"none\""):
+        read_table(path)
+
+
 TEXTS = st.text(st.sampled_from("ab \",;\n\t'“"), max_size=12)
 TABLES = st.lists(st.tuples(TEXTS, st.sampled_from("01")), min_size=1, max_size=8)
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
 
@@ -13,12 +12,7 @@ from compete.competition.reading import read_table
 from compete.errors import DataError
 
 
-def lines(path: Path, *records: object) -> Path:
-    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
-    return path
-
-
-@pytest.mark.parametrize("name", ["train.jsonl", "train.ndjson"])
+@pytest.mark.parametrize("name", ["train.jsonl", "train.ndjson", "train.json"])
 def test_json_lines_are_strings_as_they_are_written(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(
@@ -44,6 +38,7 @@ def test_json_lines_are_strings_as_they_are_written(tmp_path: Path, name: str) -
         ('{"id": 1}\n[1, 2]\n', r"train\.jsonl line 2 holds no object"),
         ('[{"id": 1}, {"id": 2}]\n', r"line 1 holds no object.*orient=\"records\", lines=True"),
         ('{"id": 1, "id": 2}\n', r"line 1 is not JSON \(the key 'id' twice\)"),
+        ('[\n  {"id": 1}\n]\n', r"line 1 is not JSON .*orient=\"records\", lines=True"),
         ("\n", r"train\.jsonl is empty"),
     ],
 )

@@ -24,6 +24,7 @@ Kind = Literal["text", "json lines", "parquet", "workbook"]
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz")
 _KINDS: dict[str, Kind] = {
+    ".json": "json lines",
     ".jsonl": "json lines",
     ".ndjson": "json lines",
     ".parquet": "parquet",

@@ -31,13 +31,14 @@ class Quoted:
     """A quoted field that a CSV writer would not have written so, or that goes over several lines.
 
     first: number of its first line in the file, from 1; lines: all lines that it is on, whole and as written;
-    bare: its closing quote stands inside the field, as in `"c" she said`.
+    bare: its closing quote stands inside the field, as in `"c" she said`; open: it has none.
     """
 
     first: int
     column: int
     lines: tuple[str, ...]
     bare: bool
+    open: bool = False
 
     @property
     def where(self) -> str:
@@ -101,11 +102,17 @@ def _swallowed(rows: int, found: Sequence[Quoted]) -> str:
 def _advice(whole: bool, found: Sequence[Quoted]) -> str:
     none = 'set quoting = "none" in [data]'
     if whole:
-        first = f"Every line is a whole row if quotes are plain characters: {none}. "
+        first = f"Every line is a whole row if quotes are plain characters: {none}."
     else:
-        first = f"Close the quote there, or write it twice; if quotes in this file are plain characters, {none}. "
-    believed = 'If the text really goes on over these lines, quoting = "minimal" says so.'
-    return first + ("" if any(quoted.bare for quoted in found) else believed)
+        first = f"Close the quote there, or write it twice; if quotes in this file are plain characters, {none}."
+    if any(quoted.bare and len(quoted.lines) > 1 for quoted in found):
+        return first  # no reading of these lines is right
+    return f'{first} If the file is meant as it is, quoting = "minimal" says so.'
+
+
+def unclosed(rows: Iterable[Row]) -> int | None:
+    """Number of the line with a quote that is open until the end of the file; None if there is none."""
+    return next((quoted.first for row in rows for quoted in row.quoted if quoted.open), None)
 
 
 def _row(number: int, line: str, following: Iterator[tuple[int, str]], separator: str) -> Row:
@@ -117,7 +124,7 @@ def _row(number: int, line: str, following: Iterator[tuple[int, str]], separator
             while (close := _closing(line, at)) < 0:
                 number, line = next(following, (number, None))  # type: ignore[assignment]
                 if line is None:
-                    return Row(column + 1, tuple(found))  # never closed: the parser refuses the file
+                    return Row(column + 1, (*found, Quoted(first, column, tuple(lines), bare=False, open=True)))
                 lines.append(line)
                 at = 0
             at = close + 1
@@ -145,10 +152,10 @@ def _blank(line: str, separator: str) -> bool:
 def _whole_without_quotes(path: Path, separator: str, encoding: str, fields: int) -> bool:
     """Whether every line has as many fields as the header when quotes are characters; a quoted header says no."""
     with open_text(path, encoding) as file:
-        rows = list(rows_of(file, separator, quotes=False))
-    with open_text(path, encoding) as file:
-        header = next((line for line in file if not _blank(line.rstrip("\r\n"), separator)), "")
-    return not header.startswith(QUOTE) and all(row.fields == fields for row in rows)
+        lines = (line for line in file if not _blank(line.rstrip("\r\n"), separator))
+        if next(lines, QUOTE).startswith(QUOTE):
+            return False
+        return all(row.fields == fields for row in rows_of(lines, separator, quotes=False))
 
 
 class Neighbours:

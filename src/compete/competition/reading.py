@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 import pandas as pd
 
 from compete.competition.data_files import kind_of, open_text, unpacked_name
-from compete.competition.quoting import Row, refuse_stray_quotes, rows_of
+from compete.competition.quoting import Row, refuse_stray_quotes, rows_of, unclosed
 from compete.competition.table_formats import read_json_lines, read_parquet, read_workbook
 from compete.errors import DataError
 
@@ -110,10 +110,18 @@ def _read_csv(path: Path, separator: str, quoting: str | None, encoding: str) ->
         raise DataError(f"{path} cannot be read: {error}") from None
     except pd.errors.ParserError as error:
         reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        hint = "" if quoting == "none" else '; if quotes in the texts are plain characters, set quoting = "none"'
         raise DataError(
-            f"{path} cannot be read with {_SEPARATORS.get(separator, repr(separator))} as separator: {reason}{hint}"
+            f"{path} cannot be read with {_SEPARATORS.get(separator, repr(separator))} as separator: "
+            + (reason if quoting == "none" else _with_quotes(reason, path, separator, encoding))
         ) from None
+
+
+def _with_quotes(reason: str, path: Path, separator: str, encoding: str) -> str:
+    """What the parser said, in lines of the file where a quote is never closed, and what may help."""
+    with open_text(path, encoding) as file:
+        line = unclosed(rows_of(file, separator))
+    reason = reason if line is None else f"the quote that opens a field in line {line} is never closed"
+    return f'{reason}; if quotes in the texts are plain characters, set quoting = "none"'
 
 
 def _promote_header(rows: pd.DataFrame) -> pd.DataFrame:

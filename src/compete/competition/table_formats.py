@@ -15,6 +15,12 @@ from compete.competition.data_files import open_bytes, open_text
 from compete.errors import DataError
 
 
+_ONE_PER_LINE = (
+    'Every line has to be an object like {"id": "1", "text": "..."}; pandas writes a table so with '
+    'to_json(..., orient="records", lines=True).'
+)
+
+
 class _Number(str):
     """A number as it is written, so that 1.0 stays 1.0 and a long id keeps its last digits."""
 
@@ -69,14 +75,9 @@ def _record(path: Path, number: int, line: str) -> dict[str, str]:
             line, parse_int=_Number, parse_float=_Number, parse_constant=_Number, object_pairs_hook=_without_repeats
         )
     except ValueError as error:
-        raise DataError(
-            f"{path} line {number} is not JSON ({error}); every line has to be an object of its own"
-        ) from None
+        raise DataError(f"{path} line {number} is not JSON ({error}). {_ONE_PER_LINE}") from None
     if not isinstance(record, dict):
-        raise DataError(
-            f'{path} line {number} holds no object, as in {{"id": "1", "text": "..."}}. '
-            'A file that is one list becomes lines with pandas\' to_json(..., orient="records", lines=True).'
-        )
+        raise DataError(f"{path} line {number} holds no object. {_ONE_PER_LINE}")
     return {name: _cell(value) for name, value in record.items()}
 
 
