@@ -255,8 +255,8 @@ def as_utf_16(path: Path) -> Path:
 @pytest.mark.parametrize("written", [zipped, gzipped, as_json_lines, as_parquet, as_utf_16])
 def test_files_of_every_form_are_looked_at_and_loaded(tmp_path: Path, written: Callable[[Path], Path]) -> None:
     folder = tmp_path / "new" / "data"
-    paths = [written(path) for path in (*write_files(folder, ",", ".csv"), write_sample(folder))]
-    workspace, found = make_workspace(tmp_path / "new", *paths)
+    train, test = write_files(folder, ",", ".csv")
+    workspace, found = make_workspace(tmp_path / "new", written(train), written(test), written(write_sample(folder)))
     assert (found.id, found.text, found.labels) == ("ID", "Tweet", ("anger", "joy"))
     assert (found.separator, found.quoting) == (None, None)
     competition = load_competition(workspace)

@@ -14,7 +14,6 @@ import pandas as pd
 from compete.competition.data_files import open_bytes, open_text
 from compete.errors import DataError
 
-
 _ONE_PER_LINE = (
     'Every line has to be an object like {"id": "1", "text": "..."}; pandas writes a table so with '
     'to_json(..., orient="records", lines=True).'
