@@ -75,6 +75,31 @@ def test_label_values_of_other_exports_are_the_same_labels(load: Load) -> None:
     assert load(train=train).train_labels.tolist() == load().train_labels.tolist()
 
 
+@pytest.mark.parametrize(("no", "yes"), [("False", "True"), ("false", "TRUE"), ("0.", "1."), ("No", "yes")])
+def test_labels_in_words_are_labels(load: Load, no: str, yes: str) -> None:
+    cells = {"0": no, "1": yes}
+    rows = [("01", "1", "happy", "0"), ("02", "0", "furious", "1"), ("03", "0", "NA", "0")]
+    train = "id,joy,text,anger\n" + "".join(f"{i},{cells[j]},{text},{cells[a]}\n" for i, j, text, a in rows)
+    assert load(train=train).train_labels.tolist() == load().train_labels.tolist()
+
+
+def test_several_labels_in_one_column_are_refused_with_what_makes_columns_of_them(load: Load) -> None:
+    toml = DECLARATION.replace("sample_submission", "# sample_submission")
+    with pytest.raises(DataError) as caught:
+        load(toml, train="id,text,labels\n01,happy,joy|love\n02,furious,anger\n03,NA,joy\n")
+    message = str(caught.value)
+    assert "row 1 (01): labels is 'joy|love'" in message
+    assert "'labels' seems to hold several labels in one cell, parted by a bar (joy|love)" in message
+    assert "train['labels'].astype(str).str.get_dummies" in message
+    assert "data.labels" not in message  # there is no other column that could be meant
+
+
+def test_a_column_that_is_no_label_is_to_be_left_out_before_anything_is_made_of_it(load: Load) -> None:
+    toml = DECLARATION.replace("sample_submission", "# sample_submission")
+    with pytest.raises(DataError, match=r"lang is 'en'(.|\n)*List the label columns .*data\.labels"):
+        load(toml, train="id,text,joy,lang\n01,happy,1,en\n02,furious,0,de\n03,NA,0,en\n")
+
+
 def test_a_duplicate_id_is_named_with_its_rows(load: Load) -> None:
     with pytest.raises(DataError, match=r"train\.csv has 1 duplicate id: '01' is in rows 1, 3\."):
         load(train=TRAIN.replace("03,", "01,"))
@@ -115,7 +140,8 @@ def test_an_empty_text_in_test_is_a_warning_and_the_row_stays(load: Load) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("2", "is '2'"), ("", "is empty"), ("yes", "is 'yes'"), ("-1", "is '-1'"), ("0.5", "is '0.5'")]
+    ("value", "shown"),
+    [("2", "is '2'"), ("", "is empty"), ("maybe", "is 'maybe'"), ("-1", "is '-1'"), ("0.5", "is '0.5'")],
 )
 def test_a_label_that_is_not_0_or_1_names_row_id_and_label(load: Load, value: str, shown: str) -> None:
     with pytest.raises(DataError) as caught:

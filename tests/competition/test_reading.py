@@ -116,7 +116,7 @@ def test_bare_quotes_are_characters_when_quoting_is_none(tmp_path: Path) -> None
 
 def test_a_stray_quote_that_swallows_tab_separated_rows_is_noticed(tmp_path: Path) -> None:
     path = save(tmp_path / "train.txt", 'ID\tTweet\na\tone\nb\t"stray\nc\ttwo\nd\tclosed"\ne\tthree\n')
-    with pytest.raises(DataError, match=r"row 2, column 'Tweet': .*whole rows.*quoting = \"none\""):
+    with pytest.raises(DataError, match=r"lines 3 to 5, column 'Tweet': .*whole rows.*quoting = \"none\""):
         read_table(path)
 
 

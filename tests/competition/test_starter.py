@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import gzip
 import tomllib
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from compete.competition.data import load_competition
@@ -13,6 +17,7 @@ from compete.competition.starter import (
     declaration_text,
     make_workspace,
     missing_columns,
+    said,
     starter_folder,
 )
 from compete.errors import DataError, UserError
@@ -163,7 +168,7 @@ def test_a_file_that_cannot_be_read_leaves_no_workspace(tmp_path: Path) -> None:
         make_workspace(tmp_path / "new", tmp_path / "nowhere.csv")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("id,text,é\n1,é,1\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"latin\.csv is not UTF-8 .*data\.encoding"):
+    with pytest.raises(DataError, match=r"latin\.csv is not utf-8 .*data\.encoding"):
         make_workspace(tmp_path / "new", latin)
     assert not (tmp_path / "new" / "competition.toml").exists()
 
@@ -215,3 +220,134 @@ def test_the_data_section_stands_by_itself(found: Found) -> None:
     assert parsed["data"].get("labels", []) == list(found.labels)
     assert "\n".join(lines) in declaration_text("new", found)
     assert "\n".join(lines) in declaration_text("new", found, kaggle="toy-posts")
+
+
+def zipped(path: Path) -> Path:
+    archive = path.with_suffix(path.suffix + ".zip")
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(path, path.name)
+    return archive
+
+
+def gzipped(path: Path) -> Path:
+    packed = path.with_suffix(path.suffix + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    return packed
+
+
+def as_json_lines(path: Path) -> Path:
+    pd.read_csv(path, dtype={"ID": str}, keep_default_na=False).to_json(
+        path.with_suffix(".jsonl"), orient="records", lines=True
+    )
+    return path.with_suffix(".jsonl")
+
+
+def as_parquet(path: Path) -> Path:
+    pd.read_csv(path, dtype={"ID": str}, keep_default_na=False).to_parquet(path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+def as_utf_16(path: Path) -> Path:
+    path.write_bytes(path.read_text(encoding="utf-8").encode("utf-16"))
+    return path
+
+
+@pytest.mark.parametrize("written", [zipped, gzipped, as_json_lines, as_parquet, as_utf_16])
+def test_files_of_every_form_are_looked_at_and_loaded(tmp_path: Path, written: Callable[[Path], Path]) -> None:
+    folder = tmp_path / "new" / "data"
+    train, test = write_files(folder, ",", ".csv")
+    workspace, found = make_workspace(tmp_path / "new", written(train), written(test), written(write_sample(folder)))
+    assert (found.id, found.text, found.labels) == ("ID", "Tweet", ("anger", "joy"))
+    assert (found.separator, found.quoting) == (None, None)
+    competition = load_competition(workspace)
+    assert competition.train_ids == ["01", "02", "03"]
+    assert competition.train_texts[2] == "NA or nothing"
+    assert competition.train_labels.tolist() == [[0, 1], [1, 0], [0, 0]]
+    assert competition.submission_ids == ["11", "12"]
+
+
+def write(path: Path, content: str) -> Path:
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def test_texts_in_the_first_column_are_the_texts(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", "text,id,joy,anger\na day,1,1,0\nb day,2,0,1\n")
+    test = write(tmp_path / "test.csv", "text,id\nc day,3\n")
+    workspace, _ = make_workspace(tmp_path, train, test)
+    competition = load_competition(workspace)
+    assert (competition.train_ids, competition.train_texts) == (["1", "2"], ["a day", "b day"])
+    assert competition.labels == ("joy", "anger")
+
+
+def test_a_sample_of_halves_proposes_a_metric_of_probabilities_and_says_why(tmp_path: Path) -> None:
+    train, test = write_files(tmp_path, ",", ".csv")
+    sample = write(tmp_path / "sample.csv", "ID,joy,anger\n11,0.5,0.5\n12,0.5,0.5\n")
+    workspace, found = make_workspace(tmp_path, train, test, sample)
+    assert read_declaration(workspace).metric == "roc_auc_macro"
+    text = workspace.declaration.read_text(encoding="utf-8")
+    assert "the sample submission holds 0.5, so probabilities are scored" in text.split("metric =")[0]
+    assert any("holds 0.5" in line for line in said(found))
+    assert 'metric = "roc_auc_macro" is a guess' in said(found)[-1]
+
+
+@pytest.mark.parametrize("cells", ["0,0", "1,0", "0.0,1.0", "-1,2", "12,0.5", "joy,anger"])
+def test_another_sample_proposes_none(tmp_path: Path, cells: str) -> None:
+    train, test = write_files(tmp_path, ",", ".csv")
+    sample = write(tmp_path / "sample.csv", f"ID,joy,anger\n11,{cells}\n12,{cells}\n")
+    workspace, found = make_workspace(tmp_path, train, test, sample)
+    assert found.metric is None
+    assert read_declaration(workspace).metric == "f1_macro"
+
+
+def test_columns_that_are_left_out_are_said_and_the_labels_listed(tmp_path: Path) -> None:
+    train = write(
+        tmp_path / "train.csv",
+        'id,text,"sent\nfrom",joy,is_reply\n1,a day,u1,1,0\n2,b day,u2,0,1\n3,c day,u1,0,1\n',
+    )
+    test = write(tmp_path / "test.csv", "id,text,is_reply\n4,d day,0\n5,e day,1\n")
+    workspace, found = make_workspace(tmp_path, train, test)
+    assert read_declaration(workspace).data.labels == ["joy"]
+    lines = workspace.declaration.read_text(encoding="utf-8").splitlines()
+    assert "# no labels: sent from (not 0 or 1 in every row)" in lines
+    assert "no labels: is_reply (in test too)" in said(found)
+    assert load_competition(workspace).labels == ("joy",)
+
+
+def test_the_saved_index_can_be_the_id(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", ",text,joy\n0,a day,1\n1,b day,0\n")
+    test = write(tmp_path / "test.csv", ",text\n2,c day\n")
+    workspace, found = make_workspace(tmp_path, train, test)
+    assert missing_columns(found) == []
+    assert load_competition(workspace).train_ids == ["0", "1"]
+
+
+def test_labels_in_one_column_are_left_to_fill_in_with_the_line_that_makes_columns(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", "id,text,emotion\n1,a day,joy|love\n2,b day,anger\n3,c day,joy\n")
+    test = write(tmp_path / "test.csv", "id,text\n4,d day\n")
+    workspace, found = make_workspace(tmp_path, train, test)
+    assert missing_columns(found) == ["labels"]
+    line = "train = train.drop(columns='emotion').join(train['emotion'].astype(str).str.get_dummies(\"|\"))"
+    assert line in "\n".join(said(found))
+    text = workspace.declaration.read_text(encoding="utf-8")
+    assert "# labels = [...]   # fill in: emotion seems to hold several labels in one cell" in text
+    with pytest.raises(DataError) as caught:
+        load_competition(workspace)
+    assert line in str(caught.value)
+
+
+def test_what_was_told_is_said_with_the_reason(tmp_path: Path) -> None:
+    _, found = make_workspace(tmp_path / "new", *write_files(tmp_path, ",", ".csv"))
+    assert said(found) == [
+        "id 'ID', text 'Tweet', 2 labels: joy, anger",
+        "id: its name says so, and no value is there twice",
+        "text: its name says so, 4.3 words on average",
+        "labels: 0 or 1 in every row of train, and not in test",
+    ]
+    assert said(Found()) == []
+
+
+def test_quotes_that_no_setting_reads_are_named_at_once(tmp_path: Path) -> None:
+    train = write(tmp_path / "train.csv", 'id,text,joy\n1,"a, b",1\n2,"c,0\n3,d,1\n4,e",0\n')
+    with pytest.raises(DataError, match=r"train\.csv lines 3 to 5, .*write it twice"):
+        make_workspace(tmp_path / "new", train)

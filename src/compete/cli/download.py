@@ -9,7 +9,7 @@ def command() -> None:
     """Download the competition's files from Kaggle and fill in [data]."""
     from compete.cli.opening import console, exclusively, here
     from compete.competition.declaration import read_declaration
-    from compete.competition.starter import missing_columns
+    from compete.competition.starter import missing_columns, said
     from compete.errors import UserError
     from compete.submissions.download import download
     from compete.submissions.kaggle_client import KaggleClient
@@ -29,5 +29,5 @@ def command() -> None:
     missing = missing_columns(found.found)
     if missing:
         typer.echo(f"still to fill in, under [data]: {', '.join(missing)}")
-    labels = ", ".join(found.found.labels)
-    typer.echo(f"[data]: id {found.found.id!r}, text {found.found.text!r}, labels {labels}")
+    for line in said(found.found):
+        typer.echo(line)

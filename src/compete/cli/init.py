@@ -16,12 +16,12 @@ def command(
     kaggle: Annotated[str | None, typer.Option(metavar="SLUG", help="Competition on Kaggle to submit to.")] = None,
 ) -> None:
     """Make a workspace: competition.toml and the recipes, with what your files tell filled in."""
-    from compete.competition.starter import make_workspace, missing_columns
+    from compete.competition.starter import make_workspace, missing_columns, said
 
     workspace, found = make_workspace(folder, train, test, sample, kaggle)
     typer.echo(f"{workspace.declaration}")
-    if found.labels:
-        typer.echo(f"id {found.id!r}, text {found.text!r}, {len(found.labels)} labels: {', '.join(found.labels)}")
+    for line in said(found):
+        typer.echo(line)
     missing = missing_columns(found)
     if missing:
         typer.echo(f"still to fill in, under [data]: {', '.join(missing)}")

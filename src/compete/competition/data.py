@@ -12,14 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compete.competition.declaration import CompetitionDeclaration, Data, read_declaration
+from compete.competition.label_cells import held, zeros_and_ones
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table, read_tables
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DataError
 from compete.fingerprints import digest
-
-_LABEL_VALUES = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,19 @@ def read_new_texts(path: Path, data: Data) -> tuple[list[str], list[str]]:
 
 
 def label_matrix(table: pd.DataFrame, labels: Sequence[str], ids: Sequence[str], source: str) -> NDArray[np.int8]:
-    """The label columns as 0/1, shape (n_rows, n_labels); anything else is named by row, id and column."""
+    """The label columns as 0/1, shape (n_rows, n_labels); anything else is named by row, id and column.
+
+    true and false, yes and no are read too. Where a column holds something else from which labels can be made, like
+    several labels in one cell, the message says what, and how.
+    """
     matrix = np.empty((len(table), len(labels)), dtype=np.int8)
     bad: list[str] = []
+    odd: list[str] = []
     for column, label in enumerate(labels):
-        values = table[label].str.strip().map(_LABEL_VALUES)
-        for row in np.flatnonzero(values.isna().to_numpy())[:3]:
+        values = zeros_and_ones(table[label])
+        rows = np.flatnonzero(values.isna().to_numpy())
+        odd += [label] * bool(len(rows))
+        for row in rows[:3]:
             found = table[label].iloc[row]
             shown = f"is {found!r}" if found.strip() else "is empty"
             bad.append(f"  row {row + 1} ({ids[row]}): {label} {shown}")
@@ -114,10 +120,17 @@ def label_matrix(table: pd.DataFrame, labels: Sequence[str], ids: Sequence[str],
     if bad:
         more = "" if len(bad) <= 10 else f"\n  and more, {len(bad)} seen"
         raise DataError(
-            f"{source}: labels must be 0 or 1\n" + "\n".join(bad[:10]) + more + "\n"
-            "Is a column among them no label? List the label columns in competition.toml, data.labels."
+            f"{source}: labels must be 0 or 1\n" + "\n".join(bad[:10]) + more + "\n" + _way_on(table, odd, len(labels))
         )
     return matrix
+
+
+def _way_on(table: pd.DataFrame, odd: Sequence[str], labels: int) -> str:
+    """What to do about label columns that hold something else."""
+    listing = "Is a column among them no label? List the label columns in competition.toml, data.labels."
+    things = {label: held(table[label], label) for label in odd}
+    advice = [f"{label!r} seems to hold {thing.what}; {thing.advice}" for label, thing in things.items() if thing]
+    return "\n".join([*([] if advice and labels == 1 else [listing]), *advice[:1]])
 
 
 def _named(files: Sequence[str]) -> str:

@@ -36,10 +36,12 @@ class Data(Declaration):
     separator: str | None = Field(
         default=None, min_length=1, max_length=1, description="default: by the file's ending and header"
     )
-    quoting: Literal["minimal", "none"] = Field(
-        default="minimal", description='"none": a quote is a character like any other'
+    quoting: Literal["minimal", "none"] | None = Field(
+        default=None,
+        description='"none": a quote is a character like any other; "minimal": quoted as CSV writers do, whatever it '
+        "looks like; default: the same, but quotes that seem to swallow rows are refused",
     )
-    encoding: str = Field(default="utf-8", description="a BOM is skipped")
+    encoding: str = Field(default="utf-8", description="of text files without a byte order mark, which says it itself")
 
 
 class Folds(Declaration):

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
 
 import pandas as pd
 
+from compete.competition.data_files import kind_of, open_text, unpacked_name
+from compete.competition.quoting import Row, refuse_stray_quotes, rows_of, unclosed
+from compete.competition.table_formats import read_json_lines, read_parquet, read_workbook
 from compete.errors import DataError
 
 _SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
@@ -20,7 +24,7 @@ _SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
 def read_tables(
     paths: Sequence[Path],
     separator: str | None = None,
-    quoting: str = "minimal",
+    quoting: str | None = None,
     encoding: str = "utf-8",
 ) -> pd.DataFrame:
     """Several files with the same columns as one table of strings."""
@@ -35,56 +39,69 @@ def read_tables(
 
 
 def read_table(
-    path: Path, separator: str | None = None, quoting: str = "minimal", encoding: str = "utf-8"
+    path: Path, separator: str | None = None, quoting: str | None = None, encoding: str = "utf-8"
 ) -> pd.DataFrame:
-    """One CSV, TSV or parquet file as a table of strings.
+    """One CSV, TSV, JSON-lines, parquet or Excel file as a table of strings; packed or not.
 
-    Raises DataError naming the file, the row where that is known, and the setting that would help.
+    quoting: as in competition.toml; None reads quotes as CSV writers write them and looks for strays. encoding:
+    of text that has no byte order mark.
+
+    Raises DataError naming the file, the row or line where that is known, and the setting that would help.
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist: check the path in competition.toml")
-    if path.suffix == ".parquet":
-        return _read_parquet(path)
-    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
-    separator = separator or guess_separator(path, encoding)
-    _check_separator(path, separator, encoding)
-    table = _promote_header(_read_csv(path, separator, quoting, encoding))
+    kind, _ = kind_of(path)
+    if kind == "text":
+        return _read_text(path, separator or guess_separator(path, encoding), quoting, encoding)
+    if kind == "json lines":
+        return read_json_lines(path, encoding)
+    table = read_parquet(path) if kind == "parquet" else read_workbook(path)
     _check_columns(table, path)
-    _check_rows(table, path, separator, quoting, encoding)
     return table
 
 
-def guess_separator(path: Path, encoding: str = "utf-8-sig") -> str:
+def guess_separator(path: Path, encoding: str = "utf-8") -> str:
     """Tab for .tsv and .txt (the official SemEval files), else comma; another one if the header has only that."""
-    usual = default_separator(path)
-    header = _header(path, encoding)
+    usual = default_separator(kind_of(path)[1])
+    header = header_line(path, encoding)
     return usual if usual in header else max(_SEPARATORS, key=header.count)
 
 
-def _header(path: Path, encoding: str) -> str:
+def header_line(path: Path, encoding: str = "utf-8") -> str:
+    """The first line of a text file."""
+    with open_text(path, encoding) as file:
+        return file.readline()
+
+
+def default_separator(path: PurePath) -> str:
+    """By the file's ending, whatever it is packed in."""
+    return "\t" if unpacked_name(path).suffix.lower() in {".tsv", ".txt", ".tab"} else ","
+
+
+def _read_text(path: Path, separator: str, quoting: str | None, encoding: str) -> pd.DataFrame:
+    _check_separator(path, separator, encoding)
+    table = _promote_header(_read_csv(path, separator, quoting, encoding))
+    _check_columns(table, path)
+    with open_text(path, encoding) as file:
+        rows = _checked(rows_of(file, separator, quotes=quoting != "none"), path, table)
+        if quoting is None:
+            refuse_stray_quotes(path, table, separator, encoding, rows)
+        else:
+            deque(rows, maxlen=0)
+    return table
+
+
+def _read_csv(path: Path, separator: str, quoting: str | None, encoding: str) -> pd.DataFrame:
     try:
-        with path.open(encoding=encoding, newline="") as file:
-            return file.readline()
-    except (UnicodeDecodeError, LookupError):
-        return ""  # reading the whole file will say what is wrong
-
-
-def default_separator(path: Path) -> str:
-    return "\t" if path.suffix.lower() in {".tsv", ".txt", ".tab"} else ","
-
-
-def _read_csv(path: Path, separator: str, quoting: str, encoding: str) -> pd.DataFrame:
-    try:
-        with warnings.catch_warnings():
+        with open_text(path, encoding) as file, warnings.catch_warnings():
             # Rows longer than the header are only warned of, and then cut short.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(
-                path,
+                file,
                 sep=separator,
                 header=None,  # pandas renames a repeated column silently; _promote_header does not
                 dtype=str,
                 keep_default_na=False,
-                encoding=encoding,
                 quoting=csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL,
             )
     except pd.errors.EmptyDataError:
@@ -93,12 +110,18 @@ def _read_csv(path: Path, separator: str, quoting: str, encoding: str) -> pd.Dat
         raise DataError(f"{path} cannot be read: {error}") from None
     except pd.errors.ParserError as error:
         reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        hint = "" if quoting == "none" else '; if quotes in the texts are plain characters, set quoting = "none"'
         raise DataError(
-            f"{path} cannot be read with {_SEPARATORS.get(separator, repr(separator))} as separator: {reason}{hint}"
+            f"{path} cannot be read with {_SEPARATORS.get(separator, repr(separator))} as separator: "
+            + (reason if quoting == "none" else _with_quotes(reason, path, separator, encoding))
         ) from None
-    except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"{path} is not {encoding.removesuffix('-sig')} text ({error}): set data.encoding") from None
+
+
+def _with_quotes(reason: str, path: Path, separator: str, encoding: str) -> str:
+    """What the parser said, in lines of the file where a quote is never closed, and what may help."""
+    with open_text(path, encoding) as file:
+        line = unclosed(rows_of(file, separator))
+    reason = reason if line is None else f"the quote that opens a field in line {line} is never closed"
+    return f'{reason}; if quotes in the texts are plain characters, set quoting = "none"'
 
 
 def _promote_header(rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,18 +131,8 @@ def _promote_header(rows: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a parquet file that can be read: {error}") from None
-    flags = table.select_dtypes("bool").columns
-    table[flags] = table[flags].astype(int)  # a label that is stored as true or false
-    return table.astype(object).where(table.notna(), "").astype(str)
-
-
 def _check_separator(path: Path, separator: str, encoding: str) -> None:
-    header = _header(path, encoding)
+    header = header_line(path, encoding)
     if separator in header:
         return
     for other, name in _SEPARATORS.items():
@@ -137,56 +150,21 @@ def _check_columns(table: pd.DataFrame, path: Path) -> None:
         raise DataError(f"{path} has the column {min(repeated)!r} twice")
 
 
-def _check_rows(table: pd.DataFrame, path: Path, separator: str, quoting: str, encoding: str) -> None:
-    row = _first_short_row(table, path, separator, quoting, encoding)
-    if row is not None:
+def _checked(rows: Iterable[Row], path: Path, table: pd.DataFrame) -> Iterator[Row]:
+    """The file's rows as they come; raises DataError where pandas filled one up with empty strings, or left one out."""
+    fields, number = table.shape[1], 0
+    for number, row in enumerate(rows):
+        if row.fields < fields:
+            raise DataError(
+                f"{path} row {number} has fewer fields than the header ({fields}). "
+                'A quote or separator inside a text? See quoting ("none") and separator in [data].'
+            )
+        yield row
+    if number != len(table):
         raise DataError(
-            f"{path} row {row} has fewer fields than the header ({table.shape[1]}). "
-            'A quote or separator inside a text? See quoting ("none") and separator in [data].'
+            f"{path}: {len(table)} rows are read, and {number} are there. Does the file have carriage returns as line "
+            "ends? Save it with other ones."
         )
-    if quoting != "none":
-        _check_swallowed_lines(table, path, separator)
-
-
-def _first_short_row(table: pd.DataFrame, path: Path, separator: str, quoting: str, encoding: str) -> int | None:
-    """Number, from 1, of the first row with too few fields.
-
-    pandas fills such a row up with empty strings; so only a table with an empty last field is read again, by
-    the csv module, to count.
-    """
-    if not (table.iloc[:, -1] == "").any():
-        return None
-    csv.field_size_limit(2**31 - 1)  # its default is shorter than some posts
-    with path.open(encoding=encoding, newline="") as file:
-        reader = (
-            csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
-            if quoting == "none"
-            else csv.reader(file, delimiter=separator)
-        )
-        rows = (row for row in reader if row)
-        return next((number for number, row in enumerate(rows) if len(row) < table.shape[1]), None)
-
-
-def _check_swallowed_lines(table: pd.DataFrame, path: Path, separator: str) -> None:
-    """A stray opening quote makes a parser read whole rows as one field, without any error.
-
-    A line of a text is such a row if it splits into as many fields and ends, as rows of labels do, in 0 or 1;
-    prose with many commas does not. In a text of a tab-separated file any tab is suspicious.
-    """
-    fields = table.shape[1] - 1
-    for column in table.columns:
-        several_lines = table[column][table[column].str.contains("\n", regex=False)]
-        for row, value in several_lines.items():
-            if any(_looks_like_a_row(line, separator, fields) for line in value.split("\n")):
-                raise DataError(
-                    f"{path} row {int(str(row)) + 1}, column {column!r}: one quoted field contains what look like "
-                    'whole rows. If quotes in this file are plain characters, set quoting = "none" in [data].'
-                )
-
-
-def _looks_like_a_row(line: str, separator: str, fields: int) -> bool:
-    enough = line.count(separator) >= fields > 0
-    return enough and (separator == "\t" or line.rsplit(separator, 1)[1].strip() in {"0", "1"})
 
 
 def _toml_string(text: str) -> str:

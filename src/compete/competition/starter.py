@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
 import compete
 from compete import atomic
-from compete.competition.reading import default_separator, read_table
+from compete.competition.columns import guess_columns
+from compete.competition.data_files import kind_of
+from compete.competition.declaration import MetricName
+from compete.competition.reading import default_separator, header_line, read_table
 from compete.competition.workspace import DECLARATION, Workspace
 from compete.errors import DataError, UserError
 
@@ -25,7 +29,11 @@ _LOCAL = (
 
 @dataclass(frozen=True)
 class Found:
-    """What was read from the user's files; None where nothing was given or nothing could be told."""
+    """What was read from the user's files; None where nothing was given or nothing could be told.
+
+    metric: only where the sample submission says more than "0 or 1"; left_out: columns of train that are nothing, and
+    why; reasons: of id, text, labels and metric; to_make_labels: what to do where they are held in another way.
+    """
 
     train: str | None = None
     test: str | None = None
@@ -35,6 +43,10 @@ class Found:
     labels: tuple[str, ...] = ()
     separator: str | None = None
     quoting: str | None = None
+    metric: str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    to_make_labels: str | None = None
 
 
 def make_workspace(
@@ -74,25 +86,26 @@ def starter_folder() -> Path:
 
 def look_at_files(root: Path, train: Path | None, test: Path | None, sample: Path | None) -> Found:
     """Names of id, text and label columns, separator and quoting, as far as the files tell them."""
-    tables, reading = {}, {}
-    for role, path in (("train", train), ("test", test), ("sample", sample)):
-        if path is not None:
-            tables[role], reading[role] = _read_somehow(path)
-    columns = {role: [str(column) for column in table.columns] for role, table in tables.items()}
-    id_column = _id_column(columns)
-    text = _text_column(tables, columns, id_column)
-    labels = [column for column in columns.get("sample", []) if column != id_column]
-    labels = labels or [column for column in columns.get("train", []) if column not in (id_column, text)]
-    separator, _ = reading.get("train", (None, None))
+    given = {role: path for role, path in (("train", train), ("test", test), ("sample", sample)) if path is not None}
+    if not given:
+        return Found()
+    tables, quoting = _read_somehow(given)
+    columns = guess_columns(**tables)
+    separator = None if train is None else _separator(train)
+    metric, why = _metric(tables.get("sample"), columns.labels)
     return Found(
         train=_path_text(root, train),
         test=_path_text(root, test),
         sample=_path_text(root, sample),
-        id=id_column,
-        text=text,
-        labels=tuple(labels) if columns.get("sample") or columns.get("train") else (),
-        separator=separator if train and separator != default_separator(train) else None,
-        quoting="none" if any(how == "none" for _, how in reading.values()) else None,
+        id=columns.id,
+        text=columns.text,
+        labels=columns.labels,
+        separator=separator if train and separator != default_separator(kind_of(train)[1]) else None,
+        quoting=quoting,
+        metric=metric,
+        left_out=columns.left_out,
+        reasons={**columns.reasons, **({"metric": why} if metric else {})},
+        to_make_labels=columns.to_make_labels,
     )
 
 
@@ -100,7 +113,7 @@ def declaration_text(name: str, found: Found, kaggle: str | None = None) -> str:
     """A commented competition.toml; what could not be told is left to fill in, and marked so."""
     lines = [
         f"name = {_quoted(name)}",
-        'metric = "f1_macro"   # or f1_micro, f1_samples, jaccard_samples, roc_auc_macro, log_loss',
+        *_metric_lines(found),
         f'size = "{_size()}"   # full (for a GPU), laptop (small checkpoints) or miniature (to try it all)',
         "",
         *data_lines(found),
@@ -127,10 +140,38 @@ def data_lines(found: Found) -> list[str]:
         _optional("sample_submission", found.sample, "data/sample_submission.csv"),
         _filled("id", found.id, "id"),
         _filled("text", found.text, "text"),
-        f"labels = [{labels}]" if labels else "# labels = [...]   # default: every other column of train",
+        *[f"# {_one_line(line)}" for line in _left_out(found)],
+        f"labels = [{labels}]" if labels else _no_labels(found),
         _optional("separator", found.separator, ";", "default: by the file's ending and header"),
         _optional("quoting", found.quoting, "none", "a quote is a character like any other"),
     ]
+
+
+def _metric_lines(found: Found) -> list[str]:
+    metric = found.metric or "f1_macro"
+    others = ", ".join(name for name in get_args(MetricName) if name != metric)
+    lines = [f"metric = {_quoted(metric)}   # or {others}"]
+    if found.metric:
+        lines.insert(0, f"# A guess: {found.reasons['metric']}. What the competition says counts; log_loss is another.")
+    return lines
+
+
+def _left_out(found: Found) -> list[str]:
+    """A line for every reason why columns are no labels."""
+    groups: dict[str, list[str]] = {}
+    for name, why in found.left_out.items():
+        groups.setdefault(why, []).append(name or "''")
+    return [f"no labels: {', '.join(names)} ({why})" for why, names in groups.items()]
+
+
+def _no_labels(found: Found) -> str:
+    why = found.reasons.get("labels") if found.train else None
+    return "# labels = [...]   # " + (f"fill in: {_one_line(why)}" if why else "default: every other column of train")
+
+
+def _one_line(text: str) -> str:
+    """For a comment: no names of columns end it."""
+    return " ".join(text.split())
 
 
 def _size() -> str:
@@ -138,44 +179,47 @@ def _size() -> str:
     return "full" if shutil.which("nvidia-smi") else "laptop"
 
 
-def _read_somehow(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
-    """The table, and the (separator, quoting) it was read with: the header decides, then what parses."""
-    if not path.is_file():
-        raise DataError(f"{path} does not exist")
-    if path.suffix == ".parquet":
-        return read_table(path), (default_separator(path), "minimal")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not UTF-8 text: write competition.toml by hand, with data.encoding") from None
-    separator = max(",\t;|", key=header.count)
+def _read_somehow(given: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], str | None]:
+    """The tables, and the quoting that reads all of them: the header decides on separators, then what parses."""
     errors = []
-    for quoting in ("minimal", "none"):
+    for quoting in (None, "none"):
         try:
-            return read_table(path, separator, quoting), (separator, quoting)
+            return {
+                # A sample submission has no texts, and is read without a word on quotes everywhere.
+                role: read_table(path, _separator(path), None if role == "sample" else quoting)
+                for role, path in given.items()
+            }, quoting
         except DataError as error:
             errors.append(error)
     raise errors[0]
 
 
-def _id_column(columns: dict[str, list[str]]) -> str | None:
-    """The column that all given files share and that comes first; texts are not in a sample submission."""
-    if not columns:
-        return None
-    shared = set.intersection(*(set(names) for names in columns.values()))
-    first = columns.get("sample") or columns.get("test") or columns["train"]
-    return next((name for name in first if name in shared), None)
+def _separator(path: Path) -> str | None:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist")
+    if kind_of(path)[0] != "text":
+        return default_separator(path)
+    try:
+        header = header_line(path)
+    except DataError as error:
+        raise DataError(
+            f"{error}. `compete init` reads UTF-8 and what a byte order mark announces: save the file so, or fill in "
+            "competition.toml by hand, data.encoding and all (without files, `compete init` makes one)"
+        ) from None
+    return max(",\t;|", key=header.count)
 
 
-def _text_column(tables: dict[str, pd.DataFrame], columns: dict[str, list[str]], id_column: str | None) -> str | None:
-    """The column with the longest values that is in train and test alike."""
-    given = [role for role in ("train", "test") if role in tables]
-    if not given:
-        return None
-    shared = set.intersection(*(set(columns[role]) for role in given)) - {id_column} - set(columns.get("sample", []))
-    table = tables[given[0]]
-    return max(sorted(shared), key=lambda name: table[name].str.len().mean(), default=None)
+def _metric(sample: pd.DataFrame | None, labels: Sequence[str]) -> tuple[str | None, str]:
+    """A metric of probabilities, and why, if the sample submission holds other numbers than 0 and 1."""
+    there = [] if sample is None else [label for label in labels if label in sample.columns]
+    if sample is None or not there:
+        return None, ""
+    numbers = sample[there].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+    between = (numbers > 0) & (numbers < 1)
+    if not between.any() or not ((numbers >= 0) & (numbers <= 1)).all():
+        return None, ""
+    shown = sample[there].to_numpy()[between][0]
+    return "roc_auc_macro", f"the sample submission holds {shown}, so probabilities are scored"
 
 
 def _path_text(root: Path, path: Path | None) -> str | None:
@@ -190,8 +234,8 @@ def _quoted(text: str) -> str:
 
 
 def _filled(key: str, value: str | None, example: str, note: str = "") -> str:
-    comment = note if value else f"fill in{': ' * bool(note)}{note}"
-    return f"{key} = {_quoted(value or example)}" + (f"   # {comment}" if comment else "")
+    comment = f"fill in{': ' * bool(note)}{note}" if value is None else note
+    return f"{key} = {_quoted(example if value is None else value)}" + (f"   # {comment}" if comment else "")
 
 
 def _optional(key: str, value: str | None, example: str, note: str = "") -> str:
@@ -201,4 +245,23 @@ def _optional(key: str, value: str | None, example: str, note: str = "") -> str:
 
 def missing_columns(found: Found) -> Sequence[str]:
     """Keys of [data] that the user still has to fill in."""
-    return [key for key in ("train", "test", "id", "text") if getattr(found, key) is None]
+    missing = [key for key in ("train", "test", "id", "text") if getattr(found, key) is None]
+    return missing + ["labels"] * bool(found.train and not found.labels)
+
+
+def said(found: Found) -> list[str]:
+    """Sentences on what was guessed and why, and on what could not be."""
+    given = found.train or found.test or found.sample
+    if not given:
+        return []
+    count = f"{len(found.labels)} label{'s' * (len(found.labels) > 1)}: " if found.labels else "no labels"
+    lines = [f"id {_told(found.id)}, text {_told(found.text)}, {count}{', '.join(found.labels)}"]
+    lines += [f"{key}: {found.reasons[key]}" for key in ("id", "text", "labels", "metric") if key in found.reasons]
+    lines += [*_left_out(found), *([found.to_make_labels] if found.to_make_labels else [])]
+    if found.metric:
+        lines.append(f"metric = {_quoted(found.metric)} is a guess: see what the competition says")
+    return lines
+
+
+def _told(column: str | None) -> str:
+    return "not told" if column is None else repr(column)

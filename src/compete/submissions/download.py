@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compete import atomic
+from compete.competition.data_files import is_table
 from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.starter import Found, data_lines, look_at_files
 from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, UserError
 from compete.submissions.kaggle_client import PATIENCE, SLOWEST, KaggleClient
-
-_TABLES = (".csv", ".tsv", ".txt", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _unpack(archive: Path, folder: Path) -> list[Path]:
 
 def _named(files: list[Path], role: str) -> Path | None:
     """The table that is called like its role; a sample submission often says "test" too."""
-    tables = [path for path in files if path.suffix.lower() in _TABLES]
+    tables = [path for path in files if is_table(path)]
     sample = [path for path in tables if "sample" in path.stem.lower() or "submission" in path.stem.lower()]
     if role == "sample":
         return next(iter(sample), None)

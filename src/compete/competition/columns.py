@@ -1,0 +1,266 @@
+"""Which column is the id, which the text and which are labels: by name, then by content, then by what test has.
+
+Every guess comes with its reason, and what cannot be told is left open.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from compete.competition.label_cells import Held, held, holds_labels, zeros_and_ones
+
+
+def _each(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Last words of names that identify something, and what a row of a text competition may be called.
+_ID_WORDS = {"id", "ids", "identifier", "uid", "guid", "uuid", "qid"}
+_KEY_WORDS = {"key", "index", "number", "no", "nr", "num", "code"}
+_ROW_WORDS = _each(
+    "article case comment content doc document entry essay example excerpt headline instance item line message msg my "
+    "news paragraph passage phrase post question record review row sample sentence snippet status submission test text "
+    "train tweet unique unit utterance"
+)
+# Ids of something that many rows may belong to.
+_OTHER_IDS = _each("annotator author conversation group link parent rater reply source thread topic user worker")
+_TEXT_WORDS = _each(
+    "abstract article body comment content description doc document essay excerpt message passage phrase post question "
+    "review selftext sentence snippet status text tweet utterance"
+)
+_SHORT_TEXT_WORDS = {"headline", "subject", "summary", "title"}  # the text only where there is no longer one
+_FILLING_WORDS = {"clean", "cleaned", "full", "my", "original", "raw", "the"}
+_NO_TEXT_WORDS = _each(
+    "author category client count created date device file hash href hashtags image label labels lang language len "
+    "length link location name path place score source tag tags time topic type uri url user username"
+) | (_ID_WORDS | _KEY_WORDS)
+_NO_LABEL_WORDS = _ID_WORDS | {"fold", "index", "kfold", "split"}
+_TIME_WORDS = {"created", "date", "time", "timestamp", "utc"}
+_SAVED_INDEX = re.compile(r"(Unnamed: \d+|level_0|index)?")
+_URL = re.compile(r"(https?://|www\.)\S+")
+_LOOKED_AT = 1000  # rows from which the length of texts is told
+_FEWEST_NAMED, _FEWEST_WORDS = 0.5, 2.0  # on average: in a text that is called so, and in one that is not
+
+
+@dataclass(frozen=True)
+class Columns:
+    """id and text: None where they cannot be told; left_out: columns of train that are nothing, and why.
+
+    reasons: a few words on id, text and labels each, whether they were told or not; to_make_labels: what turns a
+    column that holds labels in another way into label columns.
+    """
+
+    id: str | None = None
+    text: str | None = None
+    labels: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    to_make_labels: str | None = None
+
+
+def guess_columns(
+    train: pd.DataFrame | None = None, test: pd.DataFrame | None = None, sample: pd.DataFrame | None = None
+) -> Columns:
+    """What the columns of the given tables of strings are for; at least one table must be given."""
+    tables = [table for table in (train, test) if table is not None]
+    id_column, why_id = _id([*tables, *([] if sample is None else [sample])])
+    not_text = {id_column, *([] if sample is None else map(str, sample.columns))}
+    text, why_text = _text(tables, not_text) if tables else (None, "no file that has texts was given")
+    others = [] if train is None else [str(name) for name in train.columns if name not in (id_column, text)]
+    if sample is not None:
+        labels, left_out, why_labels = _labels_of_sample(train, others, sample, id_column)
+    else:
+        labels, left_out, why_labels = _labels_of_train(train, others, test)
+    reasons = {"id": why_id, "text": why_text, "labels": str(why_labels)}
+    to_make = why_labels.held.advice if isinstance(why_labels, _Otherwise) else None
+    return Columns(id_column, text, labels, left_out, reasons, to_make)
+
+
+@dataclass(frozen=True)
+class _Otherwise:
+    """A column that holds labels, but not as 0 and 1."""
+
+    name: str
+    held: Held
+
+    def __str__(self) -> str:
+        return f"{self.name} seems to hold {self.held.what}"
+
+
+def _shared(tables: Sequence[pd.DataFrame]) -> list[str]:
+    return [str(name) for name in tables[-1].columns if all(name in table.columns for table in tables)]
+
+
+def _words(name: str) -> list[str]:
+    """commentID, comment_id and "Comment Id" are comment, id; tweetid is tweet, id too."""
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+", name)]
+    return [part for word in words for part in _parted(word)]
+
+
+def _parted(word: str) -> list[str]:
+    return [word[:-2], "id"] if word.endswith("id") and word[:-2] in _ROW_WORDS else [word]
+
+
+def _id(tables: Sequence[pd.DataFrame]) -> tuple[str | None, str]:
+    """The id: the best name among the columns that all tables share, then the one whose values are all different."""
+    shared = _shared(tables)
+    if not shared:
+        return None, "no column is in all files"
+    unique = {name: all(table[name].is_unique for table in tables) for name in shared}
+    ranks = {name: _id_rank(name, tables[0][name], unique[name]) for name in shared}
+    best = min(shared, key=lambda name: (ranks[name], name.lower() != "id"))
+    if ranks[best] == _NOTHING:
+        return None, f"none of {', '.join(shared)} is called like an id or has another value in every row"
+    return best, _ID_REASONS[ranks[best]]
+
+
+_ID_REASONS = {
+    0: "its name says so, and no value is there twice",
+    1: "its name says so, and no value is there twice",
+    2: "its name says so, but values are there twice: every row needs an id of its own",
+    3: "no value is there twice",
+    4: "no value is there twice",
+    5: "the saved index, as there is nothing better",
+}
+_SAVED, _NOTHING = 5, 6
+
+
+def _id_rank(name: str, values: pd.Series, unique: bool) -> int:
+    """0: called like the id of a row; 1: like another id or key; 2: like the id of a row, but not unique; 3: like the
+    id of what many rows may belong to; 4: each value once, and neither a text nor a measure; 5: a saved index."""
+    if _SAVED_INDEX.fullmatch(name):
+        return _SAVED if unique else _NOTHING
+    *before, last = _words(name) or [""]
+    if last in _ID_WORDS and set(before) <= _ROW_WORDS | _FILLING_WORDS:
+        return 0 if unique else 2
+    if not unique or not len(values):
+        return _NOTHING
+    if last in _ID_WORDS | _KEY_WORDS:
+        return 3 if _OTHER_IDS & set(before) else 1
+    looks = not values.str.contains(r"\s|^$|^-?\d*\.\d+$", regex=True).any()
+    return 4 if looks and not _TIME_WORDS & {*before, last} else _NOTHING
+
+
+def _text(tables: Sequence[pd.DataFrame], others: set[str | None]) -> tuple[str | None, str]:
+    """The text: the best name, then most words, among the columns that train and test share."""
+    table, shared = tables[0], [name for name in _shared(tables) if name not in others]
+    if not shared:
+        return None, "train and test share no further column" if len(tables) > 1 else "there is no further column"
+    words = {name: mean_words(table[name]) for name in shared}
+    ranks = {name: _text_rank(name, words[name]) for name in shared}
+    best = min(shared, key=lambda name: (ranks[name], name.lower() != "text", -words[name]))
+    if ranks[best] == _NO_TEXT:
+        return None, f"none of {', '.join(shared)} is called like a text or holds sentences"
+    named = "its name says so" if ranks[best] < 3 else "it has the most words"
+    rivals = [name for name in shared if name != best and ranks[name] < _NO_TEXT and words[name] >= 2 * _FEWEST_WORDS]
+    also = f"; words are in {', '.join(rivals)} too" if rivals else ""
+    return best, f"{named}, {words[best]:.1f} words on average{also}"
+
+
+_NO_TEXT = 5
+
+
+def _text_rank(name: str, words: float) -> int:
+    """0: called a text and nothing else; 1: called so; 2: like a title; 3: holds sentences; 4: does, though its name
+    says something else."""
+    called = set(_words(name))
+    something_else = bool(called & _NO_TEXT_WORDS)
+    if words >= _FEWEST_NAMED and not something_else:
+        if called & _SHORT_TEXT_WORDS:
+            return 2
+        if called & _TEXT_WORDS:
+            return 0 if called <= _TEXT_WORDS | _FILLING_WORDS else 1
+    if words < _FEWEST_WORDS:
+        return _NO_TEXT
+    return 4 if something_else else 3
+
+
+def mean_words(values: pd.Series) -> float:
+    """Words per cell; addresses and numbers are none, and two characters of Chinese, Japanese or Thai count as one."""
+    cells = values.head(_LOOKED_AT)
+    if not len(cells):
+        return 0.0
+    return sum(map(_count_words, cells)) / len(cells)
+
+
+def _count_words(cell: str) -> float:
+    cell = _URL.sub(" ", cell)
+    unspaced = re.sub(r"[\u2e80-\u9fff\u0e00-\u0eff]", "", cell)
+    return len(re.findall(r"[^\W\d_]+", unspaced)) + (len(cell) - len(unspaced)) / 2
+
+
+Labels = tuple[tuple[str, ...], dict[str, str], str | _Otherwise]
+
+
+def _labels_of_sample(
+    train: pd.DataFrame | None, others: Sequence[str], sample: pd.DataFrame, id_column: str | None
+) -> Labels:
+    """The columns of the sample submission, unless what train has under their names are no labels."""
+    named = [str(name) for name in sample.columns if name != id_column and not _saved_index(str(name))]
+    if train is None:
+        return tuple(named), {}, "the columns of the sample submission"
+    there = [name for name in named if name in train.columns]
+    if not there:
+        return (), {}, _way_on(train, others) or "train has none of the columns of the sample submission"
+    no_labels = [name for name in there if not holds_labels(train[name])]
+    if len(no_labels) == len(there):
+        return (), {}, _way_on(train, no_labels) or _other_values(train[no_labels[0]], no_labels[0])
+    left_out = {name: "not in the sample submission" for name in others if name not in named}
+    missing = [name for name in named if name not in there]
+    odd = f"; train has no {', '.join(missing)}" if missing else ""
+    odd += f"; not 0 or 1 in every row of train: {', '.join(no_labels)}" if no_labels else ""
+    return tuple(named), left_out, f"the columns of the sample submission{odd}"
+
+
+def _labels_of_train(train: pd.DataFrame | None, others: Sequence[str], test: pd.DataFrame | None) -> Labels:
+    """The columns of train that hold 0 and 1 alone and that test does not have."""
+    if train is None:
+        return (), {}, "no training file was given"
+    plain = [name for name in others if holds_labels(train[name]) and not _NO_LABEL_WORDS & set(_words(name))]
+    plain = [name for name in plain if not _saved_index(name)]
+    in_test = [name for name in plain if test is not None and name in test.columns and test[name].nunique() > 1]
+    in_test = [] if len(in_test) == len(plain) else in_test  # a test file with its labels
+    labels = [name for name in plain if name not in in_test]
+    numbers = [name for name in labels if train[name].str.contains(r"\d", regex=True).all()]
+    odd = [] if len(numbers) * 2 == len(labels) else _fewer(labels, numbers)
+    left_out = {name: "not 0 or 1 in every row" for name in others if name not in plain}
+    left_out |= dict.fromkeys(in_test, "in test too")
+    left_out |= dict.fromkeys(odd, "written in another way than the other labels")
+    labels = [name for name in labels if name not in odd]
+    if labels:
+        return tuple(labels), left_out, f"0 or 1 in every row of train{_in_test(labels, test)}"
+    not_in_test = [name for name in others if test is None or name not in test.columns]
+    return (), {}, _way_on(train, not_in_test) or "no column of train holds 0 and 1 alone"
+
+
+def _in_test(labels: Sequence[str], test: pd.DataFrame | None) -> str:
+    there = [] if test is None else [name for name in labels if name in test.columns]
+    if not there:
+        return "" if test is None else ", and not in test"
+    return ", and without a value in test" if test is not None and test[there].nunique().max() <= 1 else ""
+
+
+def _other_values(cells: pd.Series, name: str) -> str:
+    others = list(dict.fromkeys(cells[zeros_and_ones(cells).isna()]))
+    return f"{name} holds other values than 0 and 1 in train: {', '.join(map(repr, others[:3]))}"
+
+
+def _fewer(labels: Sequence[str], some: Iterable[str]) -> list[str]:
+    """The smaller part of the labels: `some`, or all others."""
+    chosen = set(some)
+    rest = [name for name in labels if name not in chosen]
+    return list(chosen) if len(chosen) < len(rest) else rest
+
+
+def _saved_index(name: str) -> bool:
+    return _SAVED_INDEX.fullmatch(name) is not None
+
+
+def _way_on(train: pd.DataFrame, names: Sequence[str]) -> _Otherwise | None:
+    """The column that labels can be made of; one with several labels in a cell first."""
+    found = [_Otherwise(name, thing) for name in names if (thing := held(train[name], name))]
+    return next((each for each in found if each.held.several), next(iter(found), None))
