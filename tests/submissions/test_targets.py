@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,10 +12,11 @@ import pytest
 from compete.competition.data import Competition, load_competition
 from compete.competition.manner import Manner
 from compete.competition.metrics import METRICS
+from compete.competition.workspace import Workspace
 from compete.errors import DataError, SubmissionError
 from compete.submissions.csv_file import Form, submission_form
 from compete.submissions.ledger import Outcome
-from compete.submissions.targets import LocalLeaderboard, make_target
+from compete.submissions.targets import LocalLeaderboard, make_target, what_keeps_from_scoring
 
 SOLUTION = "id,joy,trust,Usage\nb1,1,0,Public\nb2,0,1,Private\nb3,1,1,Public\nb4,0,0,Private\n"
 # Public rows b1 and b3: all right. Private rows b2 and b4: every cell wrong.
@@ -26,6 +28,9 @@ FORM = Form(["id", "joy", "trust"], ["b1", "b2", "b3", "b4"], decisions=True)
 def sent(tmp_path: Path) -> Path:
     (tmp_path / "sent.csv").write_text(SENT, encoding="utf-8")
     return tmp_path / "sent.csv"
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def leaderboard(folder: Path, solution: str = SOLUTION) -> LocalLeaderboard:
@@ -135,7 +140,7 @@ def test_solutions_as_people_have_them(sent: Path, solution: str) -> None:
     target = leaderboard(sent.parent, solution)
     outcome = target.send(sent, "message")
     assert (outcome.public, target.reveal(sent, METRICS["f1_macro"], outcome).private) == (1.0, 0.0)
-    assert target.problem() == ""
+    assert set(target.scored_ids()) == {"b1", "b2", "b3", "b4"}
 
 
 def test_rows_without_labels_are_not_the_only_ones_of_their_half(sent: Path) -> None:
@@ -159,16 +164,35 @@ def test_a_label_called_usage_is_told_from_the_column(sent: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda s: s.replace("b1,1", "b1,2"), r"row 1 \(b1\): joy is '2'"),
-        (lambda s: s.replace("Usage", "half").replace("Public", "first"), "it lacks Usage"),
-        (lambda s: s.replace("b3", "b9"), r"solution\.csv has 1 ids that are not in test \('b9'\)"),
-        (lambda s: s.replace("\nb", "\nB"), r"4 ids that are not in test \('B1'\)\. The ids .* another case"),
+        (
+            lambda s: s.replace("b0000,0", "b0000,2"),
+            r"solution\.csv: labels must be 0 or 1.*row 1 \(b0000\): joy is '2'",
+        ),
+        (lambda s: s.replace("Usage", "half").replace("Public", "first"), r"solution\.csv is no .* lacks Usage"),
+        (lambda s: s.replace("b0003", "c3"), r"solution\.csv has 1 ids that are not in test \('c3'\)\.$"),
+        (lambda s: s.replace("\nb", "\nB"), r"90 ids that are not in test \('B0000'\)\. The ids .* another case"),
+        (lambda s: s, "^$"),
     ],
 )
-def test_what_stands_against_scoring_is_known_before(sent: Path, change: Callable[[str], str], said: str) -> None:
-    assert re.search(said, leaderboard(sent.parent, change(SOLUTION)).problem())
+def test_what_keeps_from_scoring_is_known_before(
+    competition: Competition, change: Callable[[str], str], said: str
+) -> None:
+    path = competition.workspace.root / "solution.csv"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    assert re.search(said, what_keeps_from_scoring(competition), re.DOTALL)
 
 
-def test_a_solution_that_is_not_there_stands_against_it(sent: Path) -> None:
-    assert "does not exist" in LocalLeaderboard(sent.parent / "none.csv", FORM, METRICS["f1_macro"]).problem()
-    assert LocalLeaderboard(None, FORM, METRICS["f1_macro"]).problem() == ""
+def test_a_solution_that_is_not_there_is_said_before_and_one_that_is_not_needed_is_not(workspace: Workspace) -> None:
+    (workspace.root / "solution.csv").unlink()
+    assert "solution.csv does not exist" in what_keeps_from_scoring(load_competition(workspace))
+    text = workspace.declaration.read_text(encoding="utf-8")
+    for change in ('target = "kaggle"\nkaggle = "tiny"\nsolution = "solution.csv"', ""):
+        workspace.declaration.write_text(text.replace('solution = "solution.csv"', change), encoding="utf-8")
+        assert what_keeps_from_scoring(load_competition(workspace)) == ""
+
+
+def test_it_is_said_when_a_command_loads_the_rows(compete: Run, workspace: Workspace) -> None:
+    (workspace.root / "solution.csv").write_text("id,joy\n", encoding="utf-8")
+    ran = compete("folds")
+    assert ran.returncode == 0
+    assert "warning: nothing can be scored: " in ran.stderr and "is no solution file: it lacks" in ran.stderr

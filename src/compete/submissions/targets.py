@@ -83,24 +83,12 @@ class LocalLeaderboard:
         public = self._score(file, metric, "Public") if outcome.public is None else outcome.public
         return Outcome("scored", outcome.reference, public, self._score(file, metric, "Private"))
 
-    def problem(self) -> str:
-        """Why no file could be scored, to be said before anything is trained; empty where nothing stands against it."""
-        if self.solution is None:
-            return ""
-        try:
-            parts = self._scored_rows()
-            ids = [name for part in parts.values() for name in part[self.form.id_column]]
-            unknown = sorted(set(ids) - set(self.form.ids))
-            if unknown:
-                happened = what_happened_to(ids, self.form.ids, self.form.id_column)
-                return (
-                    f"{self.solution} has {len(unknown)} ids that are not in test ({unknown[0]!r}). {happened}".rstrip()
-                )
-            for part in parts.values():
-                self._truth(part)
-        except DataError as error:
-            return str(error)
-        return ""
+    def scored_ids(self) -> list[str]:
+        """Ids of the rows that the solution scores; raises DataError for a solution that cannot score."""
+        parts = self._scored_rows().values()
+        for part in parts:
+            self._truth(part)
+        return [name for part in parts for name in part[self.form.id_column]]
 
     def _score(self, file: Path, metric: Metric, usage: str) -> float:
         parts, sent = self._scored_rows(), read_values(file, self.form)
@@ -163,3 +151,19 @@ def local_leaderboard(competition: Competition) -> LocalLeaderboard:
         form=submission_form(competition),
         metric=METRICS[competition.declaration.metric],
     )
+
+
+def what_keeps_from_scoring(competition: Competition) -> str:
+    """Why the declared solution cannot score a submission, to be said before anything is trained; empty if it can."""
+    target = local_leaderboard(competition)
+    if competition.declaration.submission.target != "local" or target.solution is None:
+        return ""
+    try:
+        ids = target.scored_ids()
+    except DataError as error:
+        return str(error)
+    unknown = sorted(set(ids) - set(competition.test_ids))
+    if not unknown:
+        return ""
+    happened = what_happened_to(ids, competition.test_ids, target.form.id_column)
+    return f"{target.solution} has {len(unknown)} ids that are not in test ({unknown[0]!r}). {happened}".rstrip()
