@@ -308,3 +308,18 @@ def test_what_submit_would_refuse_is_refused_before_training(compete: Run, works
     assert ran.returncode == 2
     assert "missing: trust; not known: fear" in ran.stderr
     assert not (workspace.root / "oof").exists() or not any(workspace.oof.glob("*/"))
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index"])
+def test_a_saved_index_is_no_label(load: Load, name: str) -> None:
+    rows = TRAIN.splitlines()
+    numbered = "\n".join([f"{name},{rows[0]}", *(f"{row},{line}" for row, line in enumerate(rows[1:]))]) + "\n"
+    competition = load(train=numbered, test=f"{name},id,text\n0,11,sunny\n1,12,rotten\n")
+    assert competition.labels == ("joy", "anger")
+    assert competition.warnings == (f"train.csv: the column {name!r} is a saved index, and left out",)
+    assert competition.fingerprints == load().fingerprints
+
+
+def test_a_label_called_index_is_one(load: Load) -> None:
+    train = "index,id,text,anger\n1,01,happy,0\n0,02,furious,1\n0,03,NA,0\n"
+    assert load(train=train, sample=SAMPLE.replace("joy", "index")).labels == ("index", "anger")

@@ -9,13 +9,12 @@ import pytest
 from compete.competition.manner import Manner, encoding_of, manner_of
 
 
-def learnt(folder: Path, text: str, values: list[str] | None = None, separator: str = ",") -> Manner:
-    (folder / "x.csv").write_bytes(text.encode())
-    return manner_of(folder / "x.csv", separator, "utf-8", 0, values or [])
+def learnt(text: str, values: list[str] | None = None, separator: str = ",") -> Manner:
+    return manner_of(text.encode(), separator, "utf-8", 0, values or [])
 
 
-def test_a_manner_is_learnt_from_the_bytes(tmp_path: Path) -> None:
-    found = learnt(tmp_path, '\ufeff"id"; joy\r\n"a;1"; 0 \r\n"b"; 0 \r\n', ["0"], ";")
+def test_a_manner_is_learnt_from_the_bytes() -> None:
+    found = learnt('\ufeff"id"; joy\r\n"a;1"; 0 \r\n"b"; 0 \r\n', ["0"], ";")
     assert (found.separator, found.line_end, found.encoding, found.ends) == (";", "\r\n", "utf-8", True)
     assert found.header == '\ufeff"id"; joy'
     assert found.around == (('"', '"'), (" ", " "))
@@ -39,14 +38,12 @@ def test_a_manner_is_learnt_from_the_bytes(tmp_path: Path) -> None:
         ([], ("0", "1")),
     ],
 )
-def test_decisions_are_written_as_all_of_the_sample_writes_them(
-    tmp_path: Path, values: list[str], off_on: tuple[str, str]
-) -> None:
-    assert learnt(tmp_path, "id,joy\na,0\n", values).off_on == off_on
+def test_decisions_are_written_as_all_of_the_sample_writes_them(values: list[str], off_on: tuple[str, str]) -> None:
+    assert learnt("id,joy\na,0\n", values).off_on == off_on
 
 
-def test_blanks_around_an_id_are_part_of_it(tmp_path: Path) -> None:
-    assert learnt(tmp_path, "id,joy\n a, 0\n").around == (("", ""), (" ", ""))
+def test_blanks_around_an_id_are_part_of_it() -> None:
+    assert learnt("id,joy\n a, 0\n").around == (("", ""), (" ", ""))
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_a_torn_file_is_an_error_that_a_user_can_read(tmp_path: Path, text: str)
 )
 def test_the_hash_knows_what_a_file_says_and_not_how(tmp_path: Path, same: str) -> None:
     path = write(tmp_path, same)
-    manner = manner_of(path, ";" if ";" in same else ",", "utf-8", 0, [])
+    manner = manner_of(same.encode(), ";" if ";" in same else ",", "utf-8", 0, [])
     assert check(path, replace(DECISIONS, manner=manner)) == check(write(tmp_path, GOOD), DECISIONS)
 
 
@@ -239,6 +239,7 @@ def test_a_file_that_is_as_the_sample_is_stays_byte_for_byte(tmp_path: Path) -> 
         ("id,trust,joy\nb3,0,1\nb1,0,1\n", r"other ids \(2 rows, expected 3\) .*\(missing: 'b2'\)"),
         ("id,trust,joy\nb3,0,1\nb1,0,1\nb2,1,0\nb9,1,0\n", r"other ids \(4 rows, expected 3\) .*\(unknown: 'b9'\)"),
         ("id,trust,joy\nb3,0,1\nb1,0,1\nb2,1,0\nb2,1,0\n", r"other ids \(4 rows, expected 3\) .*\(some twice\)"),
+        ("id,joy,trust\nb1,1,0\nb2,0,no\nb3,1,0\n", r"row 2 \(b2\): trust is 'no', expected 0 or 1"),
         ("id,trust,joy\nB3,0,1\nB1,0,1\nB2,1,0\n", r"The ids have blanks .* another case \('B3' for 'b3'\)"),
     ],
 )
@@ -262,3 +263,9 @@ def test_a_header_that_only_looks_like_the_samples_is_no_header(tmp_path: Path, 
     check(write(tmp_path, AS_IN_SAMPLE), BLANKS)
     with pytest.raises(SubmissionError, match=said):
         check(write(tmp_path, written), BLANKS)
+
+
+def test_a_column_that_is_there_twice_in_two_spellings_is_refused(tmp_path: Path) -> None:
+    form = replace(DECISIONS, manner=Manner(header="Id,trust,joy"))
+    with pytest.raises(SubmissionError, match=r"not known: Id$"):
+        fitted(write(tmp_path, "id,Id,trust,joy\nb3,b3,0,1\nb1,b1,0,1\nb2,b2,1,0\n"), form)

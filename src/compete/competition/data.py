@@ -17,6 +17,7 @@ from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table, read_tables
 from compete.competition.row_ids import number_their_rows
 from compete.competition.sample_submission import SampleSubmission, read_sample
+from compete.competition.saved_index import saved_index
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DataError
@@ -83,6 +84,7 @@ def load_competition(workspace: Workspace) -> Competition:
     test = read_tables(test_paths, data.separator, data.quoting, data.encoding)
     train, of_train = _named_as_declared(train, [data.id, data.text, *(data.labels or [])], data.train)
     test, of_test = _named_as_declared(test, [data.id, data.text], data.test)
+    train, of_index = _without_index(train, data)
     labels = _label_columns(train, data)
     train_ids, test_ids = _ids(train, data.id, data.train), _ids(test, data.id, data.test)
     train_texts, test_texts = train[data.text].tolist(), test[data.text].tolist()
@@ -99,7 +101,7 @@ def load_competition(workspace: Workspace) -> Competition:
         test_ids=test_ids,
         test_texts=test_texts,
         sample=sample,
-        warnings=(*of_train, *of_test, *of_sample, *overlap, *_empty_texts(test_texts, test_ids)),
+        warnings=(*of_train, *of_index, *of_test, *of_sample, *overlap, *_empty_texts(test_texts, test_ids)),
     )
 
 
@@ -147,6 +149,14 @@ def _named_as_declared(
         raise DataError(f"{_named(files)} lacks a column that competition.toml names. {hints}")
     names = {column: name for name, column in meant.items()}
     return table.rename(columns=names), otherwise_written(meant, _named(files))
+
+
+def _without_index(table: pd.DataFrame, data: Data) -> tuple[pd.DataFrame, list[str]]:
+    """The training rows without a saved index, which is no label; a sentence if there was one."""
+    index = saved_index(table, [data.id, data.text, *(data.labels or [])])
+    if index is None or not table[index].is_unique or not number_their_rows(table[index].tolist()):
+        return table, []
+    return table.drop(columns=index), [f"{_named(data.train)}: the column {index!r} is a saved index, and left out"]
 
 
 def _label_columns(train: pd.DataFrame, data: Data) -> tuple[str, ...]:

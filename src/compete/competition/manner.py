@@ -59,9 +59,9 @@ class Manner:
 PLAIN = Manner()
 
 
-def manner_of(path: Path, separator: str, encoding: str, id_at: int, values: Iterable[str]) -> Manner:
+def manner_of(content: bytes, separator: str, encoding: str, id_at: int, values: Iterable[str]) -> Manner:
     """The manner of a CSV that can be read. id_at: place of its id column; values: the cells of its labels."""
-    text, encoding = _text(path.read_bytes(), encoding)
+    text, encoding = _text(content, encoding)
     lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
     header_lines = _lines_of_first_row(lines, separator)
     header = "".join(lines[:header_lines])

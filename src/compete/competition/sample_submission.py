@@ -51,7 +51,7 @@ def read_sample(
     manner = PLAIN
     if path.suffix.lower() in _TEXT_FILES:
         values = pd.unique(table.drop(columns=meant[data.id]).to_numpy().ravel())
-        manner = manner_of(path, guess_separator(path, encoding), encoding, id_at, values)
+        manner = manner_of(path.read_bytes(), guess_separator(path, encoding), encoding, id_at, values)
     return SampleSubmission(columns, ids, id_at, manner), otherwise_written(meant, data.sample_submission)
 
 

@@ -16,6 +16,11 @@ def saved_index(table: pd.DataFrame, known: Collection[str]) -> str | None:
     return first if first in ("", "Unnamed: 0", "index", UNNAMED_INDEX) and first not in known else None
 
 
+def counts_rows(column: pd.Series[str]) -> bool:
+    """Whether a column says nothing but the place of its row."""
+    return column.tolist() == [str(row) for row in range(len(column))]
+
+
 def without_saved_index(table: pd.DataFrame, known: Collection[str]) -> tuple[pd.DataFrame, str | None]:
     """The table without it, and its name, where all other columns are `known`; else the table as it is."""
     name = saved_index(table, known)

@@ -18,7 +18,7 @@ from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
-from compete.competition.saved_index import HOW_TO_SAVE, UNNAMED_INDEX, saved_index, without_saved_index
+from compete.competition.saved_index import HOW_TO_SAVE, UNNAMED_INDEX, counts_rows, saved_index, without_saved_index
 from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
 from compete.oof.foreign_values import ROUNDING, numbers, refuse_what_is_no_probability
@@ -138,7 +138,9 @@ def _id_column(table: pd.DataFrame, id_column: str, ids: Sequence[str], labels: 
         if found:
             return found[name]
     index = saved_index(table, [id_column, *labels])
-    return index if index is not None and not set(ids).isdisjoint(table[index]) and not _counts(table[index]) else None
+    return (
+        index if index is not None and not set(ids).isdisjoint(table[index]) and not counts_rows(table[index]) else None
+    )
 
 
 def _refuse_columns(
@@ -158,11 +160,6 @@ def _refuse_columns(
         + (f"; not known: {', '.join(map(repr, extra))}" if extra else "")
         + (f". {index!r} is a saved index, not an id: {HOW_TO_SAVE} saves without" if index in extra else "")
     )
-
-
-def _counts(column: pd.Series[str]) -> bool:
-    """Whether a column only counts the rows."""
-    return column.tolist() == [str(row) for row in range(len(column))]
 
 
 def _read_npy(file: ForeignFile, id_column: str, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:

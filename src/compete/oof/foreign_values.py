@@ -29,7 +29,7 @@ def numbers(path: Path, ids: Sequence[str], cells: pd.DataFrame) -> NDArray[np.f
             f"{path}: {_count(unread.any(axis=1).sum())} what is no number, first row {row + 1} ({ids[row]}): "
             f"{cells.columns[column]} is {cell!r}{hint}"
         )
-    return found.to_numpy(dtype=np.float64)
+    return np.asarray(found, dtype=np.float64)
 
 
 def refuse_what_is_no_probability(

@@ -70,12 +70,14 @@ def render(form: Form, ids: Sequence[str], labels: Sequence[str], values: NDArra
 def fitted(path: Path, form: Form) -> tuple[bytes, str]:
     """A CSV that was made elsewhere, written as the sample is; and a sentence on what that changed, or nothing.
 
-    Rows and columns may be in any order; values stay as they are. Raises SubmissionError for other rows or columns.
+    Rows and columns may be in any order; values stay as they are. Raises SubmissionError for other rows or columns and
+    for impossible values.
     """
     table, index = without_saved_index(named_as(read_any(path, form), form), form.columns)
     _refuse_columns(path, table, form)
     ids = table[form.id_column].tolist()
     _refuse_ids(path, ids, form)
+    _checked_values(path, table, form)
     content = path.read_bytes()
     changes = {
         "its rows": ids != list(form.ids),
@@ -109,15 +111,7 @@ def check(path: Path, form: Form) -> str:
         same = sorted(ids) == sorted(form.ids)
         what = "the right ids in another order" if same else f"other ids ({len(ids)} rows, expected {len(form.ids)})"
         raise SubmissionError(f"{path} has {what} than the sample submission")
-    values = _numbers(table[form.labels]).to_numpy()
-    fine = np.isin(values, (0, 1)) if form.decisions else (values >= 0) & (values <= 1)  # NaN fails both
-    if not fine.all():
-        row, column = np.argwhere(~fine)[0]
-        found = table[form.labels[column]].iloc[row]
-        allowed = "0 or 1" if form.decisions else "a number from 0 to 1"
-        raise SubmissionError(
-            f"{path} row {row + 1} ({ids[row]}): {form.labels[column]} is {found!r}, expected {allowed}"
-        )
+    values = _checked_values(path, table, form)
     unlike = _unlike(path.read_bytes(), form)
     if unlike:
         raise SubmissionError(f"{path}: {unlike}")
@@ -155,7 +149,8 @@ def read_any(path: Path, form: Form) -> pd.DataFrame:
 
 def named_as(table: pd.DataFrame, form: Form) -> pd.DataFrame:
     """The table with the form's names for its columns, whether it has the sample's or others that only look unlike."""
-    table = table.rename(columns=dict(zip(form.names, form.columns, strict=True)))
+    written = zip(form.names, form.columns, strict=True)
+    table = table.rename(columns={column: name for column, name in written if name not in table.columns})
     meant = matched(form.columns, [str(column) for column in table.columns])
     return table.rename(columns={column: name for name, column in meant.items()})
 
@@ -180,6 +175,20 @@ def _refuse_ids(path: Path, ids: Sequence[str], form: Form) -> None:
             f"{path} has other ids ({len(ids)} rows, expected {len(form.ids)}) than the sample submission ({example}). "
             f"{what_happened_to(ids, form.ids, form.id_column)}".rstrip()
         )
+
+
+def _checked_values(path: Path, table: pd.DataFrame, form: Form) -> NDArray[np.float64]:
+    """The cells as numbers, (n_rows, n_labels); raises SubmissionError for one that is none or cannot be."""
+    values: NDArray[np.float64] = _numbers(table[form.labels]).to_numpy()
+    fine = np.isin(values, (0, 1)) if form.decisions else (values >= 0) & (values <= 1)  # NaN fails both
+    if not fine.all():
+        row, column = np.argwhere(~fine)[0]
+        label, name = form.labels[column], table[form.id_column].iloc[row]
+        allowed = "0 or 1" if form.decisions else "a number from 0 to 1"
+        raise SubmissionError(
+            f"{path} row {row + 1} ({name}): {label} is {table[label].iloc[row]!r}, expected {allowed}"
+        )
+    return values
 
 
 def _unlike(content: bytes, form: Form) -> str:
