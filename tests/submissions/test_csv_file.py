@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from compete.competition.data import Competition, load_competition
@@ -150,6 +151,7 @@ SAMPLES = {
     "no end": "id,joy,anger,trust\nIDS,0,0,0",
     "id last": "trust,joy,anger,id\n0,0,0,IDS\n",
     "id within": "joy, Id,Anger,TRUST\n0,IDS,0,0\n",
+    "an empty line": "\nid,joy,anger,trust\nIDS,0,0,0\n",
     "two lines of header": 'id,joy,anger,"trust\n"\nIDS,0,0,0\n',
 }
 
@@ -182,6 +184,37 @@ def _split(sample: str) -> tuple[str, str]:
     """The header with its line end, and the first row without."""
     lines = sample.splitlines(keepends=True)
     return "".join(lines[:-1]), lines[-1].rstrip("\r\n")
+
+
+def test_blanks_are_not_doubled_when_rows_are_put_in_order(competition: Competition) -> None:
+    rows = [f"{name}, 0, 1, 0\n" for name in competition.test_ids]
+    form = sampled(competition, ("id, joy, anger, trust\n" + "".join(rows)).encode())
+    mine = competition.workspace.root / "mine.csv"
+    mine.write_text("id, joy, anger, trust\n" + "".join(reversed(rows)), encoding="utf-8")
+    assert fitted(mine, form)[0] == (competition.workspace.root / "sample.csv").read_bytes()
+
+
+def test_a_sample_that_is_no_text_gives_the_names(competition: Competition) -> None:
+    root = competition.workspace.root
+    table = pd.read_csv(root / "sample.csv").rename(columns={"id": "Id", "joy": "Joy"})
+    table.iloc[::-1].to_parquet(root / "sample.parquet", index=False)
+    toml = competition.workspace.declaration
+    toml.write_text(toml.read_text(encoding="utf-8").replace("sample.csv", "sample.parquet"), encoding="utf-8")
+    form = submission_form(load_competition(competition.workspace))
+    nothing = np.zeros((len(form.ids), 3), dtype=np.int8)
+    written = render(form, form.ids, form.labels, nothing).decode().split("\n")
+    assert written[0] == "Id,Joy,anger,trust" and written[1] == f"{competition.test_ids[-1]},0,0,0"
+
+
+@pytest.mark.parametrize("gap", ["\n", " \n", "\r\n\r\n"])
+def test_no_cell_is_lost_where_the_sample_has_an_empty_line(competition: Competition, gap: str) -> None:
+    rows = "".join(f"{name},0,0,0\n" for name in competition.test_ids)
+    form = sampled(competition, f"id,joy,anger,trust\n{gap}{rows}".encode())
+    values = np.ones((len(form.ids), 3), dtype=np.int8)
+    path = competition.workspace.root / "written.csv"
+    path.write_bytes(render(form, form.ids, form.labels, values))
+    check(path, form)
+    assert read_values(path, form).to_numpy().sum() == values.size
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,14 +39,16 @@ class Manner:
     def names(self, columns: Sequence[str]) -> list[str]:
         """The columns' names as the header gives them, blanks around them left out."""
         text = self.header_of(columns).removeprefix("\ufeff")
-        row = next(csv.reader(text.splitlines(keepends=True), delimiter=self.separator))
+        row, _ = _first_row(io.StringIO(text, newline=""), self.separator)
         return [name.strip() for name in row]
 
     def text(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         """The whole file; rows: its cells, as many as there are columns."""
         around = self.around or (("", ""),) * len(columns)
         lines = [self.header_of(columns)]
-        lines += [self.separator.join(map(self._cell, row, around)) for row in rows]
+        lines += [
+            self.separator.join(self._cell(cell, each) for cell, each in zip(row, around, strict=True)) for row in rows
+        ]
         return self.line_end.join(lines) + (self.line_end if self.ends else "")
 
     def _cell(self, value: str, around: tuple[str, str]) -> str:
@@ -62,17 +65,18 @@ PLAIN = Manner()
 def manner_of(content: bytes, separator: str, encoding: str, id_at: int, values: Iterable[str]) -> Manner:
     """The manner of a CSV that can be read. id_at: place of its id column; values: the cells of its labels."""
     text, encoding = _text(content, encoding)
-    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
-    header_lines = _lines_of_first_row(lines, separator)
+    lines = list(io.StringIO(text, newline=""))
+    names, header_lines = _first_row(lines, separator)
     header = "".join(lines[:header_lines])
     line_end = header[len(header.rstrip("\r\n")) :] or "\n"
-    first_row = "".join(lines[header_lines : header_lines + 1]).rstrip("\r\n")
+    first_row = next((line for line in lines[header_lines:] if line.strip()), "").rstrip("\r\n")
+    around = [_around(cell, at == id_at) for at, cell in enumerate(_raw_cells(first_row, separator))]
     return Manner(
         separator=separator,
         line_end=line_end,
         encoding=encoding,
         header=header.removesuffix(line_end),
-        around=tuple(_around(cell, at == id_at) for at, cell in enumerate(_raw_cells(first_row, separator))),
+        around=tuple(around) if len(around) == len(names) else (),
         off_on=_off_on(values),
         ends=text.endswith(("\r", "\n")),
     )
@@ -96,11 +100,11 @@ def _usual(encoding: str) -> str:
     return "utf-8" if encoding.lower().replace("_", "-").startswith(("utf-8", "utf8")) else encoding
 
 
-def _lines_of_first_row(lines: Sequence[str], separator: str) -> int:
-    """How many lines the header takes: a quoted name may hold line ends."""
+def _first_row(lines: Iterable[str], separator: str) -> tuple[list[str], int]:
+    """The cells of the first row that is not empty, and the line it ends in: a quoted name may hold line ends."""
     reader = csv.reader(lines, delimiter=separator)
-    next(reader)
-    return reader.line_num
+    row = next((row for row in reader if row), [])
+    return row, reader.line_num
 
 
 def _raw_cells(line: str, separator: str) -> list[str]:

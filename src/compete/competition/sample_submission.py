@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -48,11 +48,19 @@ def read_sample(
     columns, id_at = tuple(names[column] for column in written), written.index(meant[data.id])
     ids = table[meant[data.id]].tolist()
     _check_ids(ids, test_ids, data)
-    manner = PLAIN
-    if path.suffix.lower() in _TEXT_FILES:
-        values = pd.unique(table.drop(columns=meant[data.id]).to_numpy().ravel())
-        manner = manner_of(path.read_bytes(), guess_separator(path, encoding), encoding, id_at, values)
+    manner = _manner(path, encoding, table, id_at)
     return SampleSubmission(columns, ids, id_at, manner), otherwise_written(meant, data.sample_submission)
+
+
+def _manner(path: Path, encoding: str, table: pd.DataFrame, id_at: int) -> Manner:
+    """How the sample is written; of one that is no text only the columns' names count."""
+    names = [str(column) for column in table.columns]
+    if path.suffix.lower() in _TEXT_FILES:
+        values = pd.unique(table.drop(columns=names[id_at]).to_numpy().ravel())
+        found = manner_of(path.read_bytes(), guess_separator(path, encoding), encoding, id_at, values)
+        if found.names(names) == names:
+            return found
+    return replace(PLAIN, header=PLAIN.header_of(names))
 
 
 def _columns(table: pd.DataFrame, data: Data, labels: Sequence[str], test_ids: Sequence[str]) -> dict[str, str]:

@@ -86,7 +86,7 @@ def fitted(path: Path, form: Form) -> tuple[bytes, str]:
     }
     if not any(changes.values()) and not _unlike(content, form):
         return content, ""
-    cells = table.set_index(form.id_column).loc[list(form.ids), form.labels]
+    cells = table.set_index(form.id_column).loc[list(form.ids), form.labels].apply(lambda column: column.str.strip())
     changed = [what for what, there in changes.items() if there] or ["the way it is written"]
     text = (
         f"{path.name}: {' and '.join(changed)} had to be put right to be as in the sample submission; no value changed"
