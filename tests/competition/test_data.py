@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ TEST = "id,text\n11,sunny\n12,rotten\n"
 SAMPLE = "id,joy,anger\n12,0,0\n11,0,0\n"
 
 Load = Callable[..., Competition]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -175,10 +177,22 @@ def test_other_ids_in_the_sample_submission_are_refused(load: Load) -> None:
         load(sample=SAMPLE + "13,0,0\n")
 
 
-@pytest.mark.parametrize("header", ["id,joy", "id,joy,fear", "id,joy,anger,fear", "key,joy,anger"])
-def test_other_columns_in_the_sample_submission_are_refused(load: Load, header: str) -> None:
-    zeros = ",0" * header.count(",")
-    with pytest.raises(DataError, match=rf"sample\.csv has the columns {', '.join(header.split(','))}, expected"):
+@pytest.mark.parametrize(
+    ("header", "what"),
+    [
+        ("id,joy", "missing: anger"),
+        ("id,joy,fear", "missing: anger; not known: fear"),
+        ("id,joy,anger,fear", "not known: fear"),
+        ("key,joy,fear", "missing: id, anger; not known: key, fear"),
+        ("joy,anger", "missing: id"),
+        ("id,joy,Anger,ANGER", "missing: anger; not known: Anger, ANGER"),
+    ],
+)
+def test_other_columns_in_the_sample_submission_are_refused(load: Load, header: str, what: str) -> None:
+    zeros, columns = ",0" * header.count(","), ", ".join(header.split(","))
+    with pytest.raises(
+        DataError, match=rf"sample\.csv has the columns {columns}, expected id, joy, anger \({what}\)\."
+    ):
         load(sample=f"{header}\n12{zeros}\n11{zeros}\n")
 
 
@@ -222,3 +236,116 @@ def test_where_one_text_ends_counts_in_the_fingerprint(load: Load) -> None:
     after = load(train=TRAIN.replace("happy", "a").replace("furious", "bc"), test="id,text\n11,a\n12,bc\n")
     changed = {name for name, value in before.fingerprints.items() if after.fingerprints[name] != value}
     assert changed == {"train texts", "test texts"}
+
+
+@pytest.mark.parametrize(
+    ("sample", "columns", "warnings"),
+    [
+        ("joy,anger,id\n0,0,12\n0,0,11\n", ("joy", "anger", "id"), []),
+        ("anger,id,joy\n0,12,0\n0,11,0\n", ("anger", "id", "joy"), []),
+        ("id, anger , joy\n12,0,0\n11,0,0\n", ("id", "anger", "joy"), []),
+        ("Id,joy,anger\n12,0,0\n11,0,0\n", ("id", "joy", "anger"), ["'Id' is taken for 'id'"]),
+        ("id,Joy,ANGER\n12,0,0\n11,0,0\n", ("id", "joy", "anger"), ["'Joy' is taken for 'joy'", "'ANGER' is taken"]),
+        ("row,joy,anger\n12,0,0\n11,0,0\n", ("id", "joy", "anger"), ["'row' is taken for 'id'"]),
+    ],
+    ids=["id last", "id within", "blanks", "case of the id", "case of labels", "id by its values"],
+)
+def test_a_sample_may_have_its_columns_anywhere_and_in_another_case(
+    load: Load, sample: str, columns: tuple[str, ...], warnings: list[str]
+) -> None:
+    competition = load(sample=sample)
+    assert competition.sample.columns == columns
+    assert columns[competition.sample.id_at] == "id"
+    assert competition.submission_ids == ["12", "11"]
+    assert len(competition.warnings) == len(warnings)
+    for warning, said in zip(competition.warnings, warnings, strict=True):
+        assert warning.startswith("sample.csv: ") and said in warning
+
+
+def test_a_label_called_like_the_id_but_for_case_is_told_from_it(load: Load) -> None:
+    competition = load(
+        DECLARATION.replace('id = "id"', 'id = "ID"'),
+        train=TRAIN.replace("id,joy", "ID,id"),
+        test=TEST.replace("id,", "ID,"),
+        sample="id,ID,anger\n0,12,0\n0,11,0\n",
+    )
+    assert competition.labels == ("id", "anger")
+    assert competition.sample.columns == ("id", "ID", "anger") and competition.sample.id_at == 1
+    assert competition.warnings == ()
+
+
+def test_train_and_test_may_write_their_columns_in_another_case(load: Load) -> None:
+    competition = load(train=TRAIN.replace("id,", "ID,"), test=TEST.replace("text", "Text"))
+    assert (competition.train_ids, competition.test_texts) == (["01", "02", "03"], ["sunny", "rotten"])
+    assert competition.labels == ("joy", "anger")
+    assert competition.warnings == (
+        "train.csv: the column 'ID' is taken for 'id'",
+        "test.csv: the column 'Text' is taken for 'text'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ("id,joy,anger\n12.0,0,0\n11.0,0,0\n", r"2 only in test.*were read as floats \('12\.0' for '12'\): read them"),
+        ("id,joy,anger\n12,0,0\n12,0,0\n11,0,0\n", r"sample\.csv has the id '12' more than once"),
+        ("id,joy,anger\n12,0,0\n,0,0\n", r"1 only in test, 1 only in the sample \('11' only in test\)"),
+        ("id,joy,anger\n", r"2 only in test, 0 only in the sample"),
+    ],
+)
+def test_ids_of_the_sample_that_do_not_fit_are_named_before_training(load: Load, sample: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        load(sample=sample)
+
+
+def numbered(texts: list[str], labels: str = "", first: int = 0) -> str:
+    rows = "".join(f"{row},{text}{labels and ',0,1'}\n" for row, text in enumerate(texts, start=first))
+    return f"id,text{labels}\n{rows}"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_ids_that_number_the_rows_of_each_file_are_no_overlap(load: Load, first: int) -> None:
+    train, test = [f"train {n}" for n in range(300)], [f"test {n}" for n in range(200)]
+    train[7] = test[7] = "thanks"  # by chance
+    sample = "".join(f"{row},0,0\n" for row in range(first, 200 + first))
+    files = {"test": numbered(test, first=first), "sample": f"id,joy,anger\n{sample}"}
+    competition = load(train=numbered(train, ",joy,anger", first), **files)
+    [warning] = competition.warnings
+    assert "200 ids are in train and in test (" in warning and "numbers of the rows" in warning
+    assert competition.train_texts[0] == "train 0" and competition.test_texts[0] == "test 0"
+    with pytest.raises(DataError, match=r"200 ids are in train and in test .*, 200 of them with the same text"):
+        load(train=numbered(test + train[:100], ",joy,anger", first), **files)
+
+
+@pytest.mark.parametrize("prefix", ["t", "1000000"])
+def test_ids_that_number_no_rows_and_overlap_are_refused_with_a_way_out(load: Load, prefix: str) -> None:
+    train = TRAIN.replace("01,", f"{prefix}1,").replace("02,", f"{prefix}2,")
+    test, sample = TEST.replace("11,", f"{prefix}1,"), SAMPLE.replace("11,", f"{prefix}1,")
+    with pytest.raises(DataError, match=rf"1 ids are in .*\({prefix}1\), with other texts: .*rename the ids of train"):
+        load(train=train, test=test, sample=sample)
+
+
+@pytest.mark.parametrize("command", ["train-base", "folds", "plan"])
+def test_what_submit_would_refuse_is_refused_before_training(compete: Run, workspace: Workspace, command: str) -> None:
+    """The sample of another competition: `submit` could never send anything."""
+    sample = workspace.root / "sample.csv"
+    sample.write_text(sample.read_text(encoding="utf-8").replace("trust", "fear"), encoding="utf-8")
+    ran = compete(command, *(["--all"] if command == "train-base" else []))
+    assert ran.returncode == 2
+    assert "missing: trust; not known: fear" in ran.stderr
+    assert not (workspace.root / "oof").exists() or not any(workspace.oof.glob("*/"))
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index"])
+def test_a_saved_index_is_no_label(load: Load, name: str) -> None:
+    rows = TRAIN.splitlines()
+    numbered = "\n".join([f"{name},{rows[0]}", *(f"{row},{line}" for row, line in enumerate(rows[1:]))]) + "\n"
+    competition = load(train=numbered, test=f"{name},id,text\n0,11,sunny\n1,12,rotten\n")
+    assert competition.labels == ("joy", "anger")
+    assert competition.warnings == (f"train.csv: the column {name!r} is a saved index, and left out",)
+    assert competition.fingerprints == load().fingerprints
+
+
+def test_a_label_called_index_is_one(load: Load) -> None:
+    train = "index,id,text,anger\n1,01,happy,0\n0,02,furious,1\n0,03,NA,0\n"
+    assert load(train=train, sample=SAMPLE.replace("joy", "index")).labels == ("index", "anger")

@@ -195,3 +195,17 @@ def test_a_manifest_that_was_edited_by_hand_is_refused(folder: Path, old: str, n
     path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
         store.read_model(folder, SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("labels", "id_name"),
+    [(["joy", "anger"], "id"), (["ID", "Id"], "id"), (["id", "anger"], "_id"), (["_id", "id"], "__id")],
+)
+def test_the_ids_stand_in_a_column_that_is_no_label(tmp_path: Path, labels: list[str], id_name: str) -> None:
+    written, path = probabilities().oof, tmp_path / store.OOF
+    path.write_bytes(store.to_parquet(SHAPE.train_ids, written, labels))
+    assert pq.read_table(path).column_names == [id_name, *labels]
+    assert pq.read_table(path)[id_name].to_pylist() == SHAPE.train_ids
+    assert np.array_equal(store.read_probabilities(path, SHAPE.train_ids, labels), written)
+    with pytest.raises(StoreError, match="has the columns"):
+        store.read_probabilities(path, SHAPE.train_ids, ["joy", "id"])

@@ -32,7 +32,7 @@ def cells(changed: int = 0) -> Cells:
 
 def write(folder: Path, name: str, values: Cells, form: Form = FORM) -> Path:
     path = folder / name
-    path.write_text(render(form, form.ids, form.labels, values), encoding="utf-8")
+    path.write_bytes(render(form, form.ids, form.labels, values))
     return path
 
 
@@ -126,9 +126,10 @@ def test_rows_and_columns_are_compared_by_name(tmp_path: Path) -> None:
 
 def test_probabilities_that_print_alike_are_equal(tmp_path: Path) -> None:
     near, far = cells() * 0.5 + 0.0004, cells() * 0.5 + 0.0006
-    path = write(tmp_path, "001.csv", cells() * 0.5)
-    assert agreement(path, write(tmp_path, "002.csv", near), FORM) == 1.0
-    assert agreement(path, write(tmp_path, "003.csv", far), FORM) == 0.0
+    form = replace(FORM, decisions=False)
+    path = write(tmp_path, "001.csv", cells() * 0.5, form)
+    assert agreement(path, write(tmp_path, "002.csv", near, form), form) == 1.0
+    assert agreement(path, write(tmp_path, "003.csv", far, form), form) == 0.0
 
 
 @pytest.mark.parametrize(

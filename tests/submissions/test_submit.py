@@ -4,7 +4,8 @@ import contextlib
 import shutil
 import sqlite3
 import struct
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from compete.competition.data import Competition, load_competition
+from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, DataError, KaggleError, StoreError, SubmissionError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
@@ -31,6 +33,7 @@ from compete.submissions.sources import CsvFile, Source, choose_source
 from compete.submissions.submit import Permissions, Prepared, ledger_of, prepare, reveal_private, submit
 from compete.submissions.targets import Target, local_leaderboard
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 NOTHING, AGAIN = Permissions(), Permissions(again=True)
 
@@ -264,6 +267,31 @@ def test_a_file_of_unknown_origin_is_sent_as_it_is_and_promises_nothing(stacked:
     sent = entry.submission
     assert (sent.source, sent.validation, sent.low, sent.public_low) == ("file mine.csv", None, None, None)
     assert not (stacked.workspace.submissions / "002_mine.oof.parquet").exists()
+
+
+def test_a_file_in_another_order_is_put_right_and_scores_the_same(stacked: Competition) -> None:
+    first = send(stacked)
+    path = stacked.workspace.root / "mine.csv"
+    table = pd.read_csv(stacked.workspace.submissions / "001_logistic.csv", dtype=str)
+    table.iloc[::-1][["trust", "id", "anger", "joy"]].to_csv(path, index=False, sep=";")
+    target = local_leaderboard(stacked)
+    ready = prepare(stacked, current_plan(stacked), CsvFile("file mine.csv", "mine", path), target.name)
+    assert ready.notice == (
+        "mine.csv: its rows and its columns had to be put right to be as in the sample submission; no value changed"
+    )
+    assert ready.path.read_bytes() == (stacked.workspace.submissions / "001_logistic.csv").read_bytes()
+    entry = submit(stacked, ready, target, allowed=AGAIN, now=NOON)
+    assert entry is not None and entry.outcome.public == first.outcome.public
+
+
+def test_what_was_put_right_is_said_on_the_command_line(compete: Run, workspace: Workspace) -> None:
+    rows = (workspace.root / "solution.csv").read_text(encoding="utf-8").splitlines()
+    mine = [row.rpartition(",")[0] for row in [rows[0], *reversed(rows[1:])]]
+    (workspace.root / "mine.csv").write_text("\n".join(mine) + "\n", encoding="utf-8")
+    ran = compete("submit", "mine.csv")
+    assert ran.returncode == 0, ran.stderr
+    assert "mine.csv: its rows had to be put right" in ran.stderr
+    assert "1.0000" in ran.stdout  # every row beside its own id
 
 
 def test_a_file_that_is_no_submission_leaves_nothing_behind(stacked: Competition) -> None:

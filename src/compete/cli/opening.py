@@ -64,10 +64,12 @@ def exclusively(workspace: Workspace) -> Iterator[None]:
 
 
 def load(workspace: Workspace) -> Competition:
-    """The competition's rows; warnings are shown."""
+    """The competition's rows; warnings are shown, and why nothing could be scored in the end."""
     from compete.competition.data import load_competition
+    from compete.submissions.targets import what_keeps_from_scoring
 
     competition = load_competition(workspace)
-    for warning in competition.warnings:
+    problem = what_keeps_from_scoring(competition)
+    for warning in (*competition.warnings, *([f"nothing can be scored: {problem}"] if problem else [])):
         say(f"warning: {warning}")
     return competition

@@ -58,5 +58,5 @@ def command(
         if decisions:
             values = decision_from(source.score.decision).decide(probabilities)
         form = Form([competition.declaration.data.id, *competition.labels], ids, decisions)
-        atomic.write_text(output, render(form, ids, competition.labels, values))
+        atomic.write_bytes(output, render(form, ids, competition.labels, values))
         say(f"{output}: {len(ids)} rows, {'decisions' if decisions else 'probabilities'} of {source.title}")

@@ -59,6 +59,8 @@ def command(
             if isinstance(target, KaggleLeaderboard) and target.kernel:
                 notebook = f"{target.kernel} version {target.kernel_version}"
             prepared = prepare(competition, plan, source, target.name, notebook)
+            if prepared.notice:
+                say(prepared.notice)
             asks = isinstance(target, KaggleLeaderboard) and not yes
 
             def confirm(prepared: Prepared, left: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,22 +11,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from compete.competition.column_names import matched, otherwise_written
 from compete.competition.declaration import CompetitionDeclaration, Data, read_declaration
 from compete.competition.label_cells import held, zeros_and_ones
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table, read_tables
+from compete.competition.row_ids import number_their_rows
+from compete.competition.sample_submission import SampleSubmission, read_sample
+from compete.competition.saved_index import saved_index
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DataError
 from compete.fingerprints import digest
+
+# Rows of two files that only number them may have the same text by chance: "thanks" is written often.
+_BY_CHANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Competition:
     """A workspace's declaration and its rows, all checks passed.
 
-    train_labels is 0/1 of shape (n_train, n_labels); submission_ids is the order of the sample submission,
-    or of the test file where no sample is declared; warnings are sentences to show once.
+    train_labels is 0/1 of shape (n_train, n_labels); sample is what a submission looks like; warnings are sentences to
+    show once.
     """
 
     workspace: Workspace
@@ -37,8 +44,13 @@ class Competition:
     train_labels: NDArray[np.int8]
     test_ids: list[str]
     test_texts: list[str]
-    submission_ids: list[str]
+    sample: SampleSubmission
     warnings: tuple[str, ...] = ()
+
+    @property
+    def submission_ids(self) -> list[str]:
+        """The order of the sample submission, or of the test file where no sample is declared."""
+        return self.sample.ids
 
     @property
     def metric(self) -> Metric:
@@ -70,12 +82,15 @@ def load_competition(workspace: Workspace) -> Competition:
     test_paths = [workspace.root / name for name in data.test]
     train = read_tables(train_paths, data.separator, data.quoting, data.encoding)
     test = read_tables(test_paths, data.separator, data.quoting, data.encoding)
-    labels = _label_columns(train, data, data.train)
-    _require_columns(test, [data.id, data.text], data.test)
+    train, of_train = _named_as_declared(train, [data.id, data.text, *(data.labels or [])], data.train)
+    test, of_test = _named_as_declared(test, [data.id, data.text], data.test)
+    train, of_index = _without_index(train, data)
+    labels = _label_columns(train, data)
     train_ids, test_ids = _ids(train, data.id, data.train), _ids(test, data.id, data.test)
-    _check_overlap(train_ids, test_ids)
     train_texts, test_texts = train[data.text].tolist(), test[data.text].tolist()
     _check_train_texts(train_texts, train_ids, data)
+    overlap = _overlap(dict(zip(train_ids, train_texts, strict=True)), dict(zip(test_ids, test_texts, strict=True)))
+    sample, of_sample = read_sample(workspace.root, data, labels, test_ids)
     return Competition(
         workspace=workspace,
         declaration=declaration,
@@ -85,8 +100,8 @@ def load_competition(workspace: Workspace) -> Competition:
         train_labels=label_matrix(train, labels, train_ids, _named(data.train)),
         test_ids=test_ids,
         test_texts=test_texts,
-        submission_ids=_submission_ids(workspace, data, labels, test_ids),
-        warnings=tuple(_warnings(test_texts, test_ids)),
+        sample=sample,
+        warnings=(*of_train, *of_index, *of_test, *of_sample, *overlap, *_empty_texts(test_texts, test_ids)),
     )
 
 
@@ -95,7 +110,7 @@ def read_new_texts(path: Path, data: Data) -> tuple[list[str], list[str]]:
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     table = read_table(path, data.separator, data.quoting, data.encoding)
-    _require_columns(table, [data.id, data.text], [str(path)])
+    table, _ = _named_as_declared(table, [data.id, data.text], [str(path)])
     return _ids(table, data.id, [str(path)]), table[data.text].tolist()
 
 
@@ -137,20 +152,35 @@ def _named(files: Sequence[str]) -> str:
     return ", ".join(files)
 
 
-def _require_columns(table: pd.DataFrame, columns: Sequence[str], files: Sequence[str]) -> None:
-    missing = [column for column in columns if column not in table.columns]
+def _named_as_declared(
+    table: pd.DataFrame, columns: Sequence[str], files: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table with these columns under these very names; a sentence for each that was written in another case."""
+    meant = matched(columns, [str(column) for column in table.columns])
+    missing = [column for column in columns if column not in meant]
     if missing:
         hints = "; ".join(f"{name!r}: {unknown_name(name, map(str, table.columns))}" for name in missing)
         raise DataError(f"{_named(files)} lacks a column that competition.toml names. {hints}")
+    names = {column: name for name, column in meant.items()}
+    return table.rename(columns=names), otherwise_written(meant, _named(files))
 
 
-def _label_columns(train: pd.DataFrame, data: Data, files: Sequence[str]) -> tuple[str, ...]:
-    _require_columns(train, [data.id, data.text, *(data.labels or [])], files)
+def _without_index(table: pd.DataFrame, data: Data) -> tuple[pd.DataFrame, list[str]]:
+    """The training rows without a saved index, which is no label; a sentence if there was one."""
+    index = saved_index(table, [data.id, data.text, *(data.labels or [])])
+    if index is None or not table[index].is_unique or not number_their_rows(table[index].tolist()):
+        return table, []
+    return table.drop(columns=index), [f"{_named(data.train)}: the column {index!r} is a saved index, and left out"]
+
+
+def _label_columns(train: pd.DataFrame, data: Data) -> tuple[str, ...]:
     if data.labels:
         return tuple(data.labels)
     labels = tuple(str(column) for column in train.columns if column not in (data.id, data.text))
     if not labels:
-        raise DataError(f"{_named(files)} has no column besides {data.id!r} and {data.text!r}: where are the labels?")
+        raise DataError(
+            f"{_named(data.train)} has no column besides {data.id!r} and {data.text!r}: where are the labels?"
+        )
     return labels
 
 
@@ -171,14 +201,27 @@ def _ids(table: pd.DataFrame, column: str, files: Sequence[str]) -> list[str]:
     return [str(value) for value in ids]
 
 
-def _check_overlap(train_ids: Sequence[str], test_ids: Sequence[str]) -> None:
-    common = set(train_ids) & set(test_ids)
-    if common:
-        shown = ", ".join(sorted(common)[:3])
-        raise DataError(
-            f"{len(common)} ids are in train and in test ({shown}): a test row that was trained on makes every "
-            "score a lie. Check data.train and data.test in competition.toml."
-        )
+def _overlap(train: Mapping[str, str], test: Mapping[str, str]) -> list[str]:
+    """A warning where both files only number their rows; raises DataError if rows of one file are in the other.
+
+    train, test: texts by id.
+    """
+    common = [name for name in test if name in train]
+    if not common:
+        return []
+    same = [name for name in common if train[name].strip() == test[name].strip()]
+    shown = ", ".join((same or common)[:3])
+    if number_their_rows(list(train)) and number_their_rows(list(test)) and len(same) <= _BY_CHANCE * len(common):
+        return [
+            f"{len(common)} ids are in train and in test ({shown}): they are taken for numbers of the rows, as each "
+            "file has its own, since the texts beside them differ"
+        ]
+    what = f"{len(same)} of them with the same text" if same else "with other texts"
+    raise DataError(
+        f"{len(common)} ids are in train and in test ({shown}), {what}: a test row that was trained on makes every "
+        "score a lie. Check data.train and data.test in competition.toml; if each file names its rows in its own way, "
+        "rename the ids of train (train-1, train-2, ...): those of test belong to the sample submission."
+    )
 
 
 def _check_train_texts(texts: Sequence[str], ids: Sequence[str], data: Data) -> None:
@@ -191,32 +234,10 @@ def _check_train_texts(texts: Sequence[str], ids: Sequence[str], data: Data) -> 
         )
 
 
-def _warnings(test_texts: Sequence[str], test_ids: Sequence[str]) -> Iterable[str]:
+def _empty_texts(test_texts: Sequence[str], test_ids: Sequence[str]) -> Iterable[str]:
     empty = [row for row, text in enumerate(test_texts) if not text.strip()]
     if empty:
         yield (
             f"{len(empty)} empty text{'s' * (len(empty) > 1)} in the test set, first row {empty[0] + 1} "
             f"({test_ids[empty[0]]}): scored as it is"
         )
-
-
-def _submission_ids(workspace: Workspace, data: Data, labels: Sequence[str], test_ids: Sequence[str]) -> list[str]:
-    """The order of the sample submission, after its ids and columns were checked against test and labels."""
-    if data.sample_submission is None:
-        return list(test_ids)
-    path: Path = workspace.root / data.sample_submission
-    sample = read_table(path, encoding=data.encoding)
-    if data.id not in sample.columns or set(sample.columns) - {data.id} != set(labels):
-        raise DataError(
-            f"{data.sample_submission} has the columns {', '.join(map(str, sample.columns))}, expected "
-            f"{', '.join([data.id, *labels])}. Check data.id, data.labels and data.sample_submission."
-        )
-    ids = _ids(sample, data.id, [data.sample_submission])
-    missing, extra = set(test_ids) - set(ids), set(ids) - set(test_ids)
-    if missing or extra:
-        example = f"{min(missing)!r} only in test" if missing else f"{min(extra)!r} only in the sample"
-        raise DataError(
-            f"{_named(data.test)} and {data.sample_submission} do not have the same ids: {len(missing)} only in "
-            f"test, {len(extra)} only in the sample ({example}). Are they from the same competition?"
-        )
-    return ids

@@ -82,7 +82,9 @@ class Submission(Declaration):
     kernel: str | None = Field(
         default=None, pattern=r"^[^/\s]+/[^/\s]+$", description="kaggle, notebooks only: OWNER/NOTEBOOK to submit"
     )
-    solution: str | None = Field(default=None, description="local: file with id, labels and Usage (Public or Private)")
+    solution: str | None = Field(
+        default=None, description="local: file with id, labels and Usage (Public, Private or Ignored)"
+    )
     daily_limit: int = Field(default=5, ge=1, description="submissions per UTC day")
 
 

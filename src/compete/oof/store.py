@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compete import atomic
+from compete.competition.column_names import free_name
 from compete.competition.folds import FoldPlan
 from compete.errors import StoreError
 from compete.fingerprints import digest
@@ -144,8 +145,11 @@ def check_hashes(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def to_parquet(ids: Sequence[str], probabilities: NDArray[np.float32], labels: Sequence[str]) -> bytes:
-    """An id column, then one float32 column per label; the same input gives the same bytes."""
-    columns = {"id": pa.array(list(ids), pa.string())}
+    """An id column, then one float32 column per label; the same input gives the same bytes.
+
+    The id column is called id, or _id where that is a label.
+    """
+    columns = {free_name("id", labels): pa.array(list(ids), pa.string())}
     matrix = np.asarray(probabilities, dtype=np.float32)
     for number, label in enumerate(labels):
         columns[label] = pa.array(matrix[:, number])
@@ -160,9 +164,10 @@ def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) ->
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, f"is not a parquet file that can be read ({type(error).__name__})") from None
-    if table.column_names != ["id", *labels]:
-        raise _damaged(path, f"has the columns {', '.join(table.column_names)}, not id, {', '.join(labels)}")
-    if table["id"].to_pylist() != list(ids):
+    expected = [free_name("id", labels), *labels]
+    if table.column_names != expected:
+        raise _damaged(path, f"has the columns {', '.join(table.column_names)}, not {', '.join(expected)}")
+    if table[expected[0]].to_pylist() != list(ids):
         raise _damaged(path, "holds other rows, or the same rows in another order")
     matrix = np.column_stack([table[label].to_numpy() for label in labels]).astype(np.float32)
     if not np.all((matrix >= 0) & (matrix <= 1)):  # NaN fails both

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from compete.competition.column_names import free_name
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import FoldPlan, stored_plan
 from compete.competition.workspace import Workspace, find_workspace
@@ -97,17 +98,19 @@ class Opened:
 
     @cached_property
     def train(self) -> pd.DataFrame:
-        """The training rows by id: `text`, then a column of 0 and 1 per label."""
-        c = self.competition
-        table = pd.DataFrame(c.train_labels, index=pd.Index(c.train_ids, name="id"), columns=list(c.labels))
-        table.insert(0, "text", c.train_texts, allow_duplicates=True)
+        """The training rows by id: `text`, then a column of 0 and 1 per label.
+
+        Where a label is called `text` or `id`, the texts are in `_text` and the index is called `_id`.
+        """
+        table = self._table(self.competition.train_labels, self.competition.train_ids)
+        table.insert(0, free_name("text", self.labels), self.competition.train_texts)
         return table
 
     @cached_property
     def test(self) -> pd.DataFrame:
-        """The test rows by id: `text`."""
-        c = self.competition
-        return pd.DataFrame({"text": c.test_texts}, index=pd.Index(c.test_ids, name="id"))
+        """The test rows by id: `text`, under the names that `train` has."""
+        texts = {free_name("text", self.labels): self.competition.test_texts}
+        return pd.DataFrame(texts, index=self._index(self.competition.test_ids))
 
     @cached_property
     def plan(self) -> FoldPlan | None:
@@ -121,7 +124,7 @@ class Opened:
             raise UserError("there is no fold plan yet: `compete folds` makes one")
         if self.survey.plan_changes:
             raise UserError(f"the fold plan was made for another competition: {'; '.join(self.survey.plan_changes)}")
-        return pd.Series(self.plan.folds, index=pd.Index(self.competition.train_ids, name="id"), name="fold")
+        return pd.Series(self.plan.folds, index=self._index(self.competition.train_ids), name="fold")
 
     # What was trained and stacked.
 
@@ -319,8 +322,11 @@ class Opened:
         family = self.survey.families.get(name, state.kind)
         return [name, state.state.value, family, state.folds_done, *score, state.seconds]
 
-    def _table(self, values: NDArray[np.float32], ids: Sequence[str]) -> pd.DataFrame:
-        return pd.DataFrame(values, index=pd.Index(ids, name="id"), columns=list(self.labels))
+    def _table(self, values: NDArray[np.generic], ids: Sequence[str]) -> pd.DataFrame:
+        return pd.DataFrame(values, index=self._index(ids), columns=list(self.labels))
+
+    def _index(self, ids: Sequence[str]) -> pd.Index[str]:
+        return pd.Index(ids, name=free_name("id", self.labels))
 
 
 _SCORES = ("honest", "low", "high", "naive")

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition
-from compete.competition.reading import read_table
 from compete.errors import DataError, SubmissionError
-from compete.submissions.csv_file import Form, constant_labels
+from compete.submissions.csv_file import Form, constant_labels, read_values
 from compete.submissions.ledger import Entry
 
 # More agreement than this, and two submissions get the same score but for luck.
@@ -22,12 +20,8 @@ _CELL = 5e-4  # probabilities that differ less are called equal
 
 def refuse_sample(competition: Competition, path: Path, form: Form) -> None:
     """Raise SubmissionError if the file says what the sample submission says."""
-    data = competition.declaration.data
-    sample = data.sample_submission
-    if not sample:
-        return
-    table = read_table(competition.workspace.root / sample, encoding=data.encoding)
-    if _same_cells(path, table, form) == 1.0:
+    sample = competition.declaration.data.sample_submission
+    if sample and agreement(path, competition.workspace.root / sample, form) == 1.0:
         raise SubmissionError(f"{path} equals the sample submission {sample}: nobody's model is in it")
 
 
@@ -65,18 +59,11 @@ def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Fo
 def agreement(path: Path, other: Path, form: Form) -> float:
     """Share of the cells in which two files say the same; 0 if the other has another form."""
     try:
-        return _same_cells(path, read_table(other, ","), form)
-    except DataError:
+        return float(np.mean(np.abs(_values(path, form) - _values(other, form)) < _CELL))
+    except (DataError, SubmissionError, KeyError):
         return 0.0
 
 
-def _same_cells(path: Path, other: pd.DataFrame, form: Form) -> float:
-    try:
-        return float(np.mean(np.abs(_values(read_table(path, ","), form) - _values(other, form)) < _CELL))
-    except (KeyError, ValueError):
-        return 0.0
-
-
-def _values(table: pd.DataFrame, form: Form) -> NDArray[np.float64]:
-    table = table.set_index(form.columns[0]).loc[list(form.ids), form.labels]
-    return np.asarray(table.apply(pd.to_numeric), dtype=np.float64)
+def _values(path: Path, form: Form) -> NDArray[np.float64]:
+    values = read_values(path, form).loc[list(form.ids)].to_numpy()
+    return values if np.isfinite(values).all() else np.full_like(values, np.nan)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from compete import atomic
 from compete.base_models.recipes import Recipe
+from compete.competition.column_names import free_name
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import near_identical_groups
 from compete.competition.metrics import Labels
@@ -97,7 +98,8 @@ def make_workspace(competition: Competition, recipes: Sequence[Recipe], share: f
     usage[rows] = _deal(np.arange(len(rows)), competition.train_labels[rows], fraction, seed + 1)
     _refuse_undefined(competition, held_out & usage, "public")
     _refuse_undefined(competition, held_out & ~usage, "private")
-    solution = table[[data.id]].join(labels).assign(Usage=np.where(usage, "Public", "Private"))
+    solution = table[[data.id]].join(labels)
+    solution[free_name("Usage", solution.columns)] = np.where(usage, "Public", "Private")
     for name, content in (
         ("train", table.join(labels)[~held_out]),
         ("test", table[held_out]),

@@ -20,7 +20,7 @@ from compete.oof import store
 from compete.oof.train import shape_of
 from compete.stacking.decision_rules import decision_from
 from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
-from compete.submissions.csv_file import Form, check, render, submission_form
+from compete.submissions.csv_file import Form, check, fitted, render, submission_form
 from compete.submissions.expected import expected_ranges, out_of_fold_predictions, public_rows
 from compete.submissions.kaggle import longest_call
 from compete.submissions.kaggle_client import UnknownOutcome
@@ -32,12 +32,13 @@ from compete.submissions.targets import LocalLeaderboard, Target
 
 @dataclass(frozen=True)
 class Prepared:
-    """A submission whose file lies checked in submissions/, ready to be sent."""
+    """A submission whose file lies checked in submissions/, ready to be sent. notice: what to say of the file."""
 
     path: Path
     form: Form
     submission: NewSubmission
     by_notebook: bool = False
+    notice: str = ""
 
     def discard(self) -> None:
         """Nothing was sent, and the next try writes its own files."""
@@ -67,16 +68,16 @@ def prepare(
 ) -> Prepared:
     """Write the CSV and check it as it lies on the disk.
 
-    A stack's or base model's test probabilities are cut as its honest score says; a file is taken as it is. notebook:
+    A stack's or base model's test probabilities are cut as its honest score says; a file keeps its values. notebook:
     the version that is sent in the file's place, and makes the submission what it is.
     """
     form = submission_form(competition)
     atomic.sweep(competition.workspace.submissions)
     path = _new_path(competition, source.name)
-    if isinstance(source, CsvFile):
-        atomic.write_bytes(path, source.path.read_bytes())
-    else:
-        atomic.write_text(path, _cut(competition, source, form))
+    content, notice = (
+        fitted(source.path, form) if isinstance(source, CsvFile) else (_cut(competition, source, form), "")
+    )
+    atomic.write_bytes(path, content)
     validation = None if isinstance(source, CsvFile) else source.score.honest
     title = f"{source.title}, notebook {notebook}" if notebook else source.title
     try:
@@ -97,7 +98,7 @@ def prepare(
         for written in (path, predictions_beside(path)):
             written.unlink(missing_ok=True)
         raise
-    return Prepared(path, form, submission, bool(notebook))
+    return Prepared(path, form, submission, bool(notebook), notice)
 
 
 def submit(
@@ -175,7 +176,7 @@ def reveal_private(competition: Competition, target: LocalLeaderboard) -> list[E
     return ledger.entries()
 
 
-def _cut(competition: Competition, source: Source, form: Form) -> str:
+def _cut(competition: Competition, source: Source, form: Form) -> bytes:
     """The CSV of a stack or base model: decisions, or probabilities where the metric scores those."""
     probabilities = store.read_model(source.folder, shape_of(competition)).test
     values = decision_from(source.score.decision).decide(probabilities) if form.decisions else probabilities

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,14 +9,22 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from compete.competition.column_names import bare, free_name
 from compete.competition.data import Competition, label_matrix
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table
+from compete.competition.row_ids import what_happened_to
 from compete.errors import DataError, SubmissionError
+from compete.submissions.csv_file import Form, named_as, read_values, submission_form
 from compete.submissions.kaggle import KaggleLeaderboard
 from compete.submissions.kaggle_client import KaggleClient
 from compete.submissions.ledger import Outcome
+
+_SCORED = ("Public", "Private")
+_USAGES = {*_SCORED, "Ignored"}
+_NO_LABEL = ("-1", "-1.0")
 
 
 class Target(Protocol):
@@ -44,15 +51,15 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class LocalLeaderboard:
-    """Scores files against a Kaggle-style solution: id, labels, and Usage, which is Public or Private.
+    """Scores files against a Kaggle-style solution: id, labels, and Usage, which is Public, Private or Ignored.
 
-    Nothing is counted but by the ledger: a submission that was cut off is simply scored again. Without a
-    solution (the labels of a running competition are not to be had) files are checked and recorded unscored.
+    Rows with a label of -1 are not scored either. Nothing is counted but by the ledger: a submission that was cut off
+    is simply scored again. Without a solution (the labels of a running competition are not to be had) files are
+    checked and recorded unscored.
     """
 
     solution: Path | None
-    id_column: str
-    labels: Sequence[str]
+    form: Form
     metric: Metric
     name: str = "local"
 
@@ -76,30 +83,54 @@ class LocalLeaderboard:
         public = self._score(file, metric, "Public") if outcome.public is None else outcome.public
         return Outcome("scored", outcome.reference, public, self._score(file, metric, "Private"))
 
+    def scored_ids(self) -> list[str]:
+        """Ids of the rows that the solution scores; raises DataError for a solution that cannot score."""
+        parts = self._scored_rows().values()
+        for part in parts:
+            self._truth(part)
+        return [name for part in parts for name in part[self.form.id_column]]
+
     def _score(self, file: Path, metric: Metric, usage: str) -> float:
-        solution = self._read_solution()
-        sent = read_table(file).set_index(self.id_column)
-        missing = [row for row in solution[self.id_column] if row not in sent.index]
+        parts, sent = self._scored_rows(), read_values(file, self.form)
+        missing = [name for part in parts.values() for name in part[self.form.id_column] if name not in sent.index]
         if missing:
             raise SubmissionError(f"{file} has no row for {len(missing)} ids of the solution ({missing[0]!r})")
-        part = solution[solution["Usage"] == usage]
-        truth = label_matrix(part, self.labels, part[self.id_column].tolist(), str(self.solution))
-        values = sent.loc[part[self.id_column], list(self.labels)].to_numpy(dtype=np.float64)
-        return metric.compute(truth, values)
+        part = parts[usage]
+        return metric.compute(self._truth(part), sent.loc[part[self.form.id_column]].to_numpy(dtype=np.float64))
 
-    def _read_solution(self) -> pd.DataFrame:
+    def _truth(self, part: pd.DataFrame) -> NDArray[np.int8]:
+        return label_matrix(part, self.form.labels, part[self.form.id_column].tolist(), str(self.solution))
+
+    def _scored_rows(self) -> dict[str, pd.DataFrame]:
+        """The rows of the solution that are scored, Public and Private."""
         assert self.solution is not None
-        solution = read_table(self.solution)
-        expected = [self.id_column, *self.labels, "Usage"]
-        missing = [column for column in expected if column not in solution.columns]
-        if missing:
-            raise DataError(f"{self.solution} is no solution file: it lacks {', '.join(missing)}")
-        usage = set(solution["Usage"])
-        if not usage <= {"Public", "Private"} or len(usage) < 2:
+        table = named_as(read_table(self.solution), self.form)
+        column = _usage_column(table, self.form)
+        missing = [name for name in self.form.columns if name not in table.columns]
+        if missing or column is None:
+            name = free_name("Usage", self.form.columns)
+            lacks = ", ".join([*missing, *([name] if column is None else [])])
             raise DataError(
-                f"{self.solution}: Usage must be Public or Private, and both must occur; found {sorted(usage)}"
+                f"{self.solution} is no solution file: it lacks {lacks}. It needs the id, the labels, and a column "
+                f"{name} that says Public, Private or Ignored"
             )
-        return solution
+        usage = table[column].str.strip().str.capitalize()
+        not_scored = table[self.form.labels].apply(lambda cells: cells.str.strip().isin(_NO_LABEL)).any(axis=1)
+        parts = {name: table[(usage == name) & ~not_scored] for name in _SCORED}
+        if not set(usage) <= _USAGES or not all(map(len, parts.values())):
+            raise DataError(
+                f"{self.solution}: {column} must be Public, Private or Ignored, and Public and Private must both occur "
+                f"(rows with a label of -1 are not counted); found {sorted(set(table[column]))}"
+            )
+        return parts
+
+
+def _usage_column(table: pd.DataFrame, form: Form) -> str | None:
+    """The column that is called Usage, in any case; where that is a label, the one that says what it says."""
+    others = [str(name) for name in table.columns if name not in form.columns]
+    called = [name for name in others if bare(name) == "usage"]
+    saying = [name for name in others if set(table[name].str.strip().str.capitalize()) <= _USAGES]
+    return next(iter([*called, *saying]), None)
 
 
 def make_target(
@@ -117,7 +148,22 @@ def local_leaderboard(competition: Competition) -> LocalLeaderboard:
     declared = competition.declaration.submission
     return LocalLeaderboard(
         solution=competition.workspace.root / declared.solution if declared.solution else None,
-        id_column=competition.declaration.data.id,
-        labels=competition.labels,
+        form=submission_form(competition),
         metric=METRICS[competition.declaration.metric],
     )
+
+
+def what_keeps_from_scoring(competition: Competition) -> str:
+    """Why the declared solution cannot score a submission, to be said before anything is trained; empty if it can."""
+    target = local_leaderboard(competition)
+    if competition.declaration.submission.target != "local" or target.solution is None:
+        return ""
+    try:
+        ids = target.scored_ids()
+    except DataError as error:
+        return str(error)
+    unknown = sorted(set(ids) - set(competition.test_ids))
+    if not unknown:
+        return ""
+    happened = what_happened_to(ids, competition.test_ids, target.form.id_column)
+    return f"{target.solution} has {len(unknown)} ids that are not in test ({unknown[0]!r}). {happened}".rstrip()
