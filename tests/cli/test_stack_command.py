@@ -60,7 +60,7 @@ def test_every_shipped_recipe_is_built_and_one_is_chosen_and_sent(trained: Works
     assert built(trained) == sorted([*SHIPPED, "choice.json"])
     for name in SHIPPED:
         assert sum(line.startswith(f"stack {name} ") for line in ran.stdout.splitlines()) == 1
-    for title in ("95 % interval", "in test, est.", "threshold", "correlation of errors", "gain by it"):
+    for title in ("95 % interval", "in test, 95 %", "threshold", "correlation of errors", "gain by it"):
         assert title in ran.stdout
     chosen = remembered_choice(trained)
     assert chosen in SHIPPED

@@ -261,3 +261,49 @@ def test_several_damages_are_told_model_by_model() -> None:
     assert [alarm.model for alarm in found] == sorted(alarm.model for alarm in found)
     assert {alarm.model for alarm in found} == {"m2", "m4"}
     assert str(found[0]).startswith("m2: the same test probability in every row for joy, anger, fear, trust")
+
+
+@pytest.mark.parametrize("strengths", DIFFERENT[:2], ids=len)  # beside a nearly perfect model it is no wonder
+def test_probabilities_that_are_the_labels_are_no_honest_model_s(strengths: Sequence[float]) -> None:
+    """A tree, or one nearest neighbour, fitted on all rows: in the test set it answers 0 and 1 as well."""
+    models = honest(strengths)
+    random = np.random.default_rng(3)
+    test = (random.random(models.test[0].shape) < RATES).astype(np.float32)
+    damaged = replace(
+        models, oof=with_model(models.oof, 0, models.labels.astype(np.float32)), test=with_model(models.test, 0, test)
+    )
+    found = [alarm.evidence for alarm in damaged.alarms() if alarm.model == "m0"]
+    assert any(text.startswith("AUC 1.000 on the training rows, the best of the others 0.") for text in found), found
+
+
+@pytest.mark.parametrize("label", range(4))
+def test_one_label_that_a_model_has_seen(label: int) -> None:
+    models = honest(MIXED)
+    leaked = models.oof[1].copy()
+    leaked[:, label] = knowing(models.oof[1], models.labels, 12.0)[:, label]
+    words = f"far above that of the other models: {NAMES[label]} 1.000"
+    assert "m1" in accused(replace(models, oof=with_model(models.oof, 1, leaked)), 1, words)
+
+
+def test_of_a_hundred_rare_labels_that_are_hardly_known_none_fits_another_by_more_than_chance() -> None:
+    found = []
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        labels, new = ((random.random((n, 100)) < 0.01).astype(np.int8) for n in (2000, 1000))
+        oof, test = (
+            np.stack([sigmoid(random.normal(size=of.shape) + 0.35 * of - 4.6) for _ in range(3)]).astype(np.float32)
+            for of in (labels, new)
+        )
+        names = [str(number) for number in range(100)]
+        folds = (np.arange(2000) % 5).astype(np.int16)
+        found += find_alarms(["m0", "m1", "m2"], oof, test, labels, folds, names)
+    assert found == []
+
+
+def test_a_model_that_says_too_much_of_every_row_is_accused_of_nothing() -> None:
+    """As naive Bayes does: its probabilities promise more, or less, than its ranks hold, for train and test alike."""
+    models = honest(MIXED)
+    for slope in (0.1, 8.0):
+        bold = [sigmoid(slope * logits(cells[1]) ** 3 / 4) for cells in (models.oof, models.test)]
+        said = replace(models, oof=with_model(models.oof, 1, bold[0]), test=with_model(models.test, 1, bold[1]))
+        assert said.alarms() == []

@@ -113,7 +113,36 @@ def test_blocks_of_rows_scatter_as_rows_do(
 def test_of_more_draws_the_first_are_the_same() -> None:
     labels, probabilities = made_up()
     few, many = (resampled_scores(METRICS["log_loss"], labels, [probabilities], draws=n)[0] for n in (3, 20))
-    assert few == pytest.approx(many[:3], abs=1e-6)
+    assert few - few.mean() == pytest.approx(many[:3] - many[:3].mean(), abs=1e-6)
+
+
+def rare(n_labels: int, positives: int, seed: int) -> tuple[Labels, NDArray[np.int8]]:
+    """2,000 rows, so many of them with each label; of those about half are found, and as many others taken for them."""
+    random = np.random.default_rng(seed)
+    labels = np.zeros((2000, n_labels), dtype=np.int8)
+    for label in range(n_labels):
+        labels[random.choice(2000, random.poisson(positives), replace=False), label] = 1
+    rates = np.where(labels == 1, 0.5, positives / 4000)
+    return labels, (random.random(labels.shape) < rates).astype(np.int8)
+
+
+def test_with_many_rare_labels_the_score_lies_amid_its_interval() -> None:
+    labels, decisions = rare(200, 8, 0)
+    score = METRICS["f1_macro"].compute(labels, decisions)
+    draws = resampled_scores(METRICS["f1_macro"], labels, [decisions])[0]
+    low, high = interval(draws)
+    assert draws.mean() == pytest.approx(score)
+    assert (score - low) / (high - low) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(("n_labels", "positives"), [(11, 200), (28, 60), (200, 8)])
+def test_the_range_of_new_rows_holds_their_scores(n_labels: int, positives: int) -> None:
+    held = []
+    for seed in range(60):
+        labels, decisions = rare(n_labels, positives, 2 * seed)
+        low, high = interval(resampled_scores(METRICS["f1_macro"], labels, [decisions], new_rows=2000, draws=300)[0])
+        held.append(low <= METRICS["f1_macro"].compute(*rare(n_labels, positives, 2 * seed + 1)) <= high)
+    assert np.mean(held) > 0.88  # 95 of 100; of sixty, three in a thousand times fewer than this
 
 
 def test_the_labels_own_f1_are_of_the_same_draws_as_their_mean() -> None:

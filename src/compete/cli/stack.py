@@ -84,7 +84,10 @@ def _open(
     members = choose_members(competition, plan, list(files), without, everything=everything, named_in=files)
     for model, reason in members.left_out.items():
         say(f"{model}: {reason}, not stacked")
-    return open_stacking(competition, plan, recipes, members.names, allow), members.left_out
+    stacking = open_stacking(competition, plan, recipes, members.names, allow)
+    for alarm in stacking.warnings:
+        say(f"warning: {alarm}")
+    return stacking, members.left_out
 
 
 def _build(out: Console, stacking: Stacking, recipes: list[StackRecipe]) -> list[Built]:

@@ -1,7 +1,8 @@
 """Signs that a base model's probabilities are damaged or saw what they must not have seen.
 
 Every check compares a model with itself (its folds with one another, its OOF with its test set) and with the other
-models, which saw the same rows. Evidence is given in numbers, so that a false alarm can be told from a true one.
+models, which saw the same rows. Evidence is given in numbers, so that a false alarm can be told from a true one. How
+often honest models are accused, and how often a leak is found, is measured (`benchmarks/alarms.py`).
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from compete.stacking.logits import logits
 from compete.stacking.resampling import auc_values
 
 Floats = NDArray[np.float64]
-# Differences of AUC. What honest models on real data differ by is a fifth of these (docs/stacking.md).
+# Differences of AUC. What honest models differ by is measured (docs/stacking.md).
 _FOLD_EXCESS = 0.05
-_PROMISE_EXCESS = 0.06
+_PROMISE_EXCESS = 0.12
 _SWAP_GAIN = 0.05
+# Of the error 1 - AUC that the best of the other models leaves, so much at the least is left by an honest model.
+_JUMP = 0.1
 _AGREEMENT = 0.3  # correlation of two models that must not be lost on the test set
 _ENOUGH = 30  # rows; of fewer, nothing can be told
 _CONTRARY = 0.1  # correlation; a model that knows nothing may come out a little below 0
 _KNOWS_SOMETHING = 0.6  # AUC; the distributions of models at chance say nothing
 # Largest distance of two distribution functions, mean over labels, more than the other models' median.
-_SHIFT_EXCESS = 0.2
+_SHIFT_EXCESS = 0.35
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,16 @@ def find_alarms(
     oof: (n_models, n_rows, n_labels); test: (n_models, n_test, n_labels); labels: (n_rows, n_labels), folds: (n_rows,).
     """
     auc = np.stack([_auc_matrix(model, labels) for model in oof])
-    found = [*_constant_columns(oof, test, label_names), *_contrary(oof, auc), *_swapped_in_oof(auc, label_names)]
+    noise = _auc_noise(auc, labels)
+    found = [*_constant_columns(oof, test, label_names), *_contrary(oof, auc)]
+    found += [*_swapped_in_oof(auc, noise, label_names), *_far_above_the_others(auc, noise, label_names)]
     # Of one row's share in a model's macro-AUC; over the root of the rows, the noise of an AUC.
     spread = np.array([auc_values(labels, model).std() for model in oof])
     if np.bincount(folds).min() >= _ENOUGH:
         found += _one_fold_too_good(oof, labels, folds, spread)
     if test.shape[1] >= _ENOUGH:
         found += _misplaced_in_test(oof, test, label_names)
-        found += _better_than_its_test_set(oof, test, labels, auc, spread)
+        found += _better_than_its_test_set(oof, test, labels, spread)
         found += _other_distribution(oof, test, auc)
     return [Alarm(names[model], evidence) for model, evidence in sorted(found, key=lambda alarm: alarm[0])]
 
@@ -91,13 +96,54 @@ def _contrary(oof: Probabilities, auc: Floats) -> list[tuple[int, str]]:
     return found
 
 
-def _swapped_in_oof(auc: Floats, label_names: Sequence[str]) -> list[tuple[int, str]]:
+def _swapped_in_oof(auc: Floats, noise: Floats, label_names: Sequence[str]) -> list[tuple[int, str]]:
     found = []
     for model, matrix in enumerate(auc):
-        moved = _moved(matrix, label_names)
+        moved = _moved(matrix, noise[model], label_names)
         if moved:
             found.append((model, f"out-of-fold columns fit other labels than their own: {moved}"))
     return found
+
+
+def _far_above_the_others(auc: Floats, noise: Floats, label_names: Sequence[str]) -> list[tuple[int, str]]:
+    """Models, or single columns, that leave next to nothing of the error that the best other model leaves."""
+    own = auc.diagonal(axis1=1, axis2=2)
+    n_models, n_labels = own.shape
+    sure = _surely(own.size)
+    found = []
+    for model in range(n_models) if n_models > 1 else ():
+        others, spread = np.delete(own, model, axis=0), np.delete(noise, model, axis=0)
+        # What the best other's AUC may be off by: a model that errs nowhere shows no noise of its own.
+        strongest = int(others.mean(axis=1).argmax())
+        rest, wobble = others[strongest].mean(), sure * np.sqrt(np.square(spread[strongest]).mean() / n_labels)
+        best, margin = others.max(axis=0), sure * spread[others.argmax(axis=0), np.arange(n_labels)]
+        if 1 - own[model].mean() < _JUMP * (1 - rest - wobble):
+            evidence = f"AUC {own[model].mean():.3f} on the training rows, the best of the others {rest:.3f}"
+            found.append((model, f"{evidence}: did it see the rows it predicted?"))
+            continue
+        jumps = np.flatnonzero(1 - own[model] < _JUMP * (1 - best - margin))
+        if len(jumps):
+            told = ", ".join(f"{label_names[i]} {own[model, i]:.3f} (the others {best[i]:.3f})" for i in jumps)
+            found.append((model, f"AUC on the training rows far above that of the other models: {told}: a leak?"))
+    return found
+
+
+def _surely(comparisons: int) -> float:
+    """Standard deviations that so many comparisons with noise alone exceed one time in a thousand (Bonferroni)."""
+    from scipy.stats import norm
+
+    return float(norm.isf(0.001 / max(1, comparisons)))
+
+
+def _auc_noise(auc: Floats, labels: Labels) -> Floats:
+    """The most that the standard deviation of an AUC can be (Hanley and McNeil 1982), (n_models, n_labels).
+
+    The spread that is seen would be 0 for a perfect column, and for one of few positives next to anything.
+    """
+    own = auc.diagonal(axis1=1, axis2=2)
+    positives = labels.sum(axis=0, dtype=np.int64)
+    fewest = np.minimum(positives, len(labels) - positives)
+    return np.asarray(np.sqrt(np.maximum(own * (1 - own), 0.01) / np.maximum(fewest, 1)))
 
 
 def _misplaced_in_test(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
@@ -114,7 +160,8 @@ def _misplaced_in_test(oof: Probabilities, test: Probabilities, label_names: Seq
         moved = [
             moved
             for fit, agreed in zip(fits, before, strict=True)
-            if (moved := _moved(fit, label_names)) and fit[_dealt_out_anew(fit)].mean() > agreed / 2
+            if (moved := _moved(fit, np.full(len(fit), 2 / np.sqrt(test.shape[1])), label_names))
+            and fit[_dealt_out_anew(fit)].mean() > agreed / 2
         ]
         if len(moved) > len(others) / 2:
             found.append((model, f"test columns go with other labels of the other models: {moved[0]}"))
@@ -135,11 +182,16 @@ def _dealt_out_anew(fit: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return columns, dealt
 
 
-def _moved(fit: Floats, label_names: Sequence[str]) -> str:
-    """Which columns fit another label clearly better, if the columns are dealt out anew; "" if none."""
+def _moved(fit: Floats, noise: Floats, label_names: Sequence[str]) -> str:
+    """Which columns fit another label clearly better, if the columns are dealt out anew; "" if none.
+
+    noise: standard deviations (n_labels,) of what a column's fit differs by from chance. The best of many labels fits
+    better by chance, the more so the fewer rows have it.
+    """
     columns, dealt = _dealt_out_anew(fit)
-    moved = columns[dealt != columns]
-    if not len(moved) or np.mean(fit[moved, dealt[moved]] - fit[moved, moved]) < _SWAP_GAIN:
+    gains, spread = fit[columns, dealt] - fit[columns, columns], np.hypot(noise[columns], noise[dealt])
+    moved = columns[(dealt != columns) & (gains > np.maximum(_SWAP_GAIN, _surely(fit.size) * spread))]
+    if len(moved) < 2 and not (len(moved) and gains.mean() > _SWAP_GAIN):
         return ""
     return ", ".join(f"{label_names[i]} as {label_names[dealt[i]]}" for i in moved)
 
@@ -165,22 +217,27 @@ def _one_fold_too_good(
 
 
 def _better_than_its_test_set(
-    oof: Probabilities, test: Probabilities, labels: Labels, auc: Floats, spread: Floats
+    oof: Probabilities, test: Probabilities, labels: Labels, spread: Floats
 ) -> list[tuple[int, str]]:
-    """Models whose OOF ranks far better than their calibrated test probabilities promise: they saw their own rows."""
-    reached = auc.diagonal(axis1=1, axis2=2).mean(axis=1)
-    promised = []
+    """Models whose probabilities promise far more for the rows they claim not to have seen than for the test rows.
+
+    Both promises are made by the same calibration, so that a model whose probabilities say too much says it of both.
+    """
+    promised = np.empty((2, len(oof)))
     for model in range(len(oof)):
-        calibrated = fit_calibration(labels, oof[model]).apply(test[model])
-        promised.append(np.mean([_promised_auc(column) for column in calibrated.T]))
-    excess = reached - np.array(promised)
+        calibration = fit_calibration(labels, oof[model])
+        for number, cells in enumerate((oof[model], test[model])):
+            promised[number, model] = np.mean([_promised_auc(column) for column in calibration.apply(cells).T])
+    excess = promised[0] - promised[1]
     found = []
     for model in range(len(oof)):
         usual = np.median(np.delete(excess, model)) if len(oof) > 2 else 0.0
         noise = spread[model] * np.sqrt(1 / len(labels) + 1 / len(test[model]))
         if excess[model] - max(0.0, usual) > max(_PROMISE_EXCESS, 5 * noise):
-            evidence = f"AUC {reached[model]:.3f} on the training rows, {promised[model]:.3f} promised by its test"
-            found.append((model, f"{evidence} probabilities: did it see the rows it predicted?"))
+            evidence = f"probabilities that promise an AUC of {promised[0, model]:.3f} on the training rows and of"
+            found.append(
+                (model, f"{evidence} {promised[1, model]:.3f} on the test set: did it see the rows it predicted?")
+            )
     return found
 
 

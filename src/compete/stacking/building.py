@@ -51,13 +51,17 @@ class Built:
 
 @dataclass(frozen=True)
 class Stacking:
-    """Everything that stacks of one call share. test: probabilities of the test set by base model."""
+    """Everything that stacks of one call share.
+
+    test: probabilities of the test set by base model. warnings: alarms of models that compete trained itself.
+    """
 
     competition: Competition
     plan: FoldPlan
     bench: Workbench
     test: Mapping[str, NDArray[np.float32]]
     test_rows: NDArray[np.float32] | None
+    warnings: Sequence[Alarm] = ()
 
 
 def open_stacking(
@@ -67,14 +71,18 @@ def open_stacking(
     members: Sequence[str],
     allowed: Collection[str] = (),
 ) -> Stacking:
-    """Read the base models; raises StoreError if one of them raises an alarm that is not allowed by name."""
+    """Read the base models; raises StoreError if an imported one raises an alarm that is not allowed by name.
+
+    What compete trained itself never saw the rows that it predicted: its alarms are warnings.
+    """
     for recipe in recipes:
         recipe.rule(competition.metric)  # refuses what the metric has no use for
     for model in set(allowed).difference(members):
         raise UserError(f"--allow {model}: no base model of that name is stacked; {unknown_name(model, members)}")
     oof, test = read_members(competition, members)
     alarms = find_alarms(members, oof, test, competition.train_labels, plan.folds, competition.labels)
-    refuse_alarmed([alarm for alarm in alarms if alarm.model not in allowed])
+    trained = [name for name in members if _was_trained(competition, name)]
+    refuse_alarmed([alarm for alarm in alarms if alarm.model not in {*allowed, *trained}])
     with_rows = count_rows(recipes)
     materials = Materials(
         dict(zip(members, oof, strict=True)),
@@ -95,7 +103,12 @@ def open_stacking(
         bench,
         dict(zip(members, test, strict=True)),
         row_features(competition.test_texts) if with_rows else None,
+        [alarm for alarm in alarms if alarm.model in trained],
     )
+
+
+def _was_trained(competition: Competition, model: str) -> bool:
+    return bool(store.read_record(competition.workspace.oof / model / store.MANIFEST).get("kind") == "trained")
 
 
 def refuse_alarmed(alarms: Sequence[Alarm]) -> None:
