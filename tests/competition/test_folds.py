@@ -17,8 +17,10 @@ from compete.competition.declaration import Folds
 from compete.competition.folds import (
     assign_folds,
     fold_table,
+    large_groups,
     made_from,
     make_plan,
+    near_identical_groups,
     near_identical_key,
     plan_file,
     save_plan,
@@ -226,3 +228,25 @@ def test_a_competition_of_one_label_is_stratified_too() -> None:
     rates = [labels[folds == fold].mean() for fold in range(4)]
     assert np.ptp(rates) < 0.03
     assert np.ptp(np.bincount(folds)) <= 2
+
+
+def test_texts_of_links_or_mentions_alone_are_told_by_them() -> None:
+    texts = [f"https://t.co/{number}" for number in range(60)] + ["@ann", "@bob", "@ann @bob", " @ANN  "]
+    assert len(set(near_identical_groups(texts).tolist())) == 63  # "@ann" is there twice
+    assert len({near_identical_key(text) for text in ("", " ", "\n")}) == 1
+
+
+def test_what_follows_a_link_without_a_blank_is_text() -> None:
+    first, second = "https://t.co/a1今日はいい天気", "https://t.co/b2とても悲しい"
+    assert near_identical_key(first) == "今日はいい天気"
+    assert near_identical_key(first) != near_identical_key(second)
+    assert near_identical_key("so www.example.org/x?y=1#z sad") == "so sad"
+
+
+def test_large_groups_are_told_with_an_example_the_largest_first() -> None:
+    texts = (
+        [f"post {number}" for number in range(300)] + ["Thanks @a"] * 12 + ["same https://t.co/1"] * 20 + ["few"] * 9
+    )
+    assert large_groups(texts) == [(20, "same https://t.co/1"), (12, "Thanks @a")]
+    assert large_groups(texts, share=0.05) == [(20, "same https://t.co/1")]
+    assert large_groups(["a"] * 5) == []

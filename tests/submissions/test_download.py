@@ -10,7 +10,7 @@ import pytest
 
 from compete.competition.starter import Found
 from compete.errors import KaggleError
-from compete.submissions.download import _fill_in, _named, _unpack
+from compete.submissions.download import _DataFolder, _fill_in, _named, _unpack
 
 FOUND = Found(
     train="data/train.csv",
@@ -142,7 +142,7 @@ def test_an_archive_is_unpacked_and_nothing_of_it_lands_outside(tmp_path: Path) 
         for name in ("train.csv", "more/test.csv", "../competition.toml", "/etc/passwd2", "../data_2/x.csv"):
             archive.writestr(name, name)
         archive.mkdir("empty")
-    files = _unpack(tmp_path / "toy.zip", folder)
+    files = _unpack(tmp_path / "toy.zip", folder, _DataFolder(folder, folder.with_name("downloaded.json")).put)
     assert files == [folder / "train.csv", folder / "more" / "test.csv"]
     assert [path.read_text() for path in files] == ["train.csv", "more/test.csv"]
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted([*files, tmp_path / "toy.zip"])
@@ -153,5 +153,28 @@ def test_an_archive_that_is_none_is_said_to_be_so(tmp_path: Path, content: bytes
     if content is not None:
         (tmp_path / "toy.zip").write_bytes(content)
     with pytest.raises(KaggleError, match=message):
-        _unpack(tmp_path / "toy.zip", tmp_path / "data")
+        _unpack(tmp_path / "toy.zip", tmp_path / "data", _DataFolder(tmp_path / "data", tmp_path / "downloaded.json").put)
     assert not (tmp_path / "data").exists()
+
+
+def test_a_file_that_somebody_edited_stays_and_its_download_lies_beside_it(tmp_path: Path) -> None:
+    folder, record = tmp_path / "data", tmp_path / "oof" / "downloaded.json"
+
+    def downloaded(text: str) -> dict[Path, Path]:
+        data = _DataFolder(folder, record)
+        data.put(folder.resolve() / "train.csv", text.encode())
+        data.remember()
+        return data.kept
+
+    train, beside = folder / "train.csv", folder / "train.downloaded.csv"
+    assert downloaded("first") == {}
+    assert downloaded("second") == {}  # as it was downloaded: the new one takes its place
+    assert train.read_text() == "second"
+    train.write_text("cleaned by hand")
+    assert downloaded("third") == {train.resolve(): beside.resolve()}
+    assert (train.read_text(), beside.read_text()) == ("cleaned by hand", "third")
+    train.write_text("fourth")
+    assert downloaded("fourth") == {}  # the same by another road
+    record.unlink()
+    assert downloaded("fifth") == {train.resolve(): beside.resolve()}  # nobody knows whose it is
+    assert train.read_text() == "fourth"

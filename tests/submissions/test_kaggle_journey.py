@@ -56,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert "compete download" in user.done("init", "ws", "--kaggle", SLUG).stdout
         user.root = folder / "ws"
         told = user.done("download").stdout
-        assert f"id 'id', text 'tweet', labels {', '.join(CUES)}" in told
+        assert f"id 'id', text 'tweet', {len(CUES)} labels: {', '.join(CUES)}" in told
         assert {path.name: path.read_bytes() for path in (user.root / "data").iterdir()} == service.competitions[
             SLUG
         ].files

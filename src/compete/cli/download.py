@@ -23,6 +23,10 @@ def command() -> None:
         found = download(workspace, declaration, client)
     for path in found.files:
         typer.echo(f"{workspace.shown(path)}: {path.stat().st_size:,} bytes")
+    for path, beside in found.kept.items():
+        typer.echo(
+            f"{workspace.shown(path)} is not as it was downloaded: kept, Kaggle's lies in {workspace.shown(beside)}"
+        )
     if found.found is None:
         typer.echo("competition.toml stays as it is: the files that [data] names are there")
         return

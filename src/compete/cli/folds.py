@@ -7,8 +7,8 @@ from compete.cli.options import JsonOption
 
 def command(as_json: JsonOption = False) -> None:
     """Show the fold plan: rows and label rates of every fold. Makes the plan if there is none."""
-    from compete.cli.opening import console, exclusively, here, load, print_json
-    from compete.competition.folds import fold_table, plan_file
+    from compete.cli.opening import console, exclusively, here, load, print_json, say
+    from compete.competition.folds import fold_table, large_groups, plan_file
     from compete.oof.train import current_plan
     from compete.reporting.records import folds_record
     from compete.reporting.tables import fold_rates_table
@@ -19,6 +19,9 @@ def command(as_json: JsonOption = False) -> None:
         plan = current_plan(competition)
     rows = [len(competition.train_ids), *(len(plan.rows(fold)) for fold in range(plan.k))]
     rates, file = fold_table(competition, plan), workspace.shown(plan_file(workspace))
+    for count, text in large_groups(competition.train_texts):
+        shown = text if len(text) <= 60 else f"{text[:59]}…"
+        say(f"{count} rows have nearly the same text and share a fold: {shown!r}")
     if as_json:
         print_json(folds_record(plan, file, competition.labels, rates, rows))
         return

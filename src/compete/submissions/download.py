@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import tempfile
 import tomllib
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +22,19 @@ from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, UserError
 from compete.submissions.kaggle_client import PATIENCE, SLOWEST, KaggleClient
 
+_RECORD = "downloaded.json"
+
 
 @dataclass(frozen=True)
 class Downloaded:
-    """files: what lies in data/ now; found: what they tell, and [data] says now; None where it was right already."""
+    """files: what lies in data/ now; found: what they tell, and [data] says now; None where it was right already.
+
+    kept: files that somebody edited, which stayed as they are, each with where its download lies.
+    """
 
     files: list[Path]
     found: Found | None
+    kept: dict[Path, Path]
 
 
 def download(workspace: Workspace, declaration: CompetitionDeclaration, client: KaggleClient) -> Downloaded:
@@ -37,9 +46,11 @@ def download(workspace: Workspace, declaration: CompetitionDeclaration, client: 
     _refuse_no_room(workspace.root, 2 * total)
     with tempfile.TemporaryDirectory(dir=workspace.root, prefix=".download-") as scratch:
         client.call("download", 10 * PATIENCE + total / SLOWEST, folder=scratch)
-        files = _unpack(Path(scratch) / f"{client.slug}.zip", folder)
+        data = _DataFolder(folder, workspace.oof / _RECORD)
+        files = _unpack(Path(scratch) / f"{client.slug}.zip", folder, data.put)
+    data.remember()
     if keep:
-        return Downloaded(files, None)
+        return Downloaded(files, None, data.kept)
     found = look_at_files(workspace.root, *(_named(files, role) for role in ("train", "test", "sample")))
     if found.train is None:
         raise UserError(
@@ -47,7 +58,7 @@ def download(workspace: Workspace, declaration: CompetitionDeclaration, client: 
             "They lie in data/; name them under [data] by hand"
         )
     _fill_in(workspace.declaration, found)
-    return Downloaded(files, found)
+    return Downloaded(files, found, data.kept)
 
 
 def _refuse_no_room(root: Path, needed: int) -> None:
@@ -56,7 +67,45 @@ def _refuse_no_room(root: Path, needed: int) -> None:
         raise UserError(f"the download needs {needed / 1e9:.1f} GB in {root}, where {free / 1e9:.1f} GB are free")
 
 
-def _unpack(archive: Path, folder: Path) -> list[Path]:
+class _DataFolder:
+    """Where downloads are put. What somebody edited since the last download, or wrote himself, is left as it is.
+
+    record: hashes of what was downloaded, by path.
+    """
+
+    def __init__(self, folder: Path, record: Path) -> None:
+        self.folder, self.record = folder, record
+        self.hashes = _hashes(record)
+        self.kept: dict[Path, Path] = {}
+
+    def put(self, path: Path, content: bytes) -> Path:
+        """Write a downloaded file, beside an edited one of its name; where it lies."""
+        name, new = path.relative_to(self.folder.resolve()).as_posix(), hashlib.sha256(content).hexdigest()
+        there = atomic.sha256_file(path) if path.is_file() else None
+        if there is not None and there not in (new, self.hashes.get(name)):
+            beside = path.with_name(f"{path.stem}.downloaded{path.suffix}")
+            atomic.write_bytes(beside, content)
+            self.kept[path] = beside
+            return beside
+        if there != new:
+            atomic.write_bytes(path, content)
+        self.hashes[name] = new
+        return path
+
+    def remember(self) -> None:
+        atomic.write_json(self.record, self.hashes)
+
+
+def _hashes(record: Path) -> dict[str, str]:
+    """What was downloaded before; nothing, if nobody knows: then every file counts as somebody's own."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _unpack(archive: Path, folder: Path, put: Callable[[Path, bytes], Path]) -> list[Path]:
     """The files of the archive in `folder`, each put there as a whole; folders in it are kept, archives unpacked."""
     if not archive.is_file():
         raise KaggleError("Kaggle's download did not arrive: the same command tries again")
@@ -67,8 +116,8 @@ def _unpack(archive: Path, folder: Path) -> list[Path]:
                 path = (folder / member.filename).resolve()
                 if member.is_dir() or not path.is_relative_to(folder.resolve()):
                     continue
-                atomic.write_bytes(path, opened.read(member))
-                files += _unpack(path, path.parent) if path.suffix == ".zip" else [path]
+                lies = put(path, opened.read(member))
+                files += _unpack(lies, path.parent, put) if path.suffix == ".zip" else [path]
     except (zipfile.BadZipFile, zlib.error, EOFError):
         raise KaggleError("Kaggle's download is damaged: the same command tries again") from None
     return files
@@ -76,7 +125,7 @@ def _unpack(archive: Path, folder: Path) -> list[Path]:
 
 def _named(files: list[Path], role: str) -> Path | None:
     """The table that is called like its role; a sample submission often says "test" too."""
-    tables = [path for path in files if is_table(path)]
+    tables = [path for path in files if is_table(path) and path.suffix.lower() != ".json"]  # it may be anything
     sample = [path for path in tables if "sample" in path.stem.lower() or "submission" in path.stem.lower()]
     if role == "sample":
         return next(iter(sample), None)
