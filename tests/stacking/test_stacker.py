@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -13,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from compete import stacking
 from compete.competition.metrics import METRICS, Labels
 from compete.errors import DataError, UserError
-from compete.stacking import MultilabelStacker, stacker
+from compete.stacking import LeakWarning, MultilabelStacker, stacker
 from compete.stacking.recipes import StackDeclaration
 
 ROWS = 400
@@ -126,6 +127,7 @@ def test_folds_of_its_own_are_named_by_the_seed() -> None:
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.filterwarnings("ignore::compete.stacking.stacker.LeakWarning")  # copies of noise look like anything
 def test_rows_of_a_group_are_never_apart() -> None:
     """Every row four times: folds that part the copies let a stack that learns by heart look good."""
     labels = np.repeat(make_labels(100, seed=3), 4, axis=0)
@@ -177,7 +179,7 @@ NO_POSITIVE = np.where((FOLDS == 2)[:, None] & (np.arange(3) == 1), 0, LABELS)
         (MODELS[:1], LABELS, FOLDS, "two at least"),
         (MODELS[0], LABELS, FOLDS, r"it has \(400, 3\)"),
         ([MODELS[0], MODELS[1, :-1]], LABELS, FOLDS, "all alike"),
-        ({"a": MODELS[0], "b": MODELS[1]}, LABELS, FOLDS, "one array per model"),
+        ({"a": MODELS[0], "b": MODELS[1, :-1]}, LABELS, FOLDS, "all alike"),
         (None, LABELS, FOLDS, r"it has \(\)"),
         ([], LABELS, FOLDS, r"it has \(0,\)"),
         (MODELS[:0], LABELS, FOLDS, r"it has \(0, 400, 3\)"),
@@ -317,7 +319,7 @@ def test_two_folds_will_do(metric: Any, method: Any) -> None:
         (MODELS[..., :2], "fitted on 3 models and 3 labels, not on 3 and 2"),
         (MODELS[0], "n_models, n_rows, n_labels"),
         (MODELS[:, :0], r"it has \(3, 0, 3\)"),
-        ({"a": MODELS[0]}, "one array per model"),
+        ({"a": MODELS[0]}, "by name, in a dict, to fit and to predict"),
         (changed(MODELS, np.nan), "base model 1, row 7"),
     ],
 )
@@ -331,3 +333,70 @@ def test_the_names_of_the_package_are_there_and_others_are_not() -> None:
     assert all(getattr(stacking, name) is not None for name in stacking.__all__)
     with pytest.raises(AttributeError, match="no attribute 'forest'"):
         _ = stacking.forest
+
+
+NAMES = ["joy", "anger", "trust"]
+
+
+def frames(labels: Labels, seed: int = 1) -> dict[str, pd.DataFrame]:
+    """The models as DataFrames; the second has its rows and labels in another order."""
+    rows = [f"r{number}" for number in range(len(labels))]
+    models = [pd.DataFrame(cells, index=rows, columns=NAMES) for cells in make_models(labels, seed=seed)]
+    models[1] = models[1].sample(frac=1, random_state=3)[["trust", "joy", "anger"]]
+    return dict(zip(("weak", "strong", "middling"), models, strict=True))
+
+
+def test_dataframes_are_brought_into_one_order(fitted: MultilabelStacker) -> None:
+    labels = make_labels()
+    by_name = frames(labels)
+    y = pd.DataFrame(labels, index=by_name["weak"].index, columns=NAMES)
+    for X in (by_name, list(by_name.values())):
+        found = MultilabelStacker(options={"C": 0.1}).fit(X, y, FOLDS)
+        assert found.honest_score_ == fitted.honest_score_
+        assert found.label_names_ == NAMES
+    new = make_labels(50, seed=5)
+    named = MultilabelStacker(options={"C": 0.1}).fit(by_name, labels, FOLDS)
+    assert named.honest_score_ == fitted.honest_score_  # an array of labels goes with the first model
+    backwards = dict(reversed(frames(new, seed=6).items()))
+    first = backwards["middling"].index
+    expected = pd.DataFrame(fitted.predict_proba(make_models(new, seed=6)), index=frames(new)["weak"].index)
+    assert named.predict_proba(backwards) == pytest.approx(expected.loc[first].to_numpy())
+
+
+def test_other_rows_labels_or_models_are_refused_by_name() -> None:
+    labels = make_labels()
+    models = frames(labels)
+    fit = MultilabelStacker().fit
+    for change, message in (
+        (lambda frame: frame.rename(columns={"joy": "fun"}), "strong has other labels: 'joy' is missing"),
+        (lambda frame: frame.iloc[1:], "strong has other rows: 'r.*' is missing"),
+        (lambda frame: pd.concat([frame, frame.iloc[:1]]), "strong: rows of the same name"),
+        (lambda frame: frame.to_numpy(), "some models are DataFrames and some are not"),
+    ):
+        with pytest.raises(DataError, match=message):
+            fit({**models, "strong": change(models["strong"])}, labels)
+    fitted = fit(models, labels)
+    with pytest.raises(DataError, match="the models are weak, strong; expected weak, strong, middling"):
+        fitted.predict({name: models[name] for name in ("weak", "strong")})
+    with pytest.raises(DataError, match="by name, in a dict"):
+        fitted.predict(list(models.values()))
+
+
+def test_the_score_is_the_metric_of_new_rows_and_higher_is_better(fitted: MultilabelStacker) -> None:
+    new = make_labels(300, seed=5)
+    X = make_models(new, seed=6)
+    assert fitted.score(X, new) == METRICS["f1_macro"].compute(new, fitted.predict(X))
+    losing = MultilabelStacker(metric="log_loss", options={"C": 0.1}).fit(make_models(make_labels()), make_labels())
+    assert losing.score(X, new) == -METRICS["log_loss"].compute(new, losing.predict_proba(X))
+    models = frames(new, seed=6)
+    y = pd.DataFrame(new, index=models["weak"].index, columns=NAMES)[["trust", "anger", "joy"]].iloc[::-1]
+    named = MultilabelStacker(options={"C": 0.1}).fit(frames(make_labels()), make_labels(), FOLDS)
+    assert named.score(models, y) == fitted.score(X, new)
+
+
+def test_a_model_that_knows_its_labels_is_warned_of() -> None:
+    labels = make_labels()
+    models = make_models(labels)
+    models[0] = labels
+    with pytest.warns(LeakWarning, match=r"model 0: AUC 1\.000 on the training rows"):
+        MultilabelStacker().fit(models, labels)

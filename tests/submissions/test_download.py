@@ -152,8 +152,9 @@ def test_an_archive_is_unpacked_and_nothing_of_it_lands_outside(tmp_path: Path) 
 def test_an_archive_that_is_none_is_said_to_be_so(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / "toy.zip").write_bytes(content)
+    put = _DataFolder(tmp_path / "data", tmp_path / "downloaded.json").put
     with pytest.raises(KaggleError, match=message):
-        _unpack(tmp_path / "toy.zip", tmp_path / "data", _DataFolder(tmp_path / "data", tmp_path / "downloaded.json").put)
+        _unpack(tmp_path / "toy.zip", tmp_path / "data", put)
     assert not (tmp_path / "data").exists()
 
 

@@ -292,7 +292,7 @@ def test_a_submission_without_rows(service: KaggleService, ann: Shell) -> None:
     (ann.root / "mine.csv").write_bytes(guesses(1).splitlines(keepends=True)[0])
     code, message = ann.submit()
     assert code == 2
-    assert re.search(r"no rows, expected 100", message)
+    assert re.search(r"0 rows, expected 100", message)
     assert not service.requests
 
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from compete.stacking.alarms import find_alarms
     from compete.stacking.calibration import Calibration, fit_calibration
     from compete.stacking.label_rates import estimate_rates
-    from compete.stacking.stacker import MultilabelStacker
+    from compete.stacking.stacker import LeakWarning, MultilabelStacker
     from compete.stacking.thresholds import best_f1_threshold
 
 __all__ = [
     "Calibration",
+    "LeakWarning",
     "MultilabelStacker",
     "best_f1_threshold",
     "estimate_rates",
@@ -31,6 +32,7 @@ __all__ = [
 
 _HOMES = {
     "Calibration": "calibration",
+    "LeakWarning": "stacker",
     "MultilabelStacker": "stacker",
     "best_f1_threshold": "thresholds",
     "estimate_rates": "label_rates",

@@ -123,7 +123,7 @@ def _far_above_the_others(auc: Floats, noise: Floats, label_names: Sequence[str]
             continue
         jumps = np.flatnonzero(1 - own[model] < _JUMP * (1 - best - margin))
         if len(jumps):
-            told = ", ".join(f"{label_names[i]} {own[model, i]:.3f} (the others {best[i]:.3f})" for i in jumps)
+            told = ", ".join(f"{label_names[i]} {own[model, i]:.3f} (the others {best[i]:.3f})" for i in jumps.tolist())
             found.append((model, f"AUC on the training rows far above that of the other models: {told}: a leak?"))
     return found
 
