@@ -213,6 +213,20 @@ def test_a_torn_record_is_said(workspace: Workspace) -> None:
         probabilities_of(competition, "rates", 0, ["happy"])
 
 
+@pytest.mark.parametrize("name", ["rates.json", "kept.json"])
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_a_flipped_byte_of_what_was_kept_is_refused_by_name(workspace: Workspace, name: str, place: float) -> None:
+    write_rates(workspace)
+    competition = load_competition(workspace)
+    train_fold_0(competition, "rates")
+    path = kept_folder(workspace, "rates", 0) / name
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=rf"kept/fold_0/{name} is .*`compete train-base rates --force`"):
+        probabilities_of(competition, "rates", 0, ["happy"])
+
+
 def test_a_whole_fine_tuned_model_is_kept_when_it_is_asked_for(workspace: Workspace) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

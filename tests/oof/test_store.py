@@ -209,3 +209,18 @@ def test_the_ids_stand_in_a_column_that_is_no_label(tmp_path: Path, labels: list
     assert np.array_equal(store.read_probabilities(path, SHAPE.train_ids, labels), written)
     with pytest.raises(StoreError, match="has the columns"):
         store.read_probabilities(path, SHAPE.train_ids, ["joy", "id"])
+
+
+def test_another_number_is_refused_where_no_record_has_the_hash(tmp_path: Path) -> None:
+    """Parquet has no checksums of its own: a flipped bit of a number is another number."""
+    ids, labels = [f"r{number}" for number in range(50)], ["joy", "fear"]
+    cells = np.random.default_rng(0).random((50, 2)).astype(np.float32)
+    path = tmp_path / "kept.parquet"
+    content = store.to_parquet(ids, cells, labels)
+    path.write_bytes(content)
+    assert np.array_equal(store.read_probabilities(path, ids, labels), cells)
+    changed = content.replace(cells[3:4, 0].tobytes(), np.float32(0.5).tobytes())
+    assert changed != content
+    path.write_bytes(changed)
+    with pytest.raises(StoreError, match=r"kept\.parquet is not the file that compete wrote"):
+        store.read_probabilities(path, ids, labels)

@@ -1,13 +1,12 @@
 """What a fold's training leaves behind to predict with: oof/<model>/kept/fold_<k>/, and the check that it can.
 
-kept.json   which model and fold, and what the part beside it was made from
+kept.json   which model and fold, what the part beside it was made from, hashes of the rest and of itself
 the rest    what the family's fitted model wrote: adapters, heads, whole models; safetensors and JSON
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Failed, Job, Report
 from compete.execution.local import LocalExecutor
+from compete.oof import store
 
 KEPT = "kept"
 _RECORD = "kept.json"
@@ -88,23 +88,31 @@ def load_kept(
     recipe = recipe.ready()
     if not callable(getattr(recipe.family, "load", None)):
         raise StoreError(f"the family of {recipe.name} has no `save` and `load`, so its models are not kept")
-    try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        made_from = record["identity"]
-    except FileNotFoundError:
+    if not (folder / _RECORD).is_file():
         raise StoreError(
             f"{workspace.shown(folder)} does not exist: fold {fold} of {recipe.name} was not kept. Whole fine-tuned "
             f"models are kept with keep_weights = true under [training] in competition.toml; {again}."
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged; {again}.") from None
-    if made_from != dict(identity):
+        )
+    if _checked_record(workspace, folder, again)["identity"] != dict(identity):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
     try:
         return _load(recipe, folder, labels, threads)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise StoreError(f"{workspace.shown(folder)} cannot be read ({reason}); {again}.") from error
+
+
+def _checked_record(workspace: Workspace, folder: Path, again: str) -> dict[str, Any]:
+    """kept.json; raises StoreError unless it and every file beside it are as they were written."""
+    try:
+        record = store.read_record(folder / _RECORD)
+        hashes = dict(record["files"])
+    except (StoreError, KeyError, TypeError, ValueError):
+        raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged; {again}.") from None
+    for name, expected in hashes.items():
+        if not (folder / name).is_file() or atomic.sha256_file(folder / name) != expected:
+            raise StoreError(f"{workspace.shown(folder / name)} is not the file that was kept; {again}.")
+    return record
 
 
 def run_check(payload: Mapping[str, Any], report: Report) -> None:
@@ -131,7 +139,9 @@ def _written(model: Keepable, target: Path, record: Mapping[str, Any], *, whole:
             with atomic.new_folder(target) as folder:
                 for path in probe.iterdir():
                     shutil.move(path, folder / path.name)
-                atomic.write_json(folder / _RECORD, dict(record))
+                files = sorted(path for path in folder.rglob("*") if path.is_file())
+                hashes = {path.relative_to(folder).as_posix(): atomic.sha256_file(path) for path in files}
+                store.write_record(folder / _RECORD, {**record, "files": hashes})
 
 
 def _load(recipe: Recipe, folder: Path, labels: Sequence[str], threads: int) -> FittedModel:

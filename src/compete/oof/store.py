@@ -147,15 +147,21 @@ def check_hashes(folder: Path, record: Mapping[str, Any]) -> None:
 def to_parquet(ids: Sequence[str], probabilities: NDArray[np.float32], labels: Sequence[str]) -> bytes:
     """An id column, then one float32 column per label; the same input gives the same bytes.
 
-    The id column is called id, or _id where that is a label.
+    The id column is called id, or _id where that is a label. A hash of the rows lies in the file itself, which may be
+    read where no record beside it has one.
     """
     columns = {free_name("id", labels): pa.array(list(ids), pa.string())}
     matrix = np.asarray(probabilities, dtype=np.float32)
     for number, label in enumerate(labels):
         columns[label] = pa.array(matrix[:, number])
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
+    metadata = {"compete": _rows_digest(ids, labels, matrix)}
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), buffer)
     return buffer.getvalue()
+
+
+def _rows_digest(ids: Sequence[str], labels: Sequence[str], matrix: NDArray[np.float32]) -> str:
+    return digest([digest(ids), digest(labels), np.ascontiguousarray(matrix).tobytes()])
 
 
 def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
@@ -172,6 +178,8 @@ def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) ->
     matrix = np.column_stack([table[label].to_numpy() for label in labels]).astype(np.float32)
     if not np.all((matrix >= 0) & (matrix <= 1)):  # NaN fails both
         raise _damaged(path, "holds values that are no probabilities")
+    if (table.schema.metadata or {}).get(b"compete") != _rows_digest(ids, labels, matrix).encode():
+        raise _damaged(path, "is not the file that compete wrote: its content has changed")
     return matrix
 
 

@@ -170,6 +170,8 @@ def reveal_private(competition: Competition, target: LocalLeaderboard) -> list[E
         path = competition.workspace.submissions / entry.submission.file
         if not path.is_file():
             raise SubmissionError(f"{path} is gone, and its private score with it: put the file back")
+        if check(path, submission_form(competition)) != entry.submission.content:
+            raise SubmissionError(f"{path} is not the file that was sent as number {entry.number}: put it back")
         outcome = target.reveal(path, METRICS[entry.submission.metric], entry.outcome)
         if outcome != entry.outcome:
             ledger.record(entry.number, outcome)
