@@ -123,10 +123,10 @@ def of_texts(path: Path, n_rows: int, n_aside: int, seed: int) -> tuple[Played, 
         oofs.append(oof)
         tests.append(test.astype(np.float32))
     everything = np.arange(n_rows)
-    leaks = {}
+    leaks: dict[str, tuple[Cells, Cells]] = {}
     for name in ("tree", "forest", "nearest"):
-        oof, test = fitted(name, everything, [texts, aside])
-        leaks[f"{name} that saw all rows"] = (oof, test)
+        of_seen, of_aside = fitted(name, everything, [texts, aside])
+        leaks[f"{name} that saw all rows"] = (of_seen, of_aside)
     leaks["target encoding over all rows"] = _target_encoding(texts, aside, labels)
     return Played(np.stack(oofs), np.stack(tests), labels, folds), leaks
 

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,42 @@ def test_sweep_removes_what_killed_runs_left_and_nothing_else(tmp_path: Path) ->
     atomic.sweep(tmp_path)
     assert tree(tmp_path) == kept
     assert sorted(path.name for path in words.iterdir()) == [".hidden", "part.json"]
+
+
+def killed_process_that_left(folder: Path) -> list[Path]:
+    """What a process leaves that is killed while it writes a file and uses a scratch folder."""
+    code = (
+        "import os, sys, time; from pathlib import Path; from compete import atomic\n"
+        "scratch = atomic.new_scratch()\n"
+        f"left = Path({str(folder)!r}) / f'{{atomic._MARK}}{{atomic._owner()}}-index.html'; left.write_text('half')\n"
+        "print(scratch, left, sep='\\n', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    left = [Path(process.stdout.readline().strip()) for _ in range(2)]
+    atomic.sweep_dead(folder)
+    atomic.scratch_folder().__enter__()
+    assert all(path.exists() for path in left), "what a living process owns is left alone"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    return left
+
+
+def test_what_a_killed_process_left_goes_with_the_next_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratches = tmp_path / "tmp"
+    scratches.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratches))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    others = [tmp_path / f"{atomic._MARK}1_00000000-of another machine", tmp_path / "index.html"]
+    for path in others:
+        path.write_text("kept", encoding="utf-8")
+    scratch, half = killed_process_that_left(tmp_path)
+    assert scratch.parent == scratches and half.parent == tmp_path
+    atomic.sweep_dead(tmp_path)
+    with atomic.scratch_folder() as mine:
+        assert mine.is_dir() and not scratch.exists() and not half.exists()
+    assert not mine.exists()
+    assert all(path.exists() for path in others)

@@ -1,8 +1,9 @@
 """Files that are either there as a whole or not at all.
 
 A file is written under a temporary name beside its target, flushed to the disk, then renamed. A folder is
-filled under a temporary name and renamed the same way. A killed run leaves only temporary names behind,
-which `sweep` removes.
+filled under a temporary name and renamed the same way. A killed run leaves only temporary names behind. They hold the
+number of its process: `sweep` removes what lies in a folder, `sweep_dead` what processes that are gone left, and so
+`scratch_folder` does in the system's own temporary folder.
 """
 
 from __future__ import annotations
@@ -12,19 +13,25 @@ import errno
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from compete.errors import DiskFullError
 
-_MARK = ".compete-tmp-"
+_MARK, _SCRATCH = ".compete-tmp-", "compete_tmp_"
+# Of another machine's processes, on a file system that both share, nothing is known.
+_MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_OWNER = re.compile(r"(\d+)_([0-9a-f]{8})[-_]")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically; raises DiskFullError and leaves an older file untouched when space ends."""
-    temporary = path.with_name(f"{_MARK}{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{_MARK}{_owner()}-{path.name}")
     with disk_full_is_said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -54,8 +61,8 @@ def new_folder(target: Path) -> Iterator[Path]:
 
     An older `target` is replaced; if the process dies in between, there is none, never half of one.
     """
-    temporary = target.with_name(f"{_MARK}{os.getpid()}-{target.name}")
-    old = target.with_name(f"{_MARK}{os.getpid()}-old-{target.name}")
+    temporary = target.with_name(f"{_MARK}{_owner()}-{target.name}")
+    old = target.with_name(f"{_MARK}{_owner()}-old-{target.name}")
     with disk_full_is_said(target):
         try:
             temporary.mkdir(parents=True)
@@ -95,6 +102,60 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def sweep_dead(folder: Path) -> None:
+    """Remove what processes that are gone left behind in `folder` and below; needs no lock."""
+    for path in sorted(folder.rglob(f"{_MARK}*")):
+        _remove_if_left(path, path.name.removeprefix(_MARK))
+
+
+def new_scratch() -> Path:
+    """A folder of this process in the system's temporary folder, to be removed by whoever asked for it.
+
+    What killed processes did not remove goes first. The name could be that of a Python module, too.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        _remove_if_left(path, path.name.removeprefix(_SCRATCH))
+    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{_owner()}_"))
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """The same, removed at the end."""
+    folder = new_scratch()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _owner() -> str:
+    return f"{os.getpid()}_{_MACHINE}"
+
+
+def _remove_if_left(path: Path, name: str) -> None:
+    """Remove a file or folder whose name begins with a process of this machine that is gone."""
+    owner = _OWNER.match(name)
+    if owner is None or owner[2] != _MACHINE or _is_alive(int(owner[1])):
+        return
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    """Whether there is a process of this number; where that cannot be asked safely, as on Windows, it is assumed."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is somebody else's
+    return True
 
 
 def sha256_file(path: Path) -> str:

@@ -367,14 +367,15 @@ def test_other_rows_labels_or_models_are_refused_by_name() -> None:
     labels = make_labels()
     models = frames(labels)
     fit = MultilabelStacker().fit
-    for change, message in (
-        (lambda frame: frame.rename(columns={"joy": "fun"}), "strong has other labels: 'joy' is missing"),
-        (lambda frame: frame.iloc[1:], "strong has other rows: 'r.*' is missing"),
-        (lambda frame: pd.concat([frame, frame.iloc[:1]]), "strong: rows of the same name"),
-        (lambda frame: frame.to_numpy(), "some models are DataFrames and some are not"),
+    strong = models["strong"]
+    for changed_model, message in (
+        (strong.rename(columns={"joy": "fun"}), "strong has other labels: 'joy' is missing"),
+        (strong.iloc[1:], "strong has other rows: 'r.*' is missing"),
+        (pd.concat([strong, strong.iloc[:1]]), "strong: rows of the same name"),
+        (strong.to_numpy(), "some models are DataFrames and some are not"),
     ):
         with pytest.raises(DataError, match=message):
-            fit({**models, "strong": change(models["strong"])}, labels)
+            fit({**models, "strong": changed_model}, labels)
     fitted = fit(models, labels)
     with pytest.raises(DataError, match="the models are weak, strong; expected weak, strong, middling"):
         fitted.predict({name: models[name] for name in ("weak", "strong")})

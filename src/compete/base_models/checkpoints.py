@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils.hub import HF_MODULES_CACHE
 
+from compete import atomic
 from compete.base_models.fine_tuning import is_out_of_memory, training_precision
 from compete.base_models.miniatures import MINIATURES, write_miniature
 from compete.base_models.transformer_settings import TransformerSettings
@@ -55,7 +55,7 @@ class Scratch:
     """A temporary folder that is gone once nothing refers to it any more."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="compete_"))
+        self.path = atomic.new_scratch()
         # transformers copies the code of a checkpoint into a folder named like the checkpoint's.
         code = Path(HF_MODULES_CACHE) / "transformers_modules" / self.path.name
         for folder in (self.path, code):

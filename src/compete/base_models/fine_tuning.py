@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from compete import atomic
 from compete.base_models.batching import LikeLengths, by_length, micro_batches
 from compete.base_models.families import FitContext
 from compete.base_models.transformer_settings import TransformerSettings
@@ -144,12 +144,12 @@ def _train(
     model = task.build()
     order = LikeLengths([task.rows[row]["length"] for row in fitted], settings.batch_size, context.seed)
     best = _BestEpoch(context, settings.patience)
-    with tempfile.TemporaryDirectory(prefix="compete-") as scratch:
+    with atomic.scratch_folder() as scratch:
         trainer = _Trainer(
             task.loss,
             order,
             model=model,
-            args=_arguments(settings, batches, context.seed, scratch),
+            args=_arguments(settings, batches, context.seed, str(scratch)),
             train_dataset=_Dataset([task.rows[row] for row in fitted]),
             eval_dataset=_Dataset([task.rows[row] for row in inner]),
             data_collator=task.collate,

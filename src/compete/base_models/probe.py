@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compete import atomic
 from compete.base_models.families import FitContext, FittedModel
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.base_models.transformer_settings import TransformerSettings
@@ -72,7 +72,7 @@ def probe(
     report(0.3)
     typical = np.random.default_rng(0).permutation(len(lengths))
     few, many = typical[: rows_at_once + 2], typical[: _STEPS * rows_at_once + 2]
-    with tempfile.TemporaryDirectory(prefix="compete_") as cache:
+    with atomic.scratch_folder() as cache:
         family.cache = Path(cache)
         if getattr(recipe.settings, "trunk", 0):
             family.fit(many)  # fills the cache: a trunk is computed once, not in every epoch

@@ -123,9 +123,9 @@ def _probe(
 
 def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Machine, *, inline: bool) -> Probe:
     """A few steps of one model's training, in a process of its own unless `inline`."""
-    import tempfile
     from pathlib import Path
 
+    from compete import atomic
     from compete.base_models.probe import read_probe
     from compete.errors import CompeteError
     from compete.execution.inline import InlineExecutor
@@ -134,7 +134,7 @@ def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Mach
 
     threads = max(1, usable_cores() // machine.workers)
     executor = InlineExecutor() if inline else LocalExecutor(1, threads)
-    with tempfile.TemporaryDirectory(prefix="compete_") as folder:
+    with atomic.scratch_folder() as folder:
         result = Path(folder) / "probe.json"
         payload = {
             "workspace": str(workspace.root),

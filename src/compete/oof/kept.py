@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +130,7 @@ def sampled(texts: Sequence[str], probabilities: NDArray[np.float32], labels: Se
 @contextlib.contextmanager
 def _written(model: Keepable, target: Path, record: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[Path, bool]]:
     """The folder with the written model, which becomes `target` if it is enough to predict with."""
-    with tempfile.TemporaryDirectory(prefix="compete-") as scratch:
-        probe = Path(scratch)
+    with atomic.scratch_folder() as probe:
         is_kept = model.save(probe, whole=whole)
         yield probe, is_kept
         if is_kept:
@@ -151,8 +149,8 @@ def _load(recipe: Recipe, folder: Path, labels: Sequence[str], threads: int) -> 
 
 
 def _check_parity(workspace: Workspace, recipe: Recipe, fold: int, folder: Path, check: Check) -> None:
-    with tempfile.TemporaryDirectory(prefix="compete-") as scratch:
-        answer = Path(scratch) / "probabilities.npy"
+    with atomic.scratch_folder() as scratch:
+        answer = scratch / "probabilities.npy"
         job = Job(
             name=f"{recipe.name} fold {fold}, loaded again",
             target="compete.oof.kept:run_check",

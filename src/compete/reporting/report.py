@@ -32,6 +32,7 @@ def write_report(opened: Opened, folder: Path | None = None, progress: Progress 
     Figures of an earlier report that are no longer there are removed. The page is written last.
     """
     folder = opened.workspace.root / FOLDER if folder is None else folder
+    atomic.sweep_dead(folder)
     found = catalogue(opened)
     figures, earlier = folder / FIGURES, _drawn_earlier(folder / PAGE)
     drawings = {}
