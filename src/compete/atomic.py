@@ -27,6 +27,7 @@ _MARK, _SCRATCH = ".compete-tmp-", "compete_tmp_"
 _MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 _OWNER = re.compile(r"(\d+)_([0-9a-f]{8})[-_]")
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -93,6 +94,16 @@ def disk_full_is_said(path: Path) -> Iterator[None]:
             f"no space left on the disk while writing {path}. Free some space and run the same command "
             "again: what was finished is kept and not done twice."
         ) from None
+
+
+@contextlib.contextmanager
+def unless_read_only() -> Iterator[None]:
+    """Pass over that a mere cache cannot be written: what may not be written can be read all the same."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
 
 
 def sweep(folder: Path) -> None:

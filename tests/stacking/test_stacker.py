@@ -368,12 +368,13 @@ def test_other_rows_labels_or_models_are_refused_by_name() -> None:
     models = frames(labels)
     fit = MultilabelStacker().fit
     strong = models["strong"]
-    for changed_model, message in (
+    damage: list[tuple[Any, str]] = [
         (strong.rename(columns={"joy": "fun"}), "strong has other labels: 'joy' is missing"),
         (strong.iloc[1:], "strong has other rows: 'r.*' is missing"),
         (pd.concat([strong, strong.iloc[:1]]), "strong: rows of the same name"),
         (strong.to_numpy(), "some models are DataFrames and some are not"),
-    ):
+    ]
+    for changed_model, message in damage:
         with pytest.raises(DataError, match=message):
             fit({**models, "strong": changed_model}, labels)
     fitted = fit(models, labels)

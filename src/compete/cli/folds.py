@@ -14,7 +14,7 @@ def command(as_json: JsonOption = False) -> None:
     from compete.reporting.tables import fold_rates_table
 
     workspace = here()
-    with exclusively(workspace):
+    with exclusively(workspace, reading=True):
         competition = load(workspace)
         plan = current_plan(competition)
     rows = [len(competition.train_ids), *(len(plan.rows(fold)) for fold in range(plan.k))]

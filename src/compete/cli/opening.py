@@ -48,15 +48,15 @@ def say(message: str) -> None:
 
 
 @contextlib.contextmanager
-def exclusively(workspace: Workspace) -> Iterator[None]:
-    """The workspace's lock; says so when it has to wait for it."""
+def exclusively(workspace: Workspace, *, reading: bool = False) -> Iterator[None]:
+    """The workspace's lock; says so when it has to wait for it. reading: do without where nothing can be written."""
     from compete.oof.train import exclusive
 
     def waiting() -> None:
         say("another compete command is at work in this workspace: waiting until it has ended (Ctrl-C gives up)")
 
     try:
-        with exclusive(workspace, waiting):
+        with exclusive(workspace, waiting, reading=reading):
             yield
     except KeyboardInterrupt:
         say("stopped: what was finished is kept, and the same command goes on from there")

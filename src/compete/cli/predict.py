@@ -38,7 +38,7 @@ def command(
     from compete.submissions.sources import choose_source
 
     workspace = here(size)
-    with exclusively(workspace):
+    with exclusively(workspace, reading=True):
         competition = load(workspace)
         plan = current_plan(competition)
         ids, texts = read_new_texts(file, competition.declaration.data)

@@ -31,7 +31,7 @@ def show_status(
 
     found = survey(workspace)
     states = {name: state for name, state in found.states.items() if not only or name in only}
-    scores = whole_model_scores(workspace, found.declaration.metric, states)
+    scores = whole_model_scores(workspace, found.declaration.metric, states, say)
     if as_json:
         print_json(status_record(found, states, scores))
     else:

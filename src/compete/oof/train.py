@@ -54,16 +54,26 @@ class Work:
 
 
 @contextlib.contextmanager
-def exclusive(workspace: Workspace, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the workspace's lock; `waiting` is called once if another command holds it."""
-    with atomic.disk_full_is_said(workspace.oof):
-        workspace.oof.mkdir(parents=True, exist_ok=True)
+def exclusive(
+    workspace: Workspace, waiting: Callable[[], None] = lambda: None, *, reading: bool = False
+) -> Iterator[None]:
+    """Hold the workspace's lock; `waiting` is called once if another command holds it.
+
+    reading: nothing has to be written; where nothing can be, on somebody else's disk, no lock is needed.
+    """
     lock = FileLock(workspace.oof / ".lock")
     try:
+        with atomic.disk_full_is_said(workspace.oof):
+            workspace.oof.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         waiting()
         lock.acquire()
+    except OSError as error:
+        if not (reading and error.errno in atomic.NOT_WRITABLE):
+            raise
+        yield
+        return
     try:
         atomic.sweep(workspace.oof)
         yield
@@ -111,7 +121,8 @@ def current_plan(competition: Competition, replace_stale: bool = False) -> FoldP
     Raises StoreError if the stored plan no longer fits the competition and models were trained under it,
     unless `replace_stale`.
     """
-    remember_sources(competition)
+    with atomic.unless_read_only():
+        remember_sources(competition)
     plan = stored_plan(competition.workspace)
     origin = made_from(competition.fingerprints, competition.declaration.folds)
     if plan is not None and plan.made_from == origin:

@@ -30,7 +30,7 @@ _ENOUGH = 30  # rows; of fewer, nothing can be told
 _CONTRARY = 0.1  # correlation; a model that knows nothing may come out a little below 0
 _KNOWS_SOMETHING = 0.6  # AUC; the distributions of models at chance say nothing
 # Largest distance of two distribution functions, mean over labels, more than the other models' median.
-_SHIFT_EXCESS = 0.25
+_SHIFT_EXCESS = 0.33
 
 
 @dataclass(frozen=True)

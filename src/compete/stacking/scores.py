@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compete import atomic
 from compete.competition.workspace import Workspace
+from compete.errors import DataError
 from compete.oof import store
 from compete.oof.state import ModelState, State
 
@@ -123,7 +123,7 @@ def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Sco
 
     probabilities = store.read_model(folder, shape_of(competition)).oof
     score = score_of(evaluate_as_it_is(competition, plan, probabilities), competition.labels)
-    with contextlib.suppress(PermissionError):  # only a cache: what may not be written can be read all the same
+    with atomic.unless_read_only():
         atomic.write_json(folder / SCORES, {"of": _scored(manifest), **score.record()})
     return score
 
@@ -148,8 +148,16 @@ def repeated_plans(competition: Competition, plan: FoldPlan) -> list[NDArray[np.
     return repeated_folds(plan.folds, competition.train_labels, groups, repeats, competition.declaration.folds.seed)
 
 
-def whole_model_scores(workspace: Workspace, metric: str, states: Mapping[str, ModelState]) -> dict[str, Score]:
-    """Scores of all models that are whole; reads the competition's rows only if a score was never computed."""
+def whole_model_scores(
+    workspace: Workspace,
+    metric: str,
+    states: Mapping[str, ModelState],
+    undefined: Callable[[str], None] = lambda why: None,
+) -> dict[str, Score]:
+    """Scores of all models that are whole; reads the competition's rows only if a score was never computed.
+
+    undefined: called once with the reason, where the metric has no value on these rows.
+    """
     scores, competition = {}, None
     for name, state in states.items():
         if state.whole.state is not State.FRESH:
@@ -162,9 +170,18 @@ def whole_model_scores(workspace: Workspace, metric: str, states: Mapping[str, M
             competition = competition or load_competition(workspace)
             plan = stored_plan(workspace)
             assert plan is not None  # a whole model is fresh only under the stored plan
-            kept = base_model_score(competition, plan, name)
+            try:
+                kept = base_model_score(competition, plan, name)
+            except DataError as error:
+                undefined(f"{error}: {', '.join(_of_one_class(competition)) or 'of a fold'}")
+                break
         scores[name] = kept
     return scores
+
+
+def _of_one_class(competition: Competition) -> list[str]:
+    """Labels that every training row has, or none."""
+    return [label for label, rate in competition.label_rates.items() if rate in (0.0, 1.0)]
 
 
 def _scored(manifest: Mapping[str, Any]) -> list[str]:
