@@ -1,0 +1,60 @@
+"""Files of a workspace that somebody sends: which of them run, and with which commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compete.competition.workspace import Workspace
+
+LIBRARIES = ("joblib", "numpy", "pandas", "sklearn", "torch", "lightgbm", "metrics", "datasets", "sitecustomize")
+READING = ("status", "folds", "stack", "scores", "plan", "report")
+
+
+@pytest.fixture
+def marker(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file outside of the workspace that says which of the workspace's files ran."""
+    marker = tmp_path_factory.mktemp("outside") / "ran.txt"
+    writes = f"\nwith open({str(marker)!r}, 'a') as file:\n    file.write(__name__ + '\\n')\n"
+    for name in LIBRARIES:
+        (workspace.root / f"{name}.py").write_text(writes, encoding="utf-8")
+    family = workspace.root / "families.py"
+    family.write_text(family.read_text(encoding="utf-8") + writes, encoding="utf-8")
+    return marker
+
+
+def run(workspace: Workspace, *arguments: str) -> None:
+    """As the installed script: the folder it is called in is not on Python's path."""
+    script = "import sys; from compete.cli.main import main; sys.argv[0] = 'compete'; main()"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    command = [sys.executable, "-P", "-c", script, *arguments]
+    done = subprocess.run(command, cwd=workspace.root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_file_is_taken_for_a_library_and_a_family_runs_for_training_only(workspace: Workspace, marker: Path) -> None:
+    run(workspace, "train-base", "--all", "--no-parity")
+    assert set(marker.read_text(encoding="utf-8").split()) == {"compete_workspace_families"}
+    marker.unlink()
+    for command in READING:
+        run(workspace, command)
+        assert not marker.exists(), f"compete {command} ran {marker.read_text(encoding='utf-8')}"
+
+
+def test_a_process_that_joblib_starts_imports_nothing_of_the_folder_it_stands_in(
+    workspace: Workspace, marker: Path
+) -> None:
+    """LightGBM's fits run in such processes."""
+    script = (
+        "import os; os.environ['PYTHONSAFEPATH'] = '1'\n"
+        "from joblib import Parallel, delayed\n"
+        "print(Parallel(2, backend='loky')(delayed(len)(text) for text in ('a', 'bb')))"
+    )
+    command = [sys.executable, "-P", "-c", script]
+    done = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, check=True)
+    assert done.stdout == "[1, 2]\n"
+    assert not marker.exists()
