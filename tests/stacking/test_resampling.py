@@ -195,3 +195,16 @@ def test_the_interval_holds_its_share_of_the_draws() -> None:
     draws = np.random.default_rng(0).permutation(np.arange(1001.0))
     assert interval(draws) == pytest.approx((25.0, 975.0))
     assert interval(draws, 0.5) == pytest.approx((250.0, 750.0))
+
+
+def test_no_draw_lies_beyond_the_scores_that_there_are() -> None:
+    labels = np.zeros((200, 2), dtype=np.int8)
+    labels[:3, 0], labels[:2, 1] = 1, 1
+    decisions = labels.copy()
+    decisions[0, 0] = 0
+    for draws in (
+        resampled_scores(METRICS["f1_macro"], labels, [decisions]),
+        resampled_scores(METRICS["f1_macro"], labels, [decisions], new_rows=20),
+        resampled_label_f1(labels, [decisions]),
+    ):
+        assert draws.min() >= 0 and draws.max() <= 1

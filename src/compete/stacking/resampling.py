@@ -5,8 +5,8 @@ draw is a weighted sum and a thousand of them are one matrix product.
 
 F1 is curved: of few positives, the scores of resampled rows lie below the score of the rows themselves, as that lies
 below the score of very many rows. Resampling makes the same error once more, so it is told from the draws and taken
-back: they scatter around the score as new sets of rows of the same size do (the correction of the basic bootstrap;
-Davison and Hinkley 1997, section 5.2). Coverage is measured by benchmarks/interval_coverage.py.
+back: they scatter around the score as new sets of rows of the same size do (the bootstrap's estimate of bias; Efron and
+Tibshirani 1993, chapter 10). Coverage is measured by benchmarks/interval_coverage.py.
 """
 
 from __future__ import annotations
@@ -55,16 +55,17 @@ def resampled_scores(
 
     own = np.stack([_score(metric, each.sum(axis=0, keepdims=True)) for each in sums])
     once = scores((None,))
+    highest = 1.0 if metric.greater_is_better else np.inf
     if new_rows is None:
-        return _around(once, own)
+        return _around(once, own, highest)
     # Of so many rows as there are, a score lies as far below that of very many as the score of these rows does.
     fewer = scores((new_rows,)).mean(axis=1, keepdims=True) - once.mean(axis=1, keepdims=True)
-    return _around(scores((None, new_rows)), own + fewer)
+    return _around(scores((None, new_rows)), own + fewer, highest)
 
 
-def _around(draws: Floats, centre: Floats) -> Floats:
-    """The draws (n, draws, ...), moved so that their mean is the centre (n, 1, ...)."""
-    return np.asarray(draws - draws.mean(axis=1, keepdims=True) + centre)
+def _around(draws: Floats, centre: Floats, highest: float) -> Floats:
+    """The draws (n, draws, ...), moved so that their mean is the centre (n, 1, ...), but not beyond 0 or `highest`."""
+    return np.asarray(np.clip(draws - draws.mean(axis=1, keepdims=True) + centre, 0.0, highest))
 
 
 def resampled_label_f1(
@@ -73,7 +74,7 @@ def resampled_label_f1(
     """F1 of every label in resampled rows, (len(decisions), draws, n_labels); the same rows for all of them."""
     sums = [_f1_contributions(labels, each) for each in decisions]
     found = np.stack([_f1(totals) for totals in _resampled(sums, (None,), draws, seed)])
-    return _around(found, np.stack([_f1(each.sum(axis=0, keepdims=True)) for each in sums]))
+    return _around(found, np.stack([_f1(each.sum(axis=0, keepdims=True)) for each in sums]), 1.0)
 
 
 def _resampled(sums: Sequence[Floats], sizes: tuple[int | None, ...], draws: int, seed: int) -> list[Floats]:
