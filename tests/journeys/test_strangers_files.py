@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from compete.competition.starter import starter_folder
 from compete.competition.workspace import Workspace
 
-LIBRARIES = ("joblib", "numpy", "pandas", "sklearn", "torch", "lightgbm", "metrics", "datasets", "sitecustomize")
-READING = ("status", "folds", "stack", "scores", "plan", "report")
+LIBRARIES = (
+    "joblib",
+    "numpy",
+    "pandas",
+    "sklearn",
+    "torch",
+    "lightgbm",
+    "metrics",
+    "datasets",
+    "sitecustomize",
+    "usercustomize",
+)
+# In this order: two submissions, for `finalists` to choose from.
+WITHOUT_FAMILY = (
+    ("status",),
+    ("folds",),
+    ("stack",),
+    ("submit",),
+    ("submit", "words"),
+    ("scores",),
+    ("finalists",),
+    ("import", "mate", "--oof", "oof/words/oof.parquet", "--test", "oof/words/test.parquet"),
+    ("plan",),
+    ("report",),
+)
 
 
 @pytest.fixture
@@ -37,24 +62,34 @@ def run(workspace: Workspace, *arguments: str) -> None:
 
 
 def test_no_file_is_taken_for_a_library_and_a_family_runs_for_training_only(workspace: Workspace, marker: Path) -> None:
-    run(workspace, "train-base", "--all", "--no-parity")
+    for recipe in (starter_folder() / "stacking").glob("*.toml"):
+        shutil.copy(recipe, workspace.stack_recipes)
+    run(workspace, "train-base", "--all")
     assert set(marker.read_text(encoding="utf-8").split()) == {"compete_workspace_families"}
     marker.unlink()
-    for command in READING:
-        run(workspace, command)
-        assert not marker.exists(), f"compete {command} ran {marker.read_text(encoding='utf-8')}"
+    for command in WITHOUT_FAMILY:
+        run(workspace, *command)
+        assert not marker.exists(), f"compete {' '.join(command)} ran {marker.read_text(encoding='utf-8')}"
 
 
+@pytest.mark.parametrize("started", ["as compete does", "as Python does"])
 def test_a_process_that_joblib_starts_imports_nothing_of_the_folder_it_stands_in(
-    workspace: Workspace, marker: Path
+    workspace: Workspace, marker: Path, started: str
 ) -> None:
-    """LightGBM's fits run in such processes."""
+    """LightGBM's fits run in such processes. Started as Python does, they would: the control."""
+    first = "compete.cli.main.main()" if started == "as compete does" else "sys.exit()"
     script = (
-        "import os; os.environ['PYTHONSAFEPATH'] = '1'\n"
+        "import contextlib, sys, compete.cli.main\n"
+        "sys.argv = ['compete', '--version']\n"
+        f"with contextlib.suppress(SystemExit): {first}\n"
         "from joblib import Parallel, delayed\n"
         "print(Parallel(2, backend='loky')(delayed(len)(text) for text in ('a', 'bb')))"
     )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     command = [sys.executable, "-P", "-c", script]
-    done = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, check=True)
-    assert done.stdout == "[1, 2]\n"
-    assert not marker.exists()
+    done = subprocess.run(
+        command, cwd=workspace.root, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    if started == "as compete does":
+        assert done.returncode == 0 and done.stdout.endswith("[1, 2]\n"), done.stderr
+    assert marker.exists() == (started == "as Python does")
