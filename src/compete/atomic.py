@@ -109,10 +109,7 @@ def unless_read_only() -> Iterator[None]:
 def sweep(folder: Path) -> None:
     """Remove what killed runs left behind in `folder` and below; call it only while holding the lock."""
     for path in sorted(folder.rglob(f"{_MARK}*")):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
 
 
 def sweep_dead(folder: Path) -> None:
@@ -150,6 +147,10 @@ def _remove_if_left(path: Path, name: str) -> None:
     owner = _OWNER.match(name)
     if owner is None or owner[2] != _MACHINE or _is_alive(int(owner[1])):
         return
+    _remove(path)
+
+
+def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

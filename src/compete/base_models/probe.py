@@ -73,7 +73,7 @@ def probe(
     typical = np.random.default_rng(0).permutation(len(lengths))
     few, many = typical[: rows_at_once + 2], typical[: _STEPS * rows_at_once + 2]
     with atomic.scratch_folder() as cache:
-        family.cache = Path(cache)
+        family.cache = cache
         if getattr(recipe.settings, "trunk", 0):
             family.fit(many)  # fills the cache: a trunk is computed once, not in every epoch
         short = family.fit(few)[0]

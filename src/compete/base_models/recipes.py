@@ -13,8 +13,9 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -211,28 +212,25 @@ def load_recipe(workspace: Workspace, name: str) -> Recipe:
 def load_recipes(workspace: Workspace, names: Sequence[str]) -> list[Recipe]:
     """Several recipes; the problems of all their files are reported together."""
     competition = read_declaration(workspace)
+    return _all_or_every_problem(partial(_load, workspace, name, competition) for name in names)
+
+
+def ready_recipes(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """Recipes that can be trained; the problems of all users' families are reported together."""
+    return _all_or_every_problem(recipe.ready for recipe in recipes)
+
+
+def _all_or_every_problem(calls: Iterable[Callable[[], Recipe]]) -> list[Recipe]:
+    """What the calls return; raises one DeclarationError with the messages of all that fail."""
     recipes, errors = [], []
-    for name in names:
+    for call in calls:
         try:
-            recipes.append(_load(workspace, name, competition))
+            recipes.append(call())
         except UserError as error:
             errors.append(str(error))
     if errors:
         raise DeclarationError("\n".join(dict.fromkeys(errors)))
     return recipes
-
-
-def ready_recipes(recipes: Sequence[Recipe]) -> list[Recipe]:
-    """Recipes that can be trained; the problems of all users' families are reported together."""
-    ready, errors = [], []
-    for recipe in recipes:
-        try:
-            ready.append(recipe.ready())
-        except UserError as error:
-            errors.append(str(error))
-    if errors:
-        raise DeclarationError("\n".join(dict.fromkeys(errors)))
-    return ready
 
 
 def has_recipe(workspace: Workspace, name: str) -> bool:

@@ -123,8 +123,6 @@ def _probe(
 
 def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Machine, *, inline: bool) -> Probe:
     """A few steps of one model's training, in a process of its own unless `inline`."""
-    from pathlib import Path
-
     from compete import atomic
     from compete.base_models.probe import read_probe
     from compete.errors import CompeteError
@@ -135,7 +133,7 @@ def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Mach
     threads = max(1, usable_cores() // machine.workers)
     executor = InlineExecutor() if inline else LocalExecutor(1, threads)
     with atomic.scratch_folder() as folder:
-        result = Path(folder) / "probe.json"
+        result = folder / "probe.json"
         payload = {
             "workspace": str(workspace.root),
             "size": workspace.size,
@@ -144,7 +142,7 @@ def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Mach
             "rows_at_once": rows_at_once,
             "result": str(result),
         }
-        job = Job(f"probe {name}", "compete.base_models.probe:run", payload, Path(folder) / "log")
+        job = Job(f"probe {name}", "compete.base_models.probe:run", payload, folder / "log")
         for event in executor.run([job]):
             if isinstance(event, Failed):
                 raise CompeteError(f"the probe failed, {event.error}: {event.message.splitlines()[0]}")

@@ -105,12 +105,12 @@ def _checked_record(workspace: Workspace, folder: Path, again: str) -> dict[str,
     """kept.json; raises StoreError unless it and every file beside it are as they were written."""
     try:
         record = store.read_record(folder / _RECORD)
-        hashes = dict(record["files"])
-    except (StoreError, KeyError, TypeError, ValueError):
+    except StoreError:
         raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged; {again}.") from None
-    for name, expected in hashes.items():
-        if not (folder / name).is_file() or atomic.sha256_file(folder / name) != expected:
-            raise StoreError(f"{workspace.shown(folder / name)} is not the file that was kept; {again}.")
+    changed = store.changed_file(folder, record)
+    if changed is not None:
+        path, what = changed
+        raise StoreError(f"{workspace.shown(path)} {what}; {again}.")
     return record
 
 

@@ -31,6 +31,7 @@ from compete.fingerprints import digest
 FORMAT = 1
 OOF, TEST, CURVES, PART, MANIFEST = "oof.parquet", "test.parquet", "curves.json", "part.json", "manifest.json"
 WRITING = ".writing"
+_CHANGED = "is not the file that compete wrote: its content has changed"
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,20 @@ def _record_digest(record: Mapping[str, Any]) -> str:
 
 def check_hashes(folder: Path, record: Mapping[str, Any]) -> None:
     """Raise StoreError unless every file in `folder` is byte for byte what `record` says."""
+    changed = changed_file(folder, record)
+    if changed is not None:
+        raise _damaged(*changed)
+
+
+def changed_file(folder: Path, record: Mapping[str, Any]) -> tuple[Path, str] | None:
+    """The first file in `folder` that is not byte for byte what `record` says, and what is wrong with it."""
     for name, expected in record["files"].items():
         path = folder / name
         if not path.is_file():
-            raise _damaged(path, "is missing")
+            return path, "is missing"
         if atomic.sha256_file(path) != expected:
-            raise _damaged(path, "is not the file that compete wrote: its content has changed")
+            return path, _CHANGED
+    return None
 
 
 def to_parquet(ids: Sequence[str], probabilities: NDArray[np.float32], labels: Sequence[str]) -> bytes:
@@ -179,7 +188,7 @@ def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) ->
     if not np.all((matrix >= 0) & (matrix <= 1)):  # NaN fails both
         raise _damaged(path, "holds values that are no probabilities")
     if (table.schema.metadata or {}).get(b"compete") != _rows_digest(ids, labels, matrix).encode():
-        raise _damaged(path, "is not the file that compete wrote: its content has changed")
+        raise _damaged(path, _CHANGED)
     return matrix
 
 

@@ -151,7 +151,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
         models = self.model_names_ or [f"model {number}" for number in range(len(X))]
         names = self.label_names_ or [f"label {number}" for number in range(labels.shape[1])]
         for alarm in find_alarms(models, X, X[:, :0], labels, folds, names):
-            warnings.warn(f"{alarm}", LeakWarning, stacklevel=3)
+            warnings.warn(str(alarm), LeakWarning, stacklevel=3)
 
     def _metric(self) -> Metric:
         found = [metric for name, metric in METRICS.items() if name == self.metric]
