@@ -146,6 +146,7 @@ def test_stack_tells_all_of_its_tables(trained: Workspace, compete: Run) -> None
     assert {best["name"], worst["name"]} == {"words", "words_smooth"} and best["honest"] >= worst["honest"]
     chosen = by_name(found["stacks"])[found["chosen"]]
     assert found["gain_over_best_base_model"] == chosen["honest"] - best["honest"]
+    assert (found["honest_where_worth"] is None) == all(label["worth_tuning"] for label in found["labels"])
     kept = store.read_record(stack_folder(trained, found["chosen"]) / store.MANIFEST)
     assert [label["name"] for label in found["labels"]] == LABELS
     for label, rate in zip(found["labels"], kept["test rates"], strict=True):

@@ -76,7 +76,7 @@ def test_a_score_that_is_not_defined_names_the_label_and_hinders_nothing(
     untouched: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = copied(untouched, tmp_path / "workspace")
-    rewrite(workspace.root / "train.csv", {}, lambda number, row: {**row, "trust": "1"})
+    rewrite(workspace.root / "train.csv", {}, lambda number, row: {**row, "joy": "1", "anger": "1", "trust": "1"})
     declare(workspace, 'metric = "roc_auc_macro"')
     train_models(workspace)
     ran = in_process(workspace.root, monkeypatch, capsys)("status")

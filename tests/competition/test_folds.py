@@ -25,6 +25,7 @@ from compete.competition.folds import (
     plan_file,
     save_plan,
     stored_plan,
+    too_rare,
 )
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
@@ -107,20 +108,31 @@ def rare_label_competition(competition: Competition, positives: list[int]) -> Co
     return dataclasses.replace(competition, train_labels=labels)
 
 
-def test_a_label_with_fewer_positives_than_folds_is_refused_by_name(competition: Competition) -> None:
-    with pytest.raises(DataError) as caught:
-        make_plan(rare_label_competition(competition, [4, 9]))
-    assert "folds.k = 3" in str(caught.value)
-    assert "  trust: 2 positive rows of different text" in str(caught.value)
-    assert "joy" not in str(caught.value)
+@pytest.mark.parametrize("positives", [[], [4], [4, 9]])
+def test_a_label_with_fewer_positives_than_folds_is_too_rare_and_leaves_a_plan(
+    competition: Competition, positives: list[int]
+) -> None:
+    rare = rare_label_competition(competition, positives)
+    assert too_rare(rare.train_texts, rare.train_labels, 3).tolist() == [False, False, True]
+    plan = make_plan(rare)
+    for fold in range(3):
+        rates = rare.train_labels[plan.rows(fold)].mean(axis=0)[:2]
+        assert np.abs(rates - rare.train_labels.mean(axis=0)[:2]).max() < 0.03
 
 
 def test_copies_of_one_text_are_one_positive(competition: Competition) -> None:
     rare = rare_label_competition(competition, [4, 9, 11])
+    assert not too_rare(rare.train_texts, rare.train_labels, 3).any()
     texts = list(rare.train_texts)
     texts[11] = f"@someone {texts[9].upper()}"
-    with pytest.raises(DataError, match="trust: 2 positive rows"):
-        make_plan(dataclasses.replace(rare, train_texts=texts))
+    assert too_rare(texts, rare.train_labels, 3).tolist() == [False, False, True]
+
+
+def test_of_labels_that_are_all_too_rare_nothing_can_be_learnt(competition: Competition) -> None:
+    labels = np.zeros_like(competition.train_labels)
+    labels[:2] = 1
+    with pytest.raises(DataError, match=r"folds\.k = 3, but every label has fewer positive rows"):
+        make_plan(dataclasses.replace(competition, train_labels=labels))
 
 
 def test_a_label_with_a_positive_for_every_fold_is_in_every_fold(competition: Competition) -> None:

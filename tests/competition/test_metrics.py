@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score, jaccard_score, log_loss, precision_recall_
 
 from compete.competition.declaration import MetricName
 from compete.competition.metrics import METRICS, f1_per_label, precision_recall_per_label
+from compete.errors import DataError
 
 Matrix = NDArray[np.int8]
 
@@ -80,6 +81,15 @@ def test_roc_auc_is_scikit_learns(seed: int) -> None:
     truth, probabilities = random_probabilities(seed)
     per_label = [roc_auc_score(truth[:, label], probabilities[:, label]) for label in range(3)]
     assert METRICS["roc_auc_macro"].compute(truth, probabilities) == pytest.approx(np.mean(per_label))
+
+
+def test_roc_auc_leaves_out_labels_of_one_class_and_refuses_if_none_is_left() -> None:
+    truth, probabilities = random_probabilities(0, labels=4)
+    truth[:, 1], truth[:, 3] = 0, 1
+    expected = METRICS["roc_auc_macro"].compute(truth[:, [0, 2]], probabilities[:, [0, 2]])
+    assert METRICS["roc_auc_macro"].compute(truth, probabilities) == pytest.approx(expected)
+    with pytest.raises(DataError, match="every label is the same in every row"):
+        METRICS["roc_auc_macro"].compute(truth[:, [1, 3]], probabilities[:, [1, 3]])
 
 
 @pytest.mark.parametrize("seed", range(5))

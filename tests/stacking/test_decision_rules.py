@@ -167,3 +167,18 @@ def test_the_two_metrics_over_rows_are_decided_each_for_itself() -> None:
     f1, jaccard = (fit_rule("per_row", METRICS[n], *arguments) for n in ("f1_samples", "jaccard_samples"))
     decided = f1.decide(arguments[1]), jaccard.decide(arguments[1])
     assert decided[0].sum() > decided[1].sum()  # the Jaccard index punishes a wrong label harder
+
+
+def test_where_worth_cuts_only_labels_that_gain_on_rows_they_were_not_fitted_on() -> None:
+    random = np.random.default_rng(5)
+    labels = (random.random((1500, 3)) < 0.3).astype(np.int8)
+    folds = (np.arange(1500) % 5).astype(np.int16)
+    told = 0.5 + 0.3 * (labels - 0.5) + random.normal(scale=0.12, size=labels.shape)
+    probabilities = np.clip(told - [0.25, 0.0, 0.0], 0.01, 0.99)  # of the first label too low, of the others right
+    tuned = fit_rule("cross_fitted", METRICS["f1_macro"], labels, probabilities, folds).thresholds
+    found = fit_rule("where_worth", METRICS["f1_macro"], labels, probabilities, folds).thresholds
+    assert tuned is not None and found is not None
+    assert found.tolist() == [tuned[0], 0.5, 0.5]
+    assert tuned[1] != 0.5
+    of_one_fold = fit_rule("where_worth", METRICS["f1_macro"], labels, probabilities, np.zeros_like(folds)).thresholds
+    assert of_one_fold is not None and of_one_fold.tolist() == [0.5] * 3

@@ -107,6 +107,8 @@ def test_a_cross_fitted_threshold_is_the_mean_of_those_without_one_fold(
     there = np.unique(folds)
     without = [best_f1_threshold(labels[folds != fold], scores[folds != fold]) for fold in there]
     expected = np.mean(without) if len(there) > 1 else best_f1_threshold(labels, scores)
+    if labels.sum() < len(there):
+        expected = DEFAULT
     assert cross_fitted_f1_threshold(labels, scores, folds) == pytest.approx(expected, abs=1e-12)
 
 

@@ -76,13 +76,21 @@ def test_without_a_sample_there_is_nothing_to_equal(competition: Competition) ->
 
 def test_a_label_with_one_value_is_refused_by_name(tmp_path: Path) -> None:
     values = cells()
-    refuse_constant(write(tmp_path, "001.csv", values), FORM)
+    refuse_constant(write(tmp_path, "001.csv", values), FORM, ())
     values[:, 1] = 1
     with pytest.raises(SubmissionError, match=r"001\.csv: anger has the same value .*--allow-constant"):
-        refuse_constant(write(tmp_path, "001.csv", values), FORM)
+        refuse_constant(write(tmp_path, "001.csv", values), FORM, ())
     values[:, 0] = 0
     with pytest.raises(SubmissionError, match=r"joy, anger have the same value"):
-        refuse_constant(write(tmp_path, "001.csv", values), FORM)
+        refuse_constant(write(tmp_path, "001.csv", values), FORM, ())
+
+
+def test_a_label_that_nothing_is_learnt_of_may_have_one_value(tmp_path: Path) -> None:
+    values = cells()
+    values[:, :2] = 0
+    refuse_constant(write(tmp_path, "001.csv", values), FORM, ("joy", "anger"))
+    with pytest.raises(SubmissionError, match="anger has the same value"):
+        refuse_constant(write(tmp_path, "001.csv", values), FORM, ("joy",))
 
 
 def test_the_same_content_is_refused_though_its_file_is_gone(tmp_path: Path) -> None:

@@ -65,11 +65,15 @@ def exclusively(workspace: Workspace, *, reading: bool = False) -> Iterator[None
 
 def load(workspace: Workspace) -> Competition:
     """The competition's rows; warnings are shown, and why nothing could be scored in the end."""
-    from compete.competition.data import load_competition
+    from compete.competition.data import left_out_of_the_metric, load_competition
     from compete.submissions.targets import what_keeps_from_scoring
 
     competition = load_competition(workspace)
     problem = what_keeps_from_scoring(competition)
-    for warning in (*competition.warnings, *([f"nothing can be scored: {problem}"] if problem else [])):
+    for warning in (
+        *competition.warnings,
+        *left_out_of_the_metric(competition),
+        *([f"nothing can be scored: {problem}"] if problem else []),
+    ):
         say(f"warning: {warning}")
     return competition

@@ -76,6 +76,7 @@ def _open(
 ) -> tuple[Stacking, dict[str, str]]:
     """The base models, read; and those that were left out, with the reason."""
     from compete.cli.opening import say
+    from compete.oof.rare_labels import learnt_labels, rare_sentence
     from compete.stacking.building import open_stacking
     from compete.stacking.stack import choose_members
 
@@ -87,6 +88,8 @@ def _open(
     stacking = open_stacking(competition, plan, recipes, members.names, allow)
     for alarm in stacking.warnings:
         say(f"warning: {alarm}")
+    if (rare := rare_sentence(learnt_labels(competition, plan.k), plan.k)) is not None:
+        say(rare)
     return stacking, members.left_out
 
 
@@ -114,6 +117,7 @@ def _show(out: Console, found: Comparison) -> None:
     out.print(label_table(chosen.score, found.label_rates, found.test_rates), "")
     if metric.thresholds:
         out.print(threshold_table(chosen.score), "")
+        _say_where_worth(out, found)
     out.print(
         f"honest {metric.title} {chosen.score.honest:.4f} ({chosen.score.low:.4f} to {chosen.score.high:.4f}): "
         f"{abs(found.gain):.4f} {'worse' if found.gain < 0 else 'better'} than the best base model, "
@@ -125,6 +129,19 @@ def _show(out: Console, found: Comparison) -> None:
             f"the stack gains nothing here: `compete submit {found.best_base_model}` sends the best base model instead"
         )
     _say_choice(out, found)
+
+
+def _say_where_worth(out: Console, found: Comparison) -> None:
+    if found.where_worth is None:
+        return
+    gain = found.where_worth - found.chosen.score.honest
+    out.print(
+        f"with 0.5 for the labels not worth tuning (told in every fold from the others): honest {found.metric.title} "
+        f"{found.where_worth:.4f} ({gain:+.4f}); stacking/{found.chosen.recipe.name}.toml decides so with "
+        'thresholds = "where_worth"\n',
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _say_choice(out: Console, found: Comparison) -> None:

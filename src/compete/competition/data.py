@@ -105,6 +105,15 @@ def load_competition(workspace: Workspace) -> Competition:
     )
 
 
+def left_out_of_the_metric(competition: Competition) -> list[str]:
+    """What the user is told of labels that the metric has no value for; mostly nothing."""
+    without = [label for label, rate in competition.label_rates.items() if rate in (0.0, 1.0)]
+    if competition.metric.name != "roc_auc_macro" or not without or len(without) == len(competition.labels):
+        return []
+    are = "is" if len(without) == 1 else "are"
+    return [f"macro-AUC is the mean over the other labels: {', '.join(without)} {are} the same in every training row"]
+
+
 def read_new_texts(path: Path, data: Data) -> tuple[list[str], list[str]]:
     """Ids and texts of a file with the columns of the test file, read as the competition's files are."""
     if not path.is_file():

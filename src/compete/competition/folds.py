@@ -86,6 +86,23 @@ def large_groups(texts: Sequence[str], share: float = 0.01) -> list[tuple[int, s
     return [(int(sizes[i]), texts[first[i]]) for i in large[np.argsort(-sizes[large], kind="stable")]]
 
 
+def too_rare(texts: Sequence[str], labels: NDArray[np.int8], k: int) -> NDArray[np.bool_]:
+    """Labels, (n_labels,), with fewer positive rows of different text than folds: one fold at least has none of it.
+
+    labels: (n_rows, n_labels).
+    """
+
+    def fewer(column: NDArray[np.int8]) -> bool:
+        keys: set[str] = set()
+        for row in np.flatnonzero(column == 1):
+            keys.add(near_identical_key(texts[int(row)]))
+            if len(keys) >= k:
+                return False
+        return True
+
+    return np.array([fewer(column) for column in labels.T], dtype=bool)
+
+
 def assign_folds(texts: Sequence[str], labels: NDArray[np.int8], k: int, seed: int) -> NDArray[np.int16]:
     """A fold for every row, shape (n,); near-identical texts share one, stratified by the union of their labels."""
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
@@ -104,9 +121,13 @@ def assign_folds(texts: Sequence[str], labels: NDArray[np.int8], k: int, seed: i
 
 
 def make_plan(competition: Competition) -> FoldPlan:
-    """A new plan from the rows and [folds]; raises DataError for a label that cannot be in every fold."""
+    """A new plan from the rows and [folds]; raises DataError if every label is too rare for so many folds."""
     k, seed = competition.declaration.folds.k, competition.declaration.folds.seed
-    _check_enough_positives(competition, k)
+    if too_rare(competition.train_texts, competition.train_labels, k).all():
+        raise DataError(
+            f"folds.k = {k}, but every label has fewer positive rows of different text: nothing can be learnt. Lower "
+            "folds.k, or look at [data] labels in competition.toml."
+        )
     folds = assign_folds(competition.train_texts, competition.train_labels, k, seed)
     return _plan(folds, k, made_from(competition.fingerprints, competition.declaration.folds))
 
@@ -167,18 +188,3 @@ def fold_table(competition: Competition, plan: FoldPlan) -> list[tuple[str, list
 def _plan(folds: NDArray[np.int16], k: int, origin: dict[str, str]) -> FoldPlan:
     fingerprint = digest([folds.tobytes(), *(f"{name}={value}" for name, value in sorted(origin.items()))])
     return FoldPlan(folds, k, origin, fingerprint)
-
-
-def _check_enough_positives(competition: Competition, k: int) -> None:
-    groups = near_identical_groups(competition.train_texts)
-    problems = []
-    for column, label in enumerate(competition.labels):
-        distinct = len(np.unique(groups[competition.train_labels[:, column] == 1]))
-        if distinct < k:
-            problems.append(f"  {label}: {distinct} positive rows of different text")
-    if problems:
-        raise DataError(
-            f"folds.k = {k}, but some labels have fewer positives, so that a fold would have none:\n"
-            + "\n".join(problems)
-            + "\nLower folds.k, or leave such a label out of data.labels."
-        )

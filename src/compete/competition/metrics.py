@@ -79,11 +79,18 @@ def _jaccard_samples(labels: Labels, decisions: NDArray[np.generic]) -> float:
 
 
 def _roc_auc_macro(labels: Labels, probabilities: NDArray[np.generic]) -> float:
+    """Mean over the labels that have both classes in these rows, as competitions with rare labels score it."""
     from sklearn.metrics import roc_auc_score
 
-    if np.any(labels.min(axis=0) == labels.max(axis=0)):
-        raise DataError("macro-AUC is not defined here: some label is the same in every row that is scored")
-    return float(roc_auc_score(labels, probabilities, average="macro"))
+    both = both_classes(labels)
+    if not both.any():
+        raise DataError("macro-AUC is not defined here: every label is the same in every row that is scored")
+    return float(roc_auc_score(labels[:, both], np.asarray(probabilities)[:, both], average="macro"))
+
+
+def both_classes(labels: Labels) -> NDArray[np.bool_]:
+    """(n_labels,): labels that some of the rows have, and some have not; of the others no AUC is defined."""
+    return np.asarray(labels.min(axis=0, initial=1) < labels.max(axis=0, initial=0))
 
 
 def _log_loss(labels: Labels, probabilities: NDArray[np.generic]) -> float:

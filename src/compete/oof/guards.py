@@ -12,6 +12,8 @@ NEVER = 0.5  # a label whose highest probability stays below this is never predi
 _CONSTANT = 1e-6
 _CONSTANT_COLUMN = "the same probability in every row"
 _NEVER_PREDICTED = f"never predicted, no probability reaches {NEVER}"
+_TOO_RARE = "fewer positive rows than folds, not learnt, a constant in every row"
+_OF_LABELS = (_CONSTANT_COLUMN, _NEVER_PREDICTED, _TOO_RARE)
 _DIVERGED = 1.1  # the last inner loss against the best
 
 
@@ -22,12 +24,17 @@ def warnings_of(
     return [*_of_columns(held_out, labels), *_of_curves(curves)]
 
 
+def rare_warnings(too_rare: Sequence[str]) -> list[str]:
+    """Sentences on the labels that were left out of the training."""
+    return [f"{_TOO_RARE}: {label}" for label in too_rare]
+
+
 def warning_lines(warnings: Mapping[str, Sequence[int]], k: int) -> list[str]:
     """Warnings of a model, with the folds they were given in, as few lines as say the same: labels share one."""
     lines: dict[str, list[str]] = {}
     for warning, folds in warnings.items():
         where = "" if len(folds) == k else f" (fold {', '.join(map(str, folds))})"
-        what = next((of for of in (_CONSTANT_COLUMN, _NEVER_PREDICTED) if warning.startswith(f"{of}: ")), None)
+        what = next((of for of in _OF_LABELS if warning.startswith(f"{of}: ")), None)
         if what is None:
             lines[warning + where] = []
         else:

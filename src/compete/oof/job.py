@@ -7,6 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job, Report
 from compete.fingerprints import differences
 from compete.oof import store
-from compete.oof.guards import warnings_of
+from compete.oof.guards import rare_warnings, warnings_of
 from compete.oof.kept import keep, sampled
+from compete.oof.rare_labels import Learnt, learnt_labels
 from compete.oof.state import competition_rows
 
 TRUNKS = ".trunks"  # in oof/: what frozen lower layers computed, shared by the folds of one run
@@ -79,7 +81,8 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     start = time.monotonic()
     probabilities, model = train_fold(competition, plan, recipe, payload["fold"], context)
     seconds = time.monotonic() - start
-    _keep(competition, plan, recipe, payload, model, probabilities)
+    learnt = learnt_labels(competition, plan.k)
+    _keep(competition, plan, recipe, payload, model, probabilities, learnt)
     store.write_part(
         workspace.oof / recipe.name,
         payload["fold"],
@@ -92,7 +95,11 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
             "identity": dict(payload["identity"]),
             "seconds": round(seconds, 3),
             "threads": payload["threads"],
-            "warnings": [*context.warnings, *warnings_of(probabilities.oof, competition.labels, context.curves)],
+            "warnings": [
+                *context.warnings,
+                *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves),
+                *rare_warnings(learnt.too_rare),
+            ],
             "made_by": made_by(),
         },
         context.curves,
@@ -105,16 +112,17 @@ def train_fold(
     """Fit on the other folds' rows, then predict this fold and the test set; the fitted model comes with it.
 
     The family is handed the texts and labels of the other folds and nothing else; this fold's texts reach
-    the fitted model only to be predicted, its labels never.
+    the fitted model only to be predicted, its labels never. Nor is it handed a label that is too rare for the folds.
     """
+    learnt = learnt_labels(competition, plan.k)
     others = plan.other_rows(fold)
     texts = [competition.train_texts[row] for row in others]
-    model = recipe.build().fit(texts, competition.train_labels[others].copy(), context)
+    labels = competition.train_labels[others][:, learnt.mask]
+    model = recipe.build().fit(texts, labels, replace(context, labels=learnt.names))
     held_out = [competition.train_texts[row] for row in plan.rows(fold)]
-    n_labels = len(competition.labels)
     probabilities = store.Probabilities(
-        _predict(model, held_out, n_labels, recipe.name),
-        _predict(model, competition.test_texts, n_labels, recipe.name),
+        learnt.whole(_predict(model, held_out, len(learnt.names), recipe.name)),
+        learnt.whole(_predict(model, competition.test_texts, len(learnt.names), recipe.name)),
     )
     return probabilities, model
 
@@ -145,10 +153,11 @@ def _keep(
     payload: Mapping[str, Any],
     model: FittedModel,
     probabilities: store.Probabilities,
+    learnt: Learnt,
 ) -> None:
     """Write down what was trained, checked on held-out texts unless the check was declined."""
     held_out = [competition.train_texts[row] for row in plan.rows(payload["fold"])]
-    check = sampled(held_out, probabilities.oof, competition.labels, payload["threads"])
+    check = sampled(held_out, probabilities.oof[:, learnt.mask], learnt.names, payload["threads"])
     keep(
         competition.workspace,
         recipe,

@@ -24,6 +24,7 @@ from compete.execution.local import usable_cores
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.job import TRUNKS, make_job
+from compete.oof.rare_labels import learnt_labels, rare_sentence
 from compete.oof.state import (
     ModelState,
     State,
@@ -42,7 +43,7 @@ class Work:
     """What one call of train-base is going to do.
 
     states: of every chosen recipe before anything runs; jobs: one per fold that is missing, stale or forced;
-    notices: sentences on what is trained again and why.
+    notices: sentences on what is trained again and why, and on labels that are not learnt.
     """
 
     competition: Competition
@@ -173,6 +174,8 @@ def plan_work(
             recipe.refuse_untrusted()
         if todo and state.state is State.STALE:
             work.notices.append(f"{recipe.name} is stale and trained again: {'; '.join(state.reasons)}")
+    if work.jobs and (rare := rare_sentence(learnt_labels(competition, plan.k), plan.k)) is not None:
+        work.notices.append(rare)
     return work
 
 

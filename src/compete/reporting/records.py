@@ -81,9 +81,17 @@ def _model(name: str, state: ModelState, family: str | None, score: Score | None
 
 
 def folds_record(
-    plan: FoldPlan, file: str, labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]
+    plan: FoldPlan,
+    file: str,
+    labels: Sequence[str],
+    rates: Sequence[tuple[str, Sequence[float]]],
+    rows: Sequence[int],
+    not_learnt: Sequence[str],
 ) -> Record:
-    """`compete folds`. rates, rows: of all training rows, then of every fold; rates are shares of the rows."""
+    """`compete folds`. rates, rows: of all training rows, then of every fold; rates are shares of the rows.
+
+    not_learnt: labels that are too rare for the folds.
+    """
     every = [
         {"rows": n, "label_rates": dict(zip(labels, of, strict=True))} for n, (_, of) in zip(rows, rates, strict=True)
     ]
@@ -91,6 +99,7 @@ def folds_record(
         "file": file,
         "fingerprint": plan.fingerprint,
         "k": plan.k,
+        "not_learnt": not_learnt,
         "train": every[0],
         "folds": [{"fold": fold, **record} for fold, record in enumerate(every[1:])],
     }
@@ -105,6 +114,7 @@ def stack_record(found: Comparison, worth: Contributions | None) -> Record:
         "best": found.best.recipe.name,
         "best_base_model": found.best_base_model,
         "gain_over_best_base_model": found.gain,
+        "honest_where_worth": found.where_worth,
         "stacks": [
             {
                 "name": each.recipe.name,

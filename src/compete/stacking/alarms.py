@@ -51,11 +51,16 @@ def find_alarms(
     labels: Labels,
     folds: NDArray[np.int16],
     label_names: Sequence[str],
+    learnt: NDArray[np.bool_] | None = None,
 ) -> list[Alarm]:
     """Every alarm, model by model.
 
-    oof: (n_models, n_rows, n_labels); test: (n_models, n_test, n_labels); labels: (n_rows, n_labels), folds: (n_rows,).
+    oof: (n_models, n_rows, n_labels); test: (n_models, n_test, n_labels); labels: (n_rows, n_labels), folds: (n_rows,);
+    learnt: (n_labels,), labels that are not too rare for the folds; default: all. The others are not looked at.
     """
+    if learnt is not None and not learnt.all():
+        label_names = [name for name, each in zip(label_names, learnt, strict=True) if each]
+        oof, test, labels = oof[:, :, learnt], test[:, :, learnt], labels[:, learnt]
     auc = np.stack([_auc_matrix(model, labels) for model in oof])
     noise = _auc_noise(auc, labels)
     found = [*_constant_columns(oof, test, label_names), *_contrary(oof, auc)]

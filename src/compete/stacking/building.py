@@ -19,6 +19,7 @@ from compete.declarations import unknown_name
 from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.oof.job import made_by
+from compete.oof.rare_labels import learnt_labels
 from compete.oof.train import shape_of
 from compete.stacking.alarms import Alarm, find_alarms
 from compete.stacking.calibration import fit_calibration
@@ -80,7 +81,8 @@ def open_stacking(
     for model in set(allowed).difference(members):
         raise UserError(f"--allow {model}: no base model of that name is stacked; {unknown_name(model, members)}")
     oof, test = read_members(competition, members)
-    alarms = find_alarms(members, oof, test, competition.train_labels, plan.folds, competition.labels)
+    learnt = learnt_labels(competition, plan.k)
+    alarms = find_alarms(members, oof, test, competition.train_labels, plan.folds, competition.labels, learnt.mask)
     trained = [name for name in members if _was_trained(competition, name)]
     refuse_alarmed([alarm for alarm in alarms if alarm.model not in {*allowed, *trained}])
     with_rows = count_rows(recipes)

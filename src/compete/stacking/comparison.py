@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from compete.competition.metrics import Metric
 from compete.oof.store import MANIFEST, read_record
 from compete.stacking.building import Built, Stacking, best_of, references
+from compete.stacking.evaluation import score_where_worth
 from compete.stacking.scores import Score, base_model_score
 from compete.stacking.stack import stack_folder
 from compete.stacking.worth import Worth, error_correlation, keep_worth, worth_of_models
@@ -20,7 +21,8 @@ from compete.stacking.worth import Worth, error_correlation, keep_worth, worth_o
 class Comparison:
     """built: every stack of the call; contenders: those of which one was chosen. references: the plain stacks that
     were not built. base_models: the best first. left_out: base models that were passed over, and why.
-    label_rates: of the training rows.
+    label_rates: of the training rows. where_worth: honest score of the chosen stack with 0.5 for the labels whose
+    thresholds are not worth tuning, told inside; None where all are, or where its rule has no threshold per label.
     """
 
     metric: Metric
@@ -31,6 +33,7 @@ class Comparison:
     base_models: Mapping[str, Score]
     left_out: Mapping[str, str]
     label_rates: Mapping[str, float]
+    where_worth: float | None = None
 
     @property
     def best(self) -> Built:
@@ -86,7 +89,17 @@ def compare(
         base_models={name: scores[name] for name in order},
         left_out=left_out,
         label_rates=competition.label_rates,
+        where_worth=_where_worth(stacking, chosen),
     )
+
+
+def _where_worth(stacking: Stacking, chosen: Built) -> float | None:
+    metric = stacking.competition.metric
+    some = any(not label.worth_tuning for label in chosen.score.labels.values())
+    if not some or metric.thresholds != "label" or chosen.recipe.rule(metric) in ("where_worth", "half"):
+        return None
+    fits = stacking.bench.cross_fits(chosen.recipe.name)
+    return score_where_worth(metric, stacking.competition.train_labels, fits)
 
 
 def contributions(

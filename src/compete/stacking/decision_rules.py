@@ -17,6 +17,7 @@ from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, 
 from compete.stacking.calibration import Calibration, fit_calibration
 from compete.stacking.logits import logits, sigmoid
 from compete.stacking.per_row import best_decisions
+from compete.stacking.resampling import TAILS, resampled_gain
 from compete.stacking.thresholds import (
     DEFAULT,
     Thresholds,
@@ -26,7 +27,7 @@ from compete.stacking.thresholds import (
     fit_thresholds,
 )
 
-RuleName = Literal["empirical", "expected", "cross_fitted", "shrunk", "per_row", "half"]
+RuleName = Literal["empirical", "expected", "cross_fitted", "where_worth", "shrunk", "per_row", "half"]
 # So many positives weigh as much as the threshold that theory gives a label without a look at its best cut.
 _SHRINKAGE = 100
 Folds = NDArray[np.int16]
@@ -98,14 +99,16 @@ def rules_for(metric: Metric) -> tuple[RuleName, ...]:
     if metric.thresholds is None:
         return ("half",)
     if metric.thresholds == "label":
-        return ("empirical", "expected", "cross_fitted", "shrunk", "half")
+        return ("empirical", "expected", "cross_fitted", "where_worth", "shrunk", "half")
     if metric.name == "f1_micro":
         return ("empirical", "expected", "cross_fitted", "half")
     return ("per_row", "empirical", "cross_fitted", "half")
 
 
 def fit_rule(rule: RuleName, metric: Metric, labels: Labels, probabilities: Probabilities, folds: Folds) -> Decision:
-    """Fit a rule on rows with labels and probabilities (n_rows, n_labels); folds (n_rows,) are for `cross_fitted`."""
+    """Fit a rule on rows with labels and probabilities (n_rows, n_labels); folds (n_rows,) are for `cross_fitted`
+    and `where_worth`.
+    """
     if rule == "per_row":
         return PerRow(metric, fit_calibration(labels, probabilities))
     if rule == "half" or metric.thresholds is None:
@@ -114,6 +117,8 @@ def fit_rule(rule: RuleName, metric: Metric, labels: Labels, probabilities: Prob
         return Cut(_expected(metric, labels, probabilities))
     if rule == "cross_fitted":
         return Cut(_cross_fitted(metric, labels, probabilities, folds))
+    if rule == "where_worth":
+        return Cut(_where_worth(metric, labels, probabilities, folds))
     empirical = fit_thresholds(metric, labels, probabilities)
     return Cut(_shrunk(labels, probabilities, empirical) if rule == "shrunk" else empirical)
 
@@ -127,6 +132,20 @@ def _cross_fitted(metric: Metric, labels: Labels, probabilities: Probabilities, 
         return fit_thresholds(metric, labels, probabilities)
     fitted = [fit_thresholds(metric, labels[rows], probabilities[rows]) for rows in without]
     return np.asarray(np.mean(fitted, axis=0))
+
+
+def _where_worth(metric: Metric, labels: Labels, probabilities: Probabilities, folds: Folds) -> Thresholds:
+    """Cross-fitted where they surely gain on rows that they were not fitted on, and DEFAULT elsewhere."""
+    nothing = np.full(labels.shape[1], DEFAULT)
+    if len(np.unique(folds)) < 2:  # no cut can be tried on rows that it was not fitted on
+        return nothing
+    decided = np.empty(labels.shape, dtype=np.int8)
+    for fold in np.unique(folds):
+        others, held_out = folds != fold, folds == fold
+        fitted = _cross_fitted(metric, labels[others], probabilities[others], folds[others])
+        decided[held_out] = decide(probabilities[held_out], fitted)
+    low, _ = np.quantile(resampled_gain(labels, [decided], [decide(probabilities, nothing)]), TAILS, axis=0)
+    return np.where(low > 0, _cross_fitted(metric, labels, probabilities, folds), nothing)
 
 
 def _expected(metric: Metric, labels: Labels, probabilities: Probabilities) -> Thresholds:

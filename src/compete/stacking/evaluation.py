@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compete.competition.metrics import Labels, Metric, Probabilities, f1_per_label, precision_recall_per_label
 from compete.stacking.cross_fitting import CrossFit
 from compete.stacking.decision_rules import Decision, RuleName, default_rule, fit_rule
-from compete.stacking.resampling import interval, resampled_label_f1, resampled_scores
+from compete.stacking.resampling import TAILS, interval, resampled_gain, resampled_scores
 from compete.stacking.thresholds import DEFAULT, decide
 
 
@@ -102,6 +102,12 @@ def decide_by_fold(
     return decisions, rules
 
 
+def score_where_worth(metric: Metric, labels: Labels, fits: Sequence[CrossFit]) -> float:
+    """The honest score with thresholds for the labels that are worth it and 0.5 for the others, chosen inside."""
+    decided = [decide_by_fold(metric, labels, fit, "where_worth")[0] for fit in fits]
+    return float(np.mean([metric.compute(labels, each) for each in decided]))
+
+
 def _per_label(
     labels: Labels,
     fits: Sequence[CrossFit],
@@ -112,9 +118,8 @@ def _per_label(
     precision, recall, f1 = np.mean(measured, axis=0)
     halves = [decide(fit.outer, np.full(labels.shape[1], DEFAULT)) for fit in fits]
     gain = f1 - np.mean([f1_per_label(labels, half) for half in halves], axis=0)
-    drawn = resampled_label_f1(labels, [*(decisions for decisions, _ in decided), *halves])
-    drawn = drawn[: len(halves)].mean(axis=0) - drawn[len(halves) :].mean(axis=0)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    drawn = resampled_gain(labels, [decisions for decisions, _ in decided], halves)
+    low, high = np.quantile(drawn, TAILS, axis=0)
     nothing = np.full(labels.shape[1], np.nan)
     cuts = [rule.thresholds for _, rules in decided for rule in rules if rule.thresholds is not None]
     return PerLabel(

@@ -136,3 +136,42 @@ class FittedCalibrated:
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         return self.fitted.predict_proba(self.calibration.apply(probabilities), rows)
+
+
+@dataclass(frozen=True)
+class PassingConstants:
+    """A meta-learner that leaves alone what every base model says of every row alike: labels that nobody learnt.
+
+    Whatever it fitted to such a label would be luck, and its rate in the rows of the fit would tell of the other rows.
+    """
+
+    learner: MetaLearner
+
+    @property
+    def parallel(self) -> Parallel:
+        return self.learner.parallel
+
+    @property
+    def few_parameters(self) -> bool:
+        return self.learner.few_parameters
+
+    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedMetaLearner:
+        varies = np.ptp(probabilities, axis=(0, 1)) > 0
+        if varies.all() or not varies.any():
+            return self.learner.fit(probabilities, labels, rows)
+        fitted = self.learner.fit(probabilities[:, :, varies], labels[:, varies], rows)
+        return FittedPassingConstants(varies, np.asarray(probabilities[0, 0], dtype=np.float64), fitted)
+
+
+@dataclass(frozen=True)
+class FittedPassingConstants:
+    """varies: labels (n_labels,) that were fitted; constants: (n_labels,), probabilities of the others."""
+
+    varies: NDArray[np.bool_]
+    constants: NDArray[np.float64]
+    fitted: FittedMetaLearner
+
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
+        cells = np.tile(self.constants, (probabilities.shape[1], 1))
+        cells[:, self.varies] = self.fitted.predict_proba(probabilities[:, :, self.varies], rows)
+        return cells

@@ -12,6 +12,7 @@ from compete.competition.data import Competition
 from compete.competition.folds import FoldPlan
 from compete.errors import StoreError
 from compete.oof.kept import load_kept
+from compete.oof.rare_labels import learnt_labels
 from compete.oof.state import State, competition_rows, model_state
 from compete.stacking.building import label_shift, mean_rates
 from compete.stacking.fitting import Materials, Workbench
@@ -33,11 +34,12 @@ def predict_base_model(
 ) -> NDArray[np.float32]:
     """Mean over the folds' models, float32 (len(texts), n_labels), as the test set's probabilities are made."""
     recipe, identity = _trained(competition, plan, name)
+    learnt = learnt_labels(competition, plan.k)
     total = np.zeros((len(texts), len(competition.labels)), dtype=np.float64)
     for fold in range(plan.k):
         progress(f"{name} fold {fold}")
-        model = load_kept(competition.workspace, recipe, fold, competition.labels, threads, identity)
-        total += model.predict_proba(texts)
+        model = load_kept(competition.workspace, recipe, fold, learnt.names, threads, identity)
+        total += learnt.whole(model.predict_proba(texts))
     return (total / plan.k).astype(np.float32)
 
 

@@ -16,7 +16,7 @@ from compete.errors import DeclarationError, UserError
 from compete.stacking.blend import Blend, SelectBy
 from compete.stacking.boosting import LightGBM
 from compete.stacking.decision_rules import RuleName, default_rule, rules_for
-from compete.stacking.meta_learners import Calibrated, Logistic, Mean, MetaLearner
+from compete.stacking.meta_learners import Calibrated, Logistic, Mean, MetaLearner, PassingConstants
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _ONLY = {
@@ -96,12 +96,12 @@ class StackRecipe:
             select_by = declared.select_by or ("f1" if metric.name == "f1_macro" else "log_loss")
             learners = [Blend(select_by, per_label=declared.per == "label")]
         elif declared.method == "lightgbm":
-            learners = [LightGBM(**declared.trees.model_dump())]
+            learners = [PassingConstants(LightGBM(**declared.trees.model_dump()))]
         else:
-            learners = [Logistic(C) for C in declared.C]
+            learners = [PassingConstants(Logistic(C)) for C in declared.C]
         if declared.calibration == "none":
             return learners
-        return [Calibrated(learner, declared.calibration) for learner in learners]
+        return [PassingConstants(Calibrated(learner, declared.calibration)) for learner in learners]
 
     def rule(self, metric: Metric) -> RuleName:
         """How decisions are made; raises UserError for a rule that the metric has no use for."""

@@ -54,8 +54,10 @@ def cross_fitted_f1_threshold(
     """The mean of the best F1 thresholds without each fold in turn; all three of shape (n,).
 
     A single best cut sits where a few rows happen to fall; the mean of several cuts moves less from sample to sample.
-    The rows are sorted once for all folds.
+    The rows are sorted once for all folds. With fewer positives than folds, nothing can be told: DEFAULT.
     """
+    if np.sum(labels == 1) < len(np.unique(folds)):
+        return DEFAULT
     order = _descending(probabilities)
     labels, values, folds = labels[order], np.asarray(probabilities, dtype=np.float64)[order], folds[order]
     without = [folds != fold for fold in np.unique(folds)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,12 @@ def refuse_sample(competition: Competition, path: Path, form: Form) -> None:
         raise SubmissionError(f"{path} equals the sample submission {sample}: nobody's model is in it")
 
 
-def refuse_constant(path: Path, form: Form) -> None:
-    """Raise SubmissionError if a label has one value in all rows: legal, and almost always a mistake."""
-    constant = constant_labels(path, form)
+def refuse_constant(path: Path, form: Form, too_rare: Collection[str]) -> None:
+    """Raise SubmissionError if a label has one value in all rows: legal, and almost always a mistake.
+
+    too_rare: labels that nothing can be learnt of.
+    """
+    constant = [label for label in constant_labels(path, form) if label not in too_rare]
     if constant:
         raise SubmissionError(
             f"{path}: {', '.join(constant)} {'has' if len(constant) == 1 else 'have'} the same value in every row. "

@@ -17,6 +17,7 @@ from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
 from compete.fingerprints import digest
 from compete.oof import store
+from compete.oof.rare_labels import learnt_labels
 from compete.oof.train import shape_of
 from compete.stacking.decision_rules import decision_from
 from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
@@ -218,7 +219,7 @@ def _vet(
     path, form = prepared.path, prepared.form
     refuse_sample(competition, path, form)
     if not allowed.constant:
-        refuse_constant(path, form)
+        refuse_constant(path, form, learnt_labels(competition, competition.declaration.folds.k).too_rare)
     if not allowed.again:
         earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]
         refuse_repeated(path, prepared.submission.content, earlier, None if prepared.by_notebook else form)

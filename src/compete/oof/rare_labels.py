@@ -1,0 +1,65 @@
+"""Labels with too few positive rows for the folds: no model learns them, a constant predicts them.
+
+With fewer positive rows of different text than folds, some fold would be scored by what never saw its label, and what
+was learnt of the others would be luck. The submission needs the column all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.data import Competition
+from compete.competition.folds import too_rare
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Which of the labels models learn.
+
+    mask: (n_labels,). constant: the probability of the others in every row. It is no function of their labels: the
+    rate in the other folds' rows would be lowest where a fold has a positive, and tell of it.
+    """
+
+    labels: tuple[str, ...]
+    mask: NDArray[np.bool_]
+    constant: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the labels that are learnt, in their order."""
+        return tuple(label for label, learnt in zip(self.labels, self.mask, strict=True) if learnt)
+
+    @property
+    def too_rare(self) -> tuple[str, ...]:
+        return tuple(label for label, learnt in zip(self.labels, self.mask, strict=True) if not learnt)
+
+    def whole(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n_rows, n_labels) of probabilities of the labels that are learnt, (n_rows, n_learnt)."""
+        cells = np.full((len(probabilities), len(self.mask)), self.constant, dtype=np.float32)
+        cells[:, self.mask] = probabilities
+        return cells
+
+
+def learnt_labels(competition: Competition, k: int) -> Learnt:
+    """What models under K folds learn. The constant: half of the highest rate that is too rare for them."""
+    mask = ~too_rare(competition.train_texts, competition.train_labels, k)
+    return Learnt(competition.labels, mask, k / 2 / max(len(competition.train_ids), k))
+
+
+def rare_sentence(learnt: Learnt, k: int) -> str | None:
+    """What the user is told of them; None where every label is learnt."""
+    if learnt.mask.all():
+        return None
+    return (
+        f"fewer positive rows of different text than the {k} folds: {_listed(learnt.too_rare)}; not learnt, predicted "
+        f"by the constant {learnt.constant:.2g} in every row (a lower folds.k may learn them)"
+    )
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
