@@ -78,6 +78,7 @@ def _open(
     from compete.cli.opening import say
     from compete.oof.rare_labels import learnt_labels, rare_sentence
     from compete.stacking.building import open_stacking
+    from compete.stacking.cross_fitting import MANY_ROWS
     from compete.stacking.stack import choose_members
 
     everything = any(not recipe.declaration.models and not recipe.declaration.stacks for recipe in recipes)
@@ -88,6 +89,8 @@ def _open(
     stacking = open_stacking(competition, plan, recipes, members.names, allow)
     for alarm in stacking.warnings:
         say(f"warning: {alarm}")
+    if len(competition.train_ids) > MANY_ROWS:
+        say(f"more than {MANY_ROWS:,} rows: scored under one plan of folds, with the middle one of several C")
     if (rare := rare_sentence(learnt_labels(competition, plan.k), plan.k)) is not None:
         say(rare)
     return stacking, members.left_out

@@ -30,6 +30,8 @@ from compete.stacking.meta_learners import MetaLearner, RowFeatures
 Folds = NDArray[np.int16]
 Cells = NDArray[np.float32]
 Progress = Callable[[float], None]
+# Above so many rows, luck and settings matter less than the hours they take (benchmarks/stack.py).
+MANY_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,10 @@ def cross_fit(
     """Fit every candidate without every fold and every pair of folds; of several the one with the lowest log loss
     is taken, chosen anew for every fold on the rows of the other folds.
 
-    With two folds, no row is left to choose on, and the candidate in the middle is taken.
+    The one in the middle is taken where no row is left to choose on, with two folds, and where there are MANY_ROWS: the
+    penalty hardly matters then, and trying others takes most of the time.
     """
-    if int(folds.max()) == 1:
+    if int(folds.max()) == 1 or len(labels) > MANY_ROWS:
         middle = len(candidates) // 2
         return replace(
             _cross_fit(candidates[middle : middle + 1], probabilities, labels, folds, rows, progress), best=middle
@@ -134,8 +137,7 @@ def _without(
 def _parallel(candidates: Sequence[MetaLearner], n_rows: int) -> Parallel:
     """How the fits run beside one another; results come in order, one by one."""
     in_threads = all(learner.parallel == "threads" for learner in candidates)
-    # A process costs a second to start, and with many rows a learner uses several threads itself.
-    worth_it = in_threads or 2_000 <= n_rows <= 20_000
+    worth_it = in_threads or n_rows >= 2_000  # a process costs a second to start
     return Parallel(
         cpu_count() if worth_it else 1, backend="threading" if in_threads else "loky", return_as="generator"
     )

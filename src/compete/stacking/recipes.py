@@ -33,7 +33,11 @@ _SIMPLICITY = ("mean", "blend", "logistic", "lightgbm")
 class Trees(Declaration):
     """[trees] of method = "lightgbm"."""
 
-    learning_rate: float = Field(default=0.1, gt=0, description="what a tree adds, as a share of what it found")
+    learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="what a tree adds, as a share of what it found; default: 0.1, of 20,000 rows and more 0.2",
+    )
     num_leaves: int = Field(default=6, ge=2, description="most leaves of a tree")
     min_data_in_leaf: int = Field(default=40, ge=1, description="fewest rows of a leaf")
     feature_fraction: float = Field(default=0.5, gt=0, le=1, description="share of the features that a tree may use")

@@ -24,10 +24,10 @@ if TYPE_CHECKING:  # numpy and pandas are not needed to read a score
 
 SCORES = "scores.json"
 # Raise it when the same probabilities would be scored or cut differently.
-VERSION = 2
+VERSION = 3
 # Plans of folds over which honest scores are averaged: which fold a row falls into is luck that costs only time. Among
 # very many rows there is none to speak of.
-REPEATS, MANY_ROWS = 3, 100_000
+REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def evaluate_as_it_is(competition: Competition, plan: FoldPlan, probabilities: N
 def repeated_plans(competition: Competition, plan: FoldPlan) -> list[NDArray[np.int16]]:
     """The fold plan, and others for meta-learner and thresholds; near-identical texts share a fold in all of them."""
     from compete.competition.folds import near_identical_groups
-    from compete.stacking.cross_fitting import repeated_folds
+    from compete.stacking.cross_fitting import MANY_ROWS, repeated_folds
 
     groups = near_identical_groups(competition.train_texts)
     repeats = REPEATS if len(groups) <= MANY_ROWS else 1
