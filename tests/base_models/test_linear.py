@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from scipy.sparse import csr_matrix
 
 from compete.base_models.families import FitContext
 from compete.base_models.linear import FittedLinear, Linear, LinearSettings, tokenise
@@ -96,9 +97,10 @@ def test_heavier_class_weights_raise_the_rare_label() -> None:
 def test_nbsvm_ratio_is_the_log_count_ratio_of_the_paper() -> None:
     # "good" in both positives and no negative, "bad" in the one negative, "day" everywhere; alpha 1:
     # p = (3, 1, 3) / 7 and q = (1, 2, 2) / 5 for good, bad, day.
-    present = np.array([[1, 0, 1], [1, 0, 1], [0, 1, 1]])
-    ratio = Linear(LinearSettings(weighting="nbsvm"))._ratio(present, np.array([1, 1, 0], dtype=np.int8))
-    np.testing.assert_allclose(np.exp(ratio), [(3 / 7) / (1 / 5), (1 / 7) / (2 / 5), (3 / 7) / (2 / 5)])
+    weighted = csr_matrix([[0.4, 0, 0.2], [0.3, 0, 0.1], [0, 0.7, 0.5]])
+    ratios = Linear(LinearSettings(weighting="nbsvm"))._ratios(weighted, np.array([[1], [1], [0]], dtype=np.int8))
+    assert ratios is not None
+    np.testing.assert_allclose(np.exp(ratios[:, 0]), [(3 / 7) / (1 / 5), (1 / 7) / (2 / 5), (3 / 7) / (2 / 5)])
 
 
 def test_nbsvm_gives_other_probabilities_than_tfidf() -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from compete.competition.starter import starter_folder
 from compete.competition.workspace import Workspace
+from support.in_process import in_process
+from support.lived_in import train_models
 
 LIBRARIES = (
     "joblib",
@@ -70,6 +72,23 @@ def test_no_file_is_taken_for_a_library_and_a_family_runs_for_training_only(work
     for command in WITHOUT_FAMILY:
         run(workspace, *command)
         assert not marker.exists(), f"compete {' '.join(command)} ran {marker.read_text(encoding='utf-8')}"
+
+
+@pytest.mark.parametrize(
+    "command", [("rehearse", "words", "--share", "0.4"), ("plan", "words", "--probe"), ("predict", "test.csv", "words")]
+)
+def test_a_family_runs_where_its_code_is_needed(
+    workspace: Workspace,
+    marker: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+) -> None:
+    """As docs/security.md says; what comes of it is another matter: this family keeps nothing to predict with."""
+    train_models(workspace, ["words"])
+    marker.unlink()
+    in_process(workspace.root, monkeypatch, capsys)(*command)
+    assert set(marker.read_text(encoding="utf-8").split()) == {"compete_workspace_families"}
 
 
 @pytest.mark.parametrize("started", ["as compete does", "as Python does"])

@@ -99,10 +99,11 @@ class Linear:
         """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels)."""
         vectorisers = self._vectorisers()
         features = _side_by_side([vectoriser.fit_transform(texts) for vectoriser in vectorisers])
+        ratios = self._ratios(features, labels)
         coefficients = np.zeros((features.shape[1], labels.shape[1]))
         intercepts = np.zeros(labels.shape[1])
         for label, targets in enumerate(labels.T):
-            ratio = self._ratio(features, targets)
+            ratio = None if ratios is None else ratios[:, label]
             coefficients[:, label], intercepts[label] = self._fit_label(features, targets, ratio)
             context.progress((label + 1) / labels.shape[1])
         return FittedLinear(vectorisers, coefficients, intercepts)
@@ -134,22 +135,22 @@ class Linear:
             found.append(TfidfVectorizer(preprocessor=normalise, **chars, **common))
         return found
 
-    def _ratio(self, features: csr_matrix, targets: NDArray[np.int8]) -> NDArray[np.float64]:
-        """What scales each feature, shape (n_features,): 1, or the log-count ratio of one label.
+    def _ratios(self, features: csr_matrix, labels: NDArray[np.int8]) -> NDArray[np.float64] | None:
+        """What scales each feature for each label, (n_features, n_labels): log-count ratios. None: nothing does.
 
         r = log((p / |p|_1) / (q / |q|_1)), p and q = alpha + the positive and negative texts that hold the
         n-gram (Wang and Manning 2012, "Baselines and Bigrams", section 2.1, with their binarised counts).
         """
         if self.settings.weighting == "tfidf":
-            return np.ones(features.shape[1])
-        present = features.sign()
-        positive = self.settings.alpha + present.T @ (targets == 1)
-        negative = self.settings.alpha + present.T @ (targets == 0)
-        ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-        return np.asarray(ratio, dtype=np.float64)
+            return None
+        present = features.sign().T
+        positive = self.settings.alpha + present @ (labels == 1)
+        negative = self.settings.alpha + present @ (labels == 0)
+        ratios = np.log(positive / positive.sum(axis=0)) - np.log(negative / negative.sum(axis=0))
+        return np.asarray(ratios, dtype=np.float64)
 
     def _fit_label(
-        self, features: csr_matrix, targets: NDArray[np.int8], ratio: NDArray[np.float64]
+        self, features: csr_matrix, targets: NDArray[np.int8], ratio: NDArray[np.float64] | None
     ) -> tuple[NDArray[np.float64], float]:
         """Coefficients on the unscaled features, shape (n_features,), and the intercept of one label."""
         from sklearn.linear_model import LogisticRegression
@@ -157,7 +158,7 @@ class Linear:
         positives = int(targets.sum())
         negatives = len(targets) - positives
         if positives == 0 or negatives == 0:  # nothing to tell apart: the rate of Laplace's rule of succession
-            return np.zeros_like(ratio), float(np.log((positives + 1) / (negatives + 1)))
+            return np.zeros(features.shape[1]), float(np.log((positives + 1) / (negatives + 1)))
         power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[self.settings.class_weights]
         weights = {0: 1.0, 1: (negatives / positives) ** power}
         # Of sparse rows, liblinear's dual coordinate descent finds the optimum in a third of the primal's time; so
@@ -171,6 +172,9 @@ class Linear:
             max_iter=10_000,
             random_state=0,
         )
+        if ratio is None:
+            model.fit(features, targets)
+            return model.coef_[0], float(model.intercept_[0])
         scaled = features.copy()
         scaled.data *= ratio[scaled.indices]
         model.fit(scaled, targets)

@@ -1,0 +1,113 @@
+"""A byte turned round in any file that a workspace holds after the whole road: nothing changes, or it is refused by name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compete.competition.workspace import Workspace
+from support.in_process import Run, in_process
+from support.lived_in import build_stacks, copied, reveal, send, train_models, write_model
+
+# What is read of a file, by where it lies; the first that matches.
+READERS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
+    (r"oof/\w+/kept/", (("predict", "test.csv", "linear", "--output", "predicted.csv"),)),
+    (r"oof/stacks/", (("report", "--folder", "page"), ("predict", "test.csv", "both", "--output", "predicted.csv"))),
+    (r"oof/", (("status", "--json"), ("stack", "both", "--json"), ("folds", "--json"))),
+    (r"submissions/", (("scores", "--private", "--json"), ("finalists", "--json"))),
+)
+# Notes for people, which no number is read from; and the lock.
+NOT_READ = re.compile(r"oof/\w+/logs/|\.lock$")
+FLIPS = 2
+
+
+@pytest.fixture(scope="module")
+def lived(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = copied(untouched, tmp_path_factory.mktemp("lived"))
+    for name, weighting in {"linear": "tfidf", "nbsvm": "nbsvm"}.items():
+        recipe = f'family = "linear"\n[settings]\nweighting = "{weighting}"\n'
+        (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
+    write_model(workspace, "words", 1.0)
+    (workspace.stack_recipes / "logistic.toml").unlink()
+    both = 'method = "blend"\nmodels = ["linear", "nbsvm"]\n'
+    (workspace.stack_recipes / "both.toml").write_text(both, encoding="utf-8")
+    train_models(workspace, ["linear", "nbsvm", "words"])
+    build_stacks(workspace, worth=True)
+    send(workspace, ["both", "linear", "words"])
+    reveal(workspace)
+    return workspace
+
+
+@pytest.fixture
+def run(lived: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return in_process(lived.root, monkeypatch, capsys)
+
+
+def stored(workspace: Workspace) -> list[Path]:
+    found = [path for name in ("oof", "submissions") for path in sorted((workspace.root / name).rglob("*"))]
+    return [path for path in found if path.is_file() and not NOT_READ.search(path.as_posix())]
+
+
+def told(run: Run, workspace: Workspace, command: tuple[str, ...]) -> tuple[int, str, str]:
+    """Exit code, what was said, and what came of it without times."""
+    ran = run(*command)
+    result = ran.stdout
+    if command[0] == "predict" and ran.code == 0:
+        result = (workspace.root / "predicted.csv").read_text(encoding="utf-8")
+    elif command[0] == "report":
+        result = ""
+    elif ran.code == 0:
+        result = json.dumps(without_times(ran.document))
+    return ran.code, ran.stderr, result
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_times(each) for key, each in value.items() if key not in ("seconds", "created", "changed")}
+    return [without_times(each) for each in value] if isinstance(value, list) else value
+
+
+def flipped(content: bytes, random: np.random.Generator) -> Iterator[bytes]:
+    for _ in range(FLIPS):
+        place = int(random.integers(len(content)))
+        yield content[:place] + bytes([content[place] ^ (1 << int(random.integers(8)))]) + content[place + 1 :]
+
+
+def test_a_flipped_byte_changes_nothing_or_is_refused_by_name(lived: Workspace, run: Run) -> None:
+    for command in {command for _, commands in READERS for command in commands}:
+        assert run(*command).code == 0  # what is computed once lies there from now on
+    before = {command: told(run, lived, command) for _, commands in READERS for command in commands}
+    random, counts, wrong = np.random.default_rng(0), {"same": 0, "refused": 0}, []
+    for path in stored(lived):
+        shown = path.relative_to(lived.root).as_posix()
+        commands = next((commands for pattern, commands in READERS if re.match(pattern, shown)), ())
+        content = path.read_bytes()
+        for damaged in flipped(content, random) if content else ():
+            for command in commands:
+                path.write_bytes(damaged)
+                code, said, result = told(run, lived, command)
+                if code == 0 and result == before[command][2]:
+                    counts["same"] += 1
+                elif named(shown, said + result):
+                    counts["refused"] += 1
+                else:
+                    wrong.append((shown, command, code, said[-300:]))
+                path.write_bytes(content)
+    assert not wrong, "\n".join(map(str, wrong))
+    assert counts["refused"] > counts["same"] / 4, counts
+    after = {command: told(run, lived, command) for command in before}
+    assert after == before
+
+
+def named(shown: str, said: str) -> bool:
+    """Whether the file, or the model or submission that it is part of, is named as damaged, changed or stale."""
+    parts = shown.split("/")
+    owner = parts[2] if parts[1] == "stacks" and len(parts) > 3 else parts[1]
+    number = owner.split("_")[0].lstrip("0")
+    return any(name in said for name in (shown, parts[-1], owner, f"number {number}", f"submission {number}"))
