@@ -100,7 +100,7 @@ def test_nbsvm_ratio_is_the_log_count_ratio_of_the_paper() -> None:
     weighted = csr_matrix([[0.4, 0, 0.2], [0.3, 0, 0.1], [0, 0.7, 0.5]])
     ratios = Linear(LinearSettings(weighting="nbsvm"))._ratios(weighted, np.array([[1], [1], [0]], dtype=np.int8))
     assert ratios is not None
-    np.testing.assert_allclose(np.exp(ratios[:, 0]), [(3 / 7) / (1 / 5), (1 / 7) / (2 / 5), (3 / 7) / (2 / 5)])
+    np.testing.assert_allclose(np.exp(ratios[0]), [(3 / 7) / (1 / 5), (1 / 7) / (2 / 5), (3 / 7) / (2 / 5)])
 
 
 def test_nbsvm_gives_other_probabilities_than_tfidf() -> None:

@@ -138,9 +138,13 @@ def test_no_submissions_are_empty_lists() -> None:
 def test_finalists_name_the_two_and_what_is_expected_of_all() -> None:
     second = replace(ENTRY, number=2, outcome=Outcome("sent"))
     first, other = Finalist(ENTRY, 0.0, 0.0, 0.75), Finalist(second, 0.01, 0.005, 0.25)
-    found = Finalists(first, other, 0.001, None, [first, other], [replace(ENTRY, number=7)])
+    found = Finalists(first, other, 0.001, None, [first, other], {7: "is damaged"})
     record = read(finalists_record(found, METRICS["f1_macro"], "kaggle toy", "https://page"))
-    assert (record["select"], record["left_out"], record["page"]) == ([1, 2], [7], "https://page")
+    assert (record["select"], record["left_out"], record["page"]) == (
+        [1, 2],
+        [{"number": 7, "reason": "is damaged"}],
+        "https://page",
+    )
     assert (record["regret"], record["public_regret"]) == (0.001, None)
     known = [
         (c["number"], c["public"], c["behind"], c["behind_deviation"], c["best_probability"])

@@ -23,14 +23,14 @@ def command(size: SizeOption = None, as_json: JsonOption = False) -> None:
     entries = [e for e in ledger_of(workspace).entries() if e.submission.target == target.name]
     entries = [e for e in entries if e.submission.metric == metric]
     found = choose_finalists(competition, entries)
+    for number, why in found.left_out.items():
+        say(f"number {number} is not compared: it {why}")
     page = f"{SITE}/competitions/{target.client.slug}/submissions" if isinstance(target, KaggleLeaderboard) else None
     if as_json:
         print_json(finalists_record(found, competition.metric, target.name, page))
         return
     out = console()
     out.print(finalists_table(found))
-    if found.left_out:
-        say(f"without out-of-fold predictions, not compared: number {', '.join(str(e.number) for e in found.left_out)}")
     first, second = found.first.entry, found.second.entry
     text = (
         f"select number {first.number} ({first.submission.source}), the best, and number {second.number} "

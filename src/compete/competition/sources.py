@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from compete import atomic
 from compete.competition.declaration import CompetitionDeclaration, Data
 from compete.competition.workspace import Workspace
+from compete.fingerprints import digest
 
 if TYPE_CHECKING:
     from compete.competition.data import Competition
@@ -28,7 +29,7 @@ def remember_sources(competition: Competition) -> None:
     path = _path(competition.workspace)
     record = {"sources": sources, "fingerprints": competition.fingerprints}
     if _read(path) != record:
-        atomic.write_json(path, record)
+        atomic.write_json(path, {**record, "sha256": _digest(record)})
 
 
 def row_fingerprints(workspace: Workspace, declaration: CompetitionDeclaration) -> dict[str, str]:
@@ -56,7 +57,11 @@ def _read(path: Path) -> dict[str, Any] | None:
     """The record, or None when it is missing or unreadable: it is only a cache."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        intact = record.pop("sha256") == _digest(record)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    complete = isinstance(record, dict) and "sources" in record and isinstance(record.get("fingerprints"), dict)
-    return record if complete and record["fingerprints"].keys() == FINGERPRINTED else None
+    return record if intact and record["fingerprints"].keys() == FINGERPRINTED else None
+
+
+def _digest(record: dict[str, Any]) -> str:
+    return digest([json.dumps(record, sort_keys=True)])

@@ -195,7 +195,7 @@ def finalists_record(found: Finalists, metric: Metric, target: str, page: str | 
         "regret": found.regret,
         "public_regret": found.public_regret,
         "candidates": [_finalist(each) for each in found.candidates],
-        "left_out": [entry.number for entry in found.left_out],
+        "left_out": [{"number": number, "reason": why} for number, why in found.left_out.items()],
         "page": page,
     }
 

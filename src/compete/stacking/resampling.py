@@ -21,6 +21,8 @@ from compete.competition.metrics import Labels, Metric, both_classes
 DRAWS = 1000
 LEVEL = 0.95
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+# Of labels with fewer positive rows, intervals were measured to hold less often than they say.
+FEW_POSITIVES = 60
 # Above this many rows, chance blocks of rows are resampled in their place: sums of blocks are as independent as rows,
 # and the cost no longer grows with the rows.
 _BLOCKS = 10_000

@@ -8,7 +8,7 @@ alike says nothing about their order, and is left free.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,7 @@ class Finalist:
 class Finalists:
     """first, second: what to select. regret: how far the better of the two is expected to stay behind the best of all;
     public_regret: the same for the two with the best public scores. candidates: all, best first.
+    left_out: why submissions could not be compared, by number.
     """
 
     first: Finalist
@@ -52,14 +53,16 @@ class Finalists:
     regret: float
     public_regret: float | None
     candidates: list[Finalist]
-    left_out: list[Entry]
+    left_out: Mapping[int, str]
 
 
 def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Finalists:
     """Raises UserError if fewer than two submissions can be compared."""
     counted = [e for e in entries if e.outcome.status in ("sent", "scored")]
-    predicted = {e.number: found for e in counted if (found := _predictions(competition, e)) is not None}
+    read = {entry.number: _predictions(competition, entry) for entry in counted}
+    predicted = {number: found for number, found in read.items() if not isinstance(found, str)}
     candidates = [entry for entry in counted if entry.number in predicted]
+    left_out = {number: why for number, why in read.items() if isinstance(why, str)}
     if len(candidates) < 2:
         raise UserError(
             f"there is nothing to choose from: {len(candidates)} of {len(counted)} submissions have out-of-fold "
@@ -75,7 +78,7 @@ def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Fina
         n_public=n_public,
         n_private=max(1, len(competition.submission_ids) - n_public),
     )
-    return _choose(competition.metric, candidates, draws, [e for e in counted if e.number not in predicted])
+    return _choose(competition.metric, candidates, draws, left_out)
 
 
 def private_draws(
@@ -107,7 +110,7 @@ def private_draws(
     return random.multivariate_normal(mean, covariance + of_a_row / n_private, size=_DRAWS, method="eigh")
 
 
-def _choose(metric: Metric, entries: Sequence[Entry], draws: Floats, left_out: list[Entry]) -> Finalists:
+def _choose(metric: Metric, entries: Sequence[Entry], draws: Floats, left_out: Mapping[int, str]) -> Finalists:
     gains = draws * (1 if metric.greater_is_better else -1)
     best = gains.max(axis=1)
     first = int(gains.mean(axis=0).argmax())
@@ -138,13 +141,15 @@ def _best_two_by_public(metric: Metric, entries: Sequence[Entry]) -> list[int] |
     return [-place for _, place in sorted(scored, reverse=True)[:2]] if len(scored) >= 2 else None
 
 
-def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] | None:
-    """Out-of-fold predictions that were kept with a submission; None where there are none of these training rows."""
+def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] | str:
+    """Out-of-fold predictions that were kept with a submission, or why there are none of these training rows."""
     sent = entry.submission
     if sent.validation is None or METRICS[sent.metric] is not competition.metric:
-        return None
+        return "has no honest score under this metric"
     path = predictions_beside(competition.workspace.submissions / sent.file)
     try:
         return store.read_probabilities(path, competition.train_ids, competition.labels)
-    except (OSError, StoreError):
-        return None
+    except FileNotFoundError:
+        return f"has no out-of-fold predictions beside it ({path.name})"
+    except (OSError, StoreError) as error:
+        return f"has out-of-fold predictions that cannot be used: {error}"
