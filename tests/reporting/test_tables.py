@@ -207,6 +207,6 @@ def test_scores_of_several_metrics_keep_their_numbers(private: bool) -> None:
 def test_finalists_show_how_far_each_stays_behind() -> None:
     first = Finalist(entry(1, Outcome("scored", None, 0.5), f"base model {MODELS[1]}"), 0.0, 0.0, 0.75)
     second = Finalist(entry(12, Outcome("sent"), "stack mean"), 0.0123, 0.0045, 0.25)
-    lines = show(finalists_table(Finalists(first, second, 0.0, None, [first, second], [])))
+    lines = show(finalists_table(Finalists(first, second, 0.0, None, [first, second], {})))
     assert line_of(lines, "1 ")[-5:] == ["0.0000", "±", "0.0000", "75", "%"]
     assert line_of(lines, "12 ") == ["stack", "mean", "0.5500", "-", "0.0123", "±", "0.0045", "25", "%"]

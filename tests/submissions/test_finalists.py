@@ -134,12 +134,16 @@ def test_regret_of_two_is_less_than_that_of_the_public_favourites(competition: C
 
 def test_what_cannot_be_compared_is_named(competition: Competition) -> None:
     labels = competition.train_labels
-    entries = [add(competition, n, with_errors(labels, 0.2, n)) for n in (1, 2, 3)]
+    entries = [add(competition, n, with_errors(labels, 0.2, n)) for n in (1, 2, 3, 5)]
     predictions_beside(competition.workspace.submissions / entries[2].submission.file).unlink()
+    damaged = predictions_beside(competition.workspace.submissions / entries[3].submission.file)
+    damaged.write_bytes(damaged.read_bytes()[:-9])
     refused = add(competition, 4, with_errors(labels, 0.01, 4), status="refused")
     found = choose_finalists(competition, [*entries, refused])
     assert {found.first.entry.number, found.second.entry.number} == {1, 2}
-    assert list(found.left_out) == [3]
+    assert list(found.left_out) == [3, 5]
+    assert "no out-of-fold predictions" in found.left_out[3]
+    assert "cannot be used" in found.left_out[5] and damaged.name in found.left_out[5]
 
 
 def test_one_submission_is_no_choice(competition: Competition, tmp_path: Path) -> None:
