@@ -74,9 +74,7 @@ def test_no_file_is_taken_for_a_library_and_a_family_runs_for_training_only(work
         assert not marker.exists(), f"compete {' '.join(command)} ran {marker.read_text(encoding='utf-8')}"
 
 
-@pytest.mark.parametrize(
-    "command", [("rehearse", "words", "--share", "0.4"), ("plan", "words", "--probe"), ("predict", "test.csv", "words")]
-)
+@pytest.mark.parametrize("command", [("rehearse", "words", "--share", "0.4"), ("predict", "test.csv", "words")])
 def test_a_family_runs_where_its_code_is_needed(
     workspace: Workspace,
     marker: Path,

@@ -143,7 +143,7 @@ def test_what_cannot_be_compared_is_named(competition: Competition) -> None:
     assert {found.first.entry.number, found.second.entry.number} == {1, 2}
     assert list(found.left_out) == [3, 5]
     assert "no out-of-fold predictions" in found.left_out[3]
-    assert "cannot be used" in found.left_out[5] and damaged.name in found.left_out[5]
+    assert "damaged" in found.left_out[5] and damaged.name in found.left_out[5]
 
 
 def test_one_submission_is_no_choice(competition: Competition, tmp_path: Path) -> None:

@@ -147,9 +147,9 @@ def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] 
     if sent.validation is None or METRICS[sent.metric] is not competition.metric:
         return "has no honest score under this metric"
     path = predictions_beside(competition.workspace.submissions / sent.file)
+    if not path.is_file():
+        return f"has no out-of-fold predictions beside it ({path.name})"
     try:
         return store.read_probabilities(path, competition.train_ids, competition.labels)
-    except FileNotFoundError:
-        return f"has no out-of-fold predictions beside it ({path.name})"
-    except (OSError, StoreError) as error:
-        return f"has out-of-fold predictions that cannot be used: {error}"
+    except (OSError, StoreError):
+        return f"has damaged out-of-fold predictions, or those of other rows or labels, beside it ({path.name})"
