@@ -42,7 +42,9 @@ MISTAKES = {
         "base_models/words.toml", ":Words", ":Wordz", ("families.py has no class 'Wordz'",)
     ),
     "a family that does not import": Mistake("families.py", "import time", "import tme", ("cannot be imported", "tme")),
-    "too many folds": Mistake(DECLARATION, "k = 3", "k = 90", ("folds.k = 90", "trust")),
+    "too many folds": Mistake(
+        DECLARATION, "k = 3", "k = 230", ("folds.k = 230", "every label has fewer positive rows")
+    ),
     "broken TOML": Mistake(DECLARATION, "k = 3", "k = ", ("competition.toml is not valid TOML", "line")),
 }
 
