@@ -42,9 +42,7 @@ MISTAKES = {
         "base_models/words.toml", ":Words", ":Wordz", ("families.py has no class 'Wordz'",)
     ),
     "a family that does not import": Mistake("families.py", "import time", "import tme", ("cannot be imported", "tme")),
-    "too many folds": Mistake(
-        DECLARATION, "k = 3", "k = 230", ("folds.k = 230", "every label has fewer positive rows")
-    ),
+    "too many folds": Mistake(DECLARATION, "k = 3", "k = 230", ("folds.k: found 230", "less than or equal to 100")),
     "broken TOML": Mistake(DECLARATION, "k = 3", "k = ", ("competition.toml is not valid TOML", "line")),
 }
 
