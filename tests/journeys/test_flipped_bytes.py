@@ -12,7 +12,7 @@ import pytest
 
 from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
-from support.lived_in import build_stacks, copied, reveal, send, train_models, write_model
+from support.lived_in import build_stacks, copied, reveal, send, train_models, write_linear_models, write_model
 
 # What is read of a file, by where it lies; the first that matches.
 READERS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
@@ -22,18 +22,15 @@ READERS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (r"oof/", (("status", "--json"), ("folds", "--json"))),
     (r"submissions/", (("scores", "--private", "--json"), ("finalists", "--json"))),
 )
-# Notes for people, which no number is read from; and the lock.
-NOT_READ = re.compile(r"oof/\w+/logs/|\.lock$")
-# Of what every fold has, one fold's: the others are written and read by the same lines.
-OTHER_FOLDS = re.compile(r"fold_[12]/")
+# Notes for people, which no number is read from; the lock; and of what every fold has, that of all folds but one: it is
+# written and read by the same lines.
+SKIPPED = re.compile(r"oof/\w+/logs/|\.lock$|fold_[12]/")
 
 
 @pytest.fixture(scope="module")
 def lived(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = copied(untouched, tmp_path_factory.mktemp("lived"))
-    for name, weighting in {"linear": "tfidf", "nbsvm": "nbsvm"}.items():
-        recipe = f'family = "linear"\n[settings]\nweighting = "{weighting}"\n'
-        (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
+    write_linear_models(workspace)
     write_model(workspace, "words", 1.0)
     (workspace.stack_recipes / "logistic.toml").unlink()
     both = 'method = "blend"\nmodels = ["linear", "nbsvm"]\n'
@@ -52,8 +49,7 @@ def run(lived: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 def stored(workspace: Workspace) -> list[Path]:
     found = [path for name in ("oof", "submissions") for path in sorted((workspace.root / name).rglob("*"))]
-    skipped = re.compile(f"{NOT_READ.pattern}|{OTHER_FOLDS.pattern}")
-    return [path for path in found if path.is_file() and not skipped.search(path.as_posix())]
+    return [path for path in found if path.is_file() and not SKIPPED.search(path.as_posix())]
 
 
 def told(run: Run, workspace: Workspace, command: tuple[str, ...]) -> tuple[int, str, str]:

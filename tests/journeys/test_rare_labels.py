@@ -14,7 +14,7 @@ from compete.competition.declaration import MetricName
 from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
-from support.lived_in import copied, declare, rewrite
+from support.lived_in import copied, declare, rewrite, write_linear_models
 
 # Positive rows of the training set; trust has none, anger two of three that are wanted.
 ANGRY = frozenset({"a0017", "a0123"})
@@ -38,9 +38,7 @@ def rare(untouched: Workspace, tmp_path: Path) -> Workspace:
     rewrite(workspace.root / "train.csv", {}, change)
     for name, text in STACKS.items():
         (workspace.stack_recipes / f"{name}.toml").write_text(text + "\n", encoding="utf-8")
-    for name, weighting in {"linear": "tfidf", "nbsvm": "nbsvm"}.items():
-        recipe = f'family = "linear"\n[settings]\nweighting = "{weighting}"\n'
-        (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
+    write_linear_models(workspace)
     return workspace
 
 

@@ -120,6 +120,13 @@ def write_model(workspace: Workspace, name: str, smoothing: float, family: str =
     (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
 
 
+def write_linear_models(workspace: Workspace) -> None:
+    """`linear` and `nbsvm`, which are quick and can be kept."""
+    for name, weighting in {"linear": "tfidf", "nbsvm": "nbsvm"}.items():
+        recipe = f'family = "linear"\n[settings]\nweighting = "{weighting}"\n'
+        (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
+
+
 def declare(workspace: Workspace, line: str) -> None:
     """Put a line on top of competition.toml."""
     _edit(workspace.declaration, lambda text: f"{line}\n{text}")

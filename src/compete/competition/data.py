@@ -105,9 +105,14 @@ def load_competition(workspace: Workspace) -> Competition:
     )
 
 
+def labels_of_one_class(competition: Competition) -> list[str]:
+    """Labels that every training row has, or none."""
+    return [label for label, rate in competition.label_rates.items() if rate in (0.0, 1.0)]
+
+
 def left_out_of_the_metric(competition: Competition) -> list[str]:
     """What the user is told of labels that the metric has no value for; mostly nothing."""
-    without = [label for label, rate in competition.label_rates.items() if rate in (0.0, 1.0)]
+    without = labels_of_one_class(competition)
     if competition.metric.name != "roc_auc_macro" or not without or len(without) == len(competition.labels):
         return []
     are = "is" if len(without) == 1 else "are"

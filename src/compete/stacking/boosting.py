@@ -41,7 +41,6 @@ class LightGBM:
     seed: int = 0
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedLightGBM:
-
         mean = _mean(probabilities)
         start = fit_calibration(labels, mean)
         scores = logits(start.apply(mean)).astype(np.float64)
@@ -50,9 +49,10 @@ class LightGBM:
         boosters = []
         for label, data in enumerate(_datasets(probabilities, rows, parameters)):
             y, score = labels[:, label].copy(), scores[:, label].copy()  # in one piece, as LightGBM wants them
-            early, trees = self._stopped_early(parameters, data, y, score, inner)
-            many = len(mean) >= _MANY_ROWS
-            boosters.append(early if many or not trees else self._grow(parameters, data, y, score, trees))
+            booster = self._stopped_early(parameters, data, y, score, inner)
+            if booster is not None and len(mean) < _MANY_ROWS:
+                booster = self._grow(parameters, data, y, score, booster.best_iteration)
+            boosters.append(booster)
         return FittedLightGBM(start, boosters)
 
     def _stopped_early(
@@ -62,32 +62,24 @@ class LightGBM:
         y: NDArray[np.int8],
         score: NDArray[np.float64],
         inner: NDArray[np.bool_],
-    ) -> tuple[Any, int]:
-        """Trees on all but the inner rows, and after how many of them the loss of those is lowest.
-
-        (None, 0) where trees do not help.
-        """
+    ) -> Any:
+        """A Booster on all but the inner rows, best_iteration where their loss is lowest; None if trees do not help."""
         import lightgbm
 
         if len(np.unique(y[inner])) < 2 or len(np.unique(y[~inner])) < 2:
-            return None, 0
+            return None
         fitted, chosen = np.flatnonzero(~inner), np.flatnonzero(inner)
         train, held = _part(data, fitted, y, score), _part(data, chosen, y, score)
-        history: dict[str, Any] = {}
         booster = lightgbm.train(
             parameters,
             train,
             self.max_trees,
             valid_sets=[held],
             valid_names=["inner"],
-            callbacks=[
-                lightgbm.early_stopping(round(_PATIENCE / parameters["learning_rate"]), verbose=False),
-                lightgbm.record_evaluation(history),
-            ],
+            callbacks=[lightgbm.early_stopping(round(_PATIENCE / parameters["learning_rate"]), verbose=False)],
         )
-        losses = np.array(history["inner"]["binary_logloss"])
         without = float(np.mean(np.logaddexp(0, score[chosen]) - y[chosen] * score[chosen]))
-        return (booster, int(np.argmin(losses)) + 1) if losses.min() < without else (None, 0)
+        return booster if booster.best_score["inner"]["binary_logloss"] < without else None
 
     def _grow(
         self, parameters: dict[str, Any], data: Any, y: NDArray[np.int8], score: NDArray[np.float64], trees: int

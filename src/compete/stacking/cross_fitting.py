@@ -30,7 +30,7 @@ from compete.stacking.meta_learners import MetaLearner, RowFeatures
 Folds = NDArray[np.int16]
 Cells = NDArray[np.float32]
 Progress = Callable[[float], None]
-# Above so many rows, luck and settings matter less than the hours they take (benchmarks/stack.py).
+# Above so many rows, luck and settings matter less than the hours they take (docs/benchmarks.md, "Many rows").
 MANY_ROWS = 20_000
 
 

@@ -110,11 +110,10 @@ class FittedLogistic:
 
 
 @dataclass(frozen=True)
-class Calibrated:
-    """A meta-learner over base models whose columns are calibrated first, on the rows it is fitted on."""
+class _Around:
+    """What a meta-learner around another one has of it."""
 
     learner: MetaLearner
-    method: Method
 
     @property
     def parallel(self) -> Parallel:
@@ -123,6 +122,13 @@ class Calibrated:
     @property
     def few_parameters(self) -> bool:
         return self.learner.few_parameters
+
+
+@dataclass(frozen=True)
+class Calibrated(_Around):
+    """A meta-learner over base models whose columns are calibrated first, on the rows it is fitted on."""
+
+    method: Method
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedCalibrated:
         calibration = fit_calibration(labels, probabilities, self.method)
@@ -139,21 +145,11 @@ class FittedCalibrated:
 
 
 @dataclass(frozen=True)
-class PassingConstants:
+class PassingConstants(_Around):
     """A meta-learner that leaves alone what every base model says of every row alike: labels that nobody learnt.
 
     Whatever it fitted to such a label would be luck, and its rate in the rows of the fit would tell of the other rows.
     """
-
-    learner: MetaLearner
-
-    @property
-    def parallel(self) -> Parallel:
-        return self.learner.parallel
-
-    @property
-    def few_parameters(self) -> bool:
-        return self.learner.few_parameters
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedMetaLearner:
         varies = np.ptp(probabilities, axis=(0, 1)) > 0

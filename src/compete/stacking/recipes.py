@@ -100,12 +100,14 @@ class StackRecipe:
             select_by = declared.select_by or ("f1" if metric.name == "f1_macro" else "log_loss")
             learners = [Blend(select_by, per_label=declared.per == "label")]
         elif declared.method == "lightgbm":
-            learners = [PassingConstants(LightGBM(**declared.trees.model_dump()))]
+            learners = [LightGBM(**declared.trees.model_dump())]
         else:
-            learners = [PassingConstants(Logistic(C)) for C in declared.C]
-        if declared.calibration == "none":
+            learners = [Logistic(C) for C in declared.C]
+        if declared.calibration != "none":
+            learners = [Calibrated(learner, declared.calibration) for learner in learners]
+        elif declared.method in ("mean", "blend"):  # a weighted mean of constants is that constant
             return learners
-        return [PassingConstants(Calibrated(learner, declared.calibration)) for learner in learners]
+        return [PassingConstants(learner) for learner in learners]
 
     def rule(self, metric: Metric) -> RuleName:
         """How decisions are made; raises UserError for a rule that the metric has no use for."""

@@ -164,7 +164,7 @@ def whole_model_scores(
             continue
         kept = kept_score(workspace.oof / name, metric, state.whole.record)
         if kept is None:
-            from compete.competition.data import load_competition
+            from compete.competition.data import labels_of_one_class, load_competition
             from compete.competition.folds import stored_plan
 
             competition = competition or load_competition(workspace)
@@ -173,15 +173,10 @@ def whole_model_scores(
             try:
                 kept = base_model_score(competition, plan, name)
             except DataError as error:
-                undefined(f"{error}: {', '.join(_of_one_class(competition)) or 'of a fold'}")
+                undefined(f"{error}: {', '.join(labels_of_one_class(competition)) or 'of a fold'}")
                 break
         scores[name] = kept
     return scores
-
-
-def _of_one_class(competition: Competition) -> list[str]:
-    """Labels that every training row has, or none."""
-    return [label for label, rate in competition.label_rates.items() if rate in (0.0, 1.0)]
 
 
 def _scored(manifest: Mapping[str, Any]) -> list[str]:
