@@ -7,12 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from compete.execution import local
 from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Started
 from compete.execution.local import LocalExecutor, gpu_ids
+from compete.execution.processes import Forked, Spawned
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 # The children import it by name. No job outlives a failed test by long: `beat` ends after 1000.
 TARGETS = '''
@@ -62,6 +67,11 @@ def environment(payload, report):
     Path(payload["file"]).write_text(json.dumps(dict(os.environ)))
 
 
+def ids(payload, report):
+    print("in", os.getpid())
+    Path(payload["file"]).write_text(json.dumps({"process": os.getpid(), "parent": os.getppid()}))
+
+
 def span(payload, report):
     start = time.monotonic()
     time.sleep(0.2)
@@ -103,6 +113,14 @@ list(LocalExecutor(workers=1, threads=1).run([job]))
 """
 
 MakeJob = Callable[..., Job]
+
+
+@pytest.fixture(params=[Forked, Spawned])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are forked from a warm one, as on Linux, or started anew, as elsewhere."""
+    if request.param is Forked and not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    monkeypatch.setattr(local, "processes", request.param)
 
 
 @pytest.fixture
@@ -303,8 +321,7 @@ def test_every_job_sees_one_gpu_of_its_own_and_a_spread_one_all(
     list(LocalExecutor(2, 1, gpu_ids()).run(jobs))
     assert sorted((tmp_path / str(n)).read_text(encoding="utf-8") for n in range(4)) == ["3", "3", "5", "5"]
     spread = job("tell_gpus", file=str(tmp_path / "spread"))
-    spread.payload["spread"] = True
-    list(LocalExecutor(1, 1, gpu_ids()).run([spread]))
+    list(LocalExecutor(1, 1, gpu_ids()).run([replace(spread, all_gpus=True)]))
     assert (tmp_path / "spread").read_text(encoding="utf-8") == "3,5"
 
 
@@ -327,3 +344,42 @@ def test_the_drivers_command_tells_the_gpus(tmp_path: Path, monkeypatch: pytest.
     assert gpu_ids() == ("0", "1")
     command.write_text("#!/bin/sh\nexit 9\n", encoding="utf-8")
     assert gpu_ids() == ()
+
+
+def test_what_comes_afterwards_has_a_process_of_its_own_and_the_same_log(tmp_path: Path, job: MakeJob) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    both = replace(job("ids", file=str(first)), afterwards=job("ids", "check", file=str(second)))
+    events = run([both], workers=1)
+    assert [(type(event), event.job.name) for event in events] == [(Started, "ids"), (Finished, "ids")]
+    process, again = (json.loads(path.read_text()) for path in (first, second))
+    assert process["process"] != again["process"]
+    assert both.log.read_text(encoding="utf-8") == f"in {process['process']}\nin {again['process']}\n"
+
+
+def test_what_fails_afterwards_fails_the_job_and_nothing_comes_after_a_failure(tmp_path: Path, job: MakeJob) -> None:
+    file = tmp_path / "file"
+    bad_check = replace(job("steps"), afterwards=job("raise_error"))
+    bad_job = replace(job("raise_error", "bad"), afterwards=job("write", file=str(file), content="x"))
+    events = run([bad_check, bad_job], workers=1)
+    assert [(type(event), event.job.name) for event in events if not isinstance(event, Progressed)] == [
+        (Started, "steps"),
+        (Failed, "steps"),
+        (Started, "bad"),
+        (Failed, "bad"),
+    ]
+    assert not file.exists()
+
+
+def test_closing_leaves_no_process(tmp_path: Path, job: MakeJob) -> None:
+    file = tmp_path / "ids.json"
+    run([job("ids", file=str(file))])
+    parent = json.loads(file.read_text())["parent"]
+    assert parent == os.getpid() or not _is_alive(parent)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

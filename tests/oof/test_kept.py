@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError, StoreError
 from compete.execution.inline import InlineExecutor
+from compete.execution.local import LocalExecutor
 from compete.oof import store
 from compete.oof.job import make_job
-from compete.oof.kept import kept_folder, load_kept
+from compete.oof.kept import check_job, kept_folder, load_kept
 from compete.oof.state import State, competition_rows, model_state, stored_models
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
 from compete.stacking.predict import predict_base_model
@@ -27,6 +29,7 @@ FFNN = 'family = "ffnn"\n[settings]\nembedding_size = 8\nhidden = [8]\nepochs = 
 # Predicts the rates of its training labels; `broken` is what goes wrong when it is read again.
 RATES = """
 import json
+import os
 
 import numpy as np
 from pydantic import BaseModel
@@ -42,6 +45,7 @@ class Rates:
         self.settings = settings
 
     def fit(self, texts, labels, context):
+        print("trained in", os.getpid())
         self.rates = (labels.mean(axis=0) / 2 + 0.25).tolist()
         return self
 
@@ -53,6 +57,7 @@ class Rates:
         return True
 
     def load(self, folder, context):
+        print("loaded in", os.getpid())
         if self.settings.broken == "load":
             raise RuntimeError("the camel forgot")
         self.rates = json.loads((folder / "rates.json").read_text())
@@ -130,9 +135,12 @@ def test_a_family_that_cannot_be_written_down_trains_and_leaves_nothing(competit
 def test_what_was_kept_has_passed_its_check_in_a_fresh_process(workspace: Workspace) -> None:
     write_rates(workspace)
     competition = load_competition(workspace)
-    train_fold_0(competition, "rates", parity=True)
+    recipes = choose_recipes(competition, ["rates"])
+    train(plan_work(competition, recipes, [0]), LocalExecutor(1, 1))
     assert files_in(kept_folder(workspace, "rates", 0)) == {"kept.json", "rates.json"}
-    assert files_in(workspace.oof / "rates" / "logs") == {"fold_0_loaded_again.log"}
+    told = (workspace.oof / "rates" / "logs" / "fold_0.log").read_text(encoding="utf-8").splitlines()
+    assert [line.split()[0] for line in told] == ["trained", "loaded"]
+    assert told[0].split()[-1] != told[1].split()[-1], "the check ran in the process that had trained"
     assert model_of(competition, "rates") is State.MISSING  # two folds are still to do
 
 
@@ -141,34 +149,57 @@ def test_what_was_kept_has_passed_its_check_in_a_fresh_process(workspace: Worksp
     [
         (
             "one label",
-            r"rates fold 0: ParityError: the saved model, loaded again, .*: anger 0\.\d+, then 0\.\d+\. --no",
+            r"rates fold 0: ParityError: the saved model, loaded again, .*: anger 0\.\d+, then 0\.\d+\. Its prob",
         ),
         ("nan", r"ParityError: the saved model, loaded again, gives other probabilities: anger 0\.\d+, then nan"),
         ("load", r"ParityError: the saved model cannot be loaded again: RuntimeError: the camel forgot"),
     ],
 )
-def test_a_model_that_is_read_wrongly_fails_its_job(workspace: Workspace, broken: str, said: str) -> None:
+def test_a_model_that_is_read_wrongly_is_not_kept_but_its_probabilities_are(
+    workspace: Workspace, broken: str, said: str
+) -> None:
     write_rates(workspace, broken)
     competition = load_competition(workspace)
     with pytest.raises(JobsFailedError, match=said):
         train_fold_0(competition, "rates", parity=True)
-    assert not (workspace.oof / "rates" / "fold_0").exists()
+    assert part_of(competition, "rates", 0).oof.shape == (80, 3)
     assert not kept_folder(workspace, "rates", 0).exists()
-    assert stored_models(workspace) == []
-    train_fold_0(competition, "rates", parity=False)  # --no-parity
-    assert (workspace.oof / "rates" / "fold_0" / "part.json").is_file()
+    with pytest.raises(StoreError, match="fold 0 of rates was not kept"):
+        probabilities_of(competition, "rates", 0, ["happy"])
+    train_fold_0(competition, "rates", parity=False, force=True)  # --no-parity
     assert kept_folder(workspace, "rates", 0).is_dir()
 
 
-def test_a_failed_check_leaves_what_an_earlier_run_wrote(workspace: Workspace) -> None:
-    write_rates(workspace, "one label")
+def test_a_run_that_was_killed_before_the_check_is_checked_by_the_next_one(workspace: Workspace) -> None:
+    write_rates(workspace)
     competition = load_competition(workspace)
-    train_fold_0(competition, "rates", parity=False)
-    before = {path: path.read_bytes() for path in (workspace.oof / "rates").rglob("*.*") if path.suffix != ".log"}
-    with pytest.raises(JobsFailedError, match="ParityError"):
-        train_fold_0(competition, "rates", parity=True, force=True)
-    after = {path: path.read_bytes() for path in (workspace.oof / "rates").rglob("*.*") if path.suffix != ".log"}
-    assert after == before
+    recipes = choose_recipes(competition, ["rates"])
+    work = plan_work(competition, recipes)
+    list(InlineExecutor().run([replace(job, afterwards=None) for job in work.jobs]))  # trained, not checked
+    with pytest.raises(StoreError, match=r"has not been checked, .*`compete train-base rates` does that"):
+        probabilities_of(competition, "rates", 1, ["happy"])
+    parts = {path: path.read_bytes() for path in (workspace.oof / "rates").glob("fold_*/*")}
+    again = plan_work(competition, recipes)
+    assert [job.target for job in again.jobs] == ["compete.oof.kept:run_check"] * 3
+    assert plan_work(competition, recipes, parity=False).jobs == []
+    train(again, InlineExecutor())
+    assert {path: path.read_bytes() for path in (workspace.oof / "rates").glob("fold_*/*")} == parts
+    assert probabilities_of(competition, "rates", 1, ["happy"]).shape == (1, 3)
+    assert plan_work(competition, recipes).jobs == []
+
+
+def test_what_cannot_be_kept_costs_no_trained_fold(workspace: Workspace) -> None:
+    write_rates(workspace)
+    edit(
+        workspace.root / "rates.py",
+        '(folder / "rates.json").write',
+        "raise OSError('the camel is full')\n        (folder / \"rates.json\").write",
+    )
+    competition = load_competition(workspace)
+    with pytest.raises(JobsFailedError, match="the camel is full"):
+        train_fold_0(competition, "rates", parity=True)
+    assert part_of(competition, "rates", 0).oof.shape == (80, 3)
+    assert not kept_folder(workspace, "rates", 0).exists()
 
 
 def model_of(competition: Competition, name: str) -> State:
@@ -273,12 +304,12 @@ def test_adapters_are_kept_with_the_miniature_they_lie_on(workspace: Workspace) 
     assert json.loads((folder / "kept.json").read_text(encoding="utf-8"))["fold"] == 0
 
 
-def test_the_check_is_the_jobs_own_setting(workspace: Workspace) -> None:
+def test_a_check_comes_after_every_training_unless_it_is_declined(workspace: Workspace) -> None:
     competition = load_competition(workspace)
     identity = competition_rows(competition, current_plan(competition))
     recipe = load_recipe(workspace, "words")
-    assert make_job(workspace, recipe, 0, identity, 1).payload["parity"] is True
-    assert make_job(workspace, recipe, 0, identity, 1, parity=False).payload["parity"] is False
+    assert make_job(workspace, recipe, 0, identity, 1).afterwards == check_job(workspace, recipe, 0, 1)
+    assert make_job(workspace, recipe, 0, identity, 1, parity=False).afterwards is None
 
 
 def edit(path: Path, old: str, new: str) -> None:

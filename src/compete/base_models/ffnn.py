@@ -55,6 +55,7 @@ class FeedForward:
 
     Settings: ClassVar[type[FeedForwardSettings]] = FeedForwardSettings
     version: ClassVar[int] = 1
+    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.ffnn_network",)
 
     def __init__(self, settings: FeedForwardSettings) -> None:
         self.settings = settings

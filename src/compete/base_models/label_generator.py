@@ -65,6 +65,7 @@ class LabelGenerator:
 
     Settings: ClassVar[type[LabelGeneratorSettings]] = LabelGeneratorSettings
     version: ClassVar[int] = 2
+    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.label_generator_training", "peft")
 
     def __init__(self, settings: LabelGeneratorSettings) -> None:
         self.settings = settings

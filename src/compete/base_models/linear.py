@@ -91,6 +91,7 @@ class Linear:
 
     Settings: ClassVar[type[LinearSettings]] = LinearSettings
     version: ClassVar[int] = 2
+    imports: ClassVar[tuple[str, ...]] = ("sklearn.feature_extraction.text", "sklearn.linear_model")
 
     def __init__(self, settings: LinearSettings) -> None:
         self.settings = settings

@@ -154,6 +154,17 @@ class Recipe:
             settings = settings.model_copy(update={"checkpoint": str(recipe.folder)})
         return recipe.family(settings)  # type: ignore[call-arg]
 
+    def imports(self) -> tuple[str, ...]:
+        """Modules that training and loading are going to need, for a process that imports them ahead.
+
+        None of a user's own family: its file is run in its jobs alone.
+        """
+        return () if self.own is not None else getattr(self.family, "imports", ())
+
+    def all_gpus(self) -> bool:
+        """Whether one model lies on all GPUs of the machine."""
+        return bool(getattr(self.settings, "spread", False))
+
     def refuse_untrusted(self) -> None:
         """Raise UserError if the checkpoint runs code of its repository and nobody allowed it."""
         if getattr(self.settings, "remote_code", False) and not self.remote_code_allowed:

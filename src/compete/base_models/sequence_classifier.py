@@ -49,6 +49,7 @@ class SequenceClassifier:
 
     Settings: ClassVar[type[SequenceClassifierSettings]] = SequenceClassifierSettings
     version: ClassVar[int] = 3
+    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.sequence_classifier_training", "peft")
 
     def __init__(self, settings: SequenceClassifierSettings) -> None:
         self.settings = settings

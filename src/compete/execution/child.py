@@ -1,8 +1,8 @@
-"""The process that runs one job: `python -P -m compete.execution.child`.
+"""What a job's process does: `python -P -m compete.execution.child`, or a fork of `warm`.
 
-It reads the job from its first line of input and answers with lines of JSON on its output. Whatever the job
-itself prints goes to the job's log. When its input ends, the parent is gone (killed, perhaps), and the child
-ends too, so that no orphan goes on writing into the workspace.
+It reads the job from its first line of input and answers with lines of JSON. Whatever the job itself prints goes to
+the job's log. When its input ends, the parent is gone (killed, perhaps), and the process ends too, so that no orphan
+goes on writing into the workspace.
 """
 
 from __future__ import annotations
@@ -19,17 +19,34 @@ from compete.execution.jobs import call_target
 
 
 def main() -> None:
-    request = json.loads(sys.stdin.readline())
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    _redirect_output(Path(request["log"]))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    answers = os.dup(1)
+    work(sys.stdin.fileno(), answers)
+
+
+def work(requests: int, answers: int) -> None:
+    """Do the one job that is read from the descriptor `requests`; progress and outcome are written to `answers`."""
+    request = json.loads(_first_line(requests))
+    to_parent = os.fdopen(answers, "w", encoding="utf-8")
+    _redirect_output(Path(request["log"]), os.O_APPEND if request["goes_on"] else os.O_TRUNC)
+    threading.Thread(target=_end_with_parent, args=(requests,), daemon=True).start()
     try:
-        call_target(request["target"], request["payload"], lambda fraction: _answer(answers, progress=fraction))
+        call_target(request["target"], request["payload"], lambda fraction: _answer(to_parent, progress=fraction))
     except Exception as error:  # the parent decides what a failure means
-        _answer(answers, failed=type(error).__name__, message=str(error))
+        _answer(to_parent, failed=type(error).__name__, message=str(error))
         traceback.print_exc()  # into the log, which may be on a full disk
     else:
-        _answer(answers, finished=True)
+        _answer(to_parent, finished=True)
+
+
+def _first_line(descriptor: int) -> bytes:
+    # Of the descriptor itself, not of a buffered reader: its lock would trouble the interpreter's exit.
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(descriptor, 65536)
+        if not part:
+            os._exit(1)  # the parent is gone before it said what to do
+        line += part
+    return line
 
 
 def _answer(answers: TextIO, **content: object) -> None:
@@ -37,18 +54,17 @@ def _answer(answers: TextIO, **content: object) -> None:
     answers.flush()
 
 
-def _redirect_output(log: Path) -> None:
+def _redirect_output(log: Path, how: int) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | how, 0o644)
     sys.stdout.flush()
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
 
 
-def _end_with_parent() -> None:
-    # The descriptor itself, not sys.stdin: a buffered reader's lock would trouble the interpreter's exit.
-    while os.read(0, 4096):
+def _end_with_parent(requests: int) -> None:
+    while os.read(requests, 4096):
         pass
     os._exit(1)
 

@@ -16,8 +16,11 @@ class InlineExecutor:
         for job in jobs:
             yield Started(job)
             start = time.monotonic()
+            step: Job | None = job
             try:
-                call_target(job.target, job.payload, lambda fraction: None)
+                while step is not None:
+                    call_target(step.target, step.payload, lambda fraction: None)
+                    step = step.afterwards
             except (Exception, SystemExit) as error:  # a failed job fails alone
                 job.log.parent.mkdir(parents=True, exist_ok=True)
                 job.log.write_text(traceback.format_exc(), encoding="utf-8")

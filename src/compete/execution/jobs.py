@@ -19,12 +19,19 @@ class Job:
     payload: JSON, so that a job can be handed to another process or machine.
     log: file that receives whatever a job in a process of its own prints, and the traceback of any job that
         fails.
+    imports: modules that the job is going to need, which a process may import before it is the job's.
+    all_gpus: it computes on all GPUs of the machine, not on the one that is its turn.
+    afterwards: what is done when it has succeeded, in a process of its own; its failure is this job's, and so is its
+        log.
     """
 
     name: str
     target: str
     payload: dict[str, Any]
     log: Path
+    imports: tuple[str, ...] = ()
+    all_gpus: bool = False
+    afterwards: Job | None = None
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ import queue
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Started
+from compete.execution.processes import Process, Processes, processes
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -48,7 +48,7 @@ class LocalExecutor:
     """`workers` processes at once, each told to use `threads` threads.
 
     gpus: as CUDA_VISIBLE_DEVICES names them; every job sees one of them alone, in turn, so that two jobs share one only
-    where there are more workers than GPUs. A job whose payload says `"spread": true` sees them all.
+    where there are more workers than GPUs. A job that says `all_gpus` sees them all.
 
     The number of threads never depends on how many jobs are left: sums in another order give other last
     bits, and a resumed run must give the bytes of an uninterrupted one.
@@ -59,12 +59,12 @@ class LocalExecutor:
     gpus: tuple[str, ...] = ()
 
     def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
-        children = _Children()
+        children = _Children(processes({**os.environ, **self._environment()}))
         slots: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(self.workers):
             slots.put(slot)
         events: queue.Queue[Event | None] = queue.Queue()
-        with ThreadPoolExecutor(self.workers) as pool:
+        with contextlib.closing(children.processes), ThreadPoolExecutor(self.workers) as pool:
             for job in jobs:
                 pool.submit(self._run_one, job, events, children, slots)
             try:
@@ -84,16 +84,10 @@ class LocalExecutor:
         slot = slots.get()  # never waits: there are as many as threads in the pool
         try:
             start = time.monotonic()
-            child = children.start(self._environment(job, slot))
-            if child is None:
-                return
-            events.put(Started(job))
-            outcome = _converse(child, job, events)
-            if outcome is None:
-                events.put(Failed(job, *_died(child.returncode)))
-            elif "failed" in outcome:
-                events.put(Failed(job, outcome["failed"], outcome["message"]))
-            else:
+            failed = self._run_steps(job, events, children, slot)
+            if failed is not None:
+                events.put(failed)
+            elif not children.stopped:
                 events.put(Finished(job, time.monotonic() - start))
         except Exception as error:  # whatever goes wrong in this thread is this job's failure alone
             events.put(Failed(job, type(error).__name__, f"the job's process could not be run: {error}"))
@@ -101,68 +95,69 @@ class LocalExecutor:
             slots.put(slot)
             events.put(None)
 
-    def _environment(self, job: Job, slot: int) -> dict[str, str]:
+    def _run_steps(self, job: Job, events: queue.Queue[Event | None], children: _Children, slot: int) -> Failed | None:
+        """The job, then what comes after it, each in a process of its own; the first failure ends it."""
+        step: Job | None = job
+        while step is not None:
+            child = children.start(self._gpu(step, slot), step.imports)
+            if child is None:
+                return None
+            if step is job:
+                events.put(Started(job))
+            request = {"target": step.target, "payload": step.payload, "log": str(job.log), "goes_on": step is not job}
+            outcome = _converse(child, request, lambda fraction: events.put(Progressed(job, fraction)))
+            if outcome is None:
+                return Failed(job, *_died(child.wait()))
+            if "failed" in outcome:
+                return Failed(job, outcome["failed"], outcome["message"])
+            step = step.afterwards
+        return None
+
+    def _environment(self) -> dict[str, str]:
         # A fixed hash seed: iteration over a set in somebody's family must not change between runs.
         fixed = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "PYTHONSAFEPATH": "1"}
-        if self.gpus and not job.payload.get("spread", False):
-            fixed["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
-        return {**os.environ, **fixed, **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
+        return {**fixed, **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
+
+    def _gpu(self, job: Job, slot: int) -> dict[str, str]:
+        if not self.gpus or job.all_gpus:
+            return {}
+        return {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
 
 
 @dataclass
 class _Children:
     """The processes of one run; after `stop` none is left, and none can be started."""
 
+    processes: Processes
     lock: threading.Lock = field(default_factory=threading.Lock)
-    running: list[subprocess.Popen[str]] = field(default_factory=list)
+    running: list[Process] = field(default_factory=list)
     stopped: bool = False
 
-    def start(self, environment: dict[str, str]) -> subprocess.Popen[str] | None:
+    def start(self, environment: Mapping[str, str], imports: Sequence[str]) -> Process | None:
         with self.lock:
             if self.stopped:
                 return None
-            child = subprocess.Popen(
-                # -P: a file beside competition.toml that is called like a library is not imported in its place.
-                [sys.executable, "-P", "-m", "compete.execution.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=environment,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,  # Ctrl-C goes to the parent alone, which then ends its children
-            )
+            child = self.processes.start(environment, imports)
             self.running.append(child)
-        threading.Thread(target=_reap, args=(child,), daemon=True).start()
         return child
 
     def stop(self) -> None:
         with self.lock:
             self.stopped = True
             for child in self.running:
-                if child.poll() is None:
-                    child.kill()  # _reap ends what it started
+                child.kill()
 
 
-def _reap(child: subprocess.Popen[str]) -> None:
-    """When a child has ended, end what it started itself: a forked worker would hold its output open."""
-    child.wait()
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-
-
-def _converse(child: subprocess.Popen[str], job: Job, events: queue.Queue[Event | None]) -> dict[str, Any] | None:
+def _converse(child: Process, request: Mapping[str, Any], progress: Callable[[float], None]) -> dict[str, Any] | None:
     """Hand the job over and pass its progress on; the child's last word, or None if it died without one."""
-    assert child.stdin is not None and child.stdout is not None
     outcome = None
-    with child.stdout, contextlib.suppress(BrokenPipeError), child.stdin:
-        request = {"target": job.target, "payload": job.payload, "log": str(job.log)}
-        child.stdin.write(json.dumps(request) + "\n")
-        child.stdin.flush()
-        for line in child.stdout:
+    with child.answers, contextlib.suppress(BrokenPipeError, ConnectionResetError), child.requests:
+        child.requests.write(json.dumps(request) + "\n")
+        child.requests.flush()
+        for line in child.answers:
             answer = json.loads(line)
             if "progress" in answer:
-                events.put(Progressed(job, float(answer["progress"])))
+                progress(float(answer["progress"]))
             else:
                 outcome = answer
     child.wait()

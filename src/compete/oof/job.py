@@ -26,8 +26,8 @@ from compete.execution.jobs import Job, Report
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.guards import rare_warnings, warnings_of
-from compete.oof.kept import keep, sampled
-from compete.oof.rare_labels import Learnt, learnt_labels
+from compete.oof.kept import check_job, keep
+from compete.oof.rare_labels import learnt_labels
 from compete.oof.state import competition_rows
 
 TRUNKS = ".trunks"  # in oof/: what frozen lower layers computed, shared by the folds of one run
@@ -43,7 +43,7 @@ def make_job(
 ) -> Job:
     """The job that trains `fold` of `recipe` and writes its part.
 
-    parity: what was trained is read again in a fresh process, and has to give the same probabilities.
+    parity: what was trained is read again in a fresh process afterwards, and has to give the same probabilities.
     """
     return Job(
         name=f"{recipe.name} fold {fold}",
@@ -56,9 +56,11 @@ def make_job(
             "identity": dict(identity),
             "threads": threads,
             "parity": parity,
-            "spread": bool(getattr(recipe.settings, "spread", False)),
         },
         log=workspace.oof / recipe.name / "logs" / f"fold_{fold}.log",
+        imports=("compete.oof.job", *recipe.imports()),
+        all_gpus=recipe.all_gpus(),
+        afterwards=check_job(workspace, recipe, fold, threads) if parity else None,
     )
 
 
@@ -82,7 +84,8 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     probabilities, model = train_fold(competition, plan, recipe, payload["fold"], context)
     seconds = time.monotonic() - start
     learnt = learnt_labels(competition, plan.k)
-    _keep(competition, plan, recipe, payload, model, probabilities, learnt)
+    # Before the part: a run that is killed in between has trained nothing. What cannot be kept costs no part.
+    not_kept = _keep(competition, recipe, payload, model)
     store.write_part(
         workspace.oof / recipe.name,
         payload["fold"],
@@ -104,6 +107,8 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         },
         context.curves,
     )
+    if not_kept is not None:
+        raise not_kept
 
 
 def train_fold(
@@ -141,32 +146,26 @@ def made_by() -> dict[str, str]:
 
 
 def _gpu() -> dict[str, str]:
-    """The GPU that trained, where torch was needed and found one."""
+    """The GPU that trained, where one did."""
     torch = sys.modules.get("torch")
-    return {"gpu": str(torch.cuda.get_device_name())} if torch and torch.cuda.is_available() else {}
+    return {"gpu": str(torch.cuda.get_device_name())} if torch and torch.cuda.is_initialized() else {}
 
 
-def _keep(
-    competition: Competition,
-    plan: FoldPlan,
-    recipe: Recipe,
-    payload: Mapping[str, Any],
-    model: FittedModel,
-    probabilities: store.Probabilities,
-    learnt: Learnt,
-) -> None:
-    """Write down what was trained, checked on held-out texts unless the check was declined."""
-    held_out = [competition.train_texts[row] for row in plan.rows(payload["fold"])]
-    check = sampled(held_out, probabilities.oof[:, learnt.mask], learnt.names, payload["threads"])
-    keep(
-        competition.workspace,
-        recipe,
-        payload["fold"],
-        model,
-        {"model": recipe.name, "fold": payload["fold"], "identity": dict(payload["identity"])},
-        whole=competition.declaration.training.keep_weights,
-        check=check if payload["parity"] else None,
-    )
+def _keep(competition: Competition, recipe: Recipe, payload: Mapping[str, Any], model: FittedModel) -> Exception | None:
+    """Write down what was trained; what went wrong, if it cannot be."""
+    try:
+        keep(
+            competition.workspace,
+            recipe,
+            payload["fold"],
+            model,
+            {"model": recipe.name, "fold": payload["fold"], "identity": dict(payload["identity"])},
+            whole=competition.declaration.training.keep_weights,
+            to_check=payload["parity"],
+        )
+    except Exception as error:
+        return error
+    return None
 
 
 def _check_unchanged(competition: Competition, plan: FoldPlan, recipe: Recipe, expected: Mapping[str, str]) -> None:

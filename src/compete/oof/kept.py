@@ -1,15 +1,14 @@
 """What a fold's training leaves behind to predict with: oof/<model>/kept/fold_<k>/, and the check that it can.
 
-kept.json   which model and fold, what the part beside it was made from, hashes of the rest and of itself
+kept.json   which model and fold, what the part beside it was made from, hashes of the rest and of itself, whether it
+            is still to be checked and whether it stays then
 the rest    what the family's fitted model wrote: adapters, heads, whole models; safetensors and JSON
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +19,22 @@ from safetensors import SafetensorError
 from compete import atomic
 from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
+from compete.competition.data import load_competition
+from compete.competition.folds import stored_plan
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
-from compete.execution.jobs import Failed, Job, Report
-from compete.execution.local import LocalExecutor
+from compete.execution.jobs import Job, Report
 from compete.oof import store
+from compete.oof.rare_labels import learnt_labels
 
 KEPT = "kept"
-_RECORD = "kept.json"
+_RECORD, _TO_CHECK = "kept.json", "to_check"
 TOLERANCE = 1e-3
 _SAMPLE = 100
 
 
 class ParityError(CompeteError):
     """A model that was written down and read again gives other probabilities."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a reloaded model has to reproduce: probabilities (n_texts, n_labels) of some texts."""
-
-    texts: Sequence[str]
-    probabilities: NDArray[np.float32]
-    labels: Sequence[str]
-    threads: int
 
 
 def kept_folder(workspace: Workspace, model: str, fold: int) -> Path:
@@ -58,24 +49,59 @@ def keep(
     record: Mapping[str, Any],
     *,
     whole: bool,
-    check: Check | None,
+    to_check: bool,
 ) -> None:
-    """Write down what was trained, and raise ParityError unless a fresh process computes the same with it.
+    """Write down what was trained.
 
-    A model trained as a whole is kept only if `whole`; it is written, checked and thrown away otherwise. A family
-    whose models cannot be written is passed over.
+    A model trained as a whole stays only if `whole`; otherwise it is written for the check that follows (`check_job`)
+    and removed there. A family whose models cannot be written is passed over.
     """
     target = kept_folder(workspace, recipe.name, fold)
     if not isinstance(model, Keepable):
         shutil.rmtree(target, ignore_errors=True)
         return
-    with _written(model, target, record, whole=whole) as (folder, is_kept):
-        if check is not None:
-            if not is_kept:
-                model.save(folder, whole=True)
-            _check_parity(workspace, recipe, fold, folder, check)
-    if not is_kept:
-        shutil.rmtree(target, ignore_errors=True)
+    with atomic.scratch_folder() as written:
+        stays = model.save(written, whole=whole)
+        if not stays and to_check:
+            model.save(written, whole=True)
+        if not (stays or to_check):
+            shutil.rmtree(target, ignore_errors=True)
+            return
+        with atomic.new_folder(target) as folder:
+            for path in written.iterdir():
+                shutil.move(path, folder / path.name)
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            hashes = {path.relative_to(folder).as_posix(): atomic.sha256_file(path) for path in files}
+            store.write_record(folder / _RECORD, {**record, "stays": stays, _TO_CHECK: to_check, "files": hashes})
+
+
+def waits_for_check(workspace: Workspace, model: str, fold: int) -> bool:
+    """Whether a run was ended between a fold's training and the check of what it kept."""
+    try:
+        return bool(store.read_record(kept_folder(workspace, model, fold) / _RECORD)[_TO_CHECK])
+    except (StoreError, KeyError):
+        return False  # nothing is there, or nothing that could be used
+
+
+def check_job(workspace: Workspace, recipe: Recipe, fold: int, threads: int) -> Job:
+    """The job that reads a kept model in a process that never held it, and compares its probabilities with the part's.
+
+    Raises ParityError there, and removes the model, if they differ; the part stays.
+    """
+    return Job(
+        name=f"{recipe.name} fold {fold}",
+        target="compete.oof.kept:run_check",
+        payload={
+            "workspace": str(workspace.root),
+            "size": workspace.size,
+            "model": recipe.name,
+            "fold": fold,
+            "threads": threads,
+        },
+        log=workspace.oof / recipe.name / "logs" / f"fold_{fold}.log",
+        imports=("compete.oof.job", *recipe.imports()),
+        all_gpus=recipe.all_gpus(),
+    )
 
 
 def load_kept(
@@ -92,7 +118,13 @@ def load_kept(
             f"{workspace.shown(folder)} does not exist: fold {fold} of {recipe.name} was not kept. Whole fine-tuned "
             f"models are kept with keep_weights = true under [training] in competition.toml; {again}."
         )
-    if _checked_record(workspace, folder, again)["identity"] != dict(identity):
+    record = _checked_record(workspace, folder, again)
+    if record[_TO_CHECK]:
+        raise StoreError(
+            f"{workspace.shown(folder)} has not been checked, for the run was ended before; "
+            f"`compete train-base {recipe.name}` does that."
+        )
+    if record["identity"] != dict(identity):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
     try:
         return _load(recipe, folder, labels, threads)
@@ -115,66 +147,62 @@ def _checked_record(workspace: Workspace, folder: Path, again: str) -> dict[str,
 
 
 def run_check(payload: Mapping[str, Any], report: Report) -> None:
-    """The job of the fresh process: read the model, predict the texts, leave the probabilities in a file."""
-    recipe = load_recipe(Workspace(Path(payload["workspace"]), payload["size"]), payload["model"]).ready()
-    model = _load(recipe, Path(payload["folder"]), payload["labels"], payload["threads"])
-    np.save(payload["answer"], model.predict_proba(payload["texts"]), allow_pickle=False)
+    """Read a kept model and predict some of its fold's rows; raises ParityError if that gives other probabilities."""
+    workspace = Workspace(Path(payload["workspace"]), payload["size"])
+    competition, plan = load_competition(workspace), stored_plan(workspace)
+    if plan is None:
+        raise StoreError("the fold plan in oof/folds.parquet is gone")
+    fold = payload["fold"]
+    folder = kept_folder(workspace, payload["model"], fold)
+    if not folder.exists():
+        return  # the family cannot write its models down
+    shape = store.Shape(competition.train_ids, competition.test_ids, competition.labels)
+    part = store.read_part(workspace.oof / payload["model"], fold, plan, shape)
+    chosen = _sampled(len(part.oof))
+    texts = [competition.train_texts[row] for row in plan.rows(fold)[chosen]]
+    learnt = learnt_labels(competition, plan.k)
+    try:
+        _compare(workspace, payload, folder, texts, part.oof[chosen][:, learnt.mask], learnt.names)
+    except ParityError:
+        shutil.rmtree(folder)
+        raise
+    record = store.read_record(folder / _RECORD)
+    if record["stays"]:
+        store.write_record(folder / _RECORD, {**record, _TO_CHECK: False})
+    else:
+        shutil.rmtree(folder)
 
 
-def sampled(texts: Sequence[str], probabilities: NDArray[np.float32], labels: Sequence[str], threads: int) -> Check:
-    """A check on at most a hundred of the texts, spread evenly."""
-    rows = np.unique(np.linspace(0, len(texts) - 1, min(len(texts), _SAMPLE)).astype(int))
-    return Check([texts[row] for row in rows], probabilities[rows], labels, threads)
+def _compare(
+    workspace: Workspace,
+    payload: Mapping[str, Any],
+    folder: Path,
+    texts: Sequence[str],
+    expected: NDArray[np.float32],
+    labels: Sequence[str],
+) -> None:
+    """Raise ParityError unless the model in `folder` gives `texts` what is expected, (n_texts, n_labels)."""
+    lost = "Its probabilities are kept, but `compete predict` cannot use it. --no-parity skips this check."
+    try:
+        recipe = load_recipe(workspace, payload["model"]).ready()
+        again = _load(recipe, folder, labels, payload["threads"]).predict_proba(texts)
+    except Exception as error:  # whatever the family raises, it could not be used
+        raise ParityError(f"the saved model cannot be loaded again: {type(error).__name__}: {error}. {lost}") from error
+    difference = np.abs(again - expected)
+    if not difference.max() <= TOLERANCE:  # NaN fails too
+        row, column = divmod(int(np.argmax(difference)), difference.shape[1])
+        raise ParityError(
+            f"the saved model, loaded again, gives other probabilities: {labels[column]} "
+            f"{expected[row, column]:.4f}, then {again[row, column]:.4f}. {lost}"
+        )
 
 
-@contextlib.contextmanager
-def _written(model: Keepable, target: Path, record: Mapping[str, Any], *, whole: bool) -> Iterator[tuple[Path, bool]]:
-    """The folder with the written model, which becomes `target` if it is enough to predict with."""
-    with atomic.scratch_folder() as probe:
-        is_kept = model.save(probe, whole=whole)
-        yield probe, is_kept
-        if is_kept:
-            with atomic.new_folder(target) as folder:
-                for path in probe.iterdir():
-                    shutil.move(path, folder / path.name)
-                files = sorted(path for path in folder.rglob("*") if path.is_file())
-                hashes = {path.relative_to(folder).as_posix(): atomic.sha256_file(path) for path in files}
-                store.write_record(folder / _RECORD, {**record, "files": hashes})
+def _sampled(rows: int) -> NDArray[np.intp]:
+    """At most a hundred of the rows, spread evenly."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLE)).astype(np.intp))
 
 
 def _load(recipe: Recipe, folder: Path, labels: Sequence[str], threads: int) -> FittedModel:
     family: Any = recipe.build()
     loaded: FittedModel = family.load(folder, FitContext(labels=tuple(labels), seed=0, threads=threads))
     return loaded
-
-
-def _check_parity(workspace: Workspace, recipe: Recipe, fold: int, folder: Path, check: Check) -> None:
-    with atomic.scratch_folder() as scratch:
-        answer = scratch / "probabilities.npy"
-        job = Job(
-            name=f"{recipe.name} fold {fold}, loaded again",
-            target="compete.oof.kept:run_check",
-            payload={
-                "workspace": str(workspace.root),
-                "size": workspace.size,
-                "model": recipe.name,
-                "folder": str(folder),
-                "labels": list(check.labels),
-                "threads": check.threads,
-                "texts": list(check.texts),
-                "answer": str(answer),
-                "spread": bool(getattr(recipe.settings, "spread", False)),
-            },
-            log=workspace.oof / recipe.name / "logs" / f"fold_{fold}_loaded_again.log",
-        )
-        for event in LocalExecutor(1, check.threads).run([job]):
-            if isinstance(event, Failed):
-                raise ParityError(f"the saved model cannot be loaded again: {event.error}: {event.message}")
-        again = np.load(answer, allow_pickle=False)
-    difference = np.abs(again - check.probabilities)
-    if not difference.max() <= TOLERANCE:  # NaN fails too
-        row, column = divmod(int(np.argmax(difference)), difference.shape[1])
-        raise ParityError(
-            f"the saved model, loaded again, gives other probabilities: {check.labels[column]} "
-            f"{check.probabilities[row, column]:.4f}, then {again[row, column]:.4f}. --no-parity skips this check."
-        )

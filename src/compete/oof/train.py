@@ -24,6 +24,7 @@ from compete.execution.local import usable_cores
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.job import TRUNKS, make_job
+from compete.oof.kept import check_job, waits_for_check
 from compete.oof.rare_labels import learnt_labels, rare_sentence
 from compete.oof.state import (
     ModelState,
@@ -109,7 +110,7 @@ def choose_recipes(competition: Competition, names: Sequence[str], *, as_publish
 def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:
     """Jobs at once: one per GPU; without one, one per core as far as the memory goes for pretrained models."""
     if gpus:
-        return 1 if any(getattr(recipe.settings, "spread", False) for recipe in recipes) else len(gpus)
+        return 1 if any(recipe.all_gpus() for recipe in recipes) else len(gpus)
     checkpoints = [str(getattr(recipe.settings, "checkpoint", "miniature:")) for recipe in recipes]
     if all(checkpoint.startswith("miniature:") for checkpoint in checkpoints):
         return usable_cores()
@@ -168,6 +169,11 @@ def plan_work(
         identity = {**rows, **recipe.identity()}
         work.jobs.extend(
             make_job(competition.workspace, recipe, fold, identity, threads, parity=parity) for fold in todo
+        )
+        work.jobs.extend(
+            check_job(competition.workspace, recipe, fold, threads)
+            for fold in (folds or range(plan.k))
+            if parity and fold not in todo and waits_for_check(competition.workspace, recipe.name, fold)
         )
         state = states[recipe.name]
         if todo:
