@@ -159,12 +159,13 @@ def test_a_text_gets_the_same_labels_alone_and_in_a_padded_batch(fitted: FreeGen
 
 
 def test_no_more_is_written_than_max_new_tokens(fitted: FreeGenerator) -> None:
-    """A single token cannot spell a name, so nothing is read."""
+    """One token spells one name, and two labels are two names."""
     prompt = fitted.answers.prompt
     short = Prompt(prompt.tokenizer, prompt.settings.model_copy(update={"max_new_tokens": 1}), LABELS)
-    assert len(prompt.tokens("joy")) > 1
+    assert len(prompt.tokens("joy")) == 1 < len(prompt.tokens("joy, anger"))
     cut = FreeGenerator(fitted.source, fitted.model, FreeAnswers(short))
-    np.testing.assert_array_equal(cut.predict_proba(["sunny day"]), [[0, 0, 0]])
+    np.testing.assert_array_equal(fitted.predict_proba(["sunny rotten day"]), [[1, 1, 0]])
+    np.testing.assert_array_equal(cut.predict_proba(["sunny rotten day"]), [[1, 0, 0]])
 
 
 def test_a_loss_over_labels_does_not_go_with_written_answers() -> None:

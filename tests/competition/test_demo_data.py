@@ -127,7 +127,7 @@ def test_ids_are_unique_and_the_three_test_files_list_the_same_ones_in_order(fol
 
     assert (len(ids["train"]), len(ids["test"])) == (TRAIN_ROWS, TEST_ROWS)
     assert len({*ids["train"], *ids["test"]}) == TRAIN_ROWS + TEST_ROWS
-    assert (ids["train"][0], ids["test"][-1]) == ("demo-train-0001", "demo-test-0700")
+    assert (ids["train"][0], ids["test"][-1]) == ("demo-train-0001", "demo-test-0500")
     for name in ("sample_submission", "solution"):
         assert [row["id"] for row in rows_of(folder / f"{name}.csv")] == ids["test"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels, Metric
+from compete.stacking.comparison import Comparison
 from compete.stacking.evaluation import Evaluation, evaluate
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.recipes import StackDeclaration, StackRecipe
@@ -158,3 +160,27 @@ def test_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     keep_worth(tmp_path, OF_THIS, found)
     assert kept_worth(tmp_path, OF_THIS) == found
     json.loads((tmp_path / WORTH).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "contenders", "told"),
+    [
+        ("blend", ["mean", "blend", "lightgbm"], "blend"),
+        ("lightgbm", ["mean", "blend", "lightgbm"], "blend"),
+        ("second_level", ["mean", "lightgbm", "second_level"], "mean"),
+        ("lightgbm", ["lightgbm"], "lightgbm"),  # named alone: it was asked for
+        ("second_level", ["lightgbm", "second_level"], "second_level"),
+    ],
+)
+def test_worth_is_told_of_the_best_stack_that_is_quick_to_fit(chosen: str, contenders: list[str], told: str) -> None:
+    honest = {"mean": 0.5, "blend": 0.6, "lightgbm": 0.7, "second_level": 0.8}
+    declared = {name: {"method": name} for name in honest} | {"second_level": {"method": "blend", "stacks": ["mean"]}}
+    built: dict[str, Any] = {
+        name: SimpleNamespace(
+            recipe=StackRecipe(name, StackDeclaration.model_validate(declared[name])),
+            evaluation=SimpleNamespace(honest=honest[name]),
+        )
+        for name in contenders
+    }
+    found = Comparison(METRICS["f1_macro"], [*built.values()], [*built.values()], built[chosen], {}, {}, {}, {})
+    assert found.told_by.recipe.name == told

@@ -55,10 +55,9 @@ Type = Callable[[Path, Sequence[str]], tuple[int, str]]
 def command_line(monkeypatch: pytest.MonkeyPatch) -> Type:
     """Runs `compete WORDS...` in a folder, in this process: the exit code and everything that was printed.
 
-    Jobs run in this process too, and what was trained is not read again by a fresh one; other tests hold those two.
+    Jobs run in this process too; other tests start processes for them.
     """
     monkeypatch.setattr("compete.oof.train.default_workers", lambda recipes, gpus: 0)
-    monkeypatch.setattr("compete.oof.kept._check_parity", lambda *arguments: None)
 
     def run(folder: Path, words: Sequence[str]) -> tuple[int, str]:
         printed = io.BytesIO()

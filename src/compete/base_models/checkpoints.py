@@ -88,15 +88,15 @@ class Source:
         return {"revision": self.settings.revision or None, "trust_remote_code": self.settings.remote_code}
 
 
-def source_of(settings: TransformerSettings, texts: Sequence[str], seed: int) -> Source:
-    """The name or folder itself, or the folder of a miniature made for `texts`."""
+def source_of(settings: TransformerSettings, texts: Sequence[str], seed: int, words: Sequence[str] = ()) -> Source:
+    """The name or folder itself, or the folder of a miniature made for `texts` and `words`."""
     if not settings.checkpoint.startswith(MINIATURE):
         return Source(settings, settings.checkpoint)
     architecture = settings.checkpoint.removeprefix(MINIATURE)
     if architecture not in MINIATURES:
         raise UserError(f"no miniature {architecture!r}; {unknown_name(architecture, MINIATURES)}")
     scratch = Scratch()
-    write_miniature(architecture, texts, scratch.path, seed)
+    write_miniature(architecture, texts, scratch.path, seed, words)
     return Source(settings, str(scratch.path), scratch)
 
 

@@ -65,7 +65,8 @@ class Family(Protocol):
     """The code that trains one kind of base model; constructed with its validated settings.
 
     version: raise it when the same settings and rows would now give other probabilities; results of the
-    older version then count as stale.
+    older version then count as stale. A built-in family may also name in `imports` the modules that training and
+    loading need, for the process that jobs are forked from.
     """
 
     Settings: ClassVar[type[BaseModel]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 from numpy.typing import NDArray
 
 from compete.competition.folds import near_identical_groups
@@ -29,8 +30,6 @@ def inner_split(texts: Sequence[str], labels: NDArray[np.int8], share: float, se
 
 
 def _choosing_groups(labels: NDArray[np.int8], count: int, seed: int) -> NDArray[np.intp]:
-    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
-
     try:
         splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=count, random_state=seed)
         rest, chosen = next(splitter.split(labels, labels))

@@ -65,7 +65,10 @@ class LabelGenerator:
 
     Settings: ClassVar[type[LabelGeneratorSettings]] = LabelGeneratorSettings
     version: ClassVar[int] = 2
-    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.label_generator_training", "peft")
+    imports: ClassVar[tuple[str, ...]] = (
+        "compete.base_models.label_generator_training",
+        "compete.base_models.imported_ahead",
+    )
 
     def __init__(self, settings: LabelGeneratorSettings) -> None:
         self.settings = settings

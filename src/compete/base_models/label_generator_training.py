@@ -28,7 +28,7 @@ def train(
     settings: LabelGeneratorSettings, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext
 ) -> SlotScorer | FreeGenerator:
     """Fine-tune on most rows; the epoch with the lowest loss on the rest is kept."""
-    source = source_of(settings, texts, context.seed)
+    source = source_of(settings, texts, context.seed, words=context.labels)
     tokenizer = open_tokenizer(source, padding_side="left")
     prompt = Prompt(tokenizer, settings, context.labels)
     fitted, inner = inner_split(texts, labels, settings.inner_share, context.seed)

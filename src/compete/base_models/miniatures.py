@@ -27,8 +27,11 @@ from transformers import (
     RobertaConfig,
 )
 
-VOCABULARY = 1000
+VOCABULARY = 2000
 MAX_LENGTH = 512
+# What lets a net of this size learn in a few hundred steps: weights as wide as a layer of 64 wants them (those of real
+# checkpoints are drawn for layers of 768 and more, and then trained for weeks), and nothing dropped.
+_ENCODER_SCALE, _DECODER_SCALE = 0.08, 0.12
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,15 @@ class Miniature:
     remote_code: Path | None = None
 
 
-def write_miniature(architecture: str, texts: Sequence[str], folder: Path, seed: int) -> None:
-    """Write a tiny checkpoint into `folder`, as a real one lies on the disk: weights, configuration, tokenizer."""
+def write_miniature(
+    architecture: str, texts: Sequence[str], folder: Path, seed: int, words: Sequence[str] = ()
+) -> None:
+    """Write a tiny checkpoint into `folder`, as a real one lies on the disk: weights, configuration, tokenizer.
+
+    words: what is a token of its own besides what is frequent in `texts`, as common words are in a large vocabulary.
+    """
     miniature = MINIATURES[architecture]
-    tokenizer = _train_tokenizer(miniature, texts)
+    tokenizer = _train_tokenizer(miniature, texts, words)
     numbers = tokenizer.get_vocab()
     ids = {role: numbers[token] for role, token in miniature.roles.items()}
     config = miniature.config(tokenizer.get_vocab_size(), ids)
@@ -71,7 +79,7 @@ def write_miniature(architecture: str, texts: Sequence[str], folder: Path, seed:
         shutil.copy(miniature.remote_code, folder / "modeling_qwen.py")
 
 
-def _train_tokenizer(miniature: Miniature, texts: Sequence[str]) -> Tokenizer:
+def _train_tokenizer(miniature: Miniature, texts: Sequence[str], words: Sequence[str]) -> Tokenizer:
     special = list(miniature.special)
     if miniature.wordpiece:
         tokenizer = _wordpiece(texts, special)
@@ -84,7 +92,7 @@ def _train_tokenizer(miniature: Miniature, texts: Sequence[str]) -> Tokenizer:
             vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
         )
         # Large vocabularies have a token for each answer of a yes/no question, so a miniature has too.
-        tokenizer.train_from_iterator([*texts, *[" yes no"] * 100], trainer)
+        tokenizer.train_from_iterator([*texts, *[" yes no", *words] * 100], trainer)
     before, after = miniature.wrap
     parts = [part for part in (before, "$A", after) if part]
     tokens = [(token, tokenizer.token_to_id(token)) for token in (before, after) if token]
@@ -109,10 +117,13 @@ def _roberta(size: int, ids: dict[str, int]) -> PretrainedConfig:
     # RoBERTa counts positions from pad_token_id + 1, so that it needs two more than tokens.
     return RobertaConfig(
         vocab_size=size,
-        hidden_size=32,
+        hidden_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=128,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=_ENCODER_SCALE,
         max_position_embeddings=MAX_LENGTH + 2,
         type_vocab_size=1,
         pad_token_id=ids["pad_token"],
@@ -123,7 +134,16 @@ def _roberta(size: int, ids: dict[str, int]) -> PretrainedConfig:
 
 def _distilbert(size: int, ids: dict[str, int]) -> PretrainedConfig:
     return DistilBertConfig(
-        vocab_size=size, dim=32, hidden_dim=64, n_layers=2, n_heads=2, pad_token_id=ids["pad_token"]
+        vocab_size=size,
+        dim=64,
+        hidden_dim=128,
+        n_layers=2,
+        n_heads=2,
+        dropout=0.0,
+        attention_dropout=0.0,
+        seq_classif_dropout=0.0,
+        initializer_range=_ENCODER_SCALE,
+        pad_token_id=ids["pad_token"],
     )
 
 
@@ -138,6 +158,7 @@ def _decoder(kind: Any, **more: Any) -> Callable[[int, dict[str, int]], Pretrain
             num_key_value_heads=2,
             head_dim=16,
             max_position_embeddings=MAX_LENGTH,
+            initializer_range=_DECODER_SCALE,
             pad_token_id=ids.get("pad_token"),
             bos_token_id=ids.get("bos_token"),
             eos_token_id=ids["eos_token"],

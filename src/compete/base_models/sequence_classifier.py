@@ -49,7 +49,10 @@ class SequenceClassifier:
 
     Settings: ClassVar[type[SequenceClassifierSettings]] = SequenceClassifierSettings
     version: ClassVar[int] = 3
-    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.sequence_classifier_training", "peft")
+    imports: ClassVar[tuple[str, ...]] = (
+        "compete.base_models.sequence_classifier_training",
+        "compete.base_models.imported_ahead",
+    )
 
     def __init__(self, settings: SequenceClassifierSettings) -> None:
         self.settings = settings

@@ -27,7 +27,12 @@ def command(
     allow: Annotated[
         list[str] | None, typer.Option(help="Base model to stack in spite of an alarm; may be repeated.")
     ] = None,
-    worth: Annotated[bool, typer.Option("--worth", help="What each base model is worth to the chosen stack.")] = False,
+    worth: Annotated[
+        bool,
+        typer.Option(
+            "--worth", help="What each base model is worth to the chosen stack, or to the best that is quick to fit."
+        ),
+    ] = False,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,11 +59,11 @@ def command(
             _show(out, found)
         if worth:
             with out.status("what each base model is worth") as status:
-                parts = contributions(stacking, chosen, lambda model: status.update(f"without {model}"))
+                parts = contributions(stacking, found.told_by, lambda model: status.update(f"without {model}"))
     if as_json:
         print_json(stack_record(found, parts))
     elif parts is not None:
-        _show_worth(out, parts)
+        _show_worth(out, parts, chosen.recipe.name)
 
 
 def _recipes(workspace: Workspace, names: list[str]) -> list[StackRecipe]:
@@ -172,8 +177,16 @@ def _say_choice(out: Console, found: Comparison) -> None:
     out.print(f"chosen: {chosen}, {why}; `compete submit` sends it", soft_wrap=True)
 
 
-def _show_worth(out: Console, found: Contributions) -> None:
+def _show_worth(out: Console, found: Contributions, chosen: str) -> None:
     from compete.reporting.stack_tables import error_table, worth_table
+
+    if found.stack != chosen:
+        out.print(
+            f"\nworth to {found.stack}, which is fitted anew in seconds (`compete stack {chosen} --worth` tells it of "
+            f"{chosen}, in many times as many):",
+            soft_wrap=True,
+            highlight=False,
+        )
 
     out.print("", worth_table(found.worths, found.seconds), "")
     out.print(error_table(found.models, found.correlation))

@@ -74,14 +74,18 @@ class Competition:
         }
 
 
-def load_competition(workspace: Workspace) -> Competition:
-    """Read competition.toml and every file it names; raises DeclarationError or DataError."""
+def load_competition(workspace: Workspace, *, checked: bool = False) -> Competition:
+    """Read competition.toml and every file it names; raises DeclarationError or DataError.
+
+    checked: another process has read the same files before, and quotes that stand by themselves need not be looked for
+    again, which takes most of the time. Whether they are the same the caller tells by the fingerprints.
+    """
     declaration = read_declaration(workspace)
     data = declaration.data
     train_paths = [workspace.root / name for name in data.train]
     test_paths = [workspace.root / name for name in data.test]
-    train = read_tables(train_paths, data.separator, data.quoting, data.encoding)
-    test = read_tables(test_paths, data.separator, data.quoting, data.encoding)
+    train = read_tables(train_paths, data.separator, data.quoting, data.encoding, checked=checked)
+    test = read_tables(test_paths, data.separator, data.quoting, data.encoding, checked=checked)
     train, of_train = _named_as_declared(train, [data.id, data.text, *(data.labels or [])], data.train)
     test, of_test = _named_as_declared(test, [data.id, data.text], data.test)
     train, of_index = _without_index(train, data)

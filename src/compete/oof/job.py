@@ -67,7 +67,7 @@ def make_job(
 def run(payload: Mapping[str, Any], report: Report) -> None:
     """Train and store; raises StoreError if the workspace is no longer what the job was made for."""
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
-    competition = load_competition(workspace)
+    competition = load_competition(workspace, checked=True)  # and compared below
     plan = stored_plan(workspace)
     recipe = load_recipe(workspace, payload["model"]).ready()
     if plan is None:

@@ -158,11 +158,11 @@ def _of_stack(opened: Opened) -> Found:
         )
     else:
         yield Missing("stack", "How alike the base models err", "it takes two base models")
-    stack = opened.chosen if opened.chosen and opened.chosen.is_stack else None
-    worths = kept_worth(stack.folder, stack.record) if stack else None
     title = "What each base model is worth"
-    if not stack or not worths:
-        why = "`compete stack --worth` finds out" if stack else "no stack is built yet: `compete stack`"
+    told = [(stack, kept_worth(stack.folder, stack.record)) for stack in _chosen_first(opened)]
+    stack, worths = next(((stack, worths) for stack, worths in told if worths), (None, None))
+    if stack is None or worths is None:
+        why = "`compete stack --worth` finds out" if told else "no stack is built yet: `compete stack`"
         yield Missing("stack", title, why)
         return
     hours = [opened.survey.states[worth.model].seconds / 3600 for worth in worths]
@@ -174,6 +174,11 @@ def _of_stack(opened: Opened) -> Found:
         "interval of the difference. One model is left out at a time: of two that say the same each can go, not both.",
         partial(score_figures.worth_figure, worths, opened.competition.metric.title, hours),
     )
+
+
+def _chosen_first(opened: Opened) -> list[Shown]:
+    """The stacks; of several the chosen one before the others."""
+    return sorted(opened.stacked.values(), key=lambda stack: stack is not opened.chosen)
 
 
 def _of_chosen(opened: Opened) -> Found:

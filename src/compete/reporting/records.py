@@ -130,6 +130,7 @@ def stack_record(found: Comparison, worth: Contributions | None) -> Record:
         "labels": _labels(found),
         "left_out": [{"name": name, "reason": reason} for name, reason in found.left_out.items()],
         "worth": None if worth is None else _worth(worth),
+        "worth_to": None if worth is None else worth.stack,
         "error_correlation": None if worth is None else {"models": worth.models, "matrix": worth.correlation},
     }
 

@@ -41,6 +41,12 @@ class Comparison:
         return best_of(self.metric, self.contenders)
 
     @property
+    def told_by(self) -> Built:
+        """The stack that is fitted again without each base model: the chosen one, or the best that is quick to fit."""
+        quick = [each for each in self.contenders if each.recipe.quick]
+        return self.chosen if self.chosen.recipe.quick or not quick else best_of(self.metric, quick)
+
+    @property
     def best_base_model(self) -> str:
         return next(iter(self.base_models))
 
@@ -58,11 +64,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each base model is worth to a stack, the most valuable first.
+    """What each base model is worth to the stack of this name, the most valuable first.
 
     seconds: of training, 0 where nobody knows. correlation: of the errors of `models`, (n_models, n_models).
     """
 
+    stack: str
     worths: Sequence[Worth]
     seconds: Mapping[str, float]
     models: Sequence[str]
@@ -103,17 +110,17 @@ def _where_worth(stacking: Stacking, chosen: Built) -> float | None:
 
 
 def contributions(
-    stacking: Stacking, chosen: Built, progress: Callable[[str], None] = lambda model: None
+    stacking: Stacking, stack: Built, progress: Callable[[str], None] = lambda model: None
 ) -> Contributions | None:
-    """Fit the chosen stack without each of its base models, and keep what was found; None if it has only one."""
-    models = chosen.fitted.members
+    """Fit a stack without each of its base models, and keep what was found; None if it has only one."""
+    models, name = stack.fitted.members, stack.recipe.name
     if len(models) < 2:
         return None
     competition, bench = stacking.competition, stacking.bench
-    found = worth_of_models(bench, chosen.recipe.name, chosen.evaluation, progress)
-    folder = stack_folder(competition.workspace, chosen.recipe.name)
+    found = worth_of_models(bench, name, stack.evaluation, progress)
+    folder = stack_folder(competition.workspace, name)
     keep_worth(folder, read_record(folder / MANIFEST), found)
     oof = competition.workspace.oof
-    seconds = {name: float(read_record(oof / name / MANIFEST).get("seconds", 0)) for name in models}
+    seconds = {model: float(read_record(oof / model / MANIFEST).get("seconds", 0)) for model in models}
     correlation = error_correlation(bench.materials.stacked(models), competition.train_labels)
-    return Contributions(found, seconds, models, correlation)
+    return Contributions(name, found, seconds, models, correlation)

@@ -100,7 +100,7 @@ def _cross_fit(
     ]
     # One thread in linear algebra: small matrices gain nothing from several.
     with threadpool_limits(1, "blas"):
-        done = _parallel(candidates, len(labels))(calls)
+        done = _parallel(candidates, len(jobs) * labels.size)(calls)
         for count, ((number, without), (of_folds, of_known)) in enumerate(zip(jobs, done, strict=True)):
             progress(count / len(jobs))
             for fold, predicted in zip(without, of_folds, strict=True):
@@ -134,10 +134,10 @@ def _without(
     return [predicted(folds == fold) for fold in without], predicted(known) if fitted_rows else None
 
 
-def _parallel(candidates: Sequence[MetaLearner], n_rows: int) -> Parallel:
-    """How the fits run beside one another; results come in order, one by one."""
+def _parallel(candidates: Sequence[MetaLearner], cells: int) -> Parallel:
+    """How the fits of so many cells of a label matrix, over all fits, run beside one another; in order, one by one."""
     in_threads = all(learner.parallel == "threads" for learner in candidates)
-    worth_it = in_threads or n_rows >= 2_000  # a process costs a second to start
+    worth_it = in_threads or cells >= 100_000  # some seconds of trees; a process costs one to start
     return Parallel(
         cpu_count() if worth_it else 1, backend="threading" if in_threads else "loky", return_as="generator"
     )

@@ -121,6 +121,11 @@ class StackRecipe:
         """Sorts recipes from simple to involved."""
         return (1 if self.declaration.stacks else 0, _SIMPLICITY.index(self.declaration.method))
 
+    @property
+    def quick(self) -> bool:
+        """Whether it is fitted in seconds: neither trees, nor a stack of stacks."""
+        return not self.declaration.stacks and self.declaration.method != "lightgbm"
+
     def identity(self) -> dict[str, str]:
         """Everything in the recipe that the stack depends on, by name."""
         described = self.declaration.model_dump(mode="json", exclude={"description"})
