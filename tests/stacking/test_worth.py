@@ -174,7 +174,9 @@ def test_numbers_come_back_as_they_were(tmp_path: Path) -> None:
 )
 def test_worth_is_told_of_the_best_stack_that_is_quick_to_fit(chosen: str, contenders: list[str], told: str) -> None:
     honest = {"mean": 0.5, "blend": 0.6, "lightgbm": 0.7, "second_level": 0.8}
-    declared = {name: {"method": name} for name in honest} | {"second_level": {"method": "blend", "stacks": ["mean"]}}
+    declared = {name: {"method": name} for name in honest} | {
+        "second_level": {"method": "blend", "stacks": ["mean", "blend"]}
+    }
     built: dict[str, Any] = {
         name: SimpleNamespace(
             recipe=StackRecipe(name, StackDeclaration.model_validate(declared[name])),
