@@ -93,3 +93,14 @@ def test_closing_twice_is_no_mistake() -> None:
     forked = Forked(os.environ)
     forked.close()
     forked.close()
+
+
+def test_nobody_waits_for_an_import_when_all_is_stopped(tmp_path: Path) -> None:
+    imported = tmp_path / "imported"
+    slow = f"import pathlib, time\ntime.sleep(120)\npathlib.Path({str(imported)!r}).touch()\n"
+    (tmp_path / "endless.py").write_text(slow, encoding="utf-8")
+    jobs = [Job(name, "warm_targets:tell", {"file": "x"}, tmp_path / "log", ("endless",)) for name in ("a", "b", "c")]
+    events = LocalExecutor(2, 1).run(jobs)
+    next(events)
+    events.close()
+    assert not imported.exists(), "it was waited for"

@@ -16,6 +16,7 @@ from typing import IO, Protocol
 
 # -P: a file beside competition.toml that is called like a library is not imported in its place.
 _PYTHON = (sys.executable, "-P", "-m")
+_PATIENCE = 2.0  # seconds for what was killed to end
 
 
 class Process(Protocol):
@@ -123,7 +124,7 @@ class Forked:
                 mine,
                 mine.makefile("w", encoding="utf-8"),
                 mine.makefile("r", encoding="utf-8"),
-                lambda: self._tell({"kill": number}),
+                lambda: self._tell({"kill": number}),  # a process that is reaped elsewhere is killed there, too
             )
             self.started.append(process)
             # The message takes part of the buffer at most: the whole of it is sent at once.
@@ -136,7 +137,11 @@ class Forked:
     def close(self) -> None:
         with contextlib.suppress(OSError):  # it has ended by itself
             self.control.shutdown(socket.SHUT_RDWR)
-        self.warm.wait()
+        try:
+            self.warm.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:  # in the middle of an import
+            self.warm.kill()
+            self.warm.wait()
         self.control.close()
 
     def _tell(self, message: Mapping[str, object]) -> None:
@@ -157,13 +162,19 @@ class _ForkedProcess:
     socket: socket.socket
     requests: IO[str]
     answers: IO[str]
-    kill: Callable[[], None]
+    tell_kill: Callable[[], None]
     over: threading.Event = field(default_factory=threading.Event)
-    returncode: int = 0
+    killed: bool = False
+    returncode: int = -signal.SIGKILL
 
     def wait(self) -> int:
-        self.over.wait()
+        self.over.wait(_PATIENCE if self.killed else None)
         return self.returncode
+
+    def kill(self) -> None:
+        self.killed = True
+        self.tell_kill()
+        self._hang_up()  # one that is not forked yet, for an import takes its time, need not be waited for
 
     def has_ended(self, returncode: int) -> None:
         if not self.over.is_set():
@@ -173,9 +184,12 @@ class _ForkedProcess:
 
     def lose(self) -> None:
         """Nobody tells any more when it ends: its input ends, and so does it."""
+        self._hang_up()
+        self.has_ended(-signal.SIGKILL)
+
+    def _hang_up(self) -> None:
         with contextlib.suppress(OSError):  # it is over already
             self.socket.shutdown(socket.SHUT_RDWR)
-        self.has_ended(-signal.SIGKILL)
 
 
 def _line(message: Mapping[str, object]) -> bytes:
