@@ -17,6 +17,7 @@ from typing import IO, Protocol
 # -P: a file beside competition.toml that is called like a library is not imported in its place.
 _PYTHON = (sys.executable, "-P", "-m")
 _PATIENCE = 2.0  # seconds for what was killed to end
+_KILLED = -9  # exit code of what SIGKILL ended; Windows has no such name
 
 
 class Process(Protocol):
@@ -165,7 +166,7 @@ class _ForkedProcess:
     tell_kill: Callable[[], None]
     over: threading.Event = field(default_factory=threading.Event)
     killed: bool = False
-    returncode: int = -signal.SIGKILL
+    returncode: int = _KILLED
 
     def wait(self) -> int:
         self.over.wait(_PATIENCE if self.killed else None)
@@ -185,7 +186,7 @@ class _ForkedProcess:
     def lose(self) -> None:
         """Nobody tells any more when it ends: its input ends, and so does it."""
         self._hang_up()
-        self.has_ended(-signal.SIGKILL)
+        self.has_ended(_KILLED)
 
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):  # it is over already
