@@ -45,22 +45,12 @@ def make_job(
 
     parity: what was trained is read again in a fresh process afterwards, and has to give the same probabilities.
     """
-    return Job(
-        name=f"{recipe.name} fold {fold}",
+    check = check_job(workspace, recipe, fold, threads)
+    return replace(
+        check,
         target="compete.oof.job:run",
-        payload={
-            "workspace": str(workspace.root),
-            "size": workspace.size,
-            "model": recipe.name,
-            "fold": fold,
-            "identity": dict(identity),
-            "threads": threads,
-            "parity": parity,
-        },
-        log=workspace.oof / recipe.name / "logs" / f"fold_{fold}.log",
-        imports=("compete.oof.job", *recipe.imports()),
-        all_gpus=recipe.all_gpus(),
-        afterwards=check_job(workspace, recipe, fold, threads) if parity else None,
+        payload={**check.payload, "identity": dict(identity), "parity": parity},
+        afterwards=check if parity else None,
     )
 
 
