@@ -1,8 +1,8 @@
-# Set-up and what to do with a clone: play the demo, run the tests, build the documentation. All may be run again.
+# Set-up and what to do with a clone: play the demo, run the tests (the quick ones, or all), build the documentation. All may be run again.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test docs clean
+.PHONY: demo check test docs clean
 
 demo: .venv/installed
 	$(BIN)/compete demo-data data
@@ -11,6 +11,12 @@ demo: .venv/installed
 	$(BIN)/compete submit || test $$? -eq 2   # a second `make demo` has nothing new to send
 	$(BIN)/compete scores
 	$(BIN)/compete report
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -m "not slow and not browser" -n auto --maxprocesses 4 --dist loadfile
 
 test: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -21,6 +21,8 @@ from compete.base_models.sequence_classifier import SequenceClassifier, Sequence
 from compete.declarations import read_toml
 from compete.reporting.plan_table import gb, model_lines, verdict_text
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parents[2] / "base_models"
 BERT = {
     "model_type": "bert",

@@ -17,6 +17,8 @@ from compete.base_models.free_generation import FreeAnswers, FreeGenerator
 from compete.base_models.label_generator import LabelGenerator, LabelGeneratorSettings
 from compete.base_models.prompts import Prompt
 
+pytestmark = pytest.mark.slow
+
 Posts = tuple[list[str], NDArray[np.int8]]
 
 LABELS = ("joy", "anger", "trust")

@@ -17,6 +17,8 @@ from compete.base_models.label_slots import LabelSlots, SlotScorer
 from compete.base_models.prompts import Prompt
 from compete.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 Posts = tuple[list[str], NDArray[np.int8]]
 
 LABELS = ("joy", "anger")

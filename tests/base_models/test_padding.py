@@ -21,6 +21,8 @@ from compete.base_models.label_slots import SlotScorer
 from compete.base_models.miniatures import MINIATURES
 from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
 
+pytestmark = pytest.mark.slow
+
 Posts = tuple[list[str], NDArray[np.int8]]
 Fitted = Callable[[str], Any]
 

@@ -26,6 +26,8 @@ from compete.base_models.pooling import pool_by_mean
 from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
 from compete.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {"vocab_size": 50, "num_labels": 2, "pad_token_id": 1}
 WIDE: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
 IDS = torch.tensor([[5, 9, 7, 30], [8, 4, 1, 1]])

@@ -19,6 +19,8 @@ from compete.base_models.miniatures import MINIATURES, write_miniature
 from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
 from compete.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 LABELS = ("joy", "anger")
 ENCODERS, DECODERS = ("roberta", "distilbert"), ("gemma2", "llama", "qwen2")
 CASES = [(name, adaptation) for name in ENCODERS for adaptation in ("full", "frozen", "lora")]

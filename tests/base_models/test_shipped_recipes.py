@@ -20,6 +20,8 @@ from compete.competition.starter import starter_folder
 from compete.competition.workspace import Workspace
 from compete.declarations import read_toml
 
+pytestmark = pytest.mark.slow
+
 Posts = tuple[list[str], NDArray[np.int8]]
 
 LABELS = ("joy", "anger")

@@ -16,6 +16,8 @@ from compete.base_models.families import FitContext
 from compete.base_models.miniatures import write_miniature
 from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
 
+pytestmark = pytest.mark.slow
+
 Posts = tuple[list[str], NDArray[np.int8]]
 
 LABELS = ("joy", "anger")

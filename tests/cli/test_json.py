@@ -25,6 +25,8 @@ from compete.stacking.worth import kept_worth
 from compete.submissions.submit import ledger_of
 from support.in_process import Run, in_process
 
+pytestmark = pytest.mark.slow
+
 LABELS = ["joy", "anger", "trust"]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from compete.competition.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 # Laid on the path as sitecustomize, so that the processes that a command starts are watched as well.
 WATCH = """
 import os, sys

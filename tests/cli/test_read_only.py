@@ -14,6 +14,8 @@ from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
 from support.lived_in import copied, declare, rewrite, train_models
 
+pytestmark = pytest.mark.slow
+
 KEEPABLE = 'family = "linear"\n[settings]\nword_ngrams = [1, 1]\nchar_ngrams = []\n'
 
 

@@ -11,6 +11,8 @@ from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
 from support.lived_in import copied, train_models, write_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained_once(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:

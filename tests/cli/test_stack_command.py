@@ -20,6 +20,8 @@ from compete.stacking.stack import stack_folder
 from support.in_process import Ran, Run, in_process
 from support.lived_in import write_model
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = ["blend", "lightgbm", "logistic", "mean", "second_level"]
 
 

@@ -14,6 +14,8 @@ import typer.main
 from compete.cli.main import app
 from compete.competition.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 HEAVY = {"torch", "transformers", "pandas", "sklearn", "scipy", "numpy", "pyarrow", "matplotlib", "kaggle", "rich"}

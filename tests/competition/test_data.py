@@ -11,6 +11,8 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 DECLARATION = """\
 name = "tiny"
 

@@ -26,6 +26,8 @@ from compete.competition.demo_phrases import (
 from compete.competition.reading import read_table
 from compete.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, str]
 
 # All 7,724 training rows of SemEval-2018 task 1 E-c.

@@ -15,6 +15,8 @@ from compete.competition.quoting import rows_of
 from compete.competition.reading import read_table
 from compete.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 Layout = Callable[[str, str, str], list[str]]
 
 # How a row is laid out: from id, text and label to fields; by its header.

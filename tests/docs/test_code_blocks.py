@@ -29,6 +29,8 @@ from compete.stacking.recipes import load_with_parts
 from support.documented import Type, build_documented, command_line, write_recipes
 from support.pages import DOCS, PAGES, ROOT, Block, blocks_of, shown, spans_of
 
+pytestmark = pytest.mark.slow
+
 LANGUAGES = {"console", "python", "toml", "text"}
 TUTORIAL = DOCS / "tutorial.md"
 PLAYED = [page for page in PAGES if page != TUTORIAL and any(block.language != "text" for block in blocks_of(page))]

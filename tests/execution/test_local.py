@@ -17,7 +17,7 @@ from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Sta
 from compete.execution.local import LocalExecutor, gpu_ids
 from compete.execution.processes import Forked, Spawned
 
-pytestmark = pytest.mark.usefixtures("either_way")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("either_way")]
 
 # The children import it by name. No job outlives a failed test by long: `beat` ends after 1000.
 TARGETS = '''

@@ -28,6 +28,8 @@ from compete.oof.guards import warnings_of
 from compete.oof.job import train_fold
 from compete.oof.train import current_plan
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 SMALL = 'epochs = 1\nbatch_size = 64\nmax_length = 128\nprecision = "float32"\n'

@@ -10,6 +10,8 @@ import pytest
 
 from compete.competition.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -6,7 +6,11 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
+import pytest
+
 from compete.competition.workspace import Workspace
+
+pytestmark = pytest.mark.slow
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

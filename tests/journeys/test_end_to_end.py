@@ -13,6 +13,8 @@ import pytest
 
 from compete.competition.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

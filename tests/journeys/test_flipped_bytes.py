@@ -14,6 +14,8 @@ from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
 from support.lived_in import build_stacks, copied, reveal, send, train_models, write_linear_models, write_model
 
+pytestmark = pytest.mark.slow
+
 # What is read of a file, by where it lies; the first that matches.
 READERS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     (r"oof/\w+/kept/", (("predict", "test.csv", "linear", "--output", "predicted.csv"),)),

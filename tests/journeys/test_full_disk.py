@@ -12,6 +12,8 @@ import pytest
 
 from compete.competition.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 # Run before the command's own code in every process it starts: writing a part's tables fails as on a full disk.
 SITE = """
 import errno, os, pathlib

@@ -18,6 +18,8 @@ from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
 from support.lived_in import copied, rewrite
 
+pytestmark = pytest.mark.slow
+
 # Besides these the rows have an id column ID and a text column Tweet.
 LABELS = (
     "id", "text", "Usage", "fold", "model", "rows", "_id", "label", "name", "index", "level_0", "Unnamed: 0", "0",

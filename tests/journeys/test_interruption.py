@@ -15,6 +15,8 @@ import pytest
 
 from compete.competition.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "compete.cli.main", "train-base", "--all", "--workers", "2", "--threads", "1"]
 FOLDS = 3
 MODELS = ("words", "words_smooth")

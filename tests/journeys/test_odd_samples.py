@@ -11,6 +11,8 @@ from compete.competition.workspace import Workspace
 from support.in_process import in_process
 from support.lived_in import copied, rewrite
 
+pytestmark = pytest.mark.slow
+
 
 def test_from_row_numbers_to_a_file_in_the_samples_manner(
     untouched: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

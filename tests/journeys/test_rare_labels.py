@@ -16,6 +16,8 @@ from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
 from support.lived_in import copied, declare, rewrite, write_linear_models
 
+pytestmark = pytest.mark.slow
+
 # Positive rows of the training set; trust has none, anger two of three that are wanted.
 ANGRY = frozenset({"a0017", "a0123"})
 STACKS = {

@@ -14,6 +14,8 @@ from compete.competition.workspace import Workspace
 from compete.execution.inline import InlineExecutor
 from compete.oof.train import choose_recipes, plan_work, train
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 OTHER_SIZE = "\n[laptop]\nsmoothing = 9.0\n"

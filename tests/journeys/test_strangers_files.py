@@ -15,6 +15,8 @@ from compete.competition.workspace import Workspace
 from support.in_process import in_process
 from support.lived_in import train_models
 
+pytestmark = pytest.mark.slow
+
 LIBRARIES = (
     "joblib",
     "numpy",

@@ -23,6 +23,8 @@ from compete.oof.state import State, competition_rows, model_state, stored_model
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
 from compete.stacking.predict import predict_base_model
 
+pytestmark = pytest.mark.slow
+
 LINEAR = 'family = "linear"\n[settings]\nword_ngrams = [1, 1]\nchar_ngrams = [2, 3]\n'
 FFNN = 'family = "ffnn"\n[settings]\nembedding_size = 8\nhidden = [8]\nepochs = 1\nmembers = 2\n'
 

@@ -23,6 +23,8 @@ from compete.oof.state import (
 from compete.oof.survey import survey
 from compete.oof.train import choose_recipes, current_plan, default_workers, plan_work, shape_of, train
 
+pytestmark = pytest.mark.slow
+
 
 def train_words(competition: Competition, *folds: int) -> None:
     train(plan_work(competition, choose_recipes(competition, ["words"]), folds), InlineExecutor())

@@ -35,6 +35,8 @@ from support.lived_in import (
     write_model,
 )
 
+pytestmark = pytest.mark.slow
+
 MODELS = ["words", "words_smooth"]
 STACKS = [ODD_STACK, "logistic"]
 ALWAYS = ["label_rates", "co_occurrence"]

@@ -29,6 +29,8 @@ from compete.reporting.figure_style import (
 )
 from compete.reporting.opened import Opened
 
+pytestmark = pytest.mark.slow
+
 LIGHT = {light for light, _ in PALETTE.values()}
 DARK = {dark for _, dark in PALETTE.values()}
 ODD = 'a<b> & "c" #50% (d).$x$'

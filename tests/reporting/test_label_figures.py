@@ -19,6 +19,8 @@ from compete.reporting.label_figures import (
 from compete.stacking.label_rates import LabelRates
 from compete.stacking.scores import LabelScore
 
+pytestmark = pytest.mark.slow
+
 NOTHING = LabelScore(0.0, 0.0, 0.0, None, None, 0.0, 0.0, 0.0)
 
 

@@ -32,6 +32,8 @@ from support.lived_in import (
 )
 from support.report_page import ReportPage, read_page
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = ["data", "models", "labels", "stack", "errors", "submissions", "made"]
 MODEL_TABLE = "Every base model"
 SCORE_TABLE = "Honest and naive score"

@@ -26,6 +26,8 @@ from compete.reporting.figure_style import PALETTE
 from compete.reporting.opened import Opened
 from support.lived_in import LABELS, NAME, PLANTED, embedded
 
+pytestmark = pytest.mark.browser
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OTHERS = [folder for folder in os.environ.get("COMPETE_REPORTS", "").split(os.pathsep) if folder]
 OWN, DEMO = "own", "demo"

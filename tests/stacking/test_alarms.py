@@ -13,6 +13,8 @@ from compete.competition.metrics import Labels
 from compete.stacking.alarms import Alarm, find_alarms
 from compete.stacking.logits import logits, sigmoid
 
+pytestmark = pytest.mark.slow
+
 NAMES, RATES = ("joy", "anger", "fear", "trust"), (0.4, 0.3, 0.2, 0.15)
 ROWS, TEST_ROWS = 4000, 1000
 MIXED = (1.0, 1.5, 2.5)

@@ -18,6 +18,8 @@ from compete.stacking.meta_learners import Logistic, Mean
 from compete.stacking.recipes import StackDeclaration, StackRecipe
 from compete.stacking.thresholds import decide, fit_thresholds
 
+pytestmark = pytest.mark.slow
+
 ROWS, RATES = 240, (0.5, 0.3, 0.2)
 F1, AUC = METRICS["f1_macro"], METRICS["roc_auc_macro"]
 # Trees that learn noise by heart, so that there is something to be honest about.

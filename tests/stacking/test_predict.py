@@ -27,6 +27,8 @@ from compete.stacking.recipes import load_stack_recipe, load_with_parts
 from compete.stacking.scores import base_model_score
 from compete.stacking.stack import stack_folder
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 RECIPES = {

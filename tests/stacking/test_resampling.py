@@ -10,6 +10,8 @@ from compete.competition.metrics import METRICS, Labels, Metric
 from compete.stacking import resampling
 from compete.stacking.resampling import auc_values, interval, resampled_label_f1, resampled_scores
 
+pytestmark = pytest.mark.slow
+
 ROWS = 400
 EVERY_METRIC = pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
 Predicted = NDArray[np.generic]

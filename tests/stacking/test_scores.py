@@ -31,6 +31,8 @@ from compete.stacking.scores import (
     whole_model_scores,
 )
 
+pytestmark = pytest.mark.slow
+
 LABELS = {
     "joy": LabelScore(0.5, 0.25, 1 / 3, 0.4, 0.01, 0.1 + 0.2, -0.1, 0.5),
     "anger": LabelScore(1.0, 0.5, 2 / 3, None, None, 0.0, 0.0, 0.0),

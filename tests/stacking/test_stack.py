@@ -38,6 +38,8 @@ from compete.stacking.recipes import StackDeclaration, StackRecipe, load_stack_r
 from compete.stacking.scores import Score, repeated_plans, score_of
 from compete.stacking.stack import Members, check_stack_fresh, choose_members, read_members, stack_folder
 
+pytestmark = pytest.mark.slow
+
 BOTH = ["words", "words_smooth"]
 SECOND_LEVEL = {"plain": 'method = "mean"', "top": 'method = "blend"\nstacks = ["plain", "logistic"]'}
 

@@ -17,6 +17,8 @@ from compete.errors import DataError, UserError
 from compete.stacking import LeakWarning, MultilabelStacker, stacker
 from compete.stacking.recipes import StackDeclaration
 
+pytestmark = pytest.mark.slow
+
 ROWS = 400
 
 

@@ -20,6 +20,8 @@ from compete.stacking.thresholds import (
     fit_thresholds,
 )
 
+pytestmark = pytest.mark.slow
+
 ONE_32, ONE_64 = np.float32(0.4), np.float64(0.4)
 NEIGHBOURS_32 = (np.nextafter(ONE_32, np.float32(0)), ONE_32, np.nextafter(ONE_32, np.float32(1)))
 NEIGHBOURS_64 = (np.nextafter(ONE_64, 0.0), ONE_64, np.nextafter(ONE_64, 1.0))

@@ -19,6 +19,8 @@ from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.recipes import StackDeclaration, StackRecipe
 from compete.stacking.worth import WORTH, Worth, error_correlation, keep_worth, kept_worth, worth_of_models
 
+pytestmark = pytest.mark.slow
+
 ROWS = 500
 F1 = METRICS["f1_macro"]
 

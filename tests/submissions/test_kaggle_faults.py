@@ -21,6 +21,8 @@ from compete.submissions.submit import Prepared, ledger_of, submit
 from support.kaggle_service import Fault, KaggleService
 from support.kaggle_toy import PASSWORD, SLUG, Submitter, assert_sent_once, guesses, toy_competition, wait_until
 
+pytestmark = pytest.mark.slow
+
 BEFORE = ("GetCompetition", "GetSubmissionLimits", "StartSubmissionUpload")
 CALLS = (*BEFORE, "CreateSubmission")
 

@@ -16,6 +16,8 @@ import pytest
 from support.kaggle_service import KaggleService
 from support.kaggle_toy import CUES, SLUG, command, guesses, ledger_rows, solution, toy_competition
 
+pytestmark = pytest.mark.slow
+
 Ended = subprocess.CompletedProcess[str]
 
 

@@ -34,7 +34,10 @@ from support.kaggle_toy import (
     workers,
 )
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked for in /proc"),
+]
 TESTS = Path(__file__).parents[1]
 ENDPOINTS = ("GetCompetition", "GetSubmissionLimits", "StartSubmissionUpload", "PutBlob", "CreateSubmission")
 

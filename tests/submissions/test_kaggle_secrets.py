@@ -19,6 +19,8 @@ from compete.submissions import kaggle, kaggle_client
 from support.kaggle_service import Fault, KaggleService
 from support.kaggle_toy import PASSWORD, command, guesses, ledger_rows, toy_competition, toy_workspace
 
+pytestmark = pytest.mark.slow
+
 KEY = "SECRET-0f3b9d-KEY"
 TOKEN = "KGAT_SECRET-77ad21-TOKEN"
 REFRESH = "SECRET-55c0de-REFRESH"

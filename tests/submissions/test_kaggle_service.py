@@ -21,6 +21,8 @@ import pytest
 
 from support.kaggle_service import Competition, Fault, KaggleService, Moment
 
+pytestmark = pytest.mark.slow
+
 FILES = {"train.csv": b"id,y\n1,0\n", "test.csv": b"id\n2\n", "sample_submission.csv": b"id,y\n2,0\n"}
 PASSWORD = {"KAGGLE_USERNAME": "ann", "KAGGLE_KEY": "secret"}
 

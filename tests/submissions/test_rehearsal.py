@@ -15,6 +15,8 @@ from compete.oof.train import choose_recipes, plan_work, train
 from compete.stacking.recipes import StackDeclaration, StackRecipe
 from compete.submissions.rehearsal import Rehearsal, make_workspace, rehearse, summary
 
+pytestmark = pytest.mark.slow
+
 MEAN = StackRecipe("mean", StackDeclaration(method="mean"))
 
 

@@ -33,6 +33,8 @@ from compete.submissions.sources import CsvFile, Source, choose_source
 from compete.submissions.submit import Permissions, Prepared, ledger_of, prepare, reveal_private, submit
 from compete.submissions.targets import Target, local_leaderboard
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 NOTHING, AGAIN = Permissions(), Permissions(again=True)

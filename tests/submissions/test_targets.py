@@ -18,6 +18,8 @@ from compete.submissions.csv_file import Form, submission_form
 from compete.submissions.ledger import Outcome
 from compete.submissions.targets import LocalLeaderboard, make_target, what_keeps_from_scoring
 
+pytestmark = pytest.mark.slow
+
 SOLUTION = "id,joy,trust,Usage\nb1,1,0,Public\nb2,0,1,Private\nb3,1,1,Public\nb4,0,0,Private\n"
 # Public rows b1 and b3: all right. Private rows b2 and b4: every cell wrong.
 SENT = "id,trust,joy\nb4,1,1\nb3,1,1\nb2,0,1\nb1,0,1\n"
