@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from compete.base_models.recipes import load_recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
-from compete.errors import JobsFailedError, StoreError
+from compete.errors import JobsFailedError, StoreError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.execution.local import LocalExecutor
 from compete.oof import store
@@ -42,6 +42,7 @@ class Rates:
 
     class Settings(BaseModel):
         broken: str = ""
+        remote_code: bool = False
 
     def __init__(self, settings):
         self.settings = settings
@@ -188,6 +189,25 @@ def test_a_run_that_was_killed_before_the_check_is_checked_by_the_next_one(works
     assert {path: path.read_bytes() for path in (workspace.oof / "rates").glob("fold_*/*")} == parts
     assert probabilities_of(competition, "rates", 1, ["happy"]).shape == (1, 3)
     assert plan_work(competition, recipes).jobs == []
+
+
+def test_a_model_whose_code_is_no_longer_allowed_is_neither_checked_nor_used(workspace: Workspace) -> None:
+    write_rates(workspace)
+    edit(workspace.recipes / "rates.toml", "[settings]\n", "[settings]\nremote_code = true\n")
+    edit(workspace.declaration, "[submission]", '[training]\nremote_code = ["rates"]\n\n[submission]')
+    competition = load_competition(workspace)
+    jobs = plan_work(competition, choose_recipes(competition, ["rates"])).jobs
+    list(InlineExecutor().run([replace(job, afterwards=None) for job in jobs]))  # trained, not checked
+    edit(workspace.declaration, 'remote_code = ["rates"]', "remote_code = []")
+    refused = r"runs Python code from its own repository.*remote_code = \['rates'\]"
+    with pytest.raises(UserError, match=refused):
+        plan_work(competition, choose_recipes(competition, ["rates"]))
+    edit(workspace.declaration, "remote_code = []", 'remote_code = ["rates"]')
+    train(plan_work(competition, choose_recipes(competition, ["rates"])), InlineExecutor())
+    assert probabilities_of(competition, "rates", 0, ["happy"]).shape == (1, 3)
+    edit(workspace.declaration, 'remote_code = ["rates"]', "remote_code = []")
+    with pytest.raises(UserError, match=refused):
+        probabilities_of(competition, "rates", 0, ["happy"])
 
 
 def test_what_cannot_be_kept_costs_no_trained_fold(workspace: Workspace) -> None:

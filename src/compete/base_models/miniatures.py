@@ -53,7 +53,8 @@ def write_miniature(
 ) -> None:
     """Write a tiny checkpoint into `folder`, as a real one lies on the disk: weights, configuration, tokenizer.
 
-    words: what is a token of its own besides what is frequent in `texts`, as common words are in a large vocabulary.
+    words: what a byte-level tokenizer has a token for besides what is frequent in `texts`, as a large vocabulary has
+    for common words.
     """
     miniature = MINIATURES[architecture]
     tokenizer = _train_tokenizer(miniature, texts, words)

@@ -146,7 +146,11 @@ class Recipe:
         return replace(self, family=family, settings=_validated(family, self.declaration.settings, self.changes, shown))
 
     def build(self) -> Family:
-        """The family with this recipe's settings, its checkpoint where it lies on this machine."""
+        """The family with this recipe's settings, its checkpoint where it lies on this machine.
+
+        Whatever trains, probes, checks or predicts comes by here: raises UserError as `refuse_untrusted` does.
+        """
+        self.refuse_untrusted()
         recipe = self.ready()
         assert recipe.family is not None
         settings = recipe.settings

@@ -149,6 +149,7 @@ def _checked_record(workspace: Workspace, folder: Path, again: str) -> dict[str,
 def run_check(payload: Mapping[str, Any], report: Report) -> None:
     """Read a kept model and predict some of its fold's rows; raises ParityError if that gives other probabilities."""
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
+    # Whoever made this job has compared the fingerprints.
     competition, plan = load_competition(workspace, checked=True), stored_plan(workspace)
     if plan is None:
         raise StoreError("the fold plan in oof/folds.parquet is gone")

@@ -165,19 +165,15 @@ def plan_work(
         _refuse_edited(states, rows, {recipe.name: recipe.size for recipe in recipes})
     work = Work(competition, plan, list(recipes), states, [])
     for recipe in recipes:
-        todo = [f for f in (folds or range(plan.k)) if force or needs_training(states[recipe.name], f)]
-        identity = {**rows, **recipe.identity()}
-        work.jobs.extend(
-            make_job(competition.workspace, recipe, fold, identity, threads, parity=parity) for fold in todo
-        )
-        work.jobs.extend(
-            check_job(competition.workspace, recipe, fold, threads)
-            for fold in (folds or range(plan.k))
-            if parity and fold not in todo and waits_for_check(competition.workspace, recipe.name, fold)
-        )
-        state = states[recipe.name]
-        if todo:
+        workspace, chosen = competition.workspace, folds or range(plan.k)
+        todo = [f for f in chosen if force or needs_training(states[recipe.name], f)]
+        due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
+        if todo or due:  # a check opens the checkpoint, too
             recipe.refuse_untrusted()
+        identity = {**rows, **recipe.identity()}
+        work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
+        work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)
+        state = states[recipe.name]
         if todo and state.state is State.STALE:
             work.notices.append(f"{recipe.name} is stale and trained again: {'; '.join(state.reasons)}")
     if work.jobs and (rare := rare_sentence(learnt_labels(competition, plan.k), plan.k)) is not None:
