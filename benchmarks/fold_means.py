@@ -28,9 +28,9 @@ from compete.base_models.recipes import load_recipe
 from compete.competition.folds import assign_folds, near_identical_groups
 from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
-from compete.stacking.cross_fitting import repeated_folds
-from compete.stacking.logits import logits, sigmoid
-from compete.stacking.thresholds import cross_fitted_f1_threshold, decide, fit_thresholds
+from compete.stacking.ensemble.cross_fitting import repeated_folds
+from compete.stacking.ensemble.logits import logits, sigmoid
+from compete.stacking.ensemble.thresholds import cross_fitted_f1_threshold, decide, fit_thresholds
 from rows import Rows, read_rows
 
 F1 = METRICS["f1_macro"]

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels
-from compete.stacking.cross_fitting import as_it_is
-from compete.stacking.evaluation import evaluate
-from compete.stacking.logits import sigmoid
-from compete.stacking.resampling import interval, resampled_scores
+from compete.stacking.ensemble.cross_fitting import as_it_is
+from compete.stacking.ensemble.evaluation import evaluate
+from compete.stacking.ensemble.logits import sigmoid
+from compete.stacking.ensemble.resampling import interval, resampled_scores
 
 SHAPES = [
     (11, 2000, 0.1),

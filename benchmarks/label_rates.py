@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.base_models.families import FitContext
-from compete.base_models.linear import Linear, LinearSettings
+from compete.base_models.linear.family import Linear
+from compete.base_models.linear.settings import LinearSettings
 from compete.competition.folds import assign_folds
 from compete.stacking.building import mean_rates
 from rows import Rows, read_rows

@@ -3,8 +3,8 @@
     python benchmarks/label_scoring.py --checkpoint FOLDER --train train.csv [--rows 48]
 
 The same texts, prompts and batches: once the language model reads the prompt and gives the logits of the next
-token; once it reads the prompt and a slot per label (`compete.base_models.label_slots`); once every label has a pass
-of its own. Median of three, the passes per label once; float32, one thread.
+token; once it reads the prompt and a slot per label (`compete.base_models.generator.label_slots`); once every label
+has a pass of its own. Median of three, the passes per label once; float32, one thread.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import torch
 
-from compete.base_models.batching import in_batches
-from compete.base_models.checkpoints import open_generator, open_tokenizer, source_of
-from compete.base_models.label_generator import LabelGeneratorSettings
-from compete.base_models.label_slots import LabelSlots, SlotScorer
-from compete.base_models.prompts import Prompt
+from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
+from compete.base_models.generator.prompts import Prompt
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.pretrained.batching import in_batches
+from compete.base_models.pretrained.checkpoints import open_generator, open_tokenizer, source_of
 from compete.execution.local import usable_cores
 from rows import Rows, read_rows
 

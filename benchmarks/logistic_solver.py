@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from compete.execution.local import usable_cores
-from compete.stacking.logistic_regression import fit_logistic
-from compete.stacking.meta_learners import features
+from compete.stacking.ensemble.logistic_regression import fit_logistic
+from compete.stacking.ensemble.meta_learners import features
 from stack import made_up
 
 CASES = ((10, 11, 7_724), (10, 28, 30_000))

@@ -35,12 +35,13 @@ def predict_and_measure(folder: str, train: str, settings: dict[str, Any]) -> di
     """Megabytes that are predicted for a training on the first rows, and those that it takes."""
     import torch
 
+    from compete.base_models.classifier.family import SequenceClassifier
+    from compete.base_models.classifier.settings import SequenceClassifierSettings
     from compete.base_models.families import FitContext
-    from compete.base_models.footprint import Batch, anatomy, footprint
-    from compete.base_models.longest_rows import longest_row, rows_of
-    from compete.base_models.probe import peak_memory
-    from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
     from compete.execution.devices import find_devices
+    from compete.planning.footprint import Batch, anatomy, footprint
+    from compete.planning.longest_rows import longest_row, rows_of
+    from compete.planning.probe import peak_memory
 
     torch.set_num_threads(1)
     labels, texts, targets = _read(Path(train))
@@ -67,11 +68,11 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[str], np.ndarray[tuple[int,
 
 def parameter_table() -> None:
     """Counted against quoted parameters of every checkpoint that the recipes describe."""
-    from compete.base_models.footprint import anatomy
-    from compete.base_models.label_generator import LabelGeneratorSettings
+    from compete.base_models.classifier.settings import SequenceClassifierSettings
+    from compete.base_models.generator.settings import LabelGeneratorSettings
     from compete.base_models.recipes import RecipeDeclaration
-    from compete.base_models.sequence_classifier import SequenceClassifierSettings
     from compete.declarations import read_toml
+    from compete.planning.footprint import anatomy
 
     families = {"sequence_classifier": SequenceClassifierSettings, "label_generator": LabelGeneratorSettings}
 

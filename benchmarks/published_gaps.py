@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from compete.competition.metrics import METRICS
-from compete.stacking.cross_fitting import as_it_is
-from compete.stacking.evaluation import decide_by_fold
-from compete.stacking.resampling import resampled_scores
+from compete.stacking.ensemble.cross_fitting import as_it_is
+from compete.stacking.ensemble.evaluation import decide_by_fold
+from compete.stacking.ensemble.resampling import resampled_scores
 from compete.submissions.ledger import UNKNOWN, Entry, NewSubmission, Outcome
 from compete.submissions.ledger_csv import to_csv
 from stackers import read

@@ -47,8 +47,8 @@ def made_up(n_models: int, n_labels: int, n_rows: int) -> tuple[NDArray[np.float
 def measure(n_models: int, n_labels: int, n_rows: int, which: str) -> dict[str, float]:
     """Fit and score one stack, or all; seconds per step, and the process's peak memory in MiB."""
     from compete.competition.metrics import METRICS
-    from compete.stacking.cross_fitting import MANY_ROWS, as_it_is, repeated_folds
-    from compete.stacking.evaluation import evaluate
+    from compete.stacking.ensemble.cross_fitting import MANY_ROWS, as_it_is, repeated_folds
+    from compete.stacking.ensemble.evaluation import evaluate
     from compete.stacking.fitting import Materials, Workbench
     from compete.stacking.scores import REPEATS
 

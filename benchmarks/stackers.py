@@ -33,13 +33,13 @@ from compete.competition.metrics import METRICS, Labels
 from compete.competition.reading import read_table
 from compete.execution.local import usable_cores
 from compete.stacking.building import choose
-from compete.stacking.cross_fitting import repeated_folds
-from compete.stacking.evaluation import Evaluation
+from compete.stacking.ensemble.cross_fitting import repeated_folds
+from compete.stacking.ensemble.evaluation import Evaluation
+from compete.stacking.ensemble.resampling import interval, resampled_scores
+from compete.stacking.ensemble.row_features import row_features
+from compete.stacking.ensemble.thresholds import decide, fit_thresholds
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.recipes import StackDeclaration, StackRecipe
-from compete.stacking.resampling import interval, resampled_scores
-from compete.stacking.row_features import row_features
-from compete.stacking.thresholds import decide, fit_thresholds
 
 F1 = METRICS["f1_macro"]
 RECIPES = Path(__file__).parent.parent / "stacking"

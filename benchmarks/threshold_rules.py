@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from compete.competition.metrics import METRICS
-from compete.stacking.cross_fitting import CrossFit, as_it_is, repeated_folds
-from compete.stacking.decision_rules import rules_for
-from compete.stacking.evaluation import evaluate
+from compete.stacking.ensemble.cross_fitting import CrossFit, as_it_is, repeated_folds
+from compete.stacking.ensemble.decision_rules import rules_for
+from compete.stacking.ensemble.evaluation import evaluate
 from compete.stacking.fitting import Materials, Workbench
 from stackers import machine, read, shipped
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from compete.competition.metrics import METRICS
 from compete.execution.local import usable_cores
-from compete.stacking.decision_rules import fit_rule
+from compete.stacking.ensemble.decision_rules import fit_rule
 
 
 def main() -> None:

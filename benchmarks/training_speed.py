@@ -25,12 +25,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from compete.base_models.classifier.family import SequenceClassifier
+from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
-from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
 from compete.competition.metrics import METRICS
 from compete.execution.local import usable_cores
-from compete.stacking.cross_fitting import as_it_is
-from compete.stacking.evaluation import evaluate
+from compete.stacking.ensemble.cross_fitting import as_it_is
+from compete.stacking.ensemble.evaluation import evaluate
 from rows import Rows, read_rows
 
 MAX_LENGTH = 96
@@ -83,7 +84,7 @@ def plain(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], hel
 
 def ours(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], held_out: NDArray[np.int64]) -> Any:
     """The same through compete's family with one thread."""
-    from compete.base_models import fine_tuning
+    from compete.base_models.pretrained import fine_tuning
 
     settings = SequenceClassifierSettings(
         checkpoint=options.checkpoint,

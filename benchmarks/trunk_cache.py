@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.base_models.classifier.family import SequenceClassifier
+from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
-from compete.base_models.sequence_classifier import SequenceClassifier, SequenceClassifierSettings
 from compete.competition.folds import assign_folds
 from compete.execution.local import usable_cores
 from rows import Rows, read_rows

@@ -19,12 +19,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from compete.base_models.ffnn import FeedForwardSettings
-from compete.base_models.label_generator import LabelGeneratorSettings
-from compete.base_models.linear import LinearSettings
+from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.ffnn.settings import FeedForwardSettings
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.linear.settings import LinearSettings
+from compete.base_models.pretrained.settings import Lora, TransformerSettings
 from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
-from compete.base_models.sequence_classifier import SequenceClassifierSettings
-from compete.base_models.transformer_settings import Lora, TransformerSettings
 from compete.cli.main import app
 from compete.competition.declaration import CompetitionDeclaration, Data, Folds, Submission, Training
 from compete.competition.starter import starter_folder

@@ -19,7 +19,7 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
 
 if TYPE_CHECKING:
-    from compete.reporting.opened import Opened
+    from compete.opened import Opened
 
 LABELS = ("joy", "anger", "trust")
 
@@ -193,7 +193,7 @@ def opened(worked_in: Workspace) -> Opened:
 @pytest.fixture(scope="session")
 def report_page(opened: Opened, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """index.html of its report, figures beside it."""
-    from compete.reporting.report import write_report
+    from compete.reporting.page.report import write_report
 
     return write_report(opened, tmp_path_factory.mktemp("report"))
 

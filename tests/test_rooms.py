@@ -19,9 +19,21 @@ MAY_IMPORT = {room: set(FLOW[:place]) for place, room in enumerate(FLOW)}
 for room in ("oof", "reporting"):
     MAY_IMPORT[room] |= {"execution"}
 MAY_IMPORT["execution"] = set()
-MAY_IMPORT["cli"] = {*FLOW, "execution"}
+MAY_IMPORT["planning"] = {"competition", "base_models"}
+MAY_IMPORT["reporting"] |= {"planning"}
+MAY_IMPORT["cli"] = {*FLOW, "execution", "planning"}
 
-AT_THE_TOP = {"__init__.py": {"reporting"}}  # compete.open
+# Rooms within rooms: what a folder imports nothing of, in the room it lies in.
+APART = {
+    "base_models/pretrained": ["linear", "ffnn", "classifier", "generator", "recipes"],
+    "base_models/miniatures": ["linear", "ffnn", "classifier", "generator", "pretrained", "recipes"],
+    "stacking/ensemble": ["recipes", "fitting", "stack", "scores", "building", "comparison", "predict", "stacker"],
+    "submissions/kaggle": ["leaderboard", "csv_file", "targets", "sending", "sources"],
+    "reporting/figures": ["terminal", "page"],
+    "reporting/terminal": ["figures", "page", "view"],
+}
+
+AT_THE_TOP = {"opened.py": {"competition", "reporting"}}
 
 LIGHT_FOR_CLI = {"typer", "compete.cli.opening", "compete.cli.options", "compete.competition.workspace"}
 
@@ -81,6 +93,54 @@ def test_a_room_imports_only_rooms_to_its_left(path: Path) -> None:
     room = path.relative_to(PACKAGE).parts[0]
     allowed = MAY_IMPORT[room] | {room} if room in MAY_IMPORT else AT_THE_TOP.get(room, set())
     assert rooms_in(imported_modules(parse(path))) <= allowed
+
+
+@pytest.mark.parametrize("folder", APART)
+def test_a_room_within_a_room_stays_apart(folder: str) -> None:
+    room = folder.split("/")[0]
+    forbidden = {f"compete.{room}.{name}" for name in APART[folder]}
+    assert all((PACKAGE / room / name).exists() or (PACKAGE / room / f"{name}.py").exists() for name in APART[folder])
+    for path in (PACKAGE / folder).rglob("*.py"):
+        names = set(imported_modules(parse(path)))
+        assert not {name for name in names if any(f"{name}.".startswith(f"{each}.") for each in forbidden)}, path
+
+
+def files_imported(path: Path) -> set[Path]:
+    """The package's own files that a file imports, wherever in it; not its folder's `__init__`."""
+    found = set()
+    for name in imported_modules(parse(path)):
+        if name.startswith("compete."):
+            target = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
+            found |= {target} if target.is_file() else set()
+    return found
+
+
+def circle_in(arrows: dict[Path, set[Path]]) -> list[Path]:
+    """Files that import each other in a ring; empty where there are none."""
+    done: set[Path] = set()
+
+    def walk(path: Path, trail: list[Path]) -> list[Path]:
+        if path in trail:
+            return trail[trail.index(path) :]
+        if path in done:
+            return []
+        for target in sorted(arrows.get(path, ())):
+            if ring := walk(target, [*trail, path]):
+                return ring
+        done.add(path)
+        return []
+
+    return next((ring for path in sorted(arrows) if (ring := walk(path, []))), [])
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert [shown(path) for path in circle_in({path: files_imported(path) for path in MODULES})] == []
+
+
+def test_a_circle_is_found() -> None:
+    a, b, c, d = (Path(name) for name in "abcd")
+    assert circle_in({a: {b}, b: {c}, c: {b, d}, d: set()}) == [b, c]
+    assert circle_in({a: {b, c}, b: {d}, c: {d}, d: set()}) == []
 
 
 @pytest.mark.parametrize("path", CLI_MODULES, ids=shown)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `compete --help` has no time for pandas
-    from compete.reporting.opened import Opened
+    from compete.opened import Opened
 
 __version__ = "0.1.0"
 
@@ -19,6 +19,6 @@ def open(path: Path | str = ".", *, size: str | None = None) -> Opened:
 
     size: full, laptop or miniature, in place of competition.toml's.
     """
-    from compete.reporting.opened import open_workspace
+    from compete.opened import open_workspace
 
     return open_workspace(path, size=size)

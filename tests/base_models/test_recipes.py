@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from compete.base_models.label_generator import LabelGeneratorSettings
+from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.recipes import Recipe, has_recipe, load_recipe, load_recipes, recipe_names
-from compete.base_models.sequence_classifier import SequenceClassifierSettings
 from compete.competition.declaration import Size
 from compete.competition.workspace import Workspace
 from compete.errors import DeclarationError, UserError

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from compete.base_models.families import FitContext
+from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import AS_PUBLISHED, Architecture, Recipe, load_recipe, recipe_names
-from compete.base_models.transformer_settings import TransformerSettings
 from compete.competition.declaration import Size
 from compete.competition.starter import starter_folder
 from compete.competition.workspace import Workspace

@@ -19,10 +19,10 @@ from compete.oof import store
 from compete.oof.survey import survey
 from compete.oof.train import current_plan, shape_of
 from compete.stacking.building import remembered_choice
+from compete.stacking.leave_one_out import kept_worth
 from compete.stacking.scores import whole_model_scores
 from compete.stacking.stack import stack_folder
-from compete.stacking.worth import kept_worth
-from compete.submissions.submit import ledger_of
+from compete.submissions.sending import ledger_of
 from support.in_process import Run, in_process
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from compete.base_models.miniatures import write_miniature
+from compete.base_models.miniatures.writing import write_miniature
 from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
 
@@ -39,7 +39,7 @@ def planned(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The tiny workspace with recipes of every kind, on a machine without a hub token."""
     for name, text in {"described": DESCRIBED, "unknown": UNKNOWN, "tiny": MINIATURE}.items():
         (workspace.recipes / f"{name}.toml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr("compete.base_models.plan.get_token", lambda: None)
+    monkeypatch.setattr("compete.planning.resources.get_token", lambda: None)
     return workspace
 
 
@@ -67,7 +67,7 @@ def test_every_kind_of_recipe_gets_its_line(planned: Workspace, compete: Run) ->
 
 
 def test_a_token_is_seen_and_never_shown(planned: Workspace, compete: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compete.base_models.plan.get_token", lambda: "hf_secret")
+    monkeypatch.setattr("compete.planning.resources.get_token", lambda: "hf_secret")
     run = compete("plan", "described")
     assert "a hub token is there" in run.stdout
     assert "hf_secret" not in run.stdout + run.stderr

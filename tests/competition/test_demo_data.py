@@ -13,16 +13,7 @@ import pytest
 
 from compete.competition import demo_data
 from compete.competition.demo_data import TEST_ROWS, TEXT_COLUMN, TRAIN_ROWS, write_demo_data
-from compete.competition.demo_phrases import (
-    AFFIRMED,
-    CONTRASTED,
-    EMOJI,
-    FEELINGS,
-    HASHTAGS,
-    LABELS,
-    NEGATED,
-    PHRASES,
-)
+from compete.competition.demo_phrases import AFFIRMED, CONTRASTED, EMOJI, FEELINGS, HASHTAGS, LABELS, NEGATED, PHRASES
 from compete.competition.reading import read_table
 from compete.errors import UserError
 

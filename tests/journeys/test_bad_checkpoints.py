@@ -18,9 +18,9 @@ import pandas as pd
 import pytest
 from huggingface_hub.errors import GatedRepoError
 
-from compete.base_models.checkpoints import _remedy
 from compete.base_models.families import FitContext
-from compete.base_models.miniatures import write_miniature
+from compete.base_models.miniatures.writing import write_miniature
+from compete.base_models.pretrained.checkpoints import _remedy
 from compete.base_models.recipes import load_recipe
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace

@@ -12,14 +12,7 @@ from compete.errors import StoreError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.job import make_job, run
-from compete.oof.state import (
-    ModelState,
-    State,
-    changed_by_competition,
-    competition_rows,
-    model_state,
-    stored_models,
-)
+from compete.oof.state import ModelState, State, changed_by_competition, competition_rows, model_state, stored_models
 from compete.oof.survey import survey
 from compete.oof.train import choose_recipes, current_plan, default_workers, plan_work, shape_of, train
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compete.base_models.footprint import Footprint
-from compete.base_models.plan import Downloads, Machine, ModelPlan, Verdict
-from compete.base_models.probe import Probe, Probed
 from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.metrics import METRICS
 from compete.execution.devices import Device
 from compete.oof.state import ModelState, PartState, State
 from compete.oof.survey import Survey
+from compete.planning.footprint import Footprint
+from compete.planning.probe import Probe, Probed
+from compete.planning.resources import Downloads, Machine, ModelPlan, Verdict
 from compete.reporting.records import (
     finalists_record,
     plan_record,
@@ -27,7 +27,7 @@ from compete.reporting.records import (
     to_json,
 )
 from compete.stacking.scores import Score
-from compete.submissions.finalists import Finalist, Finalists
+from compete.submissions.leaderboard.finalists import Finalist, Finalists
 from compete.submissions.ledger import UNKNOWN, Entry, NewSubmission, Outcome
 
 SCORE = Score("f1_macro", 0.5123456789012345, 0.49, 0.53, 0.55, (0.51, 0.52), {"thresholds": [0.3]}, {})

@@ -12,13 +12,13 @@ from compete.competition.folds import FoldPlan
 from compete.competition.metrics import METRICS
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
-from compete.oof.foreign import ForeignFile, import_model
+from compete.oof.imported import ForeignFile, import_model
 from compete.oof.state import State
 from compete.oof.survey import survey
 from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.cross_fitting import as_it_is
-from compete.stacking.decision_rules import Cut, decision_from
-from compete.stacking.evaluation import Evaluation, PerLabel, evaluate
+from compete.stacking.ensemble.cross_fitting import as_it_is
+from compete.stacking.ensemble.decision_rules import Cut, decision_from
+from compete.stacking.ensemble.evaluation import Evaluation, PerLabel, evaluate
 from compete.stacking.scores import (
     SCORES,
     LabelScore,

@@ -28,12 +28,12 @@ from compete.stacking.building import (
     remember_choice,
     remembered_choice,
 )
-from compete.stacking.cross_fitting import cross_fit
-from compete.stacking.decision_rules import Cut
-from compete.stacking.evaluation import Evaluation, PerLabel, evaluate
+from compete.stacking.ensemble.cross_fitting import cross_fit
+from compete.stacking.ensemble.decision_rules import Cut
+from compete.stacking.ensemble.evaluation import Evaluation, PerLabel, evaluate
+from compete.stacking.ensemble.label_rates import LabelRates
+from compete.stacking.ensemble.meta_learners import Logistic, Mean
 from compete.stacking.fitting import FittedStack
-from compete.stacking.label_rates import LabelRates
-from compete.stacking.meta_learners import Logistic, Mean
 from compete.stacking.recipes import StackDeclaration, StackRecipe, load_stack_recipe, load_with_parts
 from compete.stacking.scores import Score, repeated_plans, score_of
 from compete.stacking.stack import Members, check_stack_fresh, choose_members, read_members, stack_folder

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from compete.submissions import kaggle
-from compete.submissions.kaggle import KaggleLeaderboard
-from compete.submissions.kaggle_client import KaggleClient
+from compete.submissions.kaggle import kaggle_leaderboard as kaggle
+from compete.submissions.kaggle.client import KaggleClient
+from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
 from support.kaggle_toy import SLUG, Submitter
 
 # What changes a file, starts a process or ends one; sqlite's own writes are invisible, its statements are not.

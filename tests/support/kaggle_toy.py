@@ -20,10 +20,10 @@ from compete.competition.data import load_competition
 from compete.competition.folds import FoldPlan
 from compete.competition.workspace import Workspace
 from compete.oof.train import current_plan
-from compete.submissions.kaggle import KaggleLeaderboard
+from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
 from compete.submissions.ledger import Entry
+from compete.submissions.sending import Prepared, ledger_of, prepare, submit
 from compete.submissions.sources import CsvFile
-from compete.submissions.submit import Prepared, ledger_of, prepare, submit
 from support.kaggle_service import Competition, KaggleService
 
 SLUG = "toy"
@@ -216,7 +216,7 @@ def workers(marker: str) -> list[int]:
             line, variables = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
         except OSError:
             continue  # it ended meanwhile, or is another user's
-        if b"compete.submissions.kaggle_worker" in line and marker.encode() in variables:
+        if b"compete.submissions.kaggle.worker" in line and marker.encode() in variables:
             found.append(int(folder.name))
     return found
 

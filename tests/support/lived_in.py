@@ -18,8 +18,8 @@ from compete.stacking.building import build, choose, open_stacking, remember_cho
 from compete.stacking.comparison import contributions
 from compete.stacking.recipes import load_with_parts
 from compete.stacking.stack import choose_members
+from compete.submissions.sending import Permissions, prepare, reveal_private, submit
 from compete.submissions.sources import choose_source
-from compete.submissions.submit import Permissions, prepare, reveal_private, submit
 from compete.submissions.targets import local_leaderboard
 
 NAME = 'tiny </title><script>alert(1)</script> & "co" {{ 7*7 }} $x^2$'

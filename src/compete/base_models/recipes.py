@@ -32,10 +32,10 @@ from compete.fingerprints import digest
 
 # A family's module is imported only when a recipe names it.
 FAMILIES = {
-    "linear": "compete.base_models.linear:Linear",
-    "ffnn": "compete.base_models.ffnn:FeedForward",
-    "sequence_classifier": "compete.base_models.sequence_classifier:SequenceClassifier",
-    "label_generator": "compete.base_models.label_generator:LabelGenerator",
+    "linear": "compete.base_models.linear.family:Linear",
+    "ffnn": "compete.base_models.ffnn.family:FeedForward",
+    "sequence_classifier": "compete.base_models.classifier.family:SequenceClassifier",
+    "label_generator": "compete.base_models.generator.family:LabelGenerator",
 }
 
 # oof/stacks/ holds the stacks' probabilities, so no base model may be called so.

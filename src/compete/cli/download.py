@@ -11,8 +11,8 @@ def command() -> None:
     from compete.competition.declaration import read_declaration
     from compete.competition.starter import missing_columns, said
     from compete.errors import UserError
-    from compete.submissions.download import download
-    from compete.submissions.kaggle_client import KaggleClient
+    from compete.submissions.kaggle.client import KaggleClient
+    from compete.submissions.kaggle.download import download
 
     workspace = here()
     declaration = read_declaration(workspace)

@@ -9,12 +9,12 @@ def command(size: SizeOption = None, as_json: JsonOption = False) -> None:
     """Which two submissions to select for the private leaderboard."""
     from compete.cli.opening import console, here, load, print_json, say
     from compete.reporting.records import finalists_record
-    from compete.reporting.tables import finalists_table
-    from compete.submissions.finalists import choose_finalists
-    from compete.submissions.kaggle import KaggleLeaderboard
-    from compete.submissions.kaggle_client import SITE
-    from compete.submissions.messages import tag_of
-    from compete.submissions.submit import ledger_of
+    from compete.reporting.terminal.tables import finalists_table
+    from compete.submissions.kaggle.client import SITE
+    from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
+    from compete.submissions.kaggle.messages import tag_of
+    from compete.submissions.leaderboard.finalists import choose_finalists
+    from compete.submissions.sending import ledger_of
     from compete.submissions.targets import make_target
 
     workspace = here(size)

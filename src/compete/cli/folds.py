@@ -12,7 +12,7 @@ def command(as_json: JsonOption = False) -> None:
     from compete.oof.rare_labels import learnt_labels, rare_sentence
     from compete.oof.train import current_plan
     from compete.reporting.records import folds_record
-    from compete.reporting.tables import fold_rates_table
+    from compete.reporting.terminal.tables import fold_rates_table
 
     workspace = here()
     with exclusively(workspace, reading=True):

@@ -22,7 +22,7 @@ def command(
     """Make a base model of probabilities that were computed elsewhere, after checking them."""
     from compete.cli.opening import exclusively, here, load, say
     from compete.cli.status import show_status
-    from compete.oof.foreign import ForeignFile, import_model
+    from compete.oof.imported import ForeignFile, import_model
     from compete.oof.train import current_plan
 
     workspace = here()

@@ -11,11 +11,11 @@ from compete.cli.options import JsonOption, SizeOption
 from compete.competition.workspace import Workspace
 
 if TYPE_CHECKING:
-    from compete.base_models.longest_rows import Rows
-    from compete.base_models.plan import Machine, ModelPlan
-    from compete.base_models.probe import Probe, Probed
     from compete.base_models.recipes import Recipe
     from compete.competition.declaration import CompetitionDeclaration
+    from compete.planning.longest_rows import Rows
+    from compete.planning.probe import Probe, Probed
+    from compete.planning.resources import Machine, ModelPlan
 
 _USUAL_LABELS = 10
 
@@ -55,7 +55,7 @@ def command(
         raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
     declaration = read_declaration(workspace)
 
-    from compete.base_models.plan import Machine, downloads, plan_model  # torch, after a mistyped name was found
+    from compete.planning.resources import Machine, downloads, plan_model  # torch, after a mistyped name was found
 
     rows = _rows(workspace, declaration, probe=probe)
     together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
@@ -73,9 +73,9 @@ def command(
 
 def _rows(workspace: Workspace, declaration: CompetitionDeclaration, *, probe: bool) -> Rows:
     """The competition's rows; without its files, as many labels as are declared and texts as long as allowed."""
-    from compete.base_models.longest_rows import Rows, rows_of
     from compete.cli.opening import load, say
     from compete.errors import UserError
+    from compete.planning.longest_rows import Rows, rows_of
 
     absent = [
         name for name in [*declaration.data.train, *declaration.data.test] if not (workspace.root / name).is_file()
@@ -100,9 +100,9 @@ def _probe(
     inline: bool,
 ) -> dict[str, Probed]:
     """What came of the probe, by model."""
-    from compete.base_models.probe import Probed, hours
     from compete.cli.opening import say
     from compete.errors import CompeteError
+    from compete.planning.probe import Probed, hours
 
     probed = {}
     for recipe, plan in zip(recipes, plans, strict=True):
@@ -124,11 +124,11 @@ def _probe(
 def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Machine, *, inline: bool) -> Probe:
     """A few steps of one model's training, in a process of its own unless `inline`."""
     from compete import atomic
-    from compete.base_models.probe import read_probe
     from compete.errors import CompeteError
     from compete.execution.inline import InlineExecutor
     from compete.execution.jobs import Failed, Job
     from compete.execution.local import LocalExecutor, usable_cores
+    from compete.planning.probe import read_probe
 
     threads = max(1, usable_cores() // machine.workers)
     executor = InlineExecutor() if inline else LocalExecutor(1, threads)
@@ -142,7 +142,7 @@ def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Mach
             "rows_at_once": rows_at_once,
             "result": str(result),
         }
-        job = Job(f"probe {name}", "compete.base_models.probe:run", payload, folder / "log")
+        job = Job(f"probe {name}", "compete.planning.probe:run", payload, folder / "log")
         for event in executor.run([job]):
             if isinstance(event, Failed):
                 raise CompeteError(f"the probe failed, {event.error}: {event.message.splitlines()[0]}")
@@ -170,9 +170,9 @@ def _jobs_at_once(plan: ModelPlan, machine: Machine) -> int:
 
 
 def _show(plans: Sequence[ModelPlan], machine: Machine, probed: Mapping[str, Probed]) -> None:
-    from compete.base_models.plan import downloads
     from compete.cli.opening import console
-    from compete.reporting.plan_table import download_line, machine_lines, model_lines, plan_table, probe_line
+    from compete.planning.resources import downloads
+    from compete.reporting.terminal.plan_table import download_line, machine_lines, model_lines, plan_table, probe_line
 
     out = console()
     for line in machine_lines(machine):

@@ -31,7 +31,7 @@ def command(
     from compete.competition.data import read_new_texts
     from compete.execution.local import usable_cores
     from compete.oof.train import current_plan
-    from compete.stacking.decision_rules import decision_from
+    from compete.stacking.ensemble.decision_rules import decision_from
     from compete.stacking.predict import predict_base_model, predict_stack
     from compete.stacking.recipes import load_stack_recipe, stack_names
     from compete.submissions.csv_file import Form, render

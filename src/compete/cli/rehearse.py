@@ -29,9 +29,9 @@ def command(
     from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
     from compete.oof.train import choose_recipes, default_workers, plan_work, train
     from compete.reporting.records import rehearsal_record
-    from compete.reporting.tables import scores_table
+    from compete.reporting.terminal.tables import scores_table
     from compete.stacking.recipes import load_with_parts, stack_names
-    from compete.submissions.reading import read_scores
+    from compete.submissions.leaderboard.interpretation import read_scores
     from compete.submissions.rehearsal import rehearse, summary
 
     workspace, gpus = here(size), gpu_ids()

@@ -18,16 +18,16 @@ def command(
 ) -> None:
     """Write report/index.html, one page that needs no network, and every figure as PNG and SVG."""
     from compete.cli.opening import console, here, say
-    from compete.reporting.opened import Opened
-    from compete.reporting.report import write_report
+    from compete.reporting.page.report import write_report
+    from compete.reporting.view import View
 
     workspace = here(size)
-    opened = Opened(workspace)
-    for warning in opened.competition.warnings:
+    view = View(workspace)
+    for warning in view.competition.warnings:
         say(f"warning: {warning}")
     out = console()
     with out.status("reading the workspace") as status:
-        page = write_report(opened, folder, lambda done, of: status.update(f"figure {done + 1} of {of}"))
+        page = write_report(view, folder, lambda done, of: status.update(f"figure {done + 1} of {of}"))
     figures = page.read_text(encoding="utf-8").count("<figure ")
     megabytes = page.stat().st_size / 1e6
     out.print(

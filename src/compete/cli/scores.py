@@ -37,10 +37,10 @@ def command(
     from compete import atomic
     from compete.cli.opening import console, here, print_json
     from compete.reporting.records import scores_record
-    from compete.reporting.tables import scores_table
+    from compete.reporting.terminal.tables import scores_table
+    from compete.submissions.leaderboard.interpretation import read_scores
     from compete.submissions.ledger_csv import from_csv, to_csv
-    from compete.submissions.reading import read_scores
-    from compete.submissions.submit import ledger_of
+    from compete.submissions.sending import ledger_of
 
     if source is not None:
         entries = from_csv(source)
@@ -69,8 +69,8 @@ def command(
 def _ask(workspace: Workspace, private: bool) -> list[Entry]:
     from compete.cli.opening import exclusively, load
     from compete.errors import UserError
-    from compete.submissions.kaggle import KaggleLeaderboard, refresh
-    from compete.submissions.submit import ledger_of, reveal_private
+    from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard, refresh
+    from compete.submissions.sending import ledger_of, reveal_private
     from compete.submissions.targets import make_target
 
     with exclusively(workspace):

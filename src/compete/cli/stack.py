@@ -100,8 +100,8 @@ def _say_limits(competition: Competition, plan: FoldPlan) -> None:
     """What the rows and their labels do not allow."""
     from compete.cli.opening import say
     from compete.oof.rare_labels import learnt_labels, rare_sentence
-    from compete.stacking.cross_fitting import MANY_ROWS
-    from compete.stacking.resampling import FEW_POSITIVES
+    from compete.stacking.ensemble.cross_fitting import MANY_ROWS
+    from compete.stacking.ensemble.resampling import FEW_POSITIVES
 
     if len(competition.train_ids) > MANY_ROWS:
         say(f"more than {MANY_ROWS:,} rows: scored under one plan of folds, with the middle one of several C")
@@ -131,7 +131,7 @@ def _build(out: Console, stacking: Stacking, recipes: list[StackRecipe]) -> list
 
 
 def _show(out: Console, found: Comparison) -> None:
-    from compete.reporting.stack_tables import comparison_table, label_table, threshold_table
+    from compete.reporting.terminal.stack_tables import comparison_table, label_table, threshold_table
 
     metric, chosen = found.metric, found.chosen
     stacks = [(f"stack {each.recipe.name}", each.score) for each in found.built]
@@ -178,7 +178,7 @@ def _say_choice(out: Console, found: Comparison) -> None:
 
 
 def _show_worth(out: Console, found: Contributions, chosen: str) -> None:
-    from compete.reporting.stack_tables import error_table, worth_table
+    from compete.reporting.terminal.stack_tables import error_table, worth_table
 
     if found.stack != chosen:
         out.print(

@@ -35,7 +35,7 @@ def show_status(
     if as_json:
         print_json(status_record(found, states, scores))
     else:
-        from compete.reporting.tables import status_table
+        from compete.reporting.terminal.tables import status_table
 
         console().print(status_table(states, found.families, scores, found.metric_title))
     for change in found.plan_changes:

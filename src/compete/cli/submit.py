@@ -12,7 +12,7 @@ from compete.cli.options import JsonOption, SizeOption
 if TYPE_CHECKING:
     from compete.competition.data import Competition
     from compete.submissions.ledger import Entry
-    from compete.submissions.submit import Prepared
+    from compete.submissions.sending import Prepared
 
 
 def command(
@@ -41,10 +41,10 @@ def command(
     from compete.errors import KaggleError
     from compete.oof.train import current_plan
     from compete.reporting.records import submit_record
-    from compete.reporting.tables import scores_table
-    from compete.submissions.kaggle import KaggleLeaderboard, refresh, wait_for_score
+    from compete.reporting.terminal.tables import scores_table
+    from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard, refresh, wait_for_score
+    from compete.submissions.sending import Permissions, ledger_of, prepare, submit
     from compete.submissions.sources import choose_source_or_file
-    from compete.submissions.submit import Permissions, ledger_of, prepare, submit
     from compete.submissions.targets import make_target
 
     workspace, out = here(size), console()

@@ -41,7 +41,7 @@ def command(
     from compete.execution.inline import InlineExecutor
     from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
     from compete.oof.train import choose_recipes, default_workers, plan_work, train
-    from compete.reporting.progress import TrainingDisplay
+    from compete.reporting.terminal.progress import TrainingDisplay
 
     if bool(names) == all_:
         raise UserError("name the recipes to train, or say --all (not both): `compete status` lists them")

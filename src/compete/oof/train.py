@@ -26,14 +26,7 @@ from compete.oof import store
 from compete.oof.job import TRUNKS, make_job
 from compete.oof.kept import check_job, waits_for_check
 from compete.oof.rare_labels import learnt_labels, rare_sentence
-from compete.oof.state import (
-    ModelState,
-    State,
-    changed_by_competition,
-    competition_rows,
-    model_state,
-    stored_models,
-)
+from compete.oof.state import ModelState, State, changed_by_competition, competition_rows, model_state, stored_models
 
 # A pretrained model's training on a processor takes some gigabytes (`compete plan` says how many): bytes per job.
 _PRETRAINED = 8 * 10**9

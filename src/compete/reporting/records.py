@@ -20,11 +20,11 @@ from compete.stacking.scores import Score
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
-    from compete.base_models.plan import Downloads, Machine, ModelPlan, Verdict
-    from compete.base_models.probe import Probed
     from compete.competition.folds import FoldPlan
+    from compete.planning.probe import Probed
+    from compete.planning.resources import Downloads, Machine, ModelPlan, Verdict
     from compete.stacking.comparison import Comparison, Contributions
-    from compete.submissions.finalists import Finalist, Finalists
+    from compete.submissions.leaderboard.finalists import Finalist, Finalists
     from compete.submissions.rehearsal import Rehearsal
 
 Record = dict[str, Any]

@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compete.stacking.alarms import find_alarms
-    from compete.stacking.calibration import Calibration, fit_calibration
-    from compete.stacking.label_rates import estimate_rates
+    from compete.stacking.ensemble.alarms import find_alarms
+    from compete.stacking.ensemble.calibration import Calibration, fit_calibration
+    from compete.stacking.ensemble.label_rates import estimate_rates
+    from compete.stacking.ensemble.thresholds import best_f1_threshold
     from compete.stacking.stacker import LeakWarning, MultilabelStacker
-    from compete.stacking.thresholds import best_f1_threshold
 
 __all__ = [
     "Calibration",

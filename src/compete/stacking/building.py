@@ -21,13 +21,13 @@ from compete.oof import store
 from compete.oof.job import made_by
 from compete.oof.rare_labels import learnt_labels
 from compete.oof.train import shape_of
-from compete.stacking.alarms import Alarm, find_alarms
-from compete.stacking.calibration import fit_calibration
-from compete.stacking.evaluation import Evaluation
+from compete.stacking.ensemble.alarms import Alarm, find_alarms
+from compete.stacking.ensemble.calibration import fit_calibration
+from compete.stacking.ensemble.evaluation import Evaluation
+from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, shifted_rates
+from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import FittedStack, Materials, Workbench
-from compete.stacking.label_rates import LabelRates, LabelShift, estimate_rates, shifted_rates
 from compete.stacking.recipes import StackDeclaration, StackRecipe, count_rows
-from compete.stacking.row_features import row_features
 from compete.stacking.scores import Score, repeated_plans, score_of
 from compete.stacking.stack import read_members, stack_folder, stack_identity
 

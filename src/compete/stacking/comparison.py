@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from compete.competition.metrics import Metric
 from compete.oof.store import MANIFEST, read_record
 from compete.stacking.building import Built, Stacking, best_of, references
-from compete.stacking.evaluation import score_where_worth
+from compete.stacking.ensemble.evaluation import score_where_worth
+from compete.stacking.leave_one_out import Worth, error_correlation, keep_worth, worth_of_models
 from compete.stacking.scores import Score, base_model_score
 from compete.stacking.stack import stack_folder
-from compete.stacking.worth import Worth, error_correlation, keep_worth, worth_of_models
 
 
 @dataclass(frozen=True)

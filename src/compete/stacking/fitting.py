@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Metric
-from compete.stacking.blend import FittedBlend
-from compete.stacking.cross_fitting import CrossFit, Folds, cross_fit, cross_fit_second_level
-from compete.stacking.evaluation import Evaluation, evaluate
-from compete.stacking.meta_learners import FittedMetaLearner, RowFeatures
+from compete.stacking.ensemble.blend import FittedBlend
+from compete.stacking.ensemble.cross_fitting import CrossFit, Folds, cross_fit, cross_fit_second_level
+from compete.stacking.ensemble.evaluation import Evaluation, evaluate
+from compete.stacking.ensemble.meta_learners import FittedMetaLearner, RowFeatures
 from compete.stacking.recipes import StackRecipe
 
 Progress = Callable[[float], None]

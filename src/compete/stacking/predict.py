@@ -15,10 +15,10 @@ from compete.oof.kept import load_kept
 from compete.oof.rare_labels import learnt_labels
 from compete.oof.state import State, competition_rows, model_state
 from compete.stacking.building import label_shift, mean_rates
+from compete.stacking.ensemble.meta_learners import RowFeatures
+from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import Materials, Workbench
-from compete.stacking.meta_learners import RowFeatures
 from compete.stacking.recipes import StackRecipe, count_rows, load_with_parts
-from compete.stacking.row_features import row_features
 from compete.stacking.stack import check_stack_fresh, read_members
 
 Progress = Callable[[str], None]

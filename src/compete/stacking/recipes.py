@@ -13,10 +13,10 @@ from compete.competition.metrics import Metric
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
-from compete.stacking.blend import Blend, SelectBy
-from compete.stacking.boosting import LightGBM
-from compete.stacking.decision_rules import RuleName, default_rule, rules_for
-from compete.stacking.meta_learners import Calibrated, Logistic, Mean, MetaLearner, PassingConstants
+from compete.stacking.ensemble.blend import Blend, SelectBy
+from compete.stacking.ensemble.boosting import LightGBM
+from compete.stacking.ensemble.decision_rules import RuleName, default_rule, rules_for
+from compete.stacking.ensemble.meta_learners import Calibrated, Logistic, Mean, MetaLearner, PassingConstants
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _ONLY = {

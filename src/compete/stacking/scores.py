@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # numpy and pandas are not needed to read a score
 
     from compete.competition.data import Competition
     from compete.competition.folds import FoldPlan
-    from compete.stacking.evaluation import Evaluation
+    from compete.stacking.ensemble.evaluation import Evaluation
 
 SCORES = "scores.json"
 # Raise it when the same probabilities would be scored or cut differently.
@@ -130,8 +130,8 @@ def base_model_score(competition: Competition, plan: FoldPlan, name: str) -> Sco
 
 def evaluate_as_it_is(competition: Competition, plan: FoldPlan, probabilities: NDArray[np.float32]) -> Evaluation:
     """Out-of-fold probabilities with thresholds, and nothing else, fitted on them; as many repeats as a stack has."""
-    from compete.stacking.cross_fitting import as_it_is
-    from compete.stacking.evaluation import evaluate
+    from compete.stacking.ensemble.cross_fitting import as_it_is
+    from compete.stacking.ensemble.evaluation import evaluate
 
     labels = competition.train_labels
     fits = [as_it_is(probabilities, folds) for folds in repeated_plans(competition, plan)]
@@ -141,7 +141,7 @@ def evaluate_as_it_is(competition: Competition, plan: FoldPlan, probabilities: N
 def repeated_plans(competition: Competition, plan: FoldPlan) -> list[NDArray[np.int16]]:
     """The fold plan, and others for meta-learner and thresholds; near-identical texts share a fold in all of them."""
     from compete.competition.folds import near_identical_groups
-    from compete.stacking.cross_fitting import MANY_ROWS, repeated_folds
+    from compete.stacking.ensemble.cross_fitting import MANY_ROWS, repeated_folds
 
     groups = near_identical_groups(competition.train_texts)
     repeats = REPEATS if len(groups) <= MANY_ROWS else 1

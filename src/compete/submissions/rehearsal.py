@@ -27,13 +27,13 @@ from compete.competition.workspace import Workspace
 from compete.errors import DataError, SubmissionError, UserError
 from compete.oof.train import current_plan
 from compete.stacking.building import build, choose, open_stacking, remember_choice
-from compete.stacking.cross_fitting import repeated_folds
+from compete.stacking.ensemble.cross_fitting import repeated_folds
 from compete.stacking.recipes import StackRecipe, load_with_parts
 from compete.stacking.scores import base_model_score
-from compete.submissions.finalists import Finalists, choose_finalists
+from compete.submissions.leaderboard.finalists import Finalists, choose_finalists
 from compete.submissions.ledger import Entry
+from compete.submissions.sending import Permissions, ledger_of, prepare, reveal_private, submit
 from compete.submissions.sources import choose_source
-from compete.submissions.submit import Permissions, ledger_of, prepare, reveal_private, submit
 from compete.submissions.targets import local_leaderboard
 
 _PARTS = 50  # rows are held out in steps of a fiftieth

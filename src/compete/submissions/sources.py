@@ -14,7 +14,7 @@ from compete.errors import StoreError, SubmissionError, UserError
 from compete.oof import store
 from compete.oof.state import State, stored_models
 from compete.stacking.building import remembered_choice
-from compete.stacking.decision_rules import RuleName, default_rule
+from compete.stacking.ensemble.decision_rules import RuleName, default_rule
 from compete.stacking.recipes import load_stack_recipe, stack_names
 from compete.stacking.scores import Score, base_model_score
 from compete.stacking.stack import base_model_states, check_stack_fresh, stack_folder

@@ -18,8 +18,8 @@ from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
 from compete.errors import DataError, SubmissionError
 from compete.submissions.csv_file import Form, named_as, read_values, submission_form
-from compete.submissions.kaggle import KaggleLeaderboard
-from compete.submissions.kaggle_client import KaggleClient
+from compete.submissions.kaggle.client import KaggleClient
+from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
 from compete.submissions.ledger import Outcome
 
 _SCORED = ("Public", "Private")

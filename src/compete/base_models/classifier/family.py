@@ -1,0 +1,42 @@
+"""Family `sequence_classifier`: a pretrained transformer with a classification head.
+
+This module holds the settings and stays light; torch and transformers are imported when a model is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.families import FitContext, FittedModel
+
+
+class SequenceClassifier:
+    """Fine-tunes AutoModelForSequenceClassification with transformers' Trainer."""
+
+    Settings: ClassVar[type[SequenceClassifierSettings]] = SequenceClassifierSettings
+    version: ClassVar[int] = 3
+    imports: ClassVar[tuple[str, ...]] = (
+        "compete.base_models.classifier.training",
+        "compete.base_models.pretrained.imported_ahead",
+    )
+
+    def __init__(self, settings: SequenceClassifierSettings) -> None:
+        self.settings = settings
+
+    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedModel:
+        """Train on most of these rows and keep the epoch that is best on the rest."""
+        from compete.base_models.classifier.training import train
+
+        return train(self.settings, texts, labels, context)
+
+    def load(self, folder: Path, context: FitContext) -> FittedModel:
+        """What `save` of a fitted model wrote into `folder`."""
+        from compete.base_models.classifier.training import load
+
+        return load(self.settings, folder, context)

@@ -1,0 +1,104 @@
+"""A feed-forward net over embeddings learnt from scratch: the baseline every pretrained model has to beat.
+
+A text is what the vectors of its tokens pool to, whatever their order. torch is imported when training
+starts, so that reading a recipe stays quick; the net itself is in `ffnn_network`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.base_models.families import FitContext
+from compete.base_models.ffnn.settings import FeedForwardSettings
+from compete.base_models.linear.tokens import tokenise
+
+if TYPE_CHECKING:
+    from compete.base_models.ffnn.network import Network
+
+
+_WEIGHTS, _VOCABULARY = "weights.safetensors", "vocabulary.json"
+
+
+class FeedForward:
+    """Embeddings, mean and maximum over the tokens, several hidden layers, one logit per label."""
+
+    Settings: ClassVar[type[FeedForwardSettings]] = FeedForwardSettings
+    version: ClassVar[int] = 1
+    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.ffnn.network",)
+
+    def __init__(self, settings: FeedForwardSettings) -> None:
+        self.settings = settings
+
+    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedFeedForward:
+        """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels), at least three rows."""
+        from compete.base_models.ffnn.network import train
+
+        vocabulary = Vocabulary.learn(texts, self.settings.min_df)
+        networks = train(self.settings, texts, vocabulary.encode(texts), len(vocabulary.ids), labels, context)
+        return FittedFeedForward(vocabulary, networks, self.settings.eval_batch_size, labels.shape[1])
+
+    def load(self, folder: Path, context: FitContext) -> FittedFeedForward:
+        """What `save` of a fitted model wrote into `folder`."""
+        from compete.base_models.ffnn.network import read_networks
+
+        terms = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+        vocabulary = Vocabulary({term: number for number, term in enumerate(terms, start=1)})
+        n_labels = len(context.labels)
+        networks = read_networks(self.settings, folder / _WEIGHTS, len(terms), n_labels, context.threads)
+        return FittedFeedForward(vocabulary, networks, self.settings.eval_batch_size, n_labels)
+
+
+@dataclass(frozen=True)
+class FittedFeedForward:
+    """The vocabulary of the training texts and the trained nets."""
+
+    vocabulary: Vocabulary
+    networks: list[Network]
+    batch_size: int
+    n_labels: int
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Mean probabilities of the nets, shape (len(texts), n_labels)."""
+        from compete.base_models.ffnn.network import probabilities
+
+        if not texts:
+            return np.zeros((0, self.n_labels), dtype=np.float32)
+        return probabilities(self.networks, self.vocabulary.encode(texts), self.batch_size)
+
+    def save(self, folder: Path, *, whole: bool) -> bool:
+        """The vocabulary as JSON, the nets' weights as safetensors; small enough to be kept always."""
+        from compete.base_models.ffnn.network import write_networks
+
+        write_networks(self.networks, folder / _WEIGHTS)
+        (folder / _VOCABULARY).write_text(json.dumps(list(self.vocabulary.ids), ensure_ascii=False), encoding="utf-8")
+        return True
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens by number, from 1: 0 stands for a token that is hidden."""
+
+    ids: dict[str, int]
+
+    @classmethod
+    def learn(cls, texts: Sequence[str], min_df: int) -> Vocabulary:
+        """The tokens of at least `min_df` of the texts."""
+        document_frequency = Counter(token for text in texts for token in set(tokenise(text)))
+        # Sorted, because the order of a set of strings differs from process to process.
+        known = sorted(token for token, count in document_frequency.items() if count >= min_df)
+        return cls({token: number for number, token in enumerate(known, start=1)})
+
+    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """The numbers of each text's known tokens; a text without any gives an empty array."""
+        return [
+            np.array([self.ids[token] for token in tokenise(text) if token in self.ids], dtype=np.int64)
+            for text in texts
+        ]

@@ -1,0 +1,31 @@
+"""[settings] of a recipe of family `ffnn`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from compete.declarations import Declaration
+
+
+class FeedForwardSettings(Declaration):
+    """Settings of a feed-forward recipe; rates, batches and epochs are by default those of the report."""
+
+    embedding_size: int = Field(default=64, ge=1, description="length of a token's vector")
+    min_df: int = Field(default=2, ge=1, description="a token of fewer training texts than this is not known")
+    hidden: tuple[int, ...] = Field(default=(128, 64), min_length=1, description="sizes of the hidden layers")
+    dropout: float = Field(default=0.5, ge=0, lt=1, description="share of units dropped before every layer")
+    token_dropout: float = Field(default=0.3, ge=0, lt=1, description="share of a text's tokens hidden in training")
+    epochs: int = Field(default=10, ge=1, description="passes over the training rows")
+    batch_size: int = Field(default=64, ge=2, description="rows per training step; an epoch's rest is spread over them")
+    eval_batch_size: int = Field(default=128, ge=1, description="rows predicted at once")
+    learning_rate: float = Field(default=0.005, gt=0, description="AdamW's rate at the start")
+    weight_decay: float = Field(default=0.01, ge=0, description="AdamW's weight decay")
+    plateau_patience: int = Field(default=0, ge=0, description="epochs without a better inner loss that are borne")
+    plateau_factor: float = Field(default=0.5, gt=0, lt=1, description="what the rate is then multiplied by")
+    inner_share: float = Field(default=0.1, gt=0, lt=1, description="share of the training rows to judge epochs on")
+    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+        default="none", description="weight of a label's positives: 1, negatives / positives, or its square root"
+    )
+    members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and inner rows")

@@ -1,0 +1,79 @@
+"""Training and loading a label generator; imports torch, transformers and peft."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from compete.base_models.families import FitContext
+from compete.base_models.generator.free_generation import FreeAnswers, FreeGenerator
+from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
+from compete.base_models.generator.prompts import Prompt
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.losses import make_loss, positive_weights
+from compete.base_models.pretrained.adaptation import add_adapters, load_trained
+from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
+from compete.base_models.pretrained.fine_tuning import Batch, Task, fine_tune
+from compete.base_models.validation_split import inner_split
+
+
+def train(
+    settings: LabelGeneratorSettings, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext
+) -> SlotScorer | FreeGenerator:
+    """Fine-tune on most rows; the epoch with the lowest loss on the rest is kept."""
+    source = source_of(settings, texts, context.seed, words=context.labels)
+    tokenizer = open_tokenizer(source, padding_side="left")
+    prompt = Prompt(tokenizer, settings, context.labels)
+    fitted, inner = inner_split(texts, labels, settings.inner_share, context.seed)
+    weights = positive_weights(labels[fitted], settings.class_weights)
+
+    def build() -> Any:
+        return _build(source, tokenizer)
+
+    if settings.decoding == "generate":
+        answers = FreeAnswers(prompt)
+        rows = answers.rows(texts, labels, weights)
+        model = fine_tune(Task(build, rows, answers.collate, answers.loss), settings, fitted, inner, context)
+        return FreeGenerator(source, model, answers)
+    slots = LabelSlots(prompt)
+    loss = make_loss(settings.loss, weights)
+
+    def loss_of(model: Any, batch: Batch) -> Tensor:
+        return loss(slots.logits(model, batch), batch["labels"])
+
+    rows = slots.rows(texts, labels)
+    model = fine_tune(Task(build, rows, slots.collate, loss_of), settings, fitted, inner, context)
+    return SlotScorer(source, model, slots)
+
+
+def load(settings: LabelGeneratorSettings, folder: Path, context: FitContext) -> SlotScorer | FreeGenerator:
+    """A generator that was kept in `folder`."""
+    torch.set_num_threads(context.threads)
+    source = kept_source(settings, folder)
+    tokenizer = open_tokenizer(source, padding_side="left")
+    model = _build(source, tokenizer)
+    load_trained(model, folder)
+    prompt = Prompt(tokenizer, settings, context.labels)
+    if settings.decoding == "generate":
+        return FreeGenerator(source, model.eval(), FreeAnswers(prompt))
+    return SlotScorer(source, model.eval(), LabelSlots(prompt))
+
+
+def _build(source: Source, tokenizer: PreTrainedTokenizerBase) -> Any:
+    """The checkpoint as a language model, ready to be trained whole or with adapters."""
+    settings = source.settings
+    assert isinstance(settings, LabelGeneratorSettings)
+    four_bits = settings.adaptation == "qlora"
+    model: Any = open_generator(source, int(tokenizer.pad_token_id), four_bits=four_bits)
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if settings.adaptation == "full":
+        return model
+    return add_adapters(model, settings, task="CAUSAL_LM", four_bits=four_bits)

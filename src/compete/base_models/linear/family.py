@@ -1,0 +1,170 @@
+"""Bag-of-n-grams models: TF-IDF or NB-SVM features under one logistic regression per label.
+
+They train in seconds on a CPU and err differently from a network, which is what a stack asks of a member.
+scikit-learn is imported when training starts, so that reading a recipe stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.base_models.families import FitContext
+from compete.base_models.linear.settings import LinearSettings
+from compete.base_models.linear.tokens import normalise, tokenise
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+
+_WEIGHTS, _VOCABULARY = "weights.safetensors", "vocabulary.json"
+
+
+class Linear:
+    """One-vs-rest logistic regression on n-grams of words and characters."""
+
+    Settings: ClassVar[type[LinearSettings]] = LinearSettings
+    version: ClassVar[int] = 2
+    imports: ClassVar[tuple[str, ...]] = ("sklearn.feature_extraction.text", "sklearn.linear_model")
+
+    def __init__(self, settings: LinearSettings) -> None:
+        self.settings = settings
+
+    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedLinear:
+        """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels)."""
+        vectorisers = self._vectorisers()
+        features = _side_by_side([vectoriser.fit_transform(texts) for vectoriser in vectorisers])
+        ratios = self._ratios(features, labels)
+        coefficients = np.zeros((features.shape[1], labels.shape[1]))
+        intercepts = np.zeros(labels.shape[1])
+        for label, targets in enumerate(labels.T):
+            ratio = None if ratios is None else ratios[label]
+            coefficients[:, label], intercepts[label] = self._fit_label(features, targets, ratio)
+            context.progress((label + 1) / labels.shape[1])
+        return FittedLinear(vectorisers, coefficients, intercepts)
+
+    def load(self, folder: Path, context: FitContext) -> FittedLinear:
+        """What `save` of a fitted model wrote into `folder`."""
+        from safetensors.numpy import load_file
+
+        weights = load_file(folder / _WEIGHTS)
+        vocabularies = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
+        vectorisers = self._vectorisers()
+        for number, (vectoriser, vocabulary) in enumerate(zip(vectorisers, vocabularies, strict=True)):
+            vectoriser.vocabulary_ = {term: column for column, term in enumerate(vocabulary)}
+            vectoriser.fixed_vocabulary_ = False
+            vectoriser.idf_ = weights[f"idf_{number}"]
+        return FittedLinear(vectorisers, weights["coefficients"], weights["intercepts"])
+
+    def _vectorisers(self) -> list[Any]:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        settings = self.settings
+        common = {"min_df": settings.min_df, "sublinear_tf": settings.sublinear_tf, "lowercase": False}
+        found = []
+        if settings.word_ngrams:
+            words = {"tokenizer": tokenise, "token_pattern": None, "ngram_range": settings.word_ngrams}
+            found.append(TfidfVectorizer(**words, **common))
+        if settings.char_ngrams:
+            chars = {"analyzer": settings.char_analyzer, "ngram_range": settings.char_ngrams}
+            found.append(TfidfVectorizer(preprocessor=normalise, **chars, **common))
+        return found
+
+    def _ratios(self, features: csr_matrix, labels: NDArray[np.int8]) -> NDArray[np.float64] | None:
+        """What scales each feature for each label, (n_labels, n_features): log-count ratios. None: nothing does.
+
+        r = log((p / |p|_1) / (q / |q|_1)), p and q = alpha + the positive and negative texts that hold the
+        n-gram (Wang and Manning 2012, "Baselines and Bigrams", section 2.1, with their binarised counts).
+        """
+        if self.settings.weighting == "tfidf":
+            return None
+        present = features.sign().T
+        positive = self.settings.alpha + present @ (labels == 1)
+        negative = self.settings.alpha + present @ (labels == 0)
+        ratios = np.log(positive / positive.sum(axis=0)) - np.log(negative / negative.sum(axis=0))
+        return np.ascontiguousarray(ratios.T)  # they are looked up by feature, millions of times
+
+    def _fit_label(
+        self, features: csr_matrix, targets: NDArray[np.int8], ratio: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], float]:
+        """Coefficients on the unscaled features, shape (n_features,), and the intercept of one label."""
+        from sklearn.linear_model import LogisticRegression
+
+        positives = int(targets.sum())
+        negatives = len(targets) - positives
+        if positives == 0 or negatives == 0:  # nothing to tell apart: the rate of Laplace's rule of succession
+            return np.zeros(features.shape[1]), float(np.log((positives + 1) / (negatives + 1)))
+        power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[self.settings.class_weights]
+        weights = {0: 1.0, 1: (negatives / positives) ** power}
+        # Of sparse rows, liblinear's dual coordinate descent finds the optimum in a third of the primal's time; so
+        # tight, probabilities differ in the fourth digit, and its random order is always the same.
+        model = LogisticRegression(
+            C=self.settings.C,
+            solver="liblinear",
+            dual=True,
+            tol=1e-2,
+            class_weight=weights,
+            max_iter=10_000,
+            random_state=0,
+        )
+        if ratio is None:
+            model.fit(features, targets)
+            return model.coef_[0], float(model.intercept_[0])
+        scaled = features.copy()
+        scaled.data *= ratio[scaled.indices]
+        model.fit(scaled, targets)
+        # (x * r) @ w = x @ (r * w): with the ratio in the coefficients one product serves all labels.
+        return model.coef_[0] * ratio, float(model.intercept_[0])
+
+
+@dataclass(frozen=True)
+class FittedLinear:
+    """Vectorisers and, for their features side by side, coefficients (n_features, n_labels)."""
+
+    vectorisers: list[Any]
+    coefficients: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Probabilities, shape (len(texts), n_labels)."""
+        if not texts:
+            return np.zeros((0, len(self.intercepts)), dtype=np.float32)
+        logits = _features(self.vectorisers, texts) @ self.coefficients + self.intercepts
+        # tanh neither overflows nor warns, however sure the model is.
+        return np.asarray(0.5 + 0.5 * np.tanh(logits / 2), dtype=np.float32)
+
+    def save(self, folder: Path, *, whole: bool) -> bool:
+        """Vocabularies as JSON, weights as safetensors; small enough to be kept always."""
+        from safetensors.numpy import save_file
+
+        idf = {f"idf_{number}": np.asarray(v.idf_) for number, v in enumerate(self.vectorisers)}
+        weights = {"coefficients": np.ascontiguousarray(self.coefficients), "intercepts": self.intercepts, **idf}
+        save_file(weights, folder / _WEIGHTS)
+        vocabularies = [_terms(vectoriser) for vectoriser in self.vectorisers]
+        (folder / _VOCABULARY).write_text(json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8")
+        return True
+
+
+def _terms(vectoriser: Any) -> list[str]:
+    """The n-grams of a fitted vectoriser in the order of its columns."""
+    return sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.get)
+
+
+def _features(vectorisers: Sequence[Any], texts: Sequence[str]) -> csr_matrix:
+    """Sparse features of every vectoriser side by side, shape (len(texts), n_features)."""
+    return _side_by_side([vectoriser.transform(texts) for vectoriser in vectorisers])
+
+
+def _side_by_side(features: Sequence[csr_matrix]) -> csr_matrix:
+    """Features of one text after the other, in the order of their columns: sorted once, not by every fit."""
+    from scipy.sparse import hstack
+
+    together = hstack(features, format="csr")
+    together.sort_indices()
+    return together

@@ -1,0 +1,216 @@
+"""Import of out-of-fold probabilities that were made elsewhere: a team-mate's model, an older notebook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from compete import atomic
+from compete.base_models.recipes import NAME, NAME_RULE, RESERVED_NAMES, has_recipe
+from compete.competition.column_names import free_name, matched, otherwise_written
+from compete.competition.data import Competition
+from compete.competition.folds import FoldPlan
+from compete.competition.reading import read_table
+from compete.competition.row_ids import what_happened_to
+from compete.competition.saved_index import HOW_TO_SAVE, UNNAMED_INDEX, counts_rows, saved_index, without_saved_index
+from compete.errors import DataError, StoreError, UserError
+from compete.oof import store
+from compete.oof.imported_values import ROUNDING, numbers, refuse_what_is_no_probability
+from compete.oof.job import made_by
+from compete.oof.state import competition_rows
+from compete.oof.train import shape_of
+
+_SAVE_ANEW = f"Save it anew, as CSV in UTF-8 or as parquet, with nothing but ids and probabilities: {HOW_TO_SAVE}"
+# What read_table advises for the files that competition.toml names.
+_ADVICE = re.compile(r"[;:,.] (set|Set|if quotes|If quotes|A quote or|check the path)\b.*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ForeignFile:
+    """A file of probabilities; `ids` names the file with its row ids when it is an .npy matrix."""
+
+    path: Path
+    ids: Path | None = None
+
+
+def import_model(
+    competition: Competition, plan: FoldPlan, name: str, oof: ForeignFile, test: ForeignFile, force: bool = False
+) -> list[str]:
+    """Check foreign probabilities and store them as base model `name`; returns warnings to show.
+
+    Rows may be in any order; they are stored in the competition's. Raises DataError naming file and row.
+    """
+    folder = competition.workspace.oof / name
+    _check_name(competition, name, folder, force)
+    id_column, labels = competition.declaration.data.id, competition.labels
+    of_oof, notes = read_foreign(oof, id_column, competition.train_ids, labels, "training")
+    of_test, more_notes = read_foreign(test, id_column, competition.test_ids, labels, "test")
+    probabilities = store.Probabilities(of_oof, of_test)
+    record = {
+        "kind": "imported",
+        "model": name,
+        "identity": competition_rows(competition, plan),
+        "imported_from": {"oof": atomic.sha256_file(oof.path), "test": atomic.sha256_file(test.path)},
+        "made_by": made_by(),
+    }
+    store.write_model(folder, probabilities, shape_of(competition), record)
+    return [*notes, *more_notes, *_warnings(probabilities, labels)]
+
+
+def read_foreign(
+    file: ForeignFile, id_column: str, ids: Sequence[str], labels: Sequence[str], rows: str
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Probabilities float32 (len(ids), len(labels)), in the order of `ids` and `labels`; and what was put right."""
+    if not file.path.is_file():
+        raise DataError(f"{file.path} does not exist")
+    if file.path.suffix == ".npy":
+        found_ids, matrix, notes = *_read_npy(file, id_column, labels), list[str]()
+    else:
+        found_ids, matrix, notes = _read_columns(file.path, id_column, ids, labels)
+    order = _order(file.path, found_ids, ids, rows, id_column)
+    refuse_what_is_no_probability(file.path, found_ids, labels, matrix)
+    clipped = np.clip(matrix, 0, 1)
+    if not np.array_equal(clipped, matrix):
+        notes.append(f"{file.path}: values that are outside of 0 to 1 by no more than {ROUNDING:g} were clipped")
+    return clipped[order].astype(np.float32), notes
+
+
+def _check_name(competition: Competition, name: str, folder: Path, force: bool) -> None:
+    if not NAME.fullmatch(name) or name in RESERVED_NAMES:
+        raise UserError(f"{name!r} cannot be a model's name: {NAME_RULE}")
+    if has_recipe(competition.workspace, name):
+        raise UserError(f"base_models/{name}.toml is a recipe of that name: import under another name")
+    if (competition.workspace.stack_recipes / f"{name}.toml").exists():
+        raise UserError(f"stacking/{name}.toml is a stack of that name: import under another name")
+    if folder.is_file():
+        raise StoreError(f"oof/{name} is a file: choose another name, or move it away")
+    if store.was_interrupted(folder) or not folder.exists() or not any(folder.iterdir()):
+        return
+    if not force:
+        raise StoreError(f"oof/{name} is there already: choose another name, or replace it with --force")
+    if store.read_record(folder / store.MANIFEST).get("kind") != "imported":
+        raise StoreError(f"oof/{name} was trained here, not imported: choose another name, or move it away")
+
+
+def _read_columns(
+    path: Path, id_column: str, ids: Sequence[str], labels: Sequence[str]
+) -> tuple[list[str], NDArray[np.float64], list[str]]:
+    """Ids, matrix and what was put right, from CSV, TSV or parquet with an id column and one column per label."""
+    table = _table(path)
+    id_name = _id_column(table, id_column, ids, labels)
+    meant = matched(labels, [str(name) for name in table.columns if name != id_name])
+    notes = otherwise_written(meant, str(path))
+    if id_name is not None and id_name == saved_index(table, [id_column, *labels]):
+        notes.append(f"{path}: the column {id_name!r} is a saved index; it holds the ids, and is read as such")
+    elif id_name is not None:
+        table, index = without_saved_index(table, [id_name, *(meant[label] for label in labels if label in meant)])
+        notes += [f"{path}: the column {index!r} is a saved index, and left out"] if index is not None else []
+    _refuse_columns(path, table, id_column, labels, {**meant, id_column: id_name})
+    assert id_name is not None  # a file without is refused
+    cells = table[[meant[label] for label in labels]].set_axis(list(labels), axis=1)
+    found_ids = table[id_name].tolist()
+    return found_ids, numbers(path, found_ids, cells), notes
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """A table of strings; errors speak of a file that is imported, not of the competition's."""
+    try:
+        table = read_table(path)
+    except DataError as error:
+        raise DataError(f"{_ADVICE.sub('', str(error))}. {_SAVE_ANEW}") from None
+    name = table.index.name or UNNAMED_INDEX
+    if name in table.columns or (table.index.name is None and isinstance(table.index, pd.RangeIndex)):
+        return table
+    return table.reset_index(names=name).astype(str)  # a parquet file keeps the index of a DataFrame
+
+
+def _id_column(table: pd.DataFrame, id_column: str, ids: Sequence[str], labels: Sequence[str]) -> str | None:
+    """The file's column of ids: of the competition's name, or id; else a saved index that holds the ids."""
+    others = [str(name) for name in table.columns if name not in labels]
+    for name in (id_column, free_name("id", labels), "id"):
+        found = matched([name], others)
+        if found:
+            return found[name]
+    index = saved_index(table, [id_column, *labels])
+    return (
+        index if index is not None and not set(ids).isdisjoint(table[index]) and not counts_rows(table[index]) else None
+    )
+
+
+def _refuse_columns(
+    path: Path, table: pd.DataFrame, id_column: str, labels: Sequence[str], meant: Mapping[str, str | None]
+) -> None:
+    """Raise DataError unless the columns are the id and the labels."""
+    missing = [name for name in (id_column, *labels) if meant.get(name) is None]
+    extra = [str(name) for name in table.columns if name not in meant.values()]
+    if not missing and not extra:
+        return
+    index = saved_index(table, [id_column, *labels])
+    raise DataError(
+        f"{path} has the columns {', '.join(repr(str(name)) for name in table.columns)}; it needs {id_column}"
+        + (" (or id)" if "id" not in (id_column, *labels) else "")
+        + f", {', '.join(labels)}"
+        + (f"; missing: {', '.join(missing)}" if missing else "")
+        + (f"; not known: {', '.join(map(repr, extra))}" if extra else "")
+        + (f". {index!r} is a saved index, not an id: {HOW_TO_SAVE} saves without" if index in extra else "")
+    )
+
+
+def _read_npy(file: ForeignFile, id_column: str, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+    """A matrix in the competition's label order, and the ids of its rows from another file."""
+    if file.ids is None:
+        raise UserError(
+            f"{file.path} has no ids: name a file with them, in the order of its rows (--oof-ids, --test-ids)"
+        )
+    try:
+        matrix = np.load(file.path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{file.path} is not an .npy file of numbers: {error}") from None
+    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiub":
+        raise DataError(f"{file.path} is not an .npy file of real numbers")
+    table = _table(file.ids)
+    column = next((name for name in (id_column, "id") if name in table.columns), table.columns[0])
+    ids = table[column].tolist()
+    if matrix.shape != (len(ids), len(labels)):
+        raise DataError(
+            f"{file.path} has shape {matrix.shape}, expected {(len(ids), len(labels))}: a row for "
+            f"each of the {len(ids)} ids in {file.ids} (below its header), a column for each of {', '.join(labels)}"
+        )
+    return ids, matrix.astype(np.float64)
+
+
+def _order(path: Path, found: Sequence[str], ids: Sequence[str], rows: str, id_column: str) -> NDArray[np.intp]:
+    """Where each of the competition's ids stands in the file."""
+    position = {name: row for row, name in enumerate(found)}
+    if len(position) < len(found):
+        repeated = next(name for row, name in enumerate(found) if position[name] != row)
+        raise DataError(f"{path} has the id {repeated!r} more than once")
+    missing = [name for name in ids if name not in position]
+    extra = len(found) - (len(ids) - len(missing))
+    if missing or extra:
+        example = f"missing: {missing[0]!r}" if missing else f"unknown: {min(set(found) - set(ids))!r}"
+        raise DataError(
+            f"{path} does not hold the competition's {len(ids)} {rows} rows: it has {len(found)}, {len(missing)} are "
+            f"missing and {extra} are unknown ({example}). {what_happened_to(found, ids, id_column)}".rstrip()
+        )
+    return np.array([position[name] for name in ids], dtype=np.intp)
+
+
+def _warnings(probabilities: store.Probabilities, labels: Sequence[str]) -> Sequence[str]:
+    warnings = []
+    if np.isin(probabilities.oof, (0, 1)).all():
+        warnings.append(
+            "every value is 0 or 1: these look like decisions, and a stack learns far more from probabilities"
+        )
+    constant = [
+        label for label, column in zip(labels, probabilities.oof.T, strict=True) if column.min() == column.max()
+    ]
+    if constant:
+        warnings.append(f"constant in training: {', '.join(constant)}")
+    return warnings

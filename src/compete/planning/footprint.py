@@ -1,0 +1,332 @@
+"""What training a model takes, in bytes, from its configuration alone: nothing is downloaded and nothing is loaded.
+
+The model is built without storage (PyTorch's meta device), so that its parameters are counted, not guessed. What
+they cost follows from how compete trains: weights in float32 or NF4, AdamW's two moments, mixed precision with half
+precision copies of what is multiplied, and what a layer keeps for its backward pass. The terms of `_layer_bytes` are
+the tensors that autograd was seen to save, layer by layer; what comes on top (allocator, scratch space) is measured:
+`python benchmarks/plan_memory.py` compares the sum with real runs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
+
+from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.pretrained.adaptation import add_adapters, freeze_lowest, layers_of
+from compete.base_models.pretrained.checkpoints import HEADS, attention_on
+from compete.base_models.pretrained.settings import TransformerSettings
+
+FLOAT = 4
+HALF = 2
+# NF4: 4 bits, an 8-bit scale for every 64 weights, and a 32-bit one for every 256 scales (Dettmers et al. 2023, 3).
+NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
+# Python, torch, transformers and peft, resident, with the code and scratch space that a first step adds: bytes.
+LIBRARIES = 690_000_000
+GPU_CONTEXT = 800_000_000  # what a CUDA context and its kernels take of a GPU before the first tensor
+_MAPPED_ALONE = 32 * 2**20
+# Over what autograd saves: gradients on their way, copies between layouts, and memory that is free but in pieces, of
+# which batches of ever other lengths leave much on a processor (measured: 1.2 after three steps, 1.5 to 1.7 after
+# twenty). A GPU's caching allocator leaves less; that number is an assumption, no GPU was there to measure on.
+SLACK = 1.5
+GPU_SLACK = 1.2
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of an encoder or decoder, as far as its activations go; widths in elements per token.
+
+    linears: inputs of its linear layers. attention: all heads together. norms: sum of the widths that are normed.
+    wide: width inside the feed-forward part, gated: whether two such are multiplied. weights: of its linear layers.
+    """
+
+    hidden: int
+    attention: int
+    heads: int
+    wide: int
+    gated: bool
+    linears: tuple[int, ...]
+    norms: int
+    norm_keeps_output: bool
+    weights: int
+    drops_attention: bool
+    drops_hidden: bool
+    eager: bool
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A model's counts. parameters: without adapters; adapters: parameters that LoRA adds; trained: all that move.
+
+    linear: weights of linear layers, which mixed precision copies; quantisable: those that QLoRA keeps in 4 bits.
+    largest: weights of the largest linear layer; largest_layer: of those that QLoRA quantises.
+    """
+
+    parameters: int
+    adapters: int
+    trained: int
+    linear: int
+    quantisable: int
+    layers: int
+    layer: Layer
+    vocabulary: int
+    generates: bool
+    largest: int
+    largest_layer: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The largest batch: rows of `tokens` tokens each, and of each row the logits over a vocabulary at `kept` places.
+
+    rows: at once in training, predicted: at once in prediction.
+    """
+
+    rows: int
+    predicted: int
+    tokens: int
+    kept: int = 0
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes. retained: what the allocator keeps of weights that were quantised. mapped: the checkpoint's files, which
+    lie in memory while the model is opened, as far as there is room for them.
+    """
+
+    runtime: int
+    weights: int
+    copies: int
+    gradients: int
+    optimiser: int
+    best_epoch: int
+    activations: int
+    prediction: int
+    retained: int
+    mapped: int
+
+    @property
+    def training(self) -> int:
+        """What training adds to the weights, activations aside."""
+        return self.gradients + self.optimiser + self.best_epoch
+
+    @property
+    def peak(self) -> int:
+        """The most that has to be there at any time, in training or prediction."""
+        trained = self.training + self.copies + self.activations
+        predicted = self.best_epoch + self.prediction
+        return self.runtime + self.weights + self.retained + max(trained, predicted)
+
+    @property
+    def resident(self) -> int:
+        """The peak that the system reports (ru_maxrss): mapped files count, though they would make room for others."""
+        return max(self.peak, self.runtime + self.weights + self.retained + self.mapped)
+
+    def spread_over(self, gpus: int) -> int:
+        """The peak of one of `gpus` GPUs that share the layers; a tenth more, since layers do not divide evenly."""
+        alone = self.peak - self.runtime
+        return self.peak if gpus == 1 else self.runtime + round(1.1 * alone / gpus)
+
+
+def configuration(raw: Mapping[str, Any]) -> PretrainedConfig:
+    """The configuration that a config.json, or the part of it that fixes the shape, stands for.
+
+    Raises ValueError or KeyError for an architecture that transformers does not know.
+    """
+    values = {key: value for key, value in raw.items() if key not in ("model_type", "architectures", "auto_map")}
+    config: PretrainedConfig = AutoConfig.for_model(raw["model_type"], **values)
+    return config
+
+
+def anatomy(raw: Mapping[str, Any], settings: TransformerSettings, n_labels: int) -> Anatomy:
+    """Count the model of a configuration as `settings` would have it trained."""
+    config = configuration(raw)
+    generates = isinstance(settings, LabelGeneratorSettings)
+    if not generates:
+        config.num_labels = n_labels
+    auto: Any = AutoModelForCausalLM if generates else AutoModelForSequenceClassification
+    with torch.device("meta"):
+        model = auto.from_config(config)
+    layers = layers_of(model.base_model)
+    linears = {name: part for name, part in model.named_modules() if isinstance(part, nn.Linear)}
+    stored = [part.weight.numel() for name, part in linears.items() if not {*HEADS, "lm_head"} & set(name.split("."))]
+    parameters = _count(model)
+    layer = _layer(layers[-1], model.config)
+    everything = [part.weight.numel() for part in linears.values()]
+    whole, trained = _adapted(model, settings)
+    return Anatomy(
+        parameters=parameters,
+        adapters=whole - parameters,
+        trained=trained,
+        linear=sum(everything),
+        quantisable=sum(stored),
+        layers=len(layers),
+        layer=layer,
+        vocabulary=int(config.vocab_size),
+        generates=generates,
+        largest=max(everything),
+        largest_layer=max(stored, default=0),
+    )
+
+
+def footprint(
+    shape: Anatomy, settings: TransformerSettings, batch: Batch, *, half: bool, gpu: bool, files: int
+) -> Footprint:
+    """Bytes that training takes. half: in bfloat16 or float16; files: bytes of the checkpoint's weight files."""
+    adaptation = _adaptation(settings)
+    four_bits = adaptation == "qlora"
+    lowest = _frozen_layers(settings)
+    active = 0 if adaptation == "frozen" else max(shape.layers - lowest, 0)
+    one_layer = _layer_bytes(shape.layer, settings, batch.tokens, half=half, gpu=gpu) * batch.rows * batch.tokens
+    inputs = FLOAT * shape.layer.hidden * batch.rows * batch.tokens
+    # With checkpointing every layer's input is kept, and the rest is computed again layer by layer.
+    kept = active * inputs + one_layer if settings.gradient_checkpointing else max(active, 1) * one_layer
+    slack = GPU_SLACK if gpu else SLACK
+    full = FLOAT * (shape.parameters - shape.quantisable) + round(NF4 * shape.quantisable)
+    return Footprint(
+        runtime=GPU_CONTEXT if gpu else LIBRARIES,
+        weights=(full if four_bits else FLOAT * shape.parameters) + FLOAT * shape.adapters,
+        copies=_copies(shape, settings, active, four_bits=four_bits, half=half),
+        gradients=FLOAT * shape.trained,
+        optimiser=2 * FLOAT * shape.trained,
+        best_epoch=FLOAT * shape.trained if settings.epochs > 1 else 0,  # of a single epoch, gradients are gone first
+        activations=round(slack * (kept + _logit_bytes(shape, batch.rows * batch.kept, half=half))),
+        prediction=round(slack * _prediction_bytes(shape, batch, gpu=gpu)),
+        retained=_retained(shape) if four_bits and not gpu else 0,
+        mapped=0 if gpu else files,  # a GPU is filled from the processor's memory, tensor by tensor
+    )
+
+
+def kept_bytes(shape: Anatomy, settings: TransformerSettings, *, whole: bool) -> int:
+    """Bytes that one fold leaves in oof/: adapters or a head; all weights only if they are to be kept."""
+    if _adaptation(settings) == "full":
+        return FLOAT * shape.parameters if whole else 0
+    return FLOAT * shape.trained
+
+
+def _retained(shape: Anatomy) -> int:
+    """Float32 weights are freed once they are quantised, but small blocks may stay with the allocator: from a
+    twentieth to four fifths of them were seen to, from run to run. Blocks above 32 MiB return to the system at once.
+    """
+    return FLOAT * shape.quantisable // 3 if FLOAT * shape.largest_layer < _MAPPED_ALONE else 0
+
+
+def _adapted(model: Any, settings: TransformerSettings) -> tuple[int, int]:
+    """Parameters with adapters, and those that are trained; changes `model` as training would."""
+    adaptation = _adaptation(settings)
+    lowest = _frozen_layers(settings)
+    if lowest:
+        freeze_lowest(model, lowest)
+    if adaptation in ("lora", "qlora"):
+        task = "CAUSAL_LM" if isinstance(settings, LabelGeneratorSettings) else "SEQ_CLS"
+        plain = settings.model_copy(update={"gradient_checkpointing": False})
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what peft says of a model is said when it is trained
+            model = add_adapters(model, plain, task=task, four_bits=False, frozen=lowest)
+    elif adaptation == "frozen":
+        model.base_model.requires_grad_(False)
+    # peft keeps a frozen copy of a head that it trains; it is a few thousand weights and left out of no sum.
+    return _count(model), sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+def _layer(module: nn.Module, config: Any) -> Layer:
+    linears = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    norms = [part for part in module.modules() if "Norm" in type(part).__name__]
+    hidden, heads = int(config.hidden_size), int(config.num_attention_heads)
+    wide = max(part.out_features for part in linears)
+    head = getattr(config, "head_dim", None) or hidden // heads
+    return Layer(
+        hidden=hidden,
+        attention=heads * int(head),
+        heads=heads,
+        wide=wide,
+        gated=sum(part.out_features == wide for part in linears) > 1,
+        linears=tuple(part.in_features for part in linears),
+        norms=sum(weight.numel() for part in norms for name, weight in part.named_parameters() if name == "weight"),
+        norm_keeps_output=not any(isinstance(part, nn.LayerNorm) for part in norms),
+        weights=sum(part.weight.numel() for part in linears),
+        drops_attention=_rate(config, "attention_probs_dropout_prob", "attention_dropout") > 0,
+        drops_hidden=_rate(config, "hidden_dropout_prob", "dropout") > 0,
+        eager=config._attn_implementation == "eager",
+    )
+
+
+def _rate(config: Any, *names: str) -> float:
+    return max((float(getattr(config, name, 0.0) or 0.0) for name in names), default=0.0)
+
+
+def _layer_bytes(layer: Layer, settings: TransformerSettings, tokens: int, *, half: bool, gpu: bool) -> float:
+    """What one layer saves for its backward pass, bytes per token."""
+    adaptation = _adaptation(settings)
+    low = HALF if half else FLOAT
+    trains_weights = adaptation in ("full", "frozen")
+    # The input of a norm in float32, and its output where the norm's own weight is trained by separate operations.
+    saved = float(FLOAT * layer.norms * (2 if trains_weights and layer.norm_keeps_output else 1))
+    if trains_weights:
+        saved += low * sum(layer.linears)  # every linear layer's input, cast for it alone
+    else:
+        # An adapter drops a part of its input: on a processor a float mask, on a GPU a byte; then the cast input.
+        mask = 0 if settings.lora.dropout == 0 else 1 if gpu else FLOAT
+        saved += (mask + low) * sum(layer.linears) + low * settings.lora.r * len(layer.linears)
+    # Dequantised layers give their input's precision back, which is float32 behind a norm.
+    inner = FLOAT if adaptation == "qlora" else low
+    saved += (3 if layer.gated else 1) * inner * layer.wide
+    written_out = layer.eager or attention_on(settings.max_length, gpu=gpu) == "eager"
+    saved += _attention_bytes(layer, tokens, low, written_out=written_out or (layer.drops_attention and not gpu))
+    if layer.drops_hidden:
+        saved += 2 * (1 if gpu else low) * layer.hidden
+    return saved
+
+
+def _attention_bytes(layer: Layer, tokens: int, low: int, *, written_out: bool) -> float:
+    """Queries, keys, values and the result; all weights between tokens where no fused kernel computes them."""
+    if not written_out:
+        return 4 * low * layer.attention
+    return 3 * FLOAT * layer.attention + 3 * FLOAT * layer.heads * tokens  # weights, the dropped part, and what is left
+
+
+def _copies(shape: Anatomy, settings: TransformerSettings, active: int, *, four_bits: bool, half: bool) -> int:
+    """Half precision copies of the weights that are multiplied, which live until the backward pass."""
+    outer = shape.linear - shape.layers * shape.layer.weights
+    outer = max(outer, shape.vocabulary * shape.layer.hidden if shape.generates else 0)
+    if four_bits:  # one layer at a time is written out
+        return HALF * (shape.largest + outer)
+    if not half:
+        return 0
+    layers = 1 if settings.gradient_checkpointing else max(active, 1)
+    return HALF * (layers * shape.layer.weights + outer)
+
+
+def _logit_bytes(shape: Anatomy, places: int, *, half: bool) -> int:
+    """Logits over the vocabulary, their gradient (twice: for either answer) and a float32 copy."""
+    return places * shape.vocabulary * (3 * (HALF if half else FLOAT) + FLOAT) if shape.generates else 0
+
+
+def _prediction_bytes(shape: Anatomy, batch: Batch, *, gpu: bool) -> float:
+    """The largest layer's tensors of one batch in float32, and its logits."""
+    layer = shape.layer
+    width = 4 * layer.hidden + 4 * layer.attention + (3 if layer.gated else 2) * layer.wide
+    if layer.eager or not gpu:
+        width += layer.heads * batch.tokens
+    logits = shape.vocabulary * batch.kept if shape.generates else 0
+    return FLOAT * batch.predicted * (batch.tokens * width + logits)
+
+
+def _adaptation(settings: TransformerSettings) -> str:
+    assert isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings)
+    return settings.adaptation
+
+
+def _frozen_layers(settings: TransformerSettings) -> int:
+    return settings.lowest_frozen if isinstance(settings, SequenceClassifierSettings) else 0
+
+
+def _count(model: nn.Module) -> int:
+    return sum(weight.numel() for weight in model.parameters())

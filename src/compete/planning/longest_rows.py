@@ -1,0 +1,110 @@
+"""How long the longest rows of a competition are in a checkpoint's tokens: counted where its tokenizer is here.
+
+Without the tokenizer it is an upper bound, from the texts' bytes and the recipe's max_length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compete.base_models.generator.free_generation import NOTHING
+from compete.base_models.generator.label_slots import LabelSlots
+from compete.base_models.generator.prompts import Prompt
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.pretrained.settings import TransformerSettings
+
+_BYTES_PER_TOKEN = 2  # of the longest texts, which are full of rare words and emoji; most have 3 to 4
+_CHAT_TOKENS = 40  # what a chat template writes around a prompt
+_LONGEST = 256
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The competition's rows, as far as a plan needs them.
+
+    longest: the longest training texts; None: the data are not there, and every text may be as long as allowed.
+    total_bytes: of all texts, train and test, in UTF-8.
+    """
+
+    labels: tuple[str, ...]
+    n_train: int = 0
+    n_test: int = 0
+    longest: tuple[str, ...] | None = None
+    total_bytes: int = 0
+
+
+def rows_of(labels: Sequence[str], train: Sequence[str], test: Sequence[str]) -> Rows:
+    """What a plan keeps of the texts: the longest and the sum."""
+    longest = sorted(train, key=lambda text: len(text.encode()), reverse=True)[:_LONGEST]
+    total = sum(len(text.encode()) for text in [*train, *test])
+    return Rows(tuple(labels), len(train), len(test), tuple(longest), total)
+
+
+@dataclass(frozen=True)
+class Length:
+    """tokens: of the longest row; kept: places of a row at which logits over the vocabulary are computed.
+
+    counted: by the checkpoint's own tokenizer, not estimated.
+    """
+
+    tokens: int
+    kept: int
+    counted: bool
+
+
+def longest_row(settings: TransformerSettings, rows: Rows, tokenizer: Any) -> Length:
+    """Length of the longest training row; tokenizer: the checkpoint's, None where it is not here.
+
+    Raises UserError if max_length leaves no room behind the prompt.
+    """
+    if isinstance(settings, LabelGeneratorSettings):
+        counted = tokenizer is not None and rows.longest is not None
+        return _counted_prompt(settings, rows, tokenizer) if counted else _estimated_prompt(settings, rows)
+    if rows.longest is None:
+        return Length(settings.max_length, 0, counted=False)
+    if tokenizer is not None:
+        tokens = max(map(len, tokenizer(list(rows.longest))["input_ids"]), default=1)
+        return Length(min(tokens, settings.max_length), 0, counted=True)
+    return Length(min(_most_tokens(rows.longest), settings.max_length), 0, counted=False)
+
+
+def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any) -> Length:
+    assert rows.longest is not None
+    prompt = Prompt(tokenizer, settings, rows.labels)
+    if settings.decoding == "generate":
+        answer = _answer_tokens(rows)
+        return Length(_longest(prompt.encode(rows.longest, spare=answer)) + answer, answer + 1, counted=True)
+    slots = LabelSlots(prompt)
+    widest = _longest(slots.slots)
+    behind = slots.width if slots.shared else widest
+    kept = len(rows.labels) if slots.shared else 1
+    return Length(_longest(prompt.encode(rows.longest, spare=widest)) + behind, kept, counted=True)
+
+
+def _estimated_prompt(settings: LabelGeneratorSettings, rows: Rows) -> Length:
+    around = len(settings.prompt.format(text="", labels=", ".join(rows.labels)).encode()) // 3 + _CHAT_TOKENS
+    text = settings.max_length if rows.longest is None else _most_tokens(rows.longest)
+    tokens = min(settings.max_length, around + text)
+    if settings.decoding == "generate":
+        return Length(tokens, _answer_tokens(rows) + 1, counted=False)
+    if not settings.shared_prefix:
+        return Length(tokens, 1, counted=False)
+    asked = sum(len(settings.slot.format(label=label).encode()) // 3 + 1 for label in rows.labels)
+    return Length(tokens + asked, len(rows.labels), counted=False)
+
+
+def _longest(sequences: Sequence[Sequence[int]]) -> int:
+    return max(map(len, sequences), default=1)
+
+
+def _answer_tokens(rows: Rows) -> int:
+    """Tokens of the longest answer that is learnt: every label's name."""
+    return max(len(", ".join(rows.labels).encode()) // 3, len(NOTHING)) + 1
+
+
+def _most_tokens(texts: Sequence[str]) -> int:
+    """More tokens than the longest of these texts has; two special ones included."""
+    return math.ceil(max((len(text.encode()) for text in texts), default=0) / _BYTES_PER_TOKEN) + 2

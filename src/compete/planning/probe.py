@@ -1,0 +1,131 @@
+"""The probe: a few steps of a model's real training, timed, from which the hours of all folds follow.
+
+Runs as a job in a process of its own, so that its peak memory is the model's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete import atomic
+from compete.base_models.families import FitContext, FittedModel
+from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.recipes import Recipe, load_recipe
+from compete.competition.data import Competition, load_competition
+from compete.competition.workspace import Workspace
+
+_STEPS = 4  # micro-batches of typical rows that are timed
+_PREDICTED = 32
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Seconds for opening the model, per row trained and per row predicted; peak: resident memory, bytes."""
+
+    opening: float
+    trained_row: float
+    predicted_row: float
+    peak: int
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What came of probing one model: found and the hours of all folds, `at_once` at a time; else why there is none."""
+
+    found: Probe | None = None
+    hours: float | None = None
+    at_once: int = 1
+    why: str = ""
+
+
+def run(payload: Mapping[str, Any], report: Callable[[float], None]) -> None:
+    """Probe one recipe and write the Probe as JSON to payload["result"]."""
+    workspace = Workspace(Path(payload["workspace"]), payload["size"])
+    recipe = load_recipe(workspace, payload["model"]).ready()
+    found = probe(recipe, load_competition(workspace), payload["rows_at_once"], payload["threads"], report)
+    Path(payload["result"]).write_text(json.dumps(asdict(found)), encoding="utf-8")
+
+
+def read_probe(path: Path) -> Probe:
+    return Probe(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def probe(
+    recipe: Recipe, competition: Competition, rows_at_once: int, threads: int, report: Callable[[float], None]
+) -> Probe:
+    """Train on the longest rows, for the memory; then on few and on more typical ones, for the time per row."""
+    family = _Trial(recipe, competition, rows_at_once, threads)
+    lengths = np.array([len(text.encode()) for text in competition.train_texts])
+    by_length = np.argsort(-lengths, kind="stable")
+    family.fit(by_length[: rows_at_once + 2])
+    report(0.3)
+    typical = np.random.default_rng(0).permutation(len(lengths))
+    few, many = typical[: rows_at_once + 2], typical[: _STEPS * rows_at_once + 2]
+    with atomic.scratch_folder() as cache:
+        family.cache = cache
+        if getattr(recipe.settings, "trunk", 0):
+            family.fit(many)  # fills the cache: a trunk is computed once, not in every epoch
+        short = family.fit(few)[0]
+        report(0.6)
+        long, model = family.fit(many)
+    texts = [competition.train_texts[row] for row in typical[-2 * _PREDICTED :]]
+    model.predict_proba(texts[: len(texts) // 2])  # the first prediction pays for kernels that are chosen then
+    start = time.monotonic()
+    model.predict_proba(texts[len(texts) // 2 :])
+    predicted = (time.monotonic() - start) / (len(texts) - len(texts) // 2)
+    more = len(many) - len(few)
+    # Where timing noise hides the difference, the whole of the longer fit is an upper bound.
+    trained = (long - short) / more if more and long > short else long / len(many)
+    return Probe(max(short - trained * len(few), 0.0), trained, predicted, peak_memory())
+
+
+def hours(found: Probe, settings: TransformerSettings, n_train: int, n_test: int, folds: int, at_once: int) -> float:
+    """Hours until all folds are trained and have predicted their rows and the test set, `at_once` at a time."""
+    rows = n_train * (folds - 1) / folds
+    inner = rows * settings.inner_share
+    trained = settings.epochs * ((rows - inner) * found.trained_row + inner * found.predicted_row)
+    predicted = (n_train / folds + n_test) * found.predicted_row
+    trunk = (n_train + n_test) * found.predicted_row if getattr(settings, "trunk", 0) else 0.0
+    fold = found.opening + trained + predicted
+    return (math.ceil(folds / max(at_once, 1)) * fold + trunk) / 3600
+
+
+def peak_memory() -> int:
+    """The most memory this process has had resident, bytes; 0 where the system does not say."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class _Trial:
+    """A recipe's own training on chosen rows, for one epoch, one micro-batch per step."""
+
+    def __init__(self, recipe: Recipe, competition: Competition, rows_at_once: int, threads: int) -> None:
+        family: Any = recipe.build()
+        short = {"epochs": 1, "batch_size": rows_at_once, "micro_batch_size": rows_at_once, "inner_share": 0.01}
+        self.family: Any = type(family)(family.settings.model_copy(update=short))
+        self.competition = competition
+        self.seed = recipe.declaration.seed
+        self.threads = threads
+        self.cache: Path | None = None
+
+    def fit(self, rows: NDArray[np.intp]) -> tuple[float, FittedModel]:
+        """Seconds of a training on these rows, and the trained model."""
+        context = FitContext(self.competition.labels, self.seed, self.threads, cache=self.cache)
+        texts = [self.competition.train_texts[row] for row in rows]
+        start = time.monotonic()
+        model: FittedModel = self.family.fit(texts, self.competition.train_labels[rows].copy(), context)
+        return time.monotonic() - start, model

@@ -1,0 +1,301 @@
+"""What every recipe needs, and whether a machine has it: memory, disk, licence, code, the smallest change that fits.
+
+Works from configurations: nothing is fetched. Devices are handed in, so that any machine can be asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any, Protocol
+
+from huggingface_hub import constants, get_token
+
+from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.pretrained.batching import micro_batches
+from compete.base_models.pretrained.checkpoints import MINIATURE
+from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.recipes import Recipe
+from compete.errors import UserError
+from compete.planning.footprint import Anatomy, Batch, Footprint, anatomy, footprint, kept_bytes
+from compete.planning.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes
+from compete.planning.longest_rows import Length, Rows, longest_row
+
+# Of a device's memory: the rest is the system's, a screen's, and a step that is larger than any before it.
+USABLE = 0.95
+CARDS = (24, 40, 80)  # GiB of the GPUs that are commonly rented
+_MOST_GPUS = 64
+
+
+class Device(Protocol):
+    """What is asked of a device; memory in bytes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def memory(self) -> int: ...
+    @property
+    def bfloat16(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one model on one device: what it takes as it is written, and what is to be done.
+
+    fits: as written. changes: settings that make it fit, empty if nothing has to change or nothing helps.
+    needed: bytes of the smallest variant there is. at_once: jobs that fit together on a processor, fewer: less than
+    were asked for. refused: why it cannot be tried.
+    """
+
+    device: Device
+    footprint: Footprint
+    fits: bool
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    needed: int = 0
+    gpus: int = 1
+    at_once: int = 1
+    fewer: bool = False
+    refused: str = ""
+
+    @property
+    def possible(self) -> bool:
+        return not self.refused and (self.fits or bool(self.changes))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes: of the weight files, of them still to fetch, kept in oof/ over all folds, and of the trunk's cache.
+
+    free: where the hub's files go.
+    """
+
+    files: int | None
+    download: int | None
+    kept: int
+    trunk: int
+    free: int
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """All that is known of one recipe. aside: a sentence in place of everything else, where there is no estimate.
+
+    cards: number of GPUs it takes, by their memory in GiB, for a model that does not fit on every device here.
+    """
+
+    name: str
+    checkpoint: str = ""
+    aside: str = ""
+    settings: TransformerSettings | None = None
+    shape: Anatomy | None = None
+    batch: Batch | None = None
+    tokens_counted: bool = False
+    disk: Disk | None = None
+    on_machine: bool = False
+    notices: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    cards: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """devices: the processor and every GPU. workers: jobs at once. folds, keep_weights: as the competition says."""
+
+    devices: Sequence[Device]
+    workers: int
+    folds: int
+    keep_weights: bool = False
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """Bytes of all weight files still to fetch, as far as they are known; folder: where they go, with `free` bytes."""
+
+    size: int
+    folder: Path
+    free: int
+
+
+def downloads(plans: Sequence[ModelPlan]) -> Downloads:
+    """What all models download together; a checkpoint that several share counts once."""
+    sizes = {plan.checkpoint: plan.disk.download or 0 for plan in plans if plan.disk is not None}
+    return Downloads(sum(sizes.values()), *hub_cache())
+
+
+def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
+    """What one recipe needs on every device of a machine."""
+    settings = recipe.settings
+    if not isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings):
+        return ModelPlan(recipe.name, aside="no checkpoint, runs on the processor")
+    if settings.checkpoint.startswith(MINIATURE):
+        return ModelPlan(recipe.name, settings.checkpoint, aside="a miniature, made on the spot")
+    try:
+        raw = configuration_of(recipe)
+        if raw is None:
+            return ModelPlan(recipe.name, settings.checkpoint, aside=_unknown(recipe, settings.checkpoint))
+        length = longest_row(settings, rows, tokenizer_of(recipe))
+        sizes = _Sizes(raw, len(rows.labels), length, weight_bytes(recipe) or 0)
+        shape = sizes.shape(settings)
+    except (UserError, ValueError, KeyError, AttributeError, TypeError) as error:  # the other models are still shown
+        return ModelPlan(recipe.name, settings.checkpoint, aside=f"cannot be counted: {_reason(error)}")
+    verdicts = tuple(_verdict(sizes, settings, device, machine) for device in machine.devices)
+    too_large = any(not verdict.possible and not verdict.refused for verdict in verdicts)
+    return ModelPlan(
+        name=recipe.name,
+        checkpoint=settings.checkpoint,
+        settings=settings,
+        shape=shape,
+        batch=sizes.batch(settings),
+        tokens_counted=length.counted,
+        disk=_disk(recipe, settings, shape, rows, machine),
+        on_machine=is_on_machine(recipe),
+        notices=tuple(_notices(recipe, settings)),
+        verdicts=verdicts,
+        cards=_cards(sizes, settings) if too_large else {},
+    )
+
+
+def variants(settings: TransformerSettings, shape: Anatomy) -> Iterator[dict[str, Any]]:
+    """Sets of changes that save memory, small sets first; of equal ones those that cost least first."""
+    rows = _rows_at_once(settings)
+    smaller: list[dict[str, Any]] = []
+    while rows > 1:
+        rows = micro_batches(settings.batch_size, rows // 2)[0]
+        smaller.append({"micro_batch_size": rows})
+    again: list[dict[str, Any]] = [] if settings.gradient_checkpointing else [{"gradient_checkpointing": True}]
+    lighter: list[dict[str, Any]] = [{"adaptation": name} for name in _lighter(settings, shape)]
+    for count in range(4):
+        for kinds in combinations((smaller, again, lighter), count):
+            for parts in product(*kinds):
+                yield {key: value for part in parts for key, value in part.items()}
+
+
+def computes_half(settings: TransformerSettings, device: Device) -> bool:
+    """Whether training on the device is in bfloat16 or float16."""
+    return settings.precision in ("bfloat16", "float16") or (
+        settings.precision == "auto" and (device.kind == "gpu" or device.bfloat16)
+    )
+
+
+@dataclass
+class _Sizes:
+    """Footprints of one configuration under changing settings; counting is done once per adaptation."""
+
+    raw: Mapping[str, Any]
+    n_labels: int
+    length: Length
+    files: int
+    _shapes: dict[str, Anatomy] = field(default_factory=dict)
+
+    def shape(self, settings: TransformerSettings) -> Anatomy:
+        adaptation = str(getattr(settings, "adaptation", ""))
+        if adaptation not in self._shapes:
+            self._shapes[adaptation] = anatomy(self.raw, settings, self.n_labels)
+        return self._shapes[adaptation]
+
+    def batch(self, settings: TransformerSettings) -> Batch:
+        rows, predicted = _rows_at_once(settings), settings.eval_batch_size
+        if isinstance(settings, LabelGeneratorSettings) and settings.decoding == "slots" and not settings.shared_prefix:
+            rows, predicted = rows * self.n_labels, predicted * self.n_labels  # a prompt per label
+        return Batch(rows, predicted, self.length.tokens, self.length.kept)
+
+    def footprint(self, settings: TransformerSettings, *, half: bool, gpu: bool) -> Footprint:
+        batch = self.batch(settings)
+        return footprint(self.shape(settings), settings, batch, half=half, gpu=gpu, files=self.files)
+
+
+def _verdict(sizes: _Sizes, settings: TransformerSettings, device: Device, machine: Machine) -> Verdict:
+    gpu, half = device.kind == "gpu", computes_half(settings, device)
+    written = sizes.footprint(settings, half=half, gpu=gpu)
+    refused = _refused(settings, device)
+    room = USABLE * device.memory
+    alike = [other.memory for other in machine.devices if other.kind == "gpu"] if gpu else [device.memory]
+    if settings.spread and gpu and written.spread_over(len(alike)) <= USABLE * min(alike):
+        return Verdict(device, written, fits=True, gpus=len(alike), refused=refused)
+    needed = written.peak
+    for gpus in (1, len(alike)) if len(alike) > 1 else (1,):
+        for change in variants(settings, sizes.shape(settings)):
+            found = sizes.footprint(settings.model_copy(update=change), half=half, gpu=gpu)
+            needed = min(needed, found.peak)
+            if found.spread_over(gpus) <= (room if gpus == 1 else USABLE * min(alike)):
+                changes = {**change, "spread": True} if gpus > 1 and not settings.spread else change
+                at_once = 1 if gpu else min(int(room // found.peak), machine.workers)
+                fewer = not gpu and at_once < machine.workers
+                return Verdict(device, written, not changes, changes, found.peak, gpus, at_once, fewer, refused)
+    return Verdict(device, written, fits=False, needed=needed, refused=refused)
+
+
+def _refused(settings: TransformerSettings, device: Device) -> str:
+    if settings.precision == "bfloat16" and device.kind == "gpu" and not device.bfloat16:
+        return 'cannot: precision = "bfloat16" is not computed there; "auto" takes float16'
+    if settings.precision == "float16" and device.kind != "gpu":
+        return 'cannot: precision = "float16" needs a GPU; "auto" takes what is there'
+    return ""
+
+
+def _cards(sizes: _Sizes, settings: TransformerSettings) -> dict[int, int]:
+    """How many GPUs of each common size hold the model with the least that helps: as written, if it can be."""
+    numbers = {}
+    smallest = min(
+        (settings.model_copy(update=change) for change in variants(settings, sizes.shape(settings))),
+        key=lambda changed: sizes.footprint(changed, half=True, gpu=True).peak,
+    )
+    found = sizes.footprint(smallest, half=True, gpu=True)
+    for card in CARDS:
+        enough = (n for n in range(1, _MOST_GPUS + 1) if found.spread_over(n) <= USABLE * card * 2**30)
+        count = next(enough, None)
+        if count is not None:
+            numbers[card] = count
+    return numbers
+
+
+def _lighter(settings: TransformerSettings, shape: Anatomy) -> tuple[str, ...]:
+    adaptation = getattr(settings, "adaptation", "")
+    # bitsandbytes' 4 bits are for decoders here: an encoder is small, and its pieces are not block-sized.
+    quantised = ("qlora",) if shape.layer.gated else ()
+    return {"full": ("lora", *quantised), "lora": quantised}.get(adaptation, ())
+
+
+def _rows_at_once(settings: TransformerSettings) -> int:
+    return micro_batches(settings.batch_size, settings.micro_batch_size or settings.batch_size)[0]
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _unknown(recipe: Recipe, checkpoint: str) -> str:
+    base = f"base_models/{recipe.path.name}"
+    return (
+        f"its shape is not known: {checkpoint} is not on this machine. "
+        f'[architectures."{checkpoint}"] in {base}, or the checkpoint\'s folder under [checkpoints], would tell'
+    )
+
+
+def _disk(recipe: Recipe, settings: TransformerSettings, shape: Anatomy, rows: Rows, machine: Machine) -> Disk:
+    files = weight_bytes(recipe)
+    trunk = 0
+    if isinstance(settings, SequenceClassifierSettings) and settings.trunk:
+        # A token has three bytes or more in most texts; a trunk is its hidden states in float32.
+        trunk = rows.total_bytes // 3 * shape.layer.hidden * 4
+    kept = machine.folds * kept_bytes(shape, settings, whole=machine.keep_weights)
+    return Disk(files, 0 if is_on_machine(recipe) else files, kept, trunk, hub_cache()[1])
+
+
+def _notices(recipe: Recipe, settings: TransformerSettings) -> Iterator[str]:
+    architecture = recipe.declaration.architectures.get(settings.checkpoint)
+    fetched = not is_on_machine(recipe)
+    if architecture is not None and architecture.gated and fetched:
+        token = "a hub token is there" if get_token() is not None else "no hub token is there: `hf auth login`"
+        yield f"gated: its licence has to be accepted on its page of the hub; {token}"
+    if settings.remote_code:
+        allowed = "allowed" if recipe.remote_code_allowed else "not allowed yet, see [training] remote_code"
+        yield f"runs code of its own repository: {allowed}"
+    if fetched and constants.HF_HUB_OFFLINE:
+        yield "HF_HUB_OFFLINE is set: it cannot be fetched"

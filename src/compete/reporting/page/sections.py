@@ -1,0 +1,231 @@
+"""What stands in the report, section by section: sentences, tables, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from compete.competition.folds import near_identical_groups
+from compete.oof.guards import warning_lines
+from compete.reporting.durations import time_text
+from compete.reporting.figures.catalogue import Catalogue
+from compete.reporting.figures.score_rows import score_rows
+from compete.reporting.page.provenance import provenance
+from compete.reporting.terminal.tables import score_text, state_text
+from compete.reporting.view import View
+from compete.submissions.leaderboard.interpretation import read_scores
+from compete.submissions.ledger import UNKNOWN, Entry
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table of the page. columns from `numbers_from` on hold numbers, right-aligned; bold: index of one row."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers_from: int = 1
+    bold: int | None = None
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    name: str
+    title: str
+    caption: str
+    svg: Markup
+
+
+@dataclass
+class PageSection:
+    """notes: sentences; closed: figures that are shown when the reader opens them."""
+
+    name: str
+    title: str
+    notes: list[str] = field(default_factory=list)
+    tables: list[PageTable] = field(default_factory=list)
+    figures: list[PageFigure] = field(default_factory=list)
+    closed: list[PageFigure] = field(default_factory=list)
+    missing: list[tuple[str, str]] = field(default_factory=list)
+
+
+def facts(view: View) -> list[tuple[str, str]]:
+    """The few numbers that stand on top."""
+    chosen, competition = view.chosen, view.competition
+    facts = []
+    if chosen:
+        score = chosen.score
+        facts.append((f"honest {competition.metric.title}, {chosen.title}", f"{score.honest:.4f}"))
+        facts.append(("its 95 % interval", f"{score.low:.4f} to {score.high:.4f}"))
+    facts.append(("base models", str(len(view.base_models))))
+    facts.append(("submissions", str(sum(entry.counted for entry in view.entries))))
+    return facts
+
+
+def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -> list[PageSection]:
+    sections = [
+        _data_section(view),
+        _model_section(view),
+        PageSection("labels", "The labels, one by one"),
+        _stack_section(view),
+        _submission_section(view),
+    ]
+    by_name = {section.name: section for section in sections}
+    chosen = f"labels_{view.chosen.name}" if view.chosen else ""
+    for picture in found.pictures:
+        closed = picture.section == "labels" and picture.name not in ("label_f1", chosen)
+        section = by_name[picture.section]
+        (section.closed if closed else section.figures).append(drawings[picture.name])
+    for missing in found.missing:
+        by_name[missing.section].missing.append((missing.title, missing.why))
+    return [*sections, _made_section(view)]
+
+
+def _data_section(view: View) -> PageSection:
+    c = view.competition
+    groups = len(c.train_ids) - int(near_identical_groups(c.train_texts).max()) - 1
+    per_row = c.train_labels.sum(axis=1)
+    rows = [
+        ("training rows", f"{len(c.train_ids):,}"),
+        ("test rows", f"{len(c.test_ids):,}"),
+        ("labels", str(len(c.labels))),
+        ("labels per training row", f"{per_row.mean():.2f}"),
+        ("training rows without any label", f"{int((per_row == 0).sum()):,}"),
+        ("training rows that nearly repeat another", f"{groups:,}"),
+        ("folds", str(c.declaration.folds.k)),
+        ("metric", c.metric.title),
+    ]
+    section = PageSection("data", "The competition and its data", tables=[PageTable("Rows", ("", ""), rows)])
+    section.notes += list(c.warnings)
+    section.notes += [
+        f"The competition was edited after the fold plan was made: {change}." for change in view.survey.plan_changes
+    ]
+    return section
+
+
+def _model_section(view: View) -> PageSection:
+    section = PageSection("models", "The base models")
+    rows = []
+    for name, state in view.survey.states.items():
+        shown = view.base_models.get(name)
+        score = shown.score if shown else None
+        family = view.survey.families.get(name, state.kind)
+        numbers = [f"{score.honest:.4f}", f"{score.low:.4f} to {score.high:.4f}", f"{score.naive:.4f}"] if score else []
+        folds = f"{state.folds_done}/{len(state.parts)}"
+        rows.append([name, family, state_text(state), folds, *(numbers or ["-", "-", "-"]), time_text(state.seconds)])
+    columns = ("model", "family", "state", "folds", "honest", "95 % interval", "naive", "training")
+    if rows:
+        section.tables.append(PageTable("Every base model", columns, rows, numbers_from=3))
+    if not view.base_models:
+        section.notes.append("No base model is trained on every fold yet: `compete train-base --all` does it.")
+    for name, why in view.left_out.items():
+        if not name.startswith("stack ") and why != "not trained yet":
+            section.notes.append(f"{name} is not in the figures: {why.removesuffix('.')}.")
+    for name in view.base_models:
+        state = view.survey.states[name]
+        section.notes += [f"{name}: {line}." for line in warning_lines(state.warnings, len(state.parts))]
+    return section
+
+
+def _stack_section(view: View) -> PageSection:
+    section = PageSection("stack", "The stack")
+    rows = score_rows(view)
+    if not view.stacked:
+        section.notes.append("No stack is built yet, or none that is up to date: `compete stack` builds them.")
+    for name, why in view.left_out.items():
+        if name.startswith("stack ") and why != "not built yet":
+            section.notes.append(f"{name} is not in the figures: {why.removesuffix('.')}.")
+    chosen, better_is_more = view.chosen, view.competition.metric.greater_is_better
+    if rows and chosen:
+        cells = [
+            [
+                f"stack {row.name}" if row.is_stack else row.name,
+                f"{row.honest:.4f}",
+                f"{row.interval[0]:.4f} to {row.interval[1]:.4f}",
+                f"{row.naive:.4f}",
+                f"{row.naive - row.honest if better_is_more else row.honest - row.naive:+.4f}",
+            ]
+            for row in rows
+        ]
+        bold = next(number for number, row in enumerate(rows) if row.name == chosen.name)
+        columns = (view.competition.metric.title, "honest", "95 % interval", "naive", "optimism")
+        section.tables.append(PageTable("Honest and naive score", columns, cells, bold=bold))
+        section.tables.append(_threshold_table(view))
+    return section
+
+
+def _threshold_table(view: View) -> PageTable:
+    chosen = view.chosen
+    assert chosen is not None
+    rates = view.competition.label_rates
+    rows = []
+    for name, label in chosen.score.labels.items():
+        numbers = [f"{value:.3f}" for value in (rates[name], label.precision, label.recall, label.f1)]
+        cut = "-" if label.threshold is None else f"{label.threshold:.3f} ± {label.threshold_spread or 0:.3f}"
+        gain = f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"
+        rows.append([name, *numbers, cut, gain])
+    columns = ["label", "rate", "precision", "recall", "F1", "threshold", "F1 more than at 0.5"]
+    if view.competition.metric.thresholds is None:  # probabilities are scored: 0.5 is no choice of anybody's
+        columns, rows = columns[:5], [row[:5] for row in rows]
+        return PageTable(f"Labels of {chosen.title}, decided at 0.5", columns, rows)
+    return PageTable(f"Labels and thresholds of {chosen.title}", columns, rows)
+
+
+def _submission_section(view: View) -> PageSection:
+    section = PageSection("submissions", "The submissions")
+    if not view.entries:
+        section.notes.append("Nothing was submitted yet: `compete submit` sends the chosen stack.")
+        return section
+    columns = (
+        "no.",
+        "sent (UTC)",
+        "what",
+        "state",
+        "validation",
+        "public expected",
+        "public",
+        "private expected",
+        "private",
+    )
+    rows = [_submission_row(entry) for entry in view.entries]
+    section.tables.append(PageTable("Every submission", columns, rows, numbers_from=4))
+    section.notes += [f"{sentence}." for sentence in read_scores(view.entries)]
+    return section
+
+
+def _submission_row(entry: Entry) -> list[str]:
+    sent, came = entry.submission, entry.outcome
+    return [
+        str(entry.number),
+        "-" if entry.created == UNKNOWN else f"{entry.created:%Y-%m-%d %H:%M}",
+        sent.source,
+        came.status,
+        score_text(sent.validation),
+        _range(sent.public_low, sent.public_high),
+        score_text(came.public),
+        _range(sent.private_low, sent.private_high),
+        score_text(came.private),
+    ]
+
+
+def _made_section(view: View) -> PageSection:
+    made = provenance(view)
+    section = PageSection("made", "How it was made")
+    commands = [[command] for command in made.commands]
+    section.tables.append(PageTable("Commands", ("commands that make it again",), commands))
+    for title, of, what, values in (
+        ("Versions", "library", "version", made.versions),
+        ("Seeds", "of", "seed", made.seeds),
+        ("Fingerprints", "of", "hash", made.fingerprints),
+    ):
+        if values:
+            section.tables.append(PageTable(title, (of, what), list(values.items()), numbers_from=2))
+    if made.machines:
+        section.notes.append(f"Trained on: {'; '.join(made.machines)}. Training took {time_text(made.seconds)} in all.")
+    return section
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:.4f} to {high:.4f}"

@@ -1,0 +1,215 @@
+"""What `compete plan` prints: a table in GB, and a few sentences per model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.markup import escape
+from rich.table import Table
+
+from compete.planning.probe import Probed
+from compete.planning.resources import Downloads, Machine, ModelPlan, Verdict
+from compete.reporting.terminal.plain_table import PlainTable
+
+CAPTION = (
+    "GB are 10^9 bytes. training: gradients, optimiser, the best epoch's copy. activations: of the longest rows, "
+    "with what is copied for them."
+)
+
+
+def plan_table(plans: Sequence[ModelPlan], hours: Mapping[str, float | None]) -> Table:
+    """A row per model, or under it one per device; sizes in GB. hours: by model; empty: nothing was probed."""
+    several, probed = any(len(plan.verdicts) > 1 for plan in plans), any(hours.values())
+    titles = ["params", "down-\nload", "weights", "train-\ning", "activ.", "peak", *(["hours"] if probed else [])]
+    table = PlainTable("model", numbers=titles, caption=CAPTION, caption_justify="left")
+    table.add_column("verdict", overflow="fold")
+    for plan in plans:
+        found = _by_device(plan.verdicts)
+        known = hours.get(plan.name)
+        told = ["-" if known is None else shown_hours(known)] if probed else []
+        if several and found:
+            table.add_row(escape(plan.name), *_of_model(plan), *[""] * 4, *told)
+        for device, verdict in found:
+            if several:
+                cells = [f"  {escape(device)}", "", "", *_of_device(verdict), *[""] * len(told)]
+            else:
+                cells = [escape(plan.name), *_of_model(plan), *_of_device(verdict), *told]
+            table.add_row(*cells, _coloured(verdict))
+    return table
+
+
+def machine_lines(machine: Machine) -> Iterator[str]:
+    """The devices that were found."""
+    for device in machine.devices:
+        precision = "bfloat16" if device.bfloat16 else "float16" if device.kind == "gpu" else "float32"
+        at_once = f", {machine.workers} jobs at once" if device.kind == "processor" else ""
+        memory = "RAM" if device.kind == "processor" else "memory"
+        yield f"{device.name}: {gb(device.memory)} GB of {memory}, trains in {precision}{at_once}"
+    if all(device.kind == "processor" for device in machine.devices):
+        yield "no GPU was found"
+
+
+def model_lines(plan: ModelPlan, note: str = "") -> Iterator[str]:
+    """What a table cannot say of one model; note: what a probe found or why there was none."""
+    if plan.aside:
+        checkpoint = f" ({plan.checkpoint})" if plan.checkpoint and plan.checkpoint not in plan.aside else ""
+        yield f"{plan.name}{checkpoint}: {plan.aside}"
+        return
+    yield f"{plan.name} ({plan.checkpoint}): {_training(plan)}"
+    devices = _by_device(plan.verdicts)
+    for device, verdict in devices:
+        yield f"  {'' if len(devices) == 1 else device + ': '}{verdict_text(verdict, plan)}"
+    yield f"  {_disk(plan)}"
+    for notice in (*plan.notices, *([note] if note else [])):
+        yield f"  {notice}"
+
+
+def verdict_text(verdict: Verdict, plan: ModelPlan) -> str:
+    """The sentence on one model and one device."""
+    if verdict.refused:
+        return verdict.refused
+    spread = f" over {verdict.gpus} GPUs" if verdict.gpus > 1 else ""
+    if not verdict.possible:
+        needs = f"needs {gb(verdict.needed)} GB, {_largest(verdict, plan)}"
+        return f"does not fit: {needs}{_on_cards(plan.cards)}"
+    workers = f"--workers {verdict.at_once}" if verdict.fewer else ""
+    if verdict.fits:
+        return f"fits{spread}" + (f" with {workers}" if workers else "")
+    changes = ", ".join(f"{key} = {_toml(value)}" for key, value in verdict.changes.items())
+    return f"fits{spread} with: {changes}" + (f", and {workers}" if workers else "")
+
+
+def _largest(verdict: Verdict, plan: ModelPlan) -> str:
+    """What the device has, or the largest of its kind."""
+    kind = verdict.device.kind
+    alike = [other.device.memory for other in plan.verdicts if other.device.kind == kind]
+    if len(alike) == len(plan.verdicts):
+        return f"the largest device here has {gb(max(alike))} GB"
+    return f"{'the largest GPU here' if kind == 'gpu' else 'the processor'} has {gb(max(alike))} GB"
+
+
+def _by_device(verdicts: Sequence[Verdict]) -> list[tuple[str, Verdict]]:
+    """One verdict for the processor and for every kind of GPU, with a name: "GPU 0, 1" for two that are alike."""
+    groups: dict[tuple[str, int, bool], list[Verdict]] = {}
+    for verdict in verdicts:
+        device = verdict.device
+        groups.setdefault((device.kind, device.memory, device.bfloat16), []).append(verdict)
+    found = []
+    for group in groups.values():
+        first = short_name(group[0].device.name)
+        others = [short_name(verdict.device.name).removeprefix("GPU ") for verdict in group[1:]]
+        found.append((", ".join([first, *others]), group[0]))
+    return found
+
+
+def _on_cards(cards: Mapping[int, int]) -> str:
+    """How many GPUs it would take: of every size up to the first that is enough alone."""
+    alone = min((card for card, count in cards.items() if count == 1), default=None)
+    listed = [f"{count} of {card} GB" for card, count in cards.items() if alone is None or card <= alone]
+    if not listed:
+        return ""
+    spread = " (several: with spread = true)" if len(listed) > 1 or alone is None else ""
+    return f"; of GPUs it would take {' or '.join(listed)}{spread}"
+
+
+def short_name(device: str) -> str:
+    """ "GPU 0" of "GPU 0 NVIDIA A100-SXM4-80GB"."""
+    return " ".join(device.split()[:2]) if device.startswith("GPU ") else device
+
+
+def gb(size: float) -> str:
+    """Bytes in 10^9, with three digits that count: "0.091", "2.61", "145"."""
+    value = size / 1e9
+    if size and value < 0.0005:
+        return "<0.001"
+    if value < 1:
+        return f"{value:.3f}" if size else "0"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def probe_line(probed: Probed, folds: int) -> str:
+    """What a probe measured of a model, or why there was none."""
+    found = probed.found
+    if found is None or probed.hours is None:
+        return probed.why
+    return (
+        f"probed: {1000 * found.trained_row:.0f} ms per row trained, {1000 * found.predicted_row:.0f} ms per row "
+        f"predicted, peak {gb(found.peak)} GB; {folds} folds, {probed.at_once} at once: about "
+        f"{shown_hours(probed.hours)} hours"
+    )
+
+
+def download_line(found: Downloads) -> str:
+    """What all models download together, and whether there is room for it."""
+    room = "free there" if found.size <= found.free else "free there: not enough for all of them"
+    return f"all downloads: {gb(found.size)} GB into {found.folder}, {gb(found.free)} GB {room}"
+
+
+def shown_hours(hours: float) -> str:
+    return f"{hours:.1f}" if hours >= 0.095 else f"{hours:.2f}"
+
+
+def _of_model(plan: ModelPlan) -> tuple[str, str]:
+    """The cells that are the same on every device."""
+    assert plan.shape is not None
+    return _count(plan.shape.parameters), _download(plan)
+
+
+def _of_device(verdict: Verdict) -> list[str]:
+    found = verdict.footprint
+    return [gb(size) for size in (found.weights, found.training, found.activations + found.copies, found.peak)]
+
+
+def _coloured(verdict: Verdict) -> str:
+    colour, word = _word(verdict)
+    return f"[{colour}]{word}[/]"
+
+
+def _word(verdict: Verdict) -> tuple[str, str]:
+    if verdict.refused:
+        return "red", "cannot"
+    if verdict.fits:
+        return "green", "fits" if not verdict.fewer else f"fits, {verdict.at_once} at once"
+    return ("yellow", "with changes") if verdict.changes else ("red", "does not fit")
+
+
+def _training(plan: ModelPlan) -> str:
+    assert plan.settings is not None and plan.batch is not None and plan.shape is not None
+    adaptation = str(getattr(plan.settings, "adaptation", ""))
+    trained = "" if plan.shape.trained == plan.shape.parameters else f", {_count(plan.shape.trained)} trained"
+    bound = "" if plan.tokens_counted else "at most "
+    rows = "1 row" if plan.batch.rows == 1 else f"{plan.batch.rows} rows"
+    return f"{adaptation}{trained}; {rows} of {bound}{plan.batch.tokens} tokens at once"
+
+
+def _disk(plan: ModelPlan) -> str:
+    assert plan.disk is not None
+    if plan.on_machine:
+        parts = ["its weights are on this machine"]
+    elif plan.disk.files is None:
+        parts = ["a download of unknown size"]
+    else:
+        short = f", but only {gb(plan.disk.free)} GB are free for it" if plan.disk.files > plan.disk.free else ""
+        parts = [f"downloads {gb(plan.disk.files)} GB{short}"]
+    if plan.disk.kept:
+        parts.append(f"oof/ keeps {gb(plan.disk.kept)} GB for all folds")
+    if plan.disk.trunk:
+        parts.append(f"the trunk's cache takes about {gb(plan.disk.trunk)} GB")
+    return "; ".join(parts)
+
+
+def _download(plan: ModelPlan) -> str:
+    assert plan.disk is not None
+    if plan.on_machine:
+        return "here"
+    return "?" if plan.disk.download is None else gb(plan.disk.download)
+
+
+def _count(parameters: int) -> str:
+    """ "22.7 M", "1.24 B", "72.7 B"."""
+    value, unit = (parameters / 1e9, "B") if parameters >= 1e9 else (parameters / 1e6, "M")
+    return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def _toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)

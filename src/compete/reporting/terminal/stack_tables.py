@@ -1,0 +1,82 @@
+"""The tables of `compete stack`, readable at 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from compete.reporting.durations import time_text
+from compete.reporting.terminal.plain_table import PlainTable, in_blocks
+from compete.stacking.leave_one_out import Worth
+from compete.stacking.scores import Score
+
+_PAIRS = 10  # columns of correlations that leave room for names
+
+
+def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) -> Table:
+    """Honest score with its interval against the naive score; `best` is set in bold."""
+    table = PlainTable(metric, numbers=["honest", "95 % interval", "naive", "optimism"])
+    for name, score in rows:
+        table.add_row(
+            escape(name),
+            f"{score.honest:.4f}",
+            f"{score.low:.4f} to {score.high:.4f}",
+            f"{score.naive:.4f}",
+            f"{score.naive - score.honest:+.4f}",
+            style="bold" if name == best else None,
+        )
+    return table
+
+
+def label_table(score: Score, rates: Mapping[str, float], expected: Mapping[str, Mapping[str, float] | None]) -> Table:
+    """Precision, recall and F1 of every label under the honest decisions; its rate in train, and the 95 % interval of
+    its rate in test (expected), a dash where nothing is known of it.
+    """
+    table = PlainTable("label", numbers=["rate", "in test, 95 %", "precision", "recall", "F1"])
+    for name, label in score.labels.items():
+        numbers = (f"{number:.3f}" for number in (label.precision, label.recall, label.f1))
+        of_test = expected[name]
+        told = "-" if of_test is None else f"{of_test['low']:.3f} to {of_test['high']:.3f}"
+        table.add_row(escape(name), f"{rates[name]:.3f}", told, *numbers)
+    return table
+
+
+def threshold_table(score: Score) -> Table:
+    """Every label's threshold and its spread over folds, and what it gains over 0.5 with a 95 % interval."""
+    table = PlainTable("label", numbers=["threshold", "F1 more than at 0.5", ""])
+    for name, label in score.labels.items():
+        cut = "-" if label.threshold is None else f"{label.threshold:.3f} ± {label.threshold_spread:.3f}"
+        gain = f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"
+        table.add_row(escape(name), cut, gain, "" if label.worth_tuning else "not worth tuning")
+    return table
+
+
+def worth_table(worths: Sequence[Worth], seconds: Mapping[str, float]) -> Table:
+    """The honest score without every base model, what the stack gains by it (95 % interval), its training time."""
+    table = PlainTable("base model", numbers=["without", "gain by it", "training", ""])
+    for worth in worths:
+        table.add_row(
+            escape(worth.model),
+            f"{worth.without:.4f}",
+            f"{worth.low:+.4f} to {worth.high:+.4f}",
+            time_text(seconds[worth.model]),
+            "" if worth.told_apart else "could go",
+        )
+    return table
+
+
+def error_table(models: Sequence[str], correlation: NDArray[np.float64]) -> Group:
+    """Correlation of the models' errors, every pair once; columns are numbered as the rows, many go on below."""
+    blocks: list[PlainTable | str] = []
+    for block in in_blocks(len(models) - 1, _PAIRS):
+        table = PlainTable("", "correlation of errors", numbers=[str(other + 1) for other in block])
+        for number in range(block.start, len(models)):
+            cells = [f"{correlation[number, other]:.2f}" if other < number else "" for other in block]
+            table.add_row(str(number + 1), escape(models[number]), *cells)
+        blocks += [table, ""] if block.stop < len(models) - 1 else [table]
+    return Group(*blocks)

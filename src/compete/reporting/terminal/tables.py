@@ -1,0 +1,138 @@
+"""The tables of the terminal: readable at 80 columns, without colour, and in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from compete.oof.state import ModelState, State
+from compete.reporting.durations import time_text
+from compete.reporting.terminal.plain_table import ByWidth, PlainTable, broken, in_blocks
+from compete.stacking.scores import Score
+from compete.submissions.ledger import UNKNOWN, Entry
+
+if TYPE_CHECKING:  # it needs what takes long to import
+    from compete.submissions.leaderboard.finalists import Finalists
+
+_STYLES = {
+    State.FRESH: "green",
+    State.STALE: "yellow",
+    State.DAMAGED: "red",
+    State.MISSING: "dim",
+    State.ORPHAN: "yellow",
+}
+
+
+# What of 80 columns a table with many columns of numbers leaves for names.
+_FOR_NAMES = 24
+
+
+def status_table(
+    states: Mapping[str, ModelState], families: Mapping[str, str], scores: Mapping[str, Score], metric: str
+) -> Table:
+    """Every base model: folds done, state, honest score, training time."""
+    table = PlainTable("model", "family", numbers=["folds"])
+    # Names of models fold before those of families do, but for long ones of the user's own.
+    table.columns[1].no_wrap = all(len(family) <= len("sequence_classifier") for family in families.values())
+    table.add_column("state", no_wrap=True)
+    for title in (f"honest\n{broken(metric)}", "time"):
+        table.add_number(title)
+    for name, state in states.items():
+        score = scores.get(name)
+        table.add_row(
+            escape(name),
+            escape(families.get(name, state.kind)),
+            f"{state.folds_done}/{len(state.parts)}",
+            f"[{_STYLES[state.state]}]{state_text(state)}[/]",
+            f"{score.honest:.4f}" if score else "-",
+            time_text(state.seconds),
+        )
+    return table
+
+
+def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]) -> Group:
+    """Label rates of every fold in per cent: a row per label, a column per fold; many folds go on below."""
+    width = max(len("100.0"), *(len(str(count)) for count in rows)) + 2
+    blocks: list[PlainTable | str] = []
+    for block in in_blocks(len(rates), (80 - _FOR_NAMES) // width):
+        table = PlainTable("% by fold", numbers=[rates[number][0] for number in block])
+        table.add_row("rows", *(str(rows[number]) for number in block))
+        for place, label in enumerate(labels):
+            table.add_row(escape(label), *(f"{100 * rates[number][1][place]:.1f}" for number in block))
+        blocks += [table, ""] if block.stop < len(rates) else [table]
+    return Group(*blocks)
+
+
+def scores_table(entries: Sequence[Entry], private: bool) -> Table | ByWidth:
+    """Every submission: validation, public and private score, the gaps between them, and what public was expected.
+
+    In a narrow terminal what was expected makes way for the private scores.
+    """
+    if not private or not any(entry.submission.public_low is not None for entry in entries):
+        return _scores_table(entries, private, expected=True)
+    with_all, without = (_scores_table(entries, private, expected=expected) for expected in (True, False))
+    return ByWidth(with_all, without, columns=100)
+
+
+def _scores_table(entries: Sequence[Entry], private: bool, *, expected: bool) -> Table:
+    several = len({entry.submission.metric for entry in entries}) > 1
+    expected = expected and any(entry.submission.public_low is not None for entry in entries)
+    titles = ["valid.", "public", "gap", *(["expected"] if expected else []), *(["private", "gap"] if private else [])]
+    table = PlainTable("no.", "sent (UTC)", "what", *(["metric"] if several else []), numbers=titles)
+    table.columns[0].no_wrap = True
+    for entry in entries:
+        validation, public, secret = entry.submission.validation, entry.outcome.public, entry.outcome.private
+        cells: list[str] = [entry.submission.metric] if several else []
+        cells += [score_text(validation), score_text(public) if public is not None else entry.outcome.status]
+        cells += [_shift(validation, public), *([_range(entry)] if expected else [])]
+        cells += [score_text(secret), _shift(public, secret)] if private else []
+        table.add_row(
+            str(entry.number),
+            "-" if entry.created == UNKNOWN else f"{entry.created:%m-%d %H:%M}",
+            escape(entry.submission.source),
+            *cells,
+        )
+    return table
+
+
+def finalists_table(found: Finalists) -> Table:
+    """What may be expected of every submission on the private leaderboard, the best first."""
+    table = PlainTable("no.", "what", numbers=["valid.", "public", "behind the first", "best of all"])
+    table.columns[0].no_wrap = True
+    for each in found.candidates:
+        sent = each.entry.submission
+        table.add_row(
+            str(each.entry.number),
+            escape(sent.source),
+            score_text(sent.validation),
+            score_text(each.entry.outcome.public),
+            f"{each.behind:.4f} ± {each.deviation:.4f}",
+            f"{100 * each.best:.0f} %",
+        )
+    return table
+
+
+def state_text(state: ModelState) -> str:
+    """A model's state as people say it."""
+    if state.state is State.MISSING and state.folds_done:
+        return "partly trained"
+    return "not trained" if state.state is State.MISSING else state.state.value
+
+
+def score_text(value: float | None) -> str:
+    """Four digits, or a dash for a score that is not known."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _range(entry: Entry) -> str:
+    """Where the public score was expected."""
+    low, high = entry.submission.public_low, entry.submission.public_high
+    return "-" if low is None or high is None else f"{low:.3f}-{high:.3f}"
+
+
+def _shift(before: float | None, after: float | None) -> str:
+    return "-" if before is None or after is None else f"{after - before:+.4f}"

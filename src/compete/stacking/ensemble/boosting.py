@@ -1,0 +1,165 @@
+"""Gradient-boosted trees as a meta-learner: LightGBM, one small model per label."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Probabilities
+from compete.stacking.ensemble.calibration import Calibration, fit_calibration
+from compete.stacking.ensemble.logits import logits, sigmoid
+from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
+
+# Of so many rows, half the trees that each add twice as much predict as well, in two thirds of the time.
+_MANY_ROWS, _SLOW, _FAST = 20_000, 0.1, 0.2
+_PATIENCE = 1.5  # trees times learning rate
+
+
+@dataclass(frozen=True)
+class LightGBM:
+    """Small trees per label over every model's logit of that label, the mean logits of all labels, and `rows`.
+
+    The trees start from the calibrated mean of the base models and only learn what it misses. How many there are is
+    chosen on an inner slice of the rows of the fit; then they are grown again on all of them, unless there are so many
+    that the slice is not missed.
+    """
+
+    parallel: ClassVar[Parallel] = "processes"  # it crashes now and then if several threads train at the same time
+    few_parameters: ClassVar[bool] = False
+    learning_rate: float | None = None
+    num_leaves: int = 6
+    min_data_in_leaf: int = 40
+    feature_fraction: float = 0.5
+    lambda_l2: float = 10.0
+    max_trees: int = 150
+    inner_share: float = 0.2
+    seed: int = 0
+
+    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedLightGBM:
+        mean = _mean(probabilities)
+        start = fit_calibration(labels, mean)
+        scores = logits(start.apply(mean)).astype(np.float64)
+        inner = np.random.default_rng(self.seed).random(len(mean)) < self.inner_share
+        parameters = self._parameters(len(mean))
+        boosters = []
+        for label, data in enumerate(_datasets(probabilities, rows, parameters)):
+            y, score = labels[:, label].copy(), scores[:, label].copy()  # in one piece, as LightGBM wants them
+            booster = self._stopped_early(parameters, data, y, score, inner)
+            if booster is not None and len(mean) < _MANY_ROWS:
+                booster = self._grow(parameters, data, y, score, booster.best_iteration)
+            boosters.append(booster)
+        return FittedLightGBM(start, boosters)
+
+    def _stopped_early(
+        self,
+        parameters: dict[str, Any],
+        data: Any,
+        y: NDArray[np.int8],
+        score: NDArray[np.float64],
+        inner: NDArray[np.bool_],
+    ) -> Any:
+        """A Booster on all but the inner rows, best_iteration where their loss is lowest; None if trees do not help."""
+        import lightgbm
+
+        if len(np.unique(y[inner])) < 2 or len(np.unique(y[~inner])) < 2:
+            return None
+        fitted, chosen = np.flatnonzero(~inner), np.flatnonzero(inner)
+        train, held = _part(data, fitted, y, score), _part(data, chosen, y, score)
+        booster = lightgbm.train(
+            parameters,
+            train,
+            self.max_trees,
+            valid_sets=[held],
+            valid_names=["inner"],
+            callbacks=[lightgbm.early_stopping(round(_PATIENCE / parameters["learning_rate"]), verbose=False)],
+        )
+        without = float(np.mean(np.logaddexp(0, score[chosen]) - y[chosen] * score[chosen]))
+        return booster if booster.best_score["inner"]["binary_logloss"] < without else None
+
+    def _grow(
+        self, parameters: dict[str, Any], data: Any, y: NDArray[np.int8], score: NDArray[np.float64], trees: int
+    ) -> Any:
+        import lightgbm
+
+        return lightgbm.train(parameters, data.set_label(y).set_init_score(score), trees)
+
+    def _parameters(self, n_rows: int) -> dict[str, Any]:
+        return {
+            "objective": "binary",
+            "metric": "binary_logloss",
+            "learning_rate": self.learning_rate or (_FAST if n_rows >= _MANY_ROWS else _SLOW),
+            "num_leaves": self.num_leaves,
+            "min_data_in_leaf": self.min_data_in_leaf,
+            "max_bin": 63,
+            "bin_construct_sample_cnt": max(
+                2_000, n_rows // 10
+            ),  # where to cut is a matter of taste, and takes longest
+            "feature_fraction": self.feature_fraction,
+            "lambda_l2": self.lambda_l2,
+            "seed": self.seed,
+            # Where fits run beside one another, in processes, each has one; few rows gain nothing by more.
+            "num_threads": 1 if n_rows < _MANY_ROWS else 0,
+            "deterministic": True,
+            "force_col_wise": True,
+            "verbosity": -1,
+        }
+
+
+@dataclass(frozen=True)
+class FittedLightGBM:
+    """start: calibration of the base models' mean; boosters: a LightGBM Booster per label, None without trees."""
+
+    start: Calibration
+    boosters: list[Any]
+
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
+        z = logits(self.start.apply(_mean(probabilities))).astype(np.float64)
+        for label, (booster, X) in enumerate(zip(self.boosters, _designs(probabilities, rows), strict=True)):
+            if booster is not None:
+                z[:, label] += booster.predict(X, raw_score=True)
+        return sigmoid(z)
+
+
+def _part(data: Any, rows: NDArray[np.intp], y: NDArray[np.int8], score: NDArray[np.float64]) -> Any:
+    """Some rows with their labels and the scores that the trees start from."""
+    # Constructed first: a subset that is constructed later forgets its scores.
+    return data.subset(rows).construct().set_label(y[rows]).set_init_score(score[rows])
+
+
+def _datasets(probabilities: Probabilities, rows: RowFeatures | None, parameters: dict[str, Any]) -> Iterator[Any]:
+    """`_designs` as LightGBM's Datasets; what all labels share is cut into bins once."""
+    import lightgbm
+
+    own, shared = _own_and_shared(probabilities, rows)
+    base = lightgbm.Dataset(shared, params=parameters, free_raw_data=False).construct()
+    for X in own:
+        data = lightgbm.Dataset(X, params=parameters, free_raw_data=False).construct()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that no feature is categorical any more; none was
+            data.add_features_from(base)
+        yield data
+
+
+def _designs(probabilities: Probabilities, rows: RowFeatures | None) -> Iterator[NDArray[np.float32]]:
+    """For every label the features of its trees, (n_rows, n_models + n_labels + n_row_features)."""
+    own, shared = _own_and_shared(probabilities, rows)
+    for X in own:
+        yield np.hstack([X, shared])
+
+
+def _own_and_shared(
+    probabilities: Probabilities, rows: RowFeatures | None
+) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+    """For every label (n_rows, n_models), its own logits; for all (n_rows, n_labels + n_row_features)."""
+    z = logits(probabilities)
+    shared = np.hstack([z.mean(axis=0), *([] if rows is None else [rows])])
+    return [np.ascontiguousarray(z[:, :, label].T) for label in range(z.shape[2])], shared
+
+
+def _mean(probabilities: Probabilities) -> NDArray[np.float64]:
+    return np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))

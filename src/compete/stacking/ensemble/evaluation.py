@@ -1,0 +1,134 @@
+"""Honest scores: nothing that scores a row was fitted on it. How that is brought about is in `cross_fitting`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Labels, Metric, Probabilities, f1_per_label, precision_recall_per_label
+from compete.stacking.ensemble.cross_fitting import CrossFit
+from compete.stacking.ensemble.decision_rules import Decision, RuleName, default_rule, fit_rule
+from compete.stacking.ensemble.resampling import TAILS, interval, resampled_gain, resampled_scores
+from compete.stacking.ensemble.thresholds import DEFAULT, decide
+
+
+@dataclass(frozen=True)
+class PerLabel:
+    """Every label under the honest decisions, each (n_labels,), means over the repeats.
+
+    threshold: for the test set, NaN for a rule without thresholds; threshold_spread: their standard deviation over
+    folds and repeats. gain, gain_low, gain_high: F1 more than with a threshold of 0.5, and its interval.
+    """
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    threshold: NDArray[np.float64]
+    threshold_spread: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    gain_low: NDArray[np.float64]
+    gain_high: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good probabilities are, told honestly.
+
+    honest: the metric over all rows, every row decided by thresholds (and a meta-learner) that never saw it, mean over
+    the repeats. repeats: the score of each. naive: everything fitted on all rows and scored on the same rows. draws: of
+    a paired bootstrap, (n_draws,); the same draw of two evaluations has the same rows. predicted: what was scored in
+    every repeat, honest decisions, or probabilities where the metric scores those. decision: fitted on all rows, for
+    the test set.
+    """
+
+    metric: Metric
+    honest: float
+    naive: float
+    repeats: tuple[float, ...]
+    draws: NDArray[np.float64]
+    predicted: list[NDArray[Any]]
+    labels: PerLabel
+    decision: Decision
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return interval(self.draws)
+
+
+def evaluate(
+    metric: Metric,
+    labels: Labels,
+    fits: Sequence[CrossFit],
+    naive: Probabilities,
+    rule: RuleName | None = None,
+) -> Evaluation:
+    """Score cross-fitted probabilities, one CrossFit per repeat.
+
+    naive: probabilities (n_rows, n_labels) of what was fitted on all rows. rule: default_rule of the metric by default.
+    """
+    rule = rule or default_rule(metric)
+    decided = [decide_by_fold(metric, labels, fit, rule) for fit in fits]
+    predicted = [
+        decisions if metric.thresholds else fit.outer for fit, (decisions, _) in zip(fits, decided, strict=True)
+    ]
+    scores = tuple(metric.compute(labels, each) for each in predicted)
+    in_sample = fit_rule(rule, metric, labels, naive, fits[0].folds).decide(naive)
+    decision = fit_rule(rule, metric, labels, naive if fits[0].few_parameters else fits[0].outer, fits[0].folds)
+    return Evaluation(
+        metric=metric,
+        honest=float(np.mean(scores)),
+        naive=metric.compute(labels, in_sample if metric.thresholds else naive),
+        repeats=scores,
+        draws=resampled_scores(metric, labels, predicted).mean(axis=0),
+        predicted=predicted,
+        labels=_per_label(labels, fits, decided, decision),
+        decision=decision,
+    )
+
+
+def decide_by_fold(
+    metric: Metric, labels: Labels, fit: CrossFit, rule: RuleName
+) -> tuple[NDArray[np.int8], list[Decision]]:
+    """Decisions of every row by a rule fitted on the other folds, and those rules."""
+    decisions, rules = np.empty(labels.shape, dtype=np.int8), []
+    for fold, known in enumerate(fit.inner):
+        others, held_out = fit.folds != fold, fit.folds == fold
+        rules.append(fit_rule(rule, metric, labels[others], known[others], fit.folds[others]))
+        decisions[held_out] = rules[-1].decide(fit.outer[held_out])
+    return decisions, rules
+
+
+def score_where_worth(metric: Metric, labels: Labels, fits: Sequence[CrossFit]) -> float:
+    """The honest score with thresholds for the labels that are worth it and 0.5 for the others, chosen inside."""
+    decided = [decide_by_fold(metric, labels, fit, "where_worth")[0] for fit in fits]
+    return float(np.mean([metric.compute(labels, each) for each in decided]))
+
+
+def _per_label(
+    labels: Labels,
+    fits: Sequence[CrossFit],
+    decided: Sequence[tuple[NDArray[np.int8], list[Decision]]],
+    decision: Decision,
+) -> PerLabel:
+    measured = [(*precision_recall_per_label(labels, d), f1_per_label(labels, d)) for d, _ in decided]
+    precision, recall, f1 = np.mean(measured, axis=0)
+    halves = [decide(fit.outer, np.full(labels.shape[1], DEFAULT)) for fit in fits]
+    gain = f1 - np.mean([f1_per_label(labels, half) for half in halves], axis=0)
+    drawn = resampled_gain(labels, [decisions for decisions, _ in decided], halves)
+    low, high = np.quantile(drawn, TAILS, axis=0)
+    nothing = np.full(labels.shape[1], np.nan)
+    cuts = [rule.thresholds for _, rules in decided for rule in rules if rule.thresholds is not None]
+    return PerLabel(
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        threshold=nothing if decision.thresholds is None else decision.thresholds,
+        threshold_spread=np.std(cuts, axis=0) if cuts else nothing,
+        gain=gain,
+        gain_low=low,
+        gain_high=high,
+    )

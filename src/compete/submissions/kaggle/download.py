@@ -1,0 +1,164 @@
+"""A competition's data from Kaggle, and the [data] of competition.toml that fits it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import tomllib
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from compete import atomic
+from compete.competition.data_files import is_table
+from compete.competition.declaration import CompetitionDeclaration
+from compete.competition.starter import Found, data_lines, look_at_files
+from compete.competition.workspace import Workspace
+from compete.errors import KaggleError, UserError
+from compete.submissions.kaggle.client import PATIENCE, SLOWEST, KaggleClient
+
+_RECORD = "downloaded.json"
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """files: what lies in data/ now; found: what they tell, and [data] says now; None where it was right already.
+
+    kept: files that somebody edited, which stayed as they are, each with where its download lies.
+    """
+
+    files: list[Path]
+    found: Found | None
+    kept: dict[Path, Path]
+
+
+def download(workspace: Workspace, declaration: CompetitionDeclaration, client: KaggleClient) -> Downloaded:
+    """Download all files into data/ and, unless [data] names files that are there, fill it in."""
+    folder = workspace.root / "data"
+    named = [*declaration.data.train, *declaration.data.test]
+    keep = all((workspace.root / path).is_file() for path in named)
+    total = sum(int(each["bytes"] or 0) for each in client.call("files"))
+    _refuse_no_room(workspace.root, 2 * total)
+    with tempfile.TemporaryDirectory(dir=workspace.root, prefix=".download-") as scratch:
+        client.call("download", 10 * PATIENCE + total / SLOWEST, folder=scratch)
+        data = _DataFolder(folder, workspace.oof / _RECORD)
+        files = _unpack(Path(scratch) / f"{client.slug}.zip", folder, data.put)
+    data.remember()
+    if keep:
+        return Downloaded(files, None, data.kept)
+    found = look_at_files(workspace.root, *(_named(files, role) for role in ("train", "test", "sample")))
+    if found.train is None:
+        raise UserError(
+            f"none of the downloaded files is called like training data: {', '.join(path.name for path in files)}. "
+            "They lie in data/; name them under [data] by hand"
+        )
+    _fill_in(workspace.declaration, found)
+    return Downloaded(files, found, data.kept)
+
+
+def _refuse_no_room(root: Path, needed: int) -> None:
+    free = shutil.disk_usage(root).free
+    if free < needed:
+        raise UserError(f"the download needs {needed / 1e9:.1f} GB in {root}, where {free / 1e9:.1f} GB are free")
+
+
+class _DataFolder:
+    """Where downloads are put. What somebody edited since the last download, or wrote himself, is left as it is.
+
+    record: hashes of what was downloaded, by path.
+    """
+
+    def __init__(self, folder: Path, record: Path) -> None:
+        self.folder, self.record = folder, record
+        self.hashes = _hashes(record)
+        self.kept: dict[Path, Path] = {}
+
+    def put(self, path: Path, content: bytes) -> Path:
+        """Write a downloaded file, beside an edited one of its name; where it lies."""
+        name, new = path.relative_to(self.folder.resolve()).as_posix(), hashlib.sha256(content).hexdigest()
+        there = atomic.sha256_file(path) if path.is_file() else None
+        if there is not None and there not in (new, self.hashes.get(name)):
+            beside = path.with_name(f"{path.stem}.downloaded{path.suffix}")
+            atomic.write_bytes(beside, content)
+            self.kept[path] = beside
+            return beside
+        if there != new:
+            atomic.write_bytes(path, content)
+        self.hashes[name] = new
+        return path
+
+    def remember(self) -> None:
+        atomic.write_json(self.record, self.hashes)
+
+
+def _hashes(record: Path) -> dict[str, str]:
+    """What was downloaded before; nothing, if nobody knows: then every file counts as somebody's own."""
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _unpack(archive: Path, folder: Path, put: Callable[[Path, bytes], Path]) -> list[Path]:
+    """The files of the archive in `folder`, each put there as a whole; folders in it are kept, archives unpacked."""
+    if not archive.is_file():
+        raise KaggleError("Kaggle's download did not arrive: the same command tries again")
+    files = []
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member in opened.infolist():
+                path = (folder / member.filename).resolve()
+                if member.is_dir() or not path.is_relative_to(folder.resolve()):
+                    continue
+                lies = put(path, opened.read(member))
+                files += _unpack(lies, path.parent, put) if path.suffix == ".zip" else [path]
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise KaggleError("Kaggle's download is damaged: the same command tries again") from None
+    return files
+
+
+def _named(files: list[Path], role: str) -> Path | None:
+    """The table that is called like its role; a sample submission often says "test" too."""
+    tables = [path for path in files if is_table(path) and path.suffix.lower() != ".json"]  # it may be anything
+    sample = [path for path in tables if "sample" in path.stem.lower() or "submission" in path.stem.lower()]
+    if role == "sample":
+        return next(iter(sample), None)
+    fitting = [path for path in tables if role in path.stem.lower() and path not in sample]
+    return min(fitting, key=lambda path: len(path.name), default=None)
+
+
+def _fill_in(declaration: Path, found: Found) -> None:
+    """Replace the section [data] of competition.toml, and nothing else; raises UserError where that cannot be done."""
+    text = declaration.read_bytes().decode("utf-8")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines, section = text.splitlines(), data_lines(found)
+    headers = [number for number, line in enumerate(lines) if line.lstrip().startswith("[")]
+    start = next((number for number in headers if re.match(r"\s*\[\s*data\s*\]", lines[number])), len(lines))
+    end = next((number for number in headers if number > start), len(lines))
+    rest = lines[_above(lines, end) :] if end < len(lines) else []
+    changed = newline.join([*lines[:start], *section, *rest]) + newline
+    try:
+        tomllib.loads(changed)
+    except tomllib.TOMLDecodeError:
+        raise UserError(
+            f"{declaration.name}: its [data] cannot be replaced by itself. Replace it by hand:\n" + "\n".join(section)
+        ) from None
+    atomic.write_bytes(declaration, changed.encode("utf-8"))
+
+
+def _above(lines: list[str], header: int) -> int:
+    """Where what belongs to a header begins: the comments right above it, if a blank line parts them from the rest."""
+    first = header
+    while lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    if lines[first - 1].strip():
+        return header
+    while not lines[first - 1].strip():
+        first -= 1
+    return first

@@ -1,0 +1,179 @@
+"""Kaggle as a target: what may be sent, sending it once, and finding out what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from compete.errors import KaggleError, SubmissionError
+from compete.submissions.kaggle.client import PATIENCE, SITE, SLOWEST, KaggleClient
+from compete.submissions.kaggle.messages import tag_of
+from compete.submissions.ledger import OUTSIDE, Entry, Ledger, NewSubmission, Outcome
+
+# Seconds after which a submission that was cut off, and is not in Kaggle's list, will not turn up there any more.
+SETTLED = 60.0
+_BETWEEN_LOOKS = 5.0
+NOTEBOOK_OUTPUT = "submission.csv"  # what Kaggle has notebooks write
+_STATUS = {"pending": "sent", "complete": "scored", "error": "failed"}
+
+
+@dataclass
+class KaggleLeaderboard:
+    """One competition on Kaggle. kernel, kernel_version: the notebook that is submitted in the file's place, where a
+    competition takes nothing else. late: send after the deadline.
+    """
+
+    client: KaggleClient
+    kernel: str | None = None
+    kernel_version: int | None = None
+    late: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"kaggle {self.client.slug}"
+
+    def find(self, message: str, since: datetime) -> Outcome | None:
+        """The submission in Kaggle's list that carries the message's tag.
+
+        A call that was cut off may be counted after it: until SETTLED has passed `since` then, the list is asked again.
+        """
+        since = min(since, datetime.now(UTC))
+        while True:
+            for listed in self.listed():
+                if _carries(listed, message):
+                    return outcome_of(listed)
+            left = SETTLED - (datetime.now(UTC) - since).total_seconds()
+            if left <= 0:
+                return None
+            time.sleep(min(left, _BETWEEN_LOOKS))
+
+    def ready(self, file: Path) -> int:
+        """Submissions left today; raises what keeps this one from being sent."""
+        slug, about = self.client.slug, self.client.call("competition")
+        page = f"{SITE}/competitions/{slug}"
+        if about["closed"]:
+            raise SubmissionError(f"{slug} takes no submissions any more; see {page}")
+        deadline = about["deadline"] and datetime.fromisoformat(about["deadline"])
+        if deadline and deadline < datetime.now(UTC) and not self.late:
+            raise SubmissionError(
+                f"the deadline of {slug} passed on {deadline:%Y-%m-%d %H:%M} UTC. A late submission is scored, and "
+                "counts for nothing: --late sends it"
+            )
+        if not about["entered"]:
+            raise SubmissionError(f"this account has not joined {slug}: accept its rules on {page}/rules")
+        self._fits_notebooks(bool(about["notebooks_only"]), page)
+        left = self.client.call("limits")
+        if left["allowed"] <= 0:
+            if left["by_total"]:
+                raise SubmissionError(
+                    f"{slug} allows no more submissions at all: Kaggle counts {left['total']}; see {page}"
+                )
+            raise SubmissionError(
+                f"the daily limit is spent: Kaggle counts {left['today']} submissions today and allows none until "
+                "00:00 UTC"
+            )
+        return int(left["allowed"])
+
+    def send(self, file: Path, message: str) -> Outcome:
+        if self.kernel:
+            reference = self.client.send(
+                "submit_code", file=NOTEBOOK_OUTPUT, message=message, kernel=self.kernel, version=self.kernel_version
+            )
+        else:
+            seconds = longest_call(file).total_seconds()
+            reference = self.client.send("submit", seconds, file=str(file), message=message)
+        return Outcome("sent", str(reference))
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every submission of the team, newest first, as Kaggle lists them."""
+        found: list[dict[str, Any]] = self.client.call("submissions")
+        return found
+
+    def _fits_notebooks(self, notebooks_only: bool, page: str) -> None:
+        if notebooks_only and not self.kernel:
+            raise SubmissionError(
+                f"{self.client.slug} takes submissions from notebooks only: run one on Kaggle that writes the file, "
+                f"then name it with --kernel OWNER/NOTEBOOK --kernel-version N ({page})"
+            )
+        if self.kernel and not self.kernel_version:
+            raise SubmissionError(f"which version of the notebook {self.kernel}? --kernel-version N says so")
+
+
+def longest_call(file: Path) -> timedelta:
+    """After which a submission of this file is given up, or is over with the process that sent it."""
+    size = file.stat().st_size if file.is_file() else 0
+    return timedelta(seconds=PATIENCE + size / SLOWEST)
+
+
+def outcome_of(listed: Mapping[str, Any]) -> Outcome:
+    """The outcome that a line of Kaggle's list tells of."""
+    status: Any = _STATUS.get(listed["status"], "sent")
+    return Outcome(status, str(listed["ref"]), listed["public"], listed["private"], listed["error"])
+
+
+def refresh(ledger: Ledger, target: KaggleLeaderboard, metric: str) -> list[Entry]:
+    """Bring the ledger to what Kaggle's list says: scores, what was cut off, and what was sent from elsewhere."""
+    now, settled = datetime.now(UTC), timedelta(seconds=SETTLED)
+    unknown = {str(listed["ref"]): listed for listed in target.listed()}
+    entries = [entry for entry in ledger.entries() if entry.submission.target == target.name]
+    for entry in entries:
+        listed = _pop(unknown, entry)
+        if listed is not None:
+            found = outcome_of(listed)
+        elif entry.pending and now > entry.changed + longest_call(ledger.path.parent / entry.submission.file) + settled:
+            found = Outcome("lost")
+        else:
+            continue
+        if found != entry.outcome:
+            ledger.record(entry.number, found)
+    for listed in sorted(unknown.values(), key=lambda each: each["ref"]):
+        number = ledger.add(_from_outside(target.name, listed, metric), _moment(listed))
+        ledger.record(number, outcome_of(listed))
+    return ledger.entries()
+
+
+def wait_for_score(entry: Entry, look: Callable[[], Sequence[Entry]], seconds: float) -> Entry:
+    """`look` again, less and less often, until the submission is scored or `seconds` have passed."""
+    pause, end = _BETWEEN_LOOKS, time.monotonic() + seconds
+    while entry.outcome.status == "sent" and time.monotonic() < end:
+        time.sleep(min(pause, max(0.0, end - time.monotonic())))
+        pause = min(pause * 1.5, 60.0)
+        with contextlib.suppress(KaggleError):  # the next look may be luckier
+            entry = next(each for each in look() if each.number == entry.number)
+    return entry
+
+
+def _pop(listed: dict[str, dict[str, Any]], entry: Entry) -> dict[str, Any] | None:
+    """The line of Kaggle's list that is this entry: by reference, or by the tag where it never learnt its reference."""
+    if entry.outcome.reference is not None:
+        return listed.pop(entry.outcome.reference, None)
+    reference = next((ref for ref, each in listed.items() if _carries(each, entry.submission.message)), None)
+    return None if reference is None else listed.pop(reference)
+
+
+def _carries(listed: Mapping[str, Any], message: str) -> bool:
+    """Whether a line of Kaggle's list carries the message's tag."""
+    return tag_of(message) in str(listed["message"])
+
+
+def _from_outside(target: str, listed: Mapping[str, Any], metric: Any) -> NewSubmission:
+    return NewSubmission(
+        target=target,
+        file=listed["file"],
+        content="",
+        source=OUTSIDE,
+        metric=metric,
+        validation=None,
+        fold_plan="",
+        probabilities="",
+        message=listed["message"],
+    )
+
+
+def _moment(listed: Mapping[str, Any]) -> datetime | None:
+    return datetime.fromisoformat(listed["sent"]) if listed["sent"] else None

@@ -1,0 +1,63 @@
+"""Where the public and the private score of a submission are to be expected, told from its out-of-fold decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.data import Competition
+from compete.competition.folds import FoldPlan
+from compete.competition.metrics import Labels, Metric
+from compete.oof import store
+from compete.oof.train import shape_of
+from compete.stacking.ensemble.cross_fitting import as_it_is
+from compete.stacking.ensemble.evaluation import decide_by_fold
+from compete.stacking.ensemble.resampling import interval, resampled_scores
+from compete.submissions.sources import Source
+
+# A test row gets the mean of K models, an out-of-fold row one of them. How much better that is nobody knows before;
+# on real tweets it was worth 0.008 to 0.014 of macro-F1 (benchmarks/fold_means.py).
+_MEAN_OF_MODELS = (0.0, 0.015)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Ranges that hold the score in 95 of 100 cases if test rows are drawn as the training rows are."""
+
+    public: tuple[float, float]
+    private: tuple[float, float]
+
+
+def out_of_fold_predictions(competition: Competition, plan: FoldPlan, source: Source) -> NDArray[Any]:
+    """What the source says of the training rows, (n_rows, n_labels): decisions by thresholds fitted on other folds, or
+    probabilities where the metric scores those.
+    """
+    oof, metric = store.read_model(source.folder, shape_of(competition)).oof, competition.metric
+    if metric.thresholds is None:
+        return oof
+    return decide_by_fold(metric, competition.train_labels, as_it_is(oof, plan.folds), source.rule)[0]
+
+
+def public_rows(competition: Competition) -> int:
+    """Rows of the test set that the public leaderboard scores."""
+    fraction = competition.declaration.submission.public_fraction
+    return max(1, round(fraction * len(competition.submission_ids)))
+
+
+def expected_ranges(
+    metric: Metric, labels: Labels, predicted: NDArray[Any], honest: float, n_public: int, n_private: int
+) -> Expected:
+    """predicted: out-of-fold, (n_rows, n_labels); honest: the score that the ranges lie around."""
+
+    def around(n_rows: int) -> tuple[float, float]:
+        draws = resampled_scores(metric, labels, [predicted], new_rows=max(1, n_rows))[0]
+        gains = np.random.default_rng(1).uniform(*_MEAN_OF_MODELS, size=len(draws))
+        draws += gains if metric.greater_is_better else -gains
+        # Not their mean: with few rows a rare label may have no positive, and macro-F1 is lower for that.
+        low, high = interval(draws + honest - metric.compute(labels, predicted))
+        return low, high
+
+    return Expected(around(n_public), around(n_private))

@@ -1,0 +1,304 @@
+"""Submitting: cut the probabilities, check the file, write the ledger, send once, record what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from compete import atomic
+from compete.competition.data import Competition
+from compete.competition.folds import FoldPlan
+from compete.competition.metrics import METRICS
+from compete.competition.workspace import Workspace
+from compete.errors import KaggleError, SubmissionError, UserError
+from compete.fingerprints import digest
+from compete.oof import store
+from compete.oof.rare_labels import learnt_labels
+from compete.oof.train import shape_of
+from compete.stacking.ensemble.decision_rules import decision_from
+from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
+from compete.submissions.csv_file import Form, check, fitted, render, submission_form
+from compete.submissions.kaggle.client import UnknownOutcome
+from compete.submissions.kaggle.kaggle_leaderboard import longest_call
+from compete.submissions.kaggle.messages import new_message
+from compete.submissions.leaderboard.expected_ranges import expected_ranges, out_of_fold_predictions, public_rows
+from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome
+from compete.submissions.sources import CsvFile, Source
+from compete.submissions.targets import LocalLeaderboard, Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A submission whose file lies checked in submissions/, ready to be sent. notice: what to say of the file."""
+
+    path: Path
+    form: Form
+    submission: NewSubmission
+    by_notebook: bool = False
+    notice: str = ""
+
+    def discard(self) -> None:
+        """Nothing was sent, and the next try writes its own files."""
+        self.path.unlink(missing_ok=True)
+        predictions_beside(self.path).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What is sent only if asked for: content that was sent before, labels with one value in all rows."""
+
+    again: bool = False
+    constant: bool = False
+
+
+def ledger_of(workspace: Workspace) -> Ledger:
+    return Ledger(workspace.submissions / "ledger.sqlite")
+
+
+def predictions_beside(path: Path) -> Path:
+    """What the same source says of the training rows, out of fold: kept with every submission."""
+    return path.with_suffix(".oof.parquet")
+
+
+def prepare(
+    competition: Competition, plan: FoldPlan, source: Source | CsvFile, target: str, notebook: str = ""
+) -> Prepared:
+    """Write the CSV and check it as it lies on the disk.
+
+    A stack's or base model's test probabilities are cut as its honest score says; a file keeps its values. notebook:
+    the version that is sent in the file's place, and makes the submission what it is.
+    """
+    form = submission_form(competition)
+    atomic.sweep(competition.workspace.submissions)
+    path = _new_path(competition, source.name)
+    content, notice = (
+        fitted(source.path, form) if isinstance(source, CsvFile) else (_cut(competition, source, form), "")
+    )
+    atomic.write_bytes(path, content)
+    validation = None if isinstance(source, CsvFile) else source.score.honest
+    title = f"{source.title}, notebook {notebook}" if notebook else source.title
+    try:
+        submission = NewSubmission(
+            target=target,
+            file=path.name,
+            content=digest([check(path, form), notebook]) if notebook else check(path, form),
+            source=title,
+            metric=competition.metric.name,
+            validation=validation,
+            fold_plan="",
+            probabilities="",
+            message=new_message(title, competition.metric.title, validation),
+        )
+        if isinstance(source, Source):
+            submission = _with_expectations(competition, plan, source, path, submission)
+    except BaseException:
+        for written in (path, predictions_beside(path)):
+            written.unlink(missing_ok=True)
+        raise
+    return Prepared(path, form, submission, bool(notebook), notice)
+
+
+def submit(
+    competition: Competition,
+    prepared: Prepared,
+    target: Target,
+    *,
+    allowed: Permissions = Permissions(),
+    confirm: Callable[[Prepared, int], bool] = lambda prepared, left: True,
+    say: Callable[[str], None] = lambda notice: None,
+    now: datetime | None = None,
+) -> Entry | None:
+    """Send a prepared file once; None if `confirm`, given how many submissions are left today, says no.
+
+    What an earlier command left cut off is settled first: the target is asked whether it arrived. If that was the same
+    content, nothing is sent twice. The ledger's row is written before the file is sent. Raises SubmissionError for what
+    must not be sent, KaggleError when it could not be.
+    """
+    ledger = ledger_of(competition.workspace)
+
+    def clock() -> datetime:
+        return now or datetime.now(UTC)
+
+    try:
+        arrived = settle(ledger, target, prepared.submission.content, clock(), say)
+        if arrived is not None:
+            prepared.discard()
+            say(f"number {arrived.number}, of the same content, had arrived at {target.name}: nothing is sent again")
+            return arrived
+        left = _vet(competition, ledger, prepared, target, allowed, clock())
+        if not confirm(prepared, left):
+            prepared.discard()
+            return None
+        number, prepared = _write_down(competition, ledger, prepared, target, clock())
+    except BaseException:
+        prepared.discard()
+        raise
+    return _send(ledger, number, prepared, target, clock())
+
+
+def settle(
+    ledger: Ledger, target: Target, content: str, now: datetime, say: Callable[[str], None] = lambda notice: None
+) -> Entry | None:
+    """Find out what became of submissions that were cut off; the one of this content, if it had arrived."""
+    same = None
+    for entry in ledger.entries():
+        if entry.submission.target != target.name or entry.outcome.status not in ("pending", "lost"):
+            continue
+        if entry.outcome.status == "lost" and entry.submission.content != content:
+            continue
+        if entry.pending:
+            say(f"number {entry.number} was cut off: asking {target.name} whether it arrived (two minutes at most)")
+        # It may have been cut off as late as a call may take. A lost one was waited for: one look is enough.
+        ended = entry.changed + longest_call(ledger.path.parent / entry.submission.file)
+        arrived = target.find(entry.submission.message, ended if entry.pending else UNKNOWN)
+        if arrived is not None or entry.pending:
+            ledger.record(entry.number, arrived or Outcome("lost"), now)
+        if arrived is not None and entry.submission.content == content:
+            same = entry.number
+    return None if same is None else _entry(ledger, same)
+
+
+def reveal_private(competition: Competition, target: LocalLeaderboard) -> list[Entry]:
+    """Ask the local leaderboard for the private scores of everything it scored, and record them."""
+    ledger = ledger_of(competition.workspace)
+    for entry in ledger.entries():
+        if entry.submission.target != target.name or entry.outcome.status not in ("scored", "sent"):
+            continue
+        path = competition.workspace.submissions / entry.submission.file
+        if not path.is_file():
+            raise SubmissionError(f"{path} is gone, and its private score with it: put the file back")
+        if check(path, submission_form(competition)) != entry.submission.content:
+            raise SubmissionError(f"{path} is not the file that was sent as number {entry.number}: put it back")
+        outcome = target.reveal(path, METRICS[entry.submission.metric], entry.outcome)
+        if outcome != entry.outcome:
+            ledger.record(entry.number, outcome)
+    return ledger.entries()
+
+
+def _cut(competition: Competition, source: Source, form: Form) -> bytes:
+    """The CSV of a stack or base model: decisions, or probabilities where the metric scores those."""
+    probabilities = store.read_model(source.folder, shape_of(competition)).test
+    values = decision_from(source.score.decision).decide(probabilities) if form.decisions else probabilities
+    return render(form, competition.test_ids, competition.labels, values)
+
+
+def _with_expectations(
+    competition: Competition, plan: FoldPlan, source: Source, path: Path, submission: NewSubmission
+) -> NewSubmission:
+    """What only a source with out-of-fold predictions has; writes these beside the file."""
+    predicted, score = out_of_fold_predictions(competition, plan, source), source.score
+    cells = predicted.astype(np.float32)
+    content = store.to_parquet(competition.train_ids, cells, competition.labels)
+    atomic.write_bytes(predictions_beside(path), content)
+    n_public = public_rows(competition)
+    n_private = len(competition.submission_ids) - n_public
+    expected = expected_ranges(
+        competition.metric, competition.train_labels, predicted, score.honest, n_public, n_private
+    )
+    return replace(
+        submission,
+        fold_plan=plan.fingerprint,
+        probabilities=str(store.read_record(source.folder / store.MANIFEST)["files"][store.TEST])[:16],
+        low=score.low,
+        high=score.high,
+        public_low=expected.public[0],
+        public_high=expected.public[1],
+        private_low=expected.private[0],
+        private_high=expected.private[1],
+    )
+
+
+def _vet(
+    competition: Competition, ledger: Ledger, prepared: Prepared, target: Target, allowed: Permissions, now: datetime
+) -> int:
+    """Raise SubmissionError for what must not be sent; how many submissions are left today."""
+    path, form = prepared.path, prepared.form
+    refuse_sample(competition, path, form)
+    if not allowed.constant:
+        refuse_constant(path, form, learnt_labels(competition, competition.declaration.folds.k).too_rare)
+    if not allowed.again:
+        earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]
+        refuse_repeated(path, prepared.submission.content, earlier, None if prepared.by_notebook else form)
+    declared = competition.declaration.submission
+    own = declared.daily_limit - ledger.sent_on(now, target.name)
+    # Kaggle keeps its own count: a limit beside it is one that somebody wrote down.
+    binding = declared.target == "local" or "daily_limit" in declared.model_fields_set
+    if own <= 0 and binding:
+        raise SubmissionError(
+            f"the daily limit is spent: {declared.daily_limit - own} of {declared.daily_limit} submissions on "
+            f"{now:%Y-%m-%d} UTC. The next day starts at 00:00 UTC ([submission] daily_limit)."
+        )
+    left = target.ready(path)
+    return own if left is None else min(own, left) if binding else left
+
+
+def _write_down(
+    competition: Competition, ledger: Ledger, prepared: Prepared, target: Target, now: datetime
+) -> tuple[int, Prepared]:
+    """The number of the ledger's row; a submission of this content that never arrived keeps its row, file and tag."""
+    lost = [
+        entry
+        for entry in ledger.entries()
+        if entry.outcome.status == "lost"
+        and entry.submission.content == prepared.submission.content
+        and entry.submission.target == target.name
+    ]
+    if not lost:
+        return ledger.add(prepared.submission, now), prepared
+    entry = lost[-1]
+    path = competition.workspace.submissions / entry.submission.file
+    if path != prepared.path:
+        atomic.write_bytes(path, prepared.path.read_bytes())
+        prepared.discard()
+    ledger.record(entry.number, Outcome("pending"), now)
+    return entry.number, replace(prepared, path=path, submission=entry.submission)
+
+
+def _send(ledger: Ledger, number: int, prepared: Prepared, target: Target, now: datetime) -> Entry:
+    """Send, and record the outcome whatever it is; what cannot be known now stays pending."""
+    try:
+        outcome = target.send(prepared.path, prepared.submission.message)
+    except UnknownOutcome as error:
+        found = _after_all(target, prepared, error)
+        if found is None:
+            ledger.record(number, Outcome("lost", note=str(error)))
+            raise KaggleError(
+                f"{error}. Kaggle's list does not have the submission: it did not arrive, and the same command sends it"
+            ) from None
+        outcome = found
+    except KaggleError as error:
+        ledger.record(number, Outcome("lost", note=str(error)))
+        raise
+    except UserError as error:
+        ledger.record(number, Outcome("refused", note=str(error)))
+        raise
+    ledger.record(number, outcome, now)
+    return _entry(ledger, number)
+
+
+def _after_all(target: Target, prepared: Prepared, error: UnknownOutcome) -> Outcome | None:
+    """What the target's list says of a submission whose answer never came."""
+    try:
+        return target.find(prepared.submission.message, datetime.now(UTC))
+    except (KaggleError, UserError) as silent:
+        raise KaggleError(
+            f"{error}, and whether the submission arrived is not known yet ({silent}) The same command asks Kaggle's "
+            "list before it sends anything"
+        ) from None
+
+
+def _entry(ledger: Ledger, number: int) -> Entry:
+    return next(entry for entry in ledger.entries() if entry.number == number)
+
+
+def _new_path(competition: Competition, name: str) -> Path:
+    """submissions/NNN_name.csv; numbers only grow, so that no sent file is ever overwritten."""
+    folder = competition.workspace.submissions
+    names = [path.name for path in folder.glob("*_*.csv")]
+    names += [entry.submission.file for entry in ledger_of(competition.workspace).entries()]
+    numbers = [int(number) for number in (name.split("_")[0] for name in names) if number.isdecimal()]
+    return folder / f"{max(numbers, default=0) + 1:03d}_{name}.csv"

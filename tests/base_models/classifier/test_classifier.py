@@ -1,0 +1,165 @@
+"""Every architecture and adaptation trains and predicts, at miniature size, through the real loading code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from transformers import AutoModel, AutoTokenizer
+
+from compete.base_models.classifier.family import SequenceClassifier
+from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.families import FitContext
+from compete.base_models.miniatures.architectures import MINIATURES
+from compete.base_models.miniatures.writing import write_miniature
+from compete.base_models.pretrained.checkpoints import Source, open_tokenizer
+from compete.errors import UserError
+
+pytestmark = pytest.mark.slow
+
+LABELS = ("joy", "anger")
+ENCODERS, DECODERS = ("roberta", "distilbert"), ("gemma2", "llama", "qwen2")
+CASES = [(name, adaptation) for name in ENCODERS for adaptation in ("full", "frozen", "lora")]
+CASES += [(name, adaptation) for name in DECODERS for adaptation in ("full", "lora", "qlora")]
+UNSEEN = ["such a sunny day", "rotten", "", "sunny " * 60, "a day, rotten and sunny 😀 #mood"]
+
+
+def posts(count: int = 96) -> tuple[list[str], NDArray[np.int8]]:
+    """Posts in which "sunny" means joy and "rotten" anger."""
+    random = Random(5)
+    texts, rows = [], []
+    for _ in range(count):
+        row = (int(random.random() < 0.5), int(random.random() < 0.3))
+        cues = [cue for cue, is_on in zip(("sunny", "rotten"), row, strict=True) if is_on]
+        texts.append(" ".join([*cues, "day", *(f"filler{random.randrange(30)}" for _ in range(random.randrange(6)))]))
+        rows.append(row)
+    return texts, np.array(rows, dtype=np.int8)
+
+
+def settings(checkpoint: str, **more: Any) -> SequenceClassifierSettings:
+    small = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "max_length": 32, "precision": "float32"}
+    return SequenceClassifierSettings(checkpoint=checkpoint, **{**small, **more})
+
+
+def fit(checkpoint: str, seed: int = 3, **more: Any) -> tuple[Any, FitContext]:
+    context = FitContext(labels=LABELS, seed=seed)
+    return SequenceClassifier(settings(checkpoint, **more)).fit(*posts(), context), context
+
+
+@pytest.mark.parametrize(("architecture", "adaptation"), CASES)
+def test_a_text_gives_the_same_probabilities_alone_and_in_a_padded_batch(architecture: str, adaptation: str) -> None:
+    model, context = fit(f"miniature:{architecture}", adaptation=adaptation)
+    together = model.predict_proba(UNSEEN)
+    assert together.shape == (len(UNSEEN), 2)
+    assert together.dtype == np.float32
+    assert np.all((together > 0) & (together < 1))
+    assert together[:, 0].std() > 0  # texts are told apart
+    alone = np.concatenate([model.predict_proba([text]) for text in UNSEEN])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert context.curves[0].keys() == {"epoch", "train_loss", "inner_loss", "learning_rate"}
+
+
+@pytest.mark.parametrize("architecture", ["distilbert", "llama"])
+def test_padding_on_the_left_changes_nothing(architecture: str) -> None:
+    pooling = {"distilbert": "mean"}.get(architecture, "first")  # an encoder's first token would be a pad
+    model, _ = fit(f"miniature:{architecture}", pooling=pooling)
+    for name, weight in model.model.named_parameters():
+        if "position_embeddings" in name:  # an encoder counts absolute positions, pads included
+            weight.data.zero_()
+    right = model.predict_proba(UNSEEN)
+    model.tokenizer.padding_side = "left"
+    left = model.predict_proba(UNSEEN)
+    np.testing.assert_allclose(right, left, atol=1e-3)
+
+
+def test_it_learns_which_word_carries_which_label() -> None:
+    model, _ = fit("miniature:llama", epochs=12, learning_rate=3e-3, scheduler="constant")
+    sunny, rotten = model.predict_proba(["sunny day", "rotten day"])
+    assert sunny[0] > 0.8 > 0.2 > rotten[0]
+    assert rotten[1] > 0.5 > sunny[1]
+
+
+def test_the_seed_decides() -> None:
+    first, again, other = (fit("miniature:roberta", seed=seed)[0].predict_proba(UNSEEN) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_best_epoch_is_kept_and_patience_stops_early() -> None:
+    """At this rate the inner loss falls, and some epochs later is worse again."""
+    wild: dict[str, Any] = {"learning_rate": 0.01, "scheduler": "constant", "warmup": 0.0}
+    model, context = fit("miniature:distilbert", epochs=40, patience=2, **wild)
+    losses = [row["inner_loss"] for row in context.curves]
+    best = int(np.argmin(losses)) + 1
+    assert len(losses) == best + 2 < 40
+    stopped, _ = fit("miniature:distilbert", epochs=best, **wild)
+    np.testing.assert_allclose(model.predict_proba(UNSEEN), stopped.predict_proba(UNSEEN), atol=1e-5)
+
+
+def test_accumulated_micro_batches_are_one_batch() -> None:
+    """The loss is a mean over rows, so two halves must count half each."""
+    texts, labels = posts()
+    seen = []
+    for micro in (16, 8):
+        context = FitContext(labels=LABELS, seed=3)
+        chosen = settings("miniature:gemma2", micro_batch_size=micro, weight_decay=0.0, warmup=0.0)
+        seen.append(SequenceClassifier(chosen).fit(texts, labels, context).predict_proba(UNSEEN))
+    np.testing.assert_allclose(seen[0], seen[1], atol=2e-3)
+
+
+@pytest.mark.parametrize("scheduler", ["linear", "cosine", "constant", "plateau"])
+@pytest.mark.parametrize("loss", ["bce", "focal", "asymmetric"])
+def test_schedulers_and_losses_run(scheduler: str, loss: str) -> None:
+    _, context = fit("miniature:distilbert", scheduler=scheduler, loss=loss, epochs=2)
+    assert np.isfinite([row["inner_loss"] for row in context.curves]).all()
+
+
+def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:
+    texts, _ = posts()
+    write_miniature("roberta", texts, tmp_path, seed=1)
+    model, _ = fit(str(tmp_path), frozen_layers=1)
+    before, after = AutoModel.from_pretrained(tmp_path), model.model.roberta
+    name = "attention.self.query.weight"
+    lower, upper = (dict(after.encoder.layer[number].named_parameters())[name] for number in (0, 1))
+    was_lower, was_upper = (dict(before.encoder.layer[number].named_parameters())[name] for number in (0, 1))
+    assert lower.equal(was_lower)
+    assert not upper.equal(was_upper)
+    assert after.embeddings.word_embeddings.weight.equal(before.embeddings.word_embeddings.weight)
+
+
+@pytest.mark.parametrize("architecture", MINIATURES)
+def test_the_pad_token_is_one_the_checkpoint_has(tmp_path: Path, architecture: str) -> None:
+    write_miniature(architecture, posts()[0], tmp_path, seed=1)
+    size = AutoModel.from_pretrained(tmp_path).get_input_embeddings().weight.shape[0]
+    tokenizer = open_tokenizer(Source(settings(str(tmp_path), remote_code=False), str(tmp_path)))
+    assert tokenizer.pad_token_id is not None
+    assert tokenizer.pad_token_id < size == len(tokenizer)
+    named = AutoTokenizer.from_pretrained(tmp_path).pad_token
+    assert (named is None) == architecture.startswith("llama")
+    assert tokenizer.pad_token == (named or "<|finetune_right_pad_id|>")
+
+
+def test_a_miniatures_tokenizer_is_trained_on_the_training_texts_only() -> None:
+    model, _ = fit("miniature:distilbert")
+    words = model.tokenizer.get_vocab()
+    assert "sunny" in words
+    assert "mood" not in words
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no-such-folder' does not exist"):
+        fit(str(tmp_path / "no-such-folder"))
+    with pytest.raises(UserError, match="no miniature 'robberta'; did you mean 'roberta'"):
+        fit("miniature:robberta")
+
+
+def test_reading_its_settings_imports_no_torch() -> None:
+    heavy = "{'torch', 'transformers', 'peft'} & set(sys.modules)"
+    script = f"import sys, compete.base_models.classifier.family as s; assert not {heavy}"
+    subprocess.run([sys.executable, "-c", script], check=True)

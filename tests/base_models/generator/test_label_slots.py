@@ -1,0 +1,230 @@
+"""Slots: every label of a text is answered in one pass, as if it had been asked alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from transformers import PreTrainedTokenizerBase
+
+from compete.base_models.families import FitContext
+from compete.base_models.generator.family import LabelGenerator
+from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
+from compete.base_models.generator.prompts import Prompt
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.pretrained.checkpoints import open_tokenizer, source_of
+from compete.errors import UserError
+
+pytestmark = pytest.mark.slow
+
+Posts = tuple[list[str], NDArray[np.int8]]
+
+LABELS = ("joy", "anger")
+CHECKPOINTS = ("llama_instruct", "qwen2", "qwen2_instruct", "gemma2")
+MAX_LENGTH = 160
+PAST_THE_WINDOW = "rotten " + "day filler7 " * 25  # gemma2's layers see 64 tokens back at most
+OVERLONG = "sunny " * 400
+UNSEEN = ["such a sunny day", "rotten", "", PAST_THE_WINDOW, OVERLONG, "a day, rotten and sunny 😀 #mood"]
+
+
+def settings(checkpoint: str, **more: Any) -> LabelGeneratorSettings:
+    small = {
+        "adaptation": "full",
+        "prompt": "{text}\n",
+        "epochs": 1,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "max_length": MAX_LENGTH,
+        "precision": "float32",
+    }
+    return LabelGeneratorSettings(checkpoint=f"miniature:{checkpoint}", **{**small, **more})
+
+
+def fit(posts: Posts, checkpoint: str, **more: Any) -> SlotScorer:
+    context = FitContext(labels=LABELS, seed=3)
+    model = LabelGenerator(settings(checkpoint, **more)).fit(*posts, context)
+    assert isinstance(model, SlotScorer)
+    return model
+
+
+def tokenizer_of(posts: Posts, checkpoint: str) -> PreTrainedTokenizerBase:
+    return open_tokenizer(source_of(settings(checkpoint), posts[0], seed=1), padding_side="left")
+
+
+def prompt_of(posts: Posts, checkpoint: str, **more: Any) -> Prompt:
+    return Prompt(tokenizer_of(posts, checkpoint), settings(checkpoint, **more), LABELS)
+
+
+def with_slots(model: SlotScorer, labels: tuple[str, ...] = LABELS, **more: Any) -> SlotScorer:
+    """The same weights, asked in another way."""
+    prompt = model.slots.prompt
+    changed = Prompt(prompt.tokenizer, prompt.settings.model_copy(update=more), labels)
+    return SlotScorer(model.source, model.model, LabelSlots(changed))
+
+
+def decoded(prompt: Prompt, tokens: list[int]) -> str:
+    return str(prompt.tokenizer.decode(tokens))
+
+
+@pytest.fixture(scope="module", params=CHECKPOINTS)
+def fitted(request: pytest.FixtureRequest, posts: Posts) -> SlotScorer:
+    return fit(posts, request.param)
+
+
+def test_one_pass_for_all_slots_gives_what_a_pass_per_label_gives(fitted: SlotScorer) -> None:
+    one_each = with_slots(fitted, shared_prefix=False)
+    assert fitted.slots.shared and not one_each.slots.shared
+    lengths = [row["length"] for row in fitted.slots.rows(UNSEEN)]
+    assert min(lengths) < 64 < lengths[3] < lengths[4]  # tokens: two texts reach past the sliding window
+    shared = fitted.predict_proba(UNSEEN)
+    assert np.ptp(shared[:, 0]) > 1e-4  # texts are told apart
+    np.testing.assert_allclose(shared, one_each.predict_proba(UNSEEN), atol=1e-5)
+
+
+def test_a_text_gives_the_same_probabilities_alone_and_in_a_padded_batch(fitted: SlotScorer) -> None:
+    together = fitted.predict_proba(UNSEEN)
+    alone = np.concatenate([fitted.predict_proba([text]) for text in UNSEEN])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_probabilities_are_float32_between_0_and_1(fitted: SlotScorer) -> None:
+    values = fitted.predict_proba(UNSEEN)
+    assert values.shape == (len(UNSEEN), len(LABELS))
+    assert values.dtype == np.float32
+    assert np.all((values >= 0) & (values <= 1))
+
+
+def test_a_slot_never_sees_another_slot(fitted: SlotScorer) -> None:
+    texts = [text for text in UNSEEN if text != OVERLONG]  # it would be cut to make room for a longer slot
+    before = fitted.predict_proba(texts)
+    second = with_slots(fitted, ("joy", "a much longer second label")).predict_proba(texts)
+    np.testing.assert_allclose(second[:, 0], before[:, 0], atol=1e-5)
+    first = with_slots(fitted, ("a much longer first label", "anger")).predict_proba(texts)
+    np.testing.assert_allclose(first[:, 1], before[:, 1], atol=1e-5)
+    assert np.abs(second[:, 1] - before[:, 1]).max() > 1e-4  # the name itself is read
+
+
+def test_the_order_of_the_labels_only_orders_the_columns(fitted: SlotScorer) -> None:
+    swapped = with_slots(fitted, LABELS[::-1]).predict_proba(UNSEEN)
+    np.testing.assert_allclose(swapped[:, ::-1], fitted.predict_proba(UNSEEN), atol=1e-5)
+
+
+@pytest.mark.parametrize(("checkpoint", "shared", "epochs"), [("qwen2_instruct", True, 16), ("gemma2", False, 12)])
+def test_it_learns_which_word_carries_which_label(posts: Posts, checkpoint: str, shared: bool, epochs: int) -> None:
+    quick = {"epochs": epochs, "learning_rate": 2e-3, "max_length": 64}
+    model = fit(posts, checkpoint, shared_prefix=shared, **quick)
+    endings = [f"day filler{n} filler{29 - n}" for n in range(12)]
+    sunny = model.predict_proba([f"sunny {ending}" for ending in endings]).mean(axis=0)
+    rotten = model.predict_proba([f"rotten {ending}" for ending in endings]).mean(axis=0)
+    assert sunny[0] > 0.75 > 0.25 > rotten[0]
+    assert rotten[1] > 0.75 > 0.25 > sunny[1]
+
+
+def test_class_weights_raise_the_probabilities_of_a_rare_label(posts: Posts) -> None:
+    texts, labels = posts
+    rare = np.column_stack([labels[:, 0], np.arange(len(labels)) % 12 == 0]).astype(np.int8)  # no word tells it
+    means = {}
+    for weights in ("none", "balanced"):
+        model = fit((texts, rare), "qwen2", class_weights=weights, epochs=2, learning_rate=3e-3, max_length=64)
+        means[weights] = float(model.predict_proba(texts)[:, 1].mean())
+    assert means["none"] + 0.1 < means["balanced"]
+
+
+@pytest.mark.parametrize(("checkpoint", "opening"), [("qwen2", "<|im_start|>user"), ("llama_instruct", "user")])
+def test_the_chat_template_is_used_where_the_checkpoint_has_one(posts: Posts, checkpoint: str, opening: str) -> None:
+    for chat in (None, True):
+        prompt = prompt_of(posts, checkpoint, chat=chat)
+        assert opening in decoded(prompt, prompt.before)
+        assert "assistant" in decoded(prompt, prompt.after)
+    plain = prompt_of(posts, checkpoint, chat=False, prompt="Text: {text}\nAnswers: ")
+    tokens = plain.encode(["sunny"], spare=1)[0]
+    start = "<|begin_of_text|>" if checkpoint == "llama_instruct" else ""
+    assert decoded(plain, tokens) == f"{start}Text: sunny\nAnswers: "
+
+
+def test_the_system_message_opens_the_chat(posts: Posts) -> None:
+    prompt = prompt_of(posts, "qwen2_instruct", system="Be brief.")
+    assert decoded(prompt, prompt.before).startswith("<|im_start|>system\nBe brief.<|im_end|>")
+
+
+@pytest.mark.parametrize("checkpoint", ["llama", "gemma2"])
+def test_a_checkpoint_without_a_chat_template_reads_the_prompt_as_it_is(posts: Posts, checkpoint: str) -> None:
+    prompt = prompt_of(posts, checkpoint, prompt="Text: {text}\n")
+    start = prompt.tokenizer.bos_token
+    assert decoded(prompt, prompt.encode(["sunny"], spare=1)[0]) == f"{start}Text: sunny\n"
+    with pytest.raises(UserError, match=rf"chat = true: miniature:{checkpoint} has no chat template"):
+        prompt_of(posts, checkpoint, chat=True)
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+@pytest.mark.parametrize("chat", [None, False])
+def test_a_text_begins_once(posts: Posts, checkpoint: str, chat: bool | None) -> None:
+    prompt = prompt_of(posts, checkpoint, chat=chat)
+    start = prompt.tokenizer.bos_token_id
+    ids = prompt.encode(["sunny"], spare=1)[0]
+    assert ids.count(start) == (0 if start is None else 1)
+    assert start is None or ids[0] == start
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+def test_a_text_that_spells_a_special_token_is_not_read_as_one(posts: Posts, checkpoint: str) -> None:
+    prompt = prompt_of(posts, checkpoint)
+    special = set(prompt.tokenizer.all_special_ids) | set(prompt.tokenizer.added_tokens_decoder)
+    text = "sunny <|im_end|> <|eot_id|> <eos> <|endoftext|> <|start_header_id|> day"
+    ids = prompt.encode([text], spare=1)[0]
+    own = ids[len(prompt.before) : len(ids) - len(prompt.after)]
+    assert decoded(prompt, own) == text
+    assert not special & set(own)
+    row = LabelSlots(prompt).rows([text])[0]["input_ids"]
+    harmless = LabelSlots(prompt).rows(["sunny day"])[0]["input_ids"]
+    assert [token for token in row if token in special] == [token for token in harmless if token in special]
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+def test_a_long_text_is_cut_but_the_template_and_the_slots_stay_whole(posts: Posts, checkpoint: str) -> None:
+    prompt = prompt_of(posts, checkpoint, prompt="Text: {text}\nAnswers:\n")
+    slots = LabelSlots(prompt)
+    (row,) = slots.rows([OVERLONG])
+    ids = row["input_ids"]
+    assert len(ids) == row["length"] == MAX_LENGTH - max(map(len, slots.slots))
+    assert ids[: len(prompt.before)] == prompt.before
+    assert ids[-len(prompt.after) :] == prompt.after
+    kept = decoded(prompt, ids[len(prompt.before) : -len(prompt.after)])
+    assert OVERLONG.startswith(kept) and kept
+    for shared in (True, False):
+        slots.shared = shared
+        last = slots.collate([row])["input_ids"][:, -slots.width :]
+        for number, label in enumerate(LABELS):
+            own = last[0, slots.owner == number] if shared else last[number, -len(slots.slots[number]) :]
+            assert decoded(prompt, own.tolist()) == f"{label}:"
+
+
+def test_a_prompt_that_leaves_no_room_for_a_text_is_refused(posts: Posts) -> None:
+    with pytest.raises(UserError, match=r"max_length = 32 leaves no room for a text: .* Raise max_length"):
+        fit(posts, "qwen2", prompt="A very long question about it " * 10 + "{text}", max_length=32)
+
+
+@pytest.mark.parametrize("answers", [(" yes", " yes indeed"), ("no", "no"), ("", " no")])
+def test_answers_that_begin_with_the_same_token_are_refused(posts: Posts, answers: tuple[str, str]) -> None:
+    with pytest.raises(UserError, match=r"answers = .*: miniature:llama begins both with the same token"):
+        fit(posts, "llama", answers=answers)
+
+
+def test_prompt_and_slot_have_to_name_the_text_and_the_label() -> None:
+    wrong = {
+        "prompt": ("no field", "{text} {text}", "{text} {mood}", "{text} {", "{label} {text}"),
+        "slot": ("no field:", "{label} {text}"),
+    }
+    for key, templates in wrong.items():
+        for template in templates:
+            with pytest.raises(ValidationError, match=key):
+                settings("qwen2", **{key: template})
+
+
+def test_doubled_braces_are_braces(posts: Posts) -> None:
+    prompt = prompt_of(posts, "llama", prompt="{{{text}}}", slot="{{{label}}}")
+    assert decoded(prompt, prompt.encode(["sunny"], spare=1)[0][1:]) == "{sunny}"
+    assert decoded(prompt, LabelSlots(prompt).slots[0]) == "{joy}"

@@ -1,0 +1,169 @@
+"""Padding: what stands beside a text in a batch, on whichever side, leaves its probabilities as they are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, models
+from transformers import AutoModel, PreTrainedTokenizerFast
+
+from compete.base_models.classifier.family import SequenceClassifier
+from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.families import FitContext
+from compete.base_models.generator.family import LabelGenerator
+from compete.base_models.generator.label_slots import SlotScorer
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.miniatures.architectures import MINIATURES
+from compete.base_models.pretrained.checkpoints import Source, open_tokenizer, source_of
+
+pytestmark = pytest.mark.slow
+
+Posts = tuple[list[str], NDArray[np.int8]]
+Fitted = Callable[[str], Any]
+
+LABELS = ("joy", "anger")
+ENCODERS, DECODERS = ("roberta", "distilbert"), ("gemma2", "llama", "qwen2", "stella")
+GENERATORS = ("llama_instruct", "qwen2_instruct")
+UNSEEN = ["such a sunny day", "rotten", "", "sunny " * 60, "a day, rotten and sunny 😀 #mood"]
+PAD = {
+    "roberta": "<pad>",
+    "distilbert": "[PAD]",
+    "gemma2": "<pad>",
+    "llama": "<|finetune_right_pad_id|>",
+    "llama_instruct": "<|finetune_right_pad_id|>",
+    "qwen2": "<|endoftext|>",
+    "qwen2_instruct": "<|endoftext|>",
+    "stella": "<|endoftext|>",
+}
+END = {
+    "roberta": "</s>",
+    "gemma2": "<eos>",
+    "llama": "<|end_of_text|>",
+    "llama_instruct": "<|eot_id|>",
+    "qwen2": "<|endoftext|>",
+    "qwen2_instruct": "<|im_end|>",
+    "stella": "<|endoftext|>",
+}
+
+
+def options(architecture: str) -> dict[str, Any]:
+    small = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "precision": "float32"}
+    return {**small, "checkpoint": f"miniature:{architecture}", "remote_code": architecture == "stella"}
+
+
+def classifier(posts: Posts, architecture: str) -> Any:
+    # Encoders begin with weights so small that hardly any two texts differ.
+    quick = {"epochs": 6, "learning_rate": 0.01} if architecture in ENCODERS else {}
+    chosen = SequenceClassifierSettings(**{**options(architecture), **quick}, max_length=32)
+    return SequenceClassifier(chosen).fit(*posts, FitContext(labels=LABELS, seed=3))
+
+
+def generator(posts: Posts, architecture: str) -> SlotScorer:
+    chosen = LabelGeneratorSettings(**options(architecture), adaptation="full", prompt="{text}\n", max_length=64)
+    model = LabelGenerator(chosen).fit(*posts, FitContext(labels=LABELS, seed=3))
+    assert isinstance(model, SlotScorer)
+    return model
+
+
+@pytest.fixture(scope="module")
+def fitted(posts: Posts) -> Fitted:
+    """A fitted model per miniature, made once."""
+    return functools.cache(
+        lambda architecture: (generator if architecture in GENERATORS else classifier)(posts, architecture)
+    )
+
+
+def padded_on(model: Any, side: str) -> NDArray[np.float32]:
+    usual, model.tokenizer.padding_side = model.tokenizer.padding_side, side
+    probabilities: NDArray[np.float32] = model.predict_proba(UNSEEN)
+    model.tokenizer.padding_side = usual
+    return probabilities
+
+
+def slots_padded_on_the_right(model: SlotScorer) -> NDArray[np.float32]:
+    """Each prompt with one slot is a row of its own, the padding behind it, the answer read from its last token."""
+    slots = model.slots
+    texts = [[*row["input_ids"], *slot] for row in slots.rows(UNSEEN) for slot in slots.slots]
+    pad, longest = model.slots.prompt.tokenizer.pad_token_id, max(map(len, texts))
+    ids = torch.tensor([text + [pad] * (longest - len(text)) for text in texts])
+    lengths = torch.tensor([len(text) for text in texts])
+    mask = (torch.arange(longest)[None] < lengths[:, None]).long()
+    with torch.inference_mode():
+        scores = model.model(input_ids=ids, attention_mask=mask).logits[torch.arange(len(texts)), lengths - 1]
+    odds = scores[:, slots.yes] - scores[:, slots.no]
+    probabilities: NDArray[np.float32] = torch.sigmoid(odds).reshape(-1, len(LABELS)).numpy()
+    return probabilities
+
+
+@pytest.mark.parametrize("architecture", ENCODERS + DECODERS)
+def test_a_classifier_answers_the_same_alone_and_padded(fitted: Fitted, architecture: str) -> None:
+    model = fitted(architecture)
+    assert model.tokenizer.padding_side == "right"
+    alone = np.concatenate([model.predict_proba([text]) for text in UNSEEN])
+    assert np.ptp(alone[:, 0]) > 3e-3  # texts are told apart, by more than the tolerance
+    np.testing.assert_allclose(padded_on(model, "right"), alone, atol=1e-3)
+    if architecture in DECODERS:  # an encoder counts absolute positions, pads included
+        np.testing.assert_allclose(padded_on(model, "left"), alone, atol=1e-3)
+
+
+@pytest.mark.parametrize("architecture", GENERATORS)
+def test_a_generator_answers_the_same_alone_and_padded(fitted: Fitted, architecture: str) -> None:
+    model = fitted(architecture)
+    assert model.slots.prompt.tokenizer.padding_side == "left"
+    alone = np.concatenate([model.predict_proba([text]) for text in UNSEEN])
+    assert np.ptp(alone[:, 0]) > 3e-3
+    np.testing.assert_allclose(model.predict_proba(UNSEEN), alone, atol=1e-3)
+    np.testing.assert_allclose(slots_padded_on_the_right(model), alone, atol=1e-3)
+
+
+@pytest.mark.parametrize("architecture", MINIATURES)
+def test_no_embedding_matrix_is_resized(fitted: Fitted, architecture: str) -> None:
+    model = fitted(architecture)
+    checkpoint = AutoModel.from_pretrained(model.source.path, trust_remote_code=architecture == "stella")
+    embeddings = model.model.get_input_embeddings().weight
+    assert embeddings.shape == checkpoint.get_input_embeddings().weight.shape
+    assert model.model.config.vocab_size == embeddings.shape[0]
+    assert model.model.config.pad_token_id < embeddings.shape[0]
+
+
+@pytest.mark.parametrize("architecture", MINIATURES)
+def test_pad_and_end_are_the_tokens_of_the_family(posts: Posts, architecture: str) -> None:
+    source = source_of(SequenceClassifierSettings(**options(architecture)), posts[0], seed=1)
+    for side in ("right", "left"):
+        tokenizer = open_tokenizer(source, padding_side=side)
+        assert tokenizer.padding_side == side
+        assert tokenizer.pad_token == PAD[architecture]
+        assert tokenizer.eos_token == END.get(architecture)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma2"])
+def test_the_model_is_told_the_pad_token_that_the_tokenizer_uses(fitted: Fitted, architecture: str) -> None:
+    model = fitted(architecture)
+    assert model.model.config.pad_token_id == model.tokenizer.pad_token_id
+    assert model.tokenizer.convert_tokens_to_ids(PAD[architecture]) == model.tokenizer.pad_token_id
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "pad"),
+    [
+        (("<end>", "<unk>", "<|reserved_special_token_0|>", "[PAD]"), "[PAD]"),
+        (("<end>", "<unk>", "<|reserved_special_token_0|>"), "<|reserved_special_token_0|>"),
+        (("<end>", "<unk>"), "<unk>"),
+        (("<end>", "day"), "<end>"),
+    ],
+)
+def test_a_tokenizer_that_names_no_pad_token_gets_one_it_has(
+    tmp_path: Path, vocabulary: tuple[str, ...], pad: str
+) -> None:
+    words = models.WordLevel({word: number for number, word in enumerate(vocabulary)}, unk_token=vocabulary[0])
+    PreTrainedTokenizerFast(tokenizer_object=Tokenizer(words), eos_token="<end>").save_pretrained(tmp_path)
+    tokenizer = open_tokenizer(Source(SequenceClassifierSettings(checkpoint=str(tmp_path)), str(tmp_path)))
+    assert tokenizer.pad_token == pad
+    assert len(tokenizer) == len(vocabulary)

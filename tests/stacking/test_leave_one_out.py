@@ -1,0 +1,190 @@
+"""What a base model is worth: copies are worth nothing, the only good one everything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from compete.competition.metrics import METRICS, Labels, Metric
+from compete.stacking.comparison import Comparison
+from compete.stacking.ensemble.evaluation import Evaluation, evaluate
+from compete.stacking.fitting import Materials, Workbench
+from compete.stacking.leave_one_out import WORTH, Worth, error_correlation, keep_worth, kept_worth, worth_of_models
+from compete.stacking.recipes import StackDeclaration, StackRecipe
+
+pytestmark = pytest.mark.slow
+
+ROWS = 500
+F1 = METRICS["f1_macro"]
+
+
+def make_labels() -> Labels:
+    return (np.random.default_rng(0).random((ROWS, 3)) < (0.5, 0.3, 0.2)).astype(np.int8)
+
+
+def make_models(labels: Labels, signal: Sequence[float]) -> NDArray[np.float32]:
+    random = np.random.default_rng(1)
+    z = [s * (labels - 0.5) + random.normal(size=labels.shape) for s in signal]
+    return (1 / (1 + np.exp(-np.array(z)))).astype(np.float32)
+
+
+def worth_of(
+    models: NDArray[np.float32], labels: Labels, metric: Metric = F1, **declared: Any
+) -> tuple[Evaluation, list[Worth]]:
+    declared = {"method": "logistic", "C": 0.1, **declared}
+    recipes = {"stack": StackRecipe("stack", StackDeclaration.model_validate(declared))}
+    plan = (np.arange(ROWS) % 4).astype(np.int16)
+    oof = {f"m{number}": model for number, model in enumerate(models)}
+    bench = Workbench(Materials(oof, labels, [plan, np.roll(plan, 1)]), recipes, metric)
+    naive = bench.fitted("stack").predict_proba(oof)
+    whole = evaluate(metric, labels, bench.cross_fits("stack"), naive)
+    return whole, worth_of_models(bench, "stack", whole)
+
+
+@pytest.mark.parametrize("metric", [F1, METRICS["f1_samples"], METRICS["log_loss"]], ids=lambda metric: metric.name)
+def test_the_only_good_model_is_worth_most(metric: Metric) -> None:
+    labels = make_labels()
+    whole, found = worth_of(make_models(labels, (0.0, 2.5, 0.3)), labels, metric)
+    assert [worth.gain for worth in found] == sorted((worth.gain for worth in found), reverse=True)
+    best = found[0]
+    assert best.model == "m1"
+    assert best.told_apart and best.low > 0.1
+    assert best.low < best.gain < best.high
+    sign = 1 if metric.greater_is_better else -1
+    assert best.gain == pytest.approx(sign * (whole.honest - best.without))
+    assert {worth.model for worth in found} == {"m0", "m1", "m2"}
+    useless = next(worth for worth in found if worth.model == "m0")
+    assert not useless.told_apart and abs(useless.gain) < 0.03
+
+
+@pytest.mark.parametrize("method", ["mean", "blend", "logistic"])
+def test_a_copy_is_worth_nothing_as_long_as_the_other_is_there(method: str) -> None:
+    labels = make_labels()
+    model = make_models(labels, (2.0,))[0]
+    options: dict[str, Any] = {"C": 1.0} if method == "logistic" else {}
+    _, found = worth_of(np.stack([model, model]), labels, method=method, **options)
+    for worth in found:
+        assert abs(worth.gain) < 0.01
+        assert not worth.told_apart
+
+
+def test_what_is_left_out_is_really_out() -> None:
+    labels = make_labels()
+    models = make_models(labels, (1.0, 2.0))
+    _, found = worth_of(models, labels, method="mean")
+    _, alone = worth_of(models[[1, 1]], labels, method="mean")
+    without_first = next(worth for worth in found if worth.model == "m0").without
+    assert without_first == pytest.approx(alone[0].without)
+
+
+def test_progress_names_every_model_once() -> None:
+    labels = make_labels()
+    models = make_models(labels, (1.0, 2.0, 1.5))
+    oof = {f"m{number}": model for number, model in enumerate(models)}
+    plan = (np.arange(ROWS) % 3).astype(np.int16)
+    recipe = StackRecipe("mean", StackDeclaration.model_validate({"method": "mean", "models": ["m2", "m0"]}))
+    bench = Workbench(Materials(oof, labels, [plan]), {"mean": recipe}, F1)
+    whole = evaluate(F1, labels, bench.cross_fits("mean"), models[[0, 2]].mean(axis=0))
+    named: list[str] = []
+    found = worth_of_models(bench, "mean", whole, named.append)
+    assert named == ["m0", "m2"]  # what the stack does not use, it need not do without
+    assert {worth.model for worth in found} == {"m0", "m2"}
+
+
+def test_error_correlation_is_the_mean_over_labels_of_the_usual_one() -> None:
+    labels = make_labels()
+    models = make_models(labels, (0.5, 1.0, 2.0))
+    models[2] = 0.5 * models[2] + 0.5 * models[0]
+    expected = np.mean([np.corrcoef(labels[:, i] - models[:, :, i]) for i in range(3)], axis=0)
+    found = error_correlation(models, labels)
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert found[0, 2] > found[0, 1] + 0.05  # the control: what shares its noise errs alike
+
+
+def test_copies_err_alike_and_models_without_errors_with_nobody() -> None:
+    labels = make_labels()
+    model = make_models(labels, (1.0,))[0]
+    perfect = labels.astype(np.float32)
+    found = error_correlation(np.stack([model, model, perfect]), labels)
+    assert found[0] == pytest.approx([1.0, 1.0, 0.0], abs=1e-6)
+    assert np.isfinite(found).all()
+
+
+WORTHS = [Worth("m0", 0.5, 0.1, 0.05, 0.15), Worth("m1", 0.6, -0.01, -0.02, 0.0)]
+OF_THIS = {"sha256": "this", "files": {}}
+
+
+def test_what_was_found_is_kept_beside_its_stack(tmp_path: Path) -> None:
+    assert kept_worth(tmp_path, OF_THIS) is None
+    keep_worth(tmp_path, OF_THIS, WORTHS)
+    assert [path.name for path in tmp_path.iterdir()] == [WORTH]
+    found = kept_worth(tmp_path, OF_THIS)
+    assert found == WORTHS
+    assert [worth.told_apart for worth in found or []] == [True, False]
+    keep_worth(tmp_path, OF_THIS, WORTHS[:1])
+    assert kept_worth(tmp_path, OF_THIS) == WORTHS[:1]
+
+
+def test_what_was_found_of_another_stack_is_not_shown(tmp_path: Path) -> None:
+    keep_worth(tmp_path, OF_THIS, WORTHS)
+    assert kept_worth(tmp_path, {"sha256": "built again"}) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        '{"of": "this"}',
+        '{"of": "this", "worth": [{"model": "m0"}]}',
+        '{"of": "this", "worth": 3}',
+        '{"of": "this", "worth": [{"model": "m0", "without": 1, "gain": 1, "low": 1, "high": 1, "more": 1}]}',
+    ],
+)
+def test_a_torn_or_foreign_file_is_as_good_as_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / WORTH).write_text(content, encoding="utf-8")
+    assert kept_worth(tmp_path, OF_THIS) is None
+
+
+def test_numbers_come_back_as_they_were(tmp_path: Path) -> None:
+    labels = make_labels()
+    _, found = worth_of(make_models(labels, (1.0, 2.0)), labels, method="mean")
+    keep_worth(tmp_path, OF_THIS, found)
+    assert kept_worth(tmp_path, OF_THIS) == found
+    json.loads((tmp_path / WORTH).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "contenders", "told"),
+    [
+        ("blend", ["mean", "blend", "lightgbm"], "blend"),
+        ("lightgbm", ["mean", "blend", "lightgbm"], "blend"),
+        ("second_level", ["mean", "lightgbm", "second_level"], "mean"),
+        ("lightgbm", ["lightgbm"], "lightgbm"),  # named alone: it was asked for
+        ("second_level", ["lightgbm", "second_level"], "second_level"),
+    ],
+)
+def test_worth_is_told_of_the_best_stack_that_is_quick_to_fit(chosen: str, contenders: list[str], told: str) -> None:
+    honest = {"mean": 0.5, "blend": 0.6, "lightgbm": 0.7, "second_level": 0.8}
+    declared = {name: {"method": name} for name in honest} | {
+        "second_level": {"method": "blend", "stacks": ["mean", "blend"]}
+    }
+    built: dict[str, Any] = {
+        name: SimpleNamespace(
+            recipe=StackRecipe(name, StackDeclaration.model_validate(declared[name])),
+            evaluation=SimpleNamespace(honest=honest[name]),
+        )
+        for name in contenders
+    }
+    found = Comparison(METRICS["f1_macro"], [*built.values()], [*built.values()], built[chosen], {}, {}, {}, {})
+    assert found.told_by.recipe.name == told
