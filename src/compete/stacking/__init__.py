@@ -31,13 +31,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Calibration": "calibration",
+    "Calibration": "ensemble.calibration",
     "LeakWarning": "stacker",
     "MultilabelStacker": "stacker",
-    "best_f1_threshold": "thresholds",
-    "estimate_rates": "label_rates",
-    "find_alarms": "alarms",
-    "fit_calibration": "calibration",
+    "best_f1_threshold": "ensemble.thresholds",
+    "estimate_rates": "ensemble.label_rates",
+    "find_alarms": "ensemble.alarms",
+    "fit_calibration": "ensemble.calibration",
 }
 
 
