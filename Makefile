@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/compete demo-data data
 	$(BIN)/compete train-base --all
-	$(BIN)/compete stack --worth
+	$(BIN)/compete stack --leave-one-out
 	$(BIN)/compete submit || test $$? -eq 2   # a second `make demo` has nothing new to send
 	$(BIN)/compete scores
 	$(BIN)/compete report

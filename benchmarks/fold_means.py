@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from compete.base_models.families import FitContext
 from compete.base_models.recipes import load_recipe
-from compete.competition.folds import assign_folds, near_identical_groups
+from compete.competition.folds import assign_folds
 from compete.competition.metrics import METRICS
+from compete.competition.near_identical import near_identical_groups
 from compete.competition.workspace import Workspace
 from compete.stacking.ensemble.cross_fitting import repeated_folds
 from compete.stacking.ensemble.logits import logits, sigmoid

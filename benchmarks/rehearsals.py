@@ -16,13 +16,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from compete.competition.data import Competition, load_competition
 from compete.competition.reading import read_table
 from compete.competition.workspace import Workspace
-from compete.execution.inline import InlineExecutor
 from compete.execution.local import usable_cores
-from compete.oof.train import choose_recipes, plan_work, train
-from compete.submissions.rehearsal import rehearse
+from compete.workflows.rehearse import rehearse
 
 RECIPE = """family = "linear"
 [settings]
@@ -48,10 +45,6 @@ def workspace_of(root: Path, table: Path) -> Workspace:
     return Workspace(root)
 
 
-def train_fast(played: Competition) -> None:
-    train(plan_work(played, choose_recipes(played, ["fast"]), parity=False), InlineExecutor())
-
-
 def main() -> None:
     """Print a line per rehearsal, and how many ranges held."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,10 +53,9 @@ def main() -> None:
     options = parser.parse_args()
     held, private_held, gaps = 0, 0, []
     with tempfile.TemporaryDirectory() as folder:
-        competition = load_competition(workspace_of(Path(folder), options.train))
-        recipes = choose_recipes(competition, ["fast"])
+        workspace = workspace_of(Path(folder), options.train)
         for seed in range(options.count):
-            (entry,) = rehearse(competition, recipes, [], train_fast, seed=seed).entries
+            (entry,) = rehearse(workspace, ["fast"], seed=seed, workers=0).entries
             sent, outcome = entry.submission, entry.outcome
             assert sent.public_low is not None and sent.public_high is not None and outcome.public is not None
             assert sent.private_low is not None and sent.private_high is not None and outcome.private is not None

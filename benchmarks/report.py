@@ -26,15 +26,13 @@ import pandas as pd
 
 from compete.competition.data import load_competition
 from compete.competition.folds import FoldPlan, made_from, save_plan
-from compete.competition.sources import remember_sources
-from compete.competition.workspace import Workspace
+from compete.competition.planned import Planned
+from compete.competition.row_fingerprints import remember_sources
+from compete.competition.workspace import ResultFolder, Workspace
 from compete.execution.local import usable_cores
 from compete.fingerprints import digest
 from compete.oof import store
 from compete.oof.job import made_by
-from compete.oof.state import competition_rows
-from compete.oof.train import shape_of
-from compete.stacking.scores import SCORES
 from stack import made_up
 
 K, EPOCHS = 5, 10
@@ -72,23 +70,24 @@ def make_workspace(root: Path, n_models: int, n_labels: int, n_rows: int) -> Non
     plan = FoldPlan(folds, K, origin, fingerprint)
     save_plan(competition, plan)
     remember_sources(competition)
+    workspace, planned = competition.workspace, Planned(competition, plan)
     for number in range(n_models):
-        folder = root / "oof" / f"model_{number:02d}"
+        folder = workspace.base_model(f"model_{number:02d}")
         record = {
             "kind": "imported",
             "model": folder.name,
-            "identity": competition_rows(competition, plan),
+            "identity": planned.identity,
             "made_by": made_by(),
         }
-        store.write_model(folder, store.Probabilities(oof[number], test[number]), shape_of(competition), record)
+        store.write_model(folder, store.Probabilities(oof[number], test[number]), competition.shape, record)
         _write_curves(folder)
 
 
-def _write_curves(folder: Path) -> None:
+def _write_curves(folder: ResultFolder) -> None:
     rows = [{"epoch": e, "train_loss": 0.5 / e, "inner_loss": 0.4 + abs(e - 4) / 50} for e in range(1, EPOCHS + 1)]
     for fold in range(K):
-        (folder / f"fold_{fold}").mkdir()
-        (folder / f"fold_{fold}" / store.CURVES).write_text(json.dumps(rows), encoding="utf-8")
+        folder.part(fold).path.mkdir()
+        folder.part(fold).curves.write_text(json.dumps(rows), encoding="utf-8")
 
 
 def compete(root: Path, *arguments: str) -> float:
@@ -114,7 +113,7 @@ def main() -> None:
         compete(root, "stack", "mean")
         compete(root, "status")
         if options.cold:
-            for path in (root / "oof").glob(f"*/{SCORES}"):
+            for path in (root / "oof").glob("*/scores.json"):
                 path.unlink()
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         seconds = compete(root, "report")

@@ -50,7 +50,7 @@ def measure(n_models: int, n_labels: int, n_rows: int, which: str) -> dict[str, 
     from compete.stacking.ensemble.cross_fitting import MANY_ROWS, as_it_is, repeated_folds
     from compete.stacking.ensemble.evaluation import evaluate
     from compete.stacking.fitting import Materials, Workbench
-    from compete.stacking.scores import REPEATS
+    from compete.stacking.scoring import REPEATS
 
     oof, labels = made_up(n_models, n_labels, n_rows)
     folds = (np.random.default_rng(1).permutation(n_rows) % FOLDS).astype(np.int16)

@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from compete.competition.folds import assign_folds, near_identical_groups
+from compete.competition.folds import assign_folds
 from compete.competition.metrics import METRICS, Labels
+from compete.competition.near_identical import near_identical_groups
 from compete.competition.reading import read_table
 from compete.execution.local import usable_cores
-from compete.stacking.building import choose
+from compete.stacking.choosing import choose
 from compete.stacking.ensemble.cross_fitting import repeated_folds
 from compete.stacking.ensemble.evaluation import Evaluation
 from compete.stacking.ensemble.resampling import interval, resampled_scores

@@ -1,6 +1,7 @@
 """Makes the pictures of the README from a workspace: `python docs/pictures.py WORKSPACE` (needs a Chromium).
 
-The terminal's picture is what `compete stack --worth` prints at 80 columns; the report's is the page in a browser.
+The terminal's picture is what `compete stack --leave-one-out` prints at 80 columns; the report's is the page in a
+browser.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def main() -> None:
     parser.add_argument("workspace", type=Path)
     workspace = parser.parse_args().workspace
     PICTURES.mkdir(exist_ok=True)
-    (PICTURES / "terminal.svg").write_text(terminal_svg(workspace, ["stack", "--worth"]), encoding="utf-8")
+    (PICTURES / "terminal.svg").write_text(terminal_svg(workspace, ["stack", "--leave-one-out"]), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        page = compete.open(workspace).report(folder)
+        page = compete.open(workspace).report(folder).page
         for scheme in ("light", "dark"):
             (PICTURES / f"report_{scheme}.png").write_bytes(report_png(page, scheme))
 

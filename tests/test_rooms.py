@@ -21,19 +21,36 @@ for room in ("oof", "reporting"):
 MAY_IMPORT["execution"] = set()
 MAY_IMPORT["planning"] = {"competition", "base_models"}
 MAY_IMPORT["reporting"] |= {"planning"}
-MAY_IMPORT["cli"] = {*FLOW, "execution", "planning"}
+MAY_IMPORT["workflows"] = {*FLOW, "execution", "planning"}
+MAY_IMPORT["cli"] = {*FLOW, "execution", "planning", "workflows"}
 
 # Rooms within rooms: what a folder imports nothing of, in the room it lies in.
 APART = {
     "base_models/pretrained": ["linear", "ffnn", "classifier", "generator", "recipes"],
     "base_models/miniatures": ["linear", "ffnn", "classifier", "generator", "pretrained", "recipes"],
-    "stacking/ensemble": ["recipes", "fitting", "stack", "scores", "building", "comparison", "predict", "stacker"],
-    "submissions/kaggle": ["leaderboard", "csv_file", "targets", "sending", "sources"],
+    "stacking/ensemble": [
+        "recipes",
+        "fitting",
+        "members",
+        "results",
+        "scoring",
+        "choosing",
+        "building",
+        "comparison",
+        "leave_one_out",
+        "new_texts",
+        "stacker",
+    ],
+    "submissions/kaggle": ["leaderboard", "csv_file", "targets", "sending"],
+    "submissions/leaderboard": ["kaggle", "targets", "sending"],
     "reporting/figures": ["terminal", "page"],
     "reporting/terminal": ["figures", "page", "view"],
 }
 
-AT_THE_TOP = {"opened.py": {"competition", "reporting"}}
+AT_THE_TOP = {
+    "__init__.py": {"competition"},
+    "opened.py": {"competition", "oof", "reporting", "submissions", "workflows"},
+}
 
 LIGHT_FOR_CLI = {"typer", "compete.cli.opening", "compete.cli.options", "compete.competition.workspace"}
 

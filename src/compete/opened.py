@@ -1,50 +1,234 @@
-"""A workspace as Python sees it: `compete.open(path)`."""
+"""A workspace as Python sees it: `compete.open(path)` looks at it, and does whatever the command line can."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compete.competition.workspace import find_workspace
+from compete.competition.workspace import Workspace, find_workspace
 from compete.errors import UserError
+from compete.oof.work import Work
+from compete.reporting.figures.catalogue import catalogue
+from compete.reporting.figures.style import drawn
+from compete.reporting.terminal.progress import TrainingDisplay
 from compete.reporting.view import View
+from compete.workflows import folds as _folds
+from compete.workflows.download import download
+from compete.workflows.finalists import Selection, finalists
+from compete.workflows.import_model import import_model
+from compete.workflows.plan import Needs, plan
+from compete.workflows.predict import Predicted, predict
+from compete.workflows.rehearse import Rehearsal, rehearse
+from compete.workflows.report import WrittenReport, report
+from compete.workflows.scores import Scores, scores
+from compete.workflows.session import Say, silent
+from compete.workflows.stack import Stacked, stack
+from compete.workflows.status import Status, status
+from compete.workflows.submit import Submitted, submit
+from compete.workflows.train import Watch, train_base, unwatched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from compete.submissions.kaggle.download import Downloaded
+
 
 class Opened(View):
-    """What a workspace holds, as arrays, tables and figures; made by `compete.open`."""
+    """What a workspace holds, as arrays, tables and figures, and what can be done in it; made by `compete.open`.
+
+    A method is a command: its arguments are the command's options, its errors are `compete.errors`. What it returns has
+    the numbers of the command's tables as DataFrames. Paths are relative to where Python runs, as in a terminal.
+    """
+
+    def __init__(self, workspace: Workspace, *, quiet: bool = False) -> None:
+        super().__init__(workspace)
+        self._say: Say = silent if quiet else _to_standard_error
+        self._watch: Watch = unwatched if quiet else _shown
+
+    def status(self, *names: str) -> Status:
+        """`compete status`: every base model, or the named ones."""
+        return status(self.workspace, names)
+
+    def fold_table(self) -> _folds.FoldTable:
+        """`compete folds`: rows and label rates of every fold; makes the plan if there is none."""
+        found = _folds.folds(self.workspace, say=self._say)
+        self.forget()
+        return found
+
+    def plan(self, *names: str, probe: bool = False, workers: int | None = None) -> Needs:
+        """`compete plan`: what the models need, before anything is downloaded."""
+        return plan(self.workspace, names, probe=probe, workers=workers, say=self._say)
+
+    def download(self) -> Downloaded:
+        """`compete download`: the competition's files from Kaggle."""
+        found = download(self.workspace, say=self._say)
+        self.forget()
+        return found
+
+    def train_base(
+        self,
+        *names: str,
+        folds: Sequence[int] = (),
+        force: bool = False,
+        replace_stale: bool = False,
+        workers: int | None = None,
+        threads: int | None = None,
+        as_published: bool = False,
+        parity: bool = True,
+    ) -> Status:
+        """`compete train-base`: the named recipes, or for no names those of --all.
+
+        Raises JobsFailedError if a job failed; what the others made is kept.
+        """
+        trained = train_base(
+            self.workspace,
+            names,
+            folds=folds,
+            force=force,
+            replace_stale=replace_stale,
+            workers=workers,
+            threads=threads,
+            as_published=as_published,
+            parity=parity,
+            say=self._say,
+            watch=self._watch,
+        )
+        self.forget()
+        if trained.failed is not None:
+            raise trained.failed
+        return trained.status
+
+    def import_model(
+        self,
+        name: str,
+        oof: Path | str,
+        test: Path | str,
+        *,
+        oof_ids: Path | str | None = None,
+        test_ids: Path | str | None = None,
+        force: bool = False,
+    ) -> Status:
+        """`compete import`: a base model of probabilities that were computed elsewhere."""
+        found = import_model(
+            self.workspace,
+            name,
+            Path(oof),
+            Path(test),
+            oof_ids=_path(oof_ids),
+            test_ids=_path(test_ids),
+            force=force,
+            say=self._say,
+        )
+        self.forget()
+        return found
+
+    def stack(
+        self, *names: str, without: Sequence[str] = (), allow: Sequence[str] = (), leave_one_out: bool = False
+    ) -> Stacked:
+        """`compete stack`: the named recipes, or all, of which one is chosen."""
+        found = stack(self.workspace, names, without=without, allow=allow, leave_one_out=leave_one_out, say=self._say)
+        self.forget()
+        return found
+
+    def submit(
+        self,
+        what: str | None = None,
+        *,
+        yes: bool = False,
+        wait: bool = False,
+        again: bool = False,
+        allow_constant: bool = False,
+        late: bool = False,
+        kernel: str | None = None,
+        kernel_version: int | None = None,
+    ) -> Submitted:
+        """`compete submit`: a stack, a base model or a CSV file; by default the stack that was chosen.
+
+        Nobody is asked: where a submission counts, `yes` has to be said.
+        """
+        found = submit(
+            self.workspace,
+            what,
+            yes=yes,
+            wait=wait,
+            again=again,
+            allow_constant=allow_constant,
+            late=late,
+            kernel=kernel,
+            kernel_version=kernel_version,
+            say=self._say,
+        )
+        self.forget()
+        return found
+
+    def predict(
+        self,
+        texts: Path | Sequence[str],
+        what: str | None = None,
+        *,
+        decisions: bool = False,
+        threads: int | None = None,
+    ) -> Predicted:
+        """`compete predict`: of a file (a Path) with the columns of the test file, or of the texts themselves."""
+        return predict(self.workspace, texts, what, decisions=decisions, threads=threads, say=self._say)
+
+    def scores(self, *, refresh: bool = False, private: bool = False) -> Scores:
+        """`compete scores`: every submission, and what its scores mean."""
+        found = scores(self.workspace, refresh=refresh, private=private, say=self._say)
+        self.forget()
+        return found
+
+    def finalists(self) -> Selection:
+        """`compete finalists`: which two submissions to select for the private leaderboard."""
+        return finalists(self.workspace, say=self._say)
+
+    def rehearse(
+        self,
+        *models: str,
+        stacks: Sequence[str] = (),
+        share: float = 0.2,
+        seed: int = 0,
+        workers: int | None = None,
+    ) -> Rehearsal:
+        """`compete rehearse`: the competition on part of the training rows, every promise held against the truth."""
+        return rehearse(self.workspace, models, stacks=stacks, share=share, seed=seed, workers=workers, say=self._say)
+
+    def report(self, folder: Path | str | None = None) -> WrittenReport:
+        """`compete report`: one page that needs no network, and every figure beside it."""
+        return report(self.workspace, _path(folder), say=self._say)
 
     def figures(self) -> list[str]:
         """Names of the figures that this workspace can give."""
-        from compete.reporting.figures.catalogue import catalogue
-
         return [picture.name for picture in catalogue(self).pictures]
 
     def figure(self, name: str, *, dark: bool = False) -> Figure:
         """One figure, to show in a notebook or to save."""
-        from compete.reporting.figures.catalogue import catalogue
-        from compete.reporting.figures.style import drawn
-
         found = {picture.name: picture for picture in catalogue(self).pictures}
         if name not in found:
             raise UserError(f"no figure is called {name!r}; there are: {', '.join(found) or 'none yet'}")
         return drawn(found[name].draw, dark=dark)
 
-    def report(self, folder: Path | str | None = None) -> Path:
-        """Write the report and every figure; the path of its index.html."""
-        from compete.reporting.page.report import write_report
 
-        return write_report(self, Path(folder) if folder else None)
-
-
-def open_workspace(path: Path | str = ".", *, size: str | None = None) -> Opened:
-    """The workspace in this folder, or in the nearest one above it; raises UserError if there is none.
-
-    size: full, laptop or miniature, in place of competition.toml's.
-    """
+def open_workspace(path: Path | str = ".", *, size: str | None = None, quiet: bool = False) -> Opened:
+    """As `compete.open`."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
         raise UserError(f"{path} is no folder")
-    return Opened(find_workspace(folder.resolve(), size))
+    return Opened(find_workspace(folder.resolve(), size), quiet=quiet)
+
+
+def _to_standard_error(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def _shown(work: Work, at_once: int) -> AbstractContextManager[TrainingDisplay]:
+    from rich.console import Console
+
+    return TrainingDisplay(Console(stderr=True, highlight=False), work.jobs, at_once, work.seconds_per_fold())
+
+
+def _path(path: Path | str | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -16,13 +16,12 @@ from compete.cli.main import app
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.oof import store
+from compete.oof.fold_plan import with_plan
 from compete.oof.survey import survey
-from compete.oof.train import current_plan, shape_of
-from compete.stacking.building import remembered_choice
-from compete.stacking.leave_one_out import kept_worth
-from compete.stacking.scores import whole_model_scores
-from compete.stacking.stack import stack_folder
-from compete.submissions.sending import ledger_of
+from compete.stacking.choosing import remembered_choice
+from compete.stacking.leave_one_out import kept_contributions
+from compete.stacking.scoring import whole_model_scores
+from compete.submissions.ledger import ledger_of
 from support.in_process import Run, in_process
 
 pytestmark = pytest.mark.slow
@@ -83,7 +82,7 @@ def test_status_has_the_scores_in_full_and_says_what_is_stale(trained: Workspace
     assert score_of(models["words_smooth"]) == (smooth.honest, smooth.low, smooth.high, smooth.naive)
     assert models["words_smooth"]["family"] == "families.py:Words"
     assert (models["words_smooth"]["folds_done"], models["words_smooth"]["folds"]) == (3, 3)
-    seconds = store.read_record(trained.oof / "words_smooth" / store.MANIFEST)["seconds"]
+    seconds = store.read_record(trained.base_model("words_smooth"))["seconds"]
     assert models["words_smooth"]["seconds"] == seconds
     assert (models["words"]["state"], models["words"]["honest"]) == ("stale", None)
     assert models["words"]["reasons"] == ["settings.smoothing: 1.0 -> 2.0"]
@@ -119,27 +118,27 @@ def test_training_that_fails_still_ends_with_the_status_and_with_one(workspace: 
 def test_folds_count_rows_and_rates_of_every_fold(workspace: Workspace, compete: Run) -> None:
     found = compete("folds", "--json").document
     competition = load_competition(workspace)
-    plan = current_plan(competition)
-    assert (found["k"], found["fingerprint"], found["file"]) == (3, plan.fingerprint, "oof/folds.parquet")
+    planned = with_plan(competition)
+    assert (found["k"], found["fingerprint"], found["file"]) == (3, planned.plan.fingerprint, "oof/folds.parquet")
     rates = competition.train_labels.mean(axis=0)
     assert found["train"] == {"rows": 240, "label_rates": dict(zip(LABELS, rates.tolist(), strict=True))}
     assert [fold["fold"] for fold in found["folds"]] == [0, 1, 2]
     for fold in found["folds"]:
-        rows = competition.train_labels[plan.rows(fold["fold"])]
+        rows = competition.train_labels[planned.plan.rows(fold["fold"])]
         assert fold["rows"] == len(rows)
         assert fold["label_rates"] == dict(zip(LABELS, rows.mean(axis=0).tolist(), strict=True))
 
 
 def test_stack_tells_all_of_its_tables(trained: Workspace, compete: Run) -> None:
     (trained.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
-    ran = compete("stack", "--worth", "--json")
+    ran = compete("stack", "--leave-one-out", "--json")
     assert ran.code == 0, ran.stderr
     found = ran.document
     assert found["metric"] == "f1_macro"
     assert found["chosen"] == remembered_choice(trained)
     assert [(each["name"], each["method"]) for each in found["stacks"]] == [("plain", "mean"), ("logistic", "logistic")]
     for each in found["stacks"]:
-        kept = store.read_record(stack_folder(trained, each["name"]) / store.MANIFEST)["score"]
+        kept = store.read_record(trained.stack(each["name"]))["score"]
         assert score_of(each) == score_of(kept)
         assert each["models"] == ["words", "words_smooth"]
         assert np.mean(each["repeats"]) == pytest.approx(each["honest"])
@@ -149,7 +148,7 @@ def test_stack_tells_all_of_its_tables(trained: Workspace, compete: Run) -> None
     chosen = by_name(found["stacks"])[found["chosen"]]
     assert found["gain_over_best_base_model"] == chosen["honest"] - best["honest"]
     assert (found["honest_where_worth"] is None) == all(label["worth_tuning"] for label in found["labels"])
-    kept = store.read_record(stack_folder(trained, found["chosen"]) / store.MANIFEST)
+    kept = store.read_record(trained.stack(found["chosen"]))
     assert [label["name"] for label in found["labels"]] == LABELS
     for label, rate in zip(found["labels"], kept["test rates"], strict=True):
         of = kept["score"]["labels"][label["name"]]
@@ -157,9 +156,9 @@ def test_stack_tells_all_of_its_tables(trained: Workspace, compete: Run) -> None
         assert label["test_rate"] == rate
         assert label["worth_tuning"] is (label["gain_low"] > 0)
     assert found["left_out"] == []
-    worths = kept_worth(stack_folder(trained, found["chosen"]), kept)
+    worths = kept_contributions(trained.stack(found["chosen"]), kept)
     assert worths is not None
-    assert [(w["model"], w["without"], w["gain"]) for w in found["worth"]] == [
+    assert [(w["model"], w["without"], w["gain"]) for w in found["leave_one_out"]] == [
         (w.model, w.without, w.gain) for w in worths
     ]
     matrix = np.array(found["error_correlation"]["matrix"])
@@ -173,7 +172,7 @@ def test_stack_names_what_was_left_out_and_why_and_does_not_make_up_worth(traine
     ran = compete("stack", "--json")
     assert ran.document["left_out"] == [{"name": "absent", "reason": "not trained yet"}]
     assert "absent: not trained yet, not stacked" in ran.stderr
-    assert (ran.document["worth"], ran.document["error_correlation"]) == (None, None)
+    assert (ran.document["leave_one_out"], ran.document["error_correlation"]) == (None, None)
 
 
 def test_a_rule_without_thresholds_gives_null(trained: Workspace, compete: Run) -> None:
@@ -247,7 +246,7 @@ def test_a_command_that_cannot_run_prints_no_document_and_the_usual_exit_code(
 
 def test_an_imported_model_is_told_as_status_tells_it(trained: Workspace, compete: Run) -> None:
     competition = load_competition(trained)
-    of_words = store.read_model(trained.oof / "words", shape_of(competition))
+    of_words = store.read_model(trained.base_model("words"), competition.shape)
     for name, ids, values in (
         ("oof", competition.train_ids, of_words.oof),
         ("mate", competition.test_ids, of_words.test),

@@ -12,11 +12,10 @@ from compete.competition.starter import starter_folder
 from compete.competition.workspace import Workspace
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
-from compete.oof.state import competition_rows
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.building import remembered_choice
+from compete.oof.fold_plan import with_plan
+from compete.oof.work import choose_recipes, find_work, train
+from compete.stacking.choosing import remembered_choice
 from compete.stacking.recipes import stack_names
-from compete.stacking.stack import stack_folder
 from support.in_process import Ran, Run, in_process
 from support.lived_in import write_model
 
@@ -27,7 +26,7 @@ SHIPPED = ["blend", "lightgbm", "logistic", "mean", "second_level"]
 
 def train_models(workspace: Workspace, *names: str) -> Competition:
     competition = load_competition(workspace)
-    train(plan_work(competition, choose_recipes(competition, names)), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, names)), InlineExecutor())
     return competition
 
 
@@ -57,7 +56,7 @@ def test_every_shipped_recipe_is_built_and_one_is_chosen_and_sent(trained: Works
     for recipe in (starter_folder() / "stacking").glob("*.toml"):
         shutil.copy(recipe, trained.stack_recipes)
     assert stack_names(trained) == SHIPPED
-    ran = compete("stack", "--worth")
+    ran = compete("stack", "--leave-one-out")
     assert ran.code == 0, ran.stderr
     assert built(trained) == sorted([*SHIPPED, "choice.json"])
     for name in SHIPPED:
@@ -78,12 +77,12 @@ def test_a_named_stack_is_built_alone_and_sent_from_then_on(trained: Workspace, 
     write_stack(trained, "plain", 'method = "mean"')
     assert compete("stack").code == 0
     assert built(trained) == ["choice.json", "logistic", "plain"]
-    before = (stack_folder(trained, "logistic") / store.MANIFEST).read_bytes()
+    before = trained.stack("logistic").record.read_bytes()
     ran = compete("stack", "plain")
     assert ran.code == 0, ran.stderr
     assert "chosen:" not in ran.stdout
     assert "stack logistic" not in ran.stdout
-    assert (stack_folder(trained, "logistic") / store.MANIFEST).read_bytes() == before
+    assert trained.stack("logistic").record.read_bytes() == before
     assert remembered_choice(trained) == "plain"
     assert "001_plain.csv" in compete("submit").stdout
 
@@ -204,19 +203,19 @@ def test_a_model_that_one_recipe_names_is_left_out_for_all_when_asked(trained: W
     assert ran.code == 0, ran.stderr
     assert "words: left out as asked, not stacked" in ran.stderr
     for name in ("logistic", "named"):
-        assert store.read_record(stack_folder(trained, name) / store.MANIFEST)["models"] == ["third", "words_smooth"]
+        assert store.read_record(trained.stack(name))["models"] == ["third", "words_smooth"]
 
 
 @pytest.fixture
 def damaged(trained: Workspace) -> Workspace:
     """A team mate's model that says the same of joy for every row of the test set."""
     competition = load_competition(trained)
-    of_words = store.read_model(trained.oof / "words", shape_of(competition))
+    of_words = store.read_model(trained.base_model("words"), competition.shape)
     test = of_words.test.copy()
     test[:, 0] = 0.5
-    record = {"kind": "imported", "identity": competition_rows(competition, current_plan(competition))}
+    record = {"kind": "imported", "identity": with_plan(competition).identity}
     wrong = store.Probabilities(of_words.oof, test)
-    store.write_model(trained.oof / "mate", wrong, shape_of(competition), record)
+    store.write_model(trained.base_model("mate"), wrong, competition.shape, record)
     return trained
 
 
@@ -235,7 +234,7 @@ def test_an_alarm_names_the_model_and_the_evidence_and_nothing_is_written(damage
 def test_an_alarm_is_put_aside_for_the_model_that_is_allowed_by_name(damaged: Workspace, compete: Run) -> None:
     ran = compete("stack", "--allow", "mate")
     assert ran.code == 0, ran.stderr
-    manifest = store.read_record(stack_folder(damaged, "logistic") / store.MANIFEST)
+    manifest = store.read_record(damaged.stack("logistic"))
     assert sorted(manifest["models"]) == ["mate", "words", "words_smooth"]
     assert compete("submit").code == 0
 
@@ -257,7 +256,7 @@ def test_the_worth_of_base_models_adds_nothing_to_the_store(trained: Workspace, 
     assert compete("stack").code == 0
     before = {path: path.read_bytes() for path in (trained.oof / "stacks").rglob("*.parquet")}
     choice = json.loads((trained.oof / "stacks" / "choice.json").read_text(encoding="utf-8"))
-    ran = compete("stack", "--worth")
+    ran = compete("stack", "--leave-one-out")
     assert ran.code == 0, ran.stderr
     rows = [line.split() for line in ran.stdout.split("base model  ")[1].splitlines()]
     assert {row[0] for row in rows[2:4]} == {"words", "words_smooth"}
@@ -268,7 +267,7 @@ def test_the_worth_of_base_models_adds_nothing_to_the_store(trained: Workspace, 
 @pytest.mark.parametrize("metric", ["f1_micro", "f1_samples", "jaccard_samples"])
 def test_other_metrics_are_stacked_and_shown(trained: Workspace, compete: Run, metric: str) -> None:
     _set_metric(trained, metric)
-    ran = compete("stack", "--worth")
+    ran = compete("stack", "--leave-one-out")
     assert ran.code == 0, ran.stderr
     assert ("threshold" in ran.stdout) and ("per_row" not in ran.stdout)
 
@@ -278,7 +277,7 @@ def test_metrics_of_probabilities_are_stacked_and_shown_without_thresholds(
     trained: Workspace, compete: Run, metric: str
 ) -> None:
     _set_metric(trained, metric)
-    ran = compete("stack", "--worth")
+    ran = compete("stack", "--leave-one-out")
     assert ran.code == 0, ran.stderr
     assert "threshold" not in ran.stdout
 

@@ -16,17 +16,14 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.declaration import Folds
 from compete.competition.folds import (
     assign_folds,
-    fold_table,
-    large_groups,
     made_from,
     make_plan,
-    near_identical_groups,
-    near_identical_key,
-    plan_file,
     save_plan,
     stored_plan,
     too_rare,
 )
+from compete.competition.near_identical import large_groups, near_identical_groups, near_identical_key
+from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
 from compete.fingerprints import differences
@@ -160,7 +157,7 @@ def test_the_stored_file_is_row_ids_and_folds(competition: Competition) -> None:
 
 
 def test_saving_the_same_plan_again_writes_the_same_bytes(competition: Competition) -> None:
-    file = plan_file(competition.workspace)
+    file = competition.workspace.fold_plan
     save_plan(competition, make_plan(competition))
     before = file.read_bytes()
     save_plan(competition, make_plan(load_competition(competition.workspace)))
@@ -196,7 +193,7 @@ def other_metadata(path: Path) -> None:
 @pytest.mark.parametrize("damage", [torn, empty, foreign, one_row_moved, other_metadata])
 def test_a_damaged_or_foreign_plan_is_refused(competition: Competition, damage: Callable[[Path], None]) -> None:
     save_plan(competition, make_plan(competition))
-    damage(plan_file(competition.workspace))
+    damage(competition.workspace.fold_plan)
     with pytest.raises(StoreError, match=r"oof.folds\.parquet is damaged, or was not written by compete"):
         stored_plan(competition.workspace)
 
@@ -227,7 +224,7 @@ def test_a_plan_names_what_changed_since_it_was_made(
 
 def test_the_fold_table_shows_the_rates_of_all_and_of_every_fold(competition: Competition) -> None:
     plan = make_plan(competition)
-    rates = fold_table(competition, plan)
+    rates = Planned(competition, plan).label_rates_by_fold()
     assert [name for name, _ in rates] == ["all", "0", "1", "2"]
     assert rates[0][1] == pytest.approx(competition.train_labels.mean(axis=0))
     assert rates[2][1] == pytest.approx(competition.train_labels[plan.folds == 1].mean(axis=0))
@@ -259,6 +256,6 @@ def test_large_groups_are_told_with_an_example_the_largest_first() -> None:
     texts = (
         [f"post {number}" for number in range(300)] + ["Thanks @a"] * 12 + ["same https://t.co/1"] * 20 + ["few"] * 9
     )
-    assert large_groups(texts) == [(20, "same https://t.co/1"), (12, "Thanks @a")]
-    assert large_groups(texts, share=0.05) == [(20, "same https://t.co/1")]
-    assert large_groups(["a"] * 5) == []
+    assert large_groups(texts, near_identical_groups(texts)) == [(20, "same https://t.co/1"), (12, "Thanks @a")]
+    assert large_groups(texts, near_identical_groups(texts), share=0.05) == [(20, "same https://t.co/1")]
+    assert large_groups(["a"] * 5, near_identical_groups(["a"] * 5)) == []

@@ -23,10 +23,11 @@ from compete.base_models.miniatures.writing import write_miniature
 from compete.base_models.pretrained.checkpoints import _remedy
 from compete.base_models.recipes import load_recipe
 from compete.competition.data import load_competition
+from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
+from compete.oof.fold_plan import with_plan
 from compete.oof.guards import warnings_of
 from compete.oof.job import train_fold
-from compete.oof.train import current_plan
 
 pytestmark = pytest.mark.slow
 
@@ -267,14 +268,14 @@ def test_a_mistake_that_is_not_the_checkpoints_stays_what_it_is() -> None:
 def test_a_label_that_no_training_row_has_is_learnt_and_warned_of(workspace: Workspace, recipe: str, said: str) -> None:
     (workspace.recipes / "rare.toml").write_text(recipe, encoding="utf-8")
     competition = load_competition(workspace)
-    plan = current_plan(competition)
+    planned = with_plan(competition)
     labels = competition.train_labels.copy()
-    labels[plan.other_rows(0), 2] = 0
+    labels[planned.plan.other_rows(0), 2] = 0
     context = FitContext(competition.labels, seed=1)
     rare = dataclasses.replace(competition, train_labels=labels)
-    probabilities, _ = train_fold(rare, plan, load_recipe(workspace, "rare"), 0, context)
+    probabilities, _ = train_fold(Planned(rare, planned.plan), load_recipe(workspace, "rare"), 0, context)
     assert probabilities.oof[:, 2].max() < 0.5
-    assert said in warnings_of(probabilities.oof, competition.labels, context.curves)
+    assert said in map(str, warnings_of(probabilities.oof, competition.labels, context.curves))
 
 
 def _refused(workspace: Workspace, ran: subprocess.CompletedProcess[str], *said: str) -> None:

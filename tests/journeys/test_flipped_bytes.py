@@ -38,7 +38,7 @@ def lived(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wor
     both = 'method = "blend"\nmodels = ["linear", "nbsvm"]\n'
     (workspace.stack_recipes / "both.toml").write_text(both, encoding="utf-8")
     train_models(workspace, ["linear", "nbsvm", "words"])
-    build_stacks(workspace, worth=True)
+    build_stacks(workspace, leave_one_out=True)
     send(workspace, ["both", "linear", "words"])
     reveal(workspace)
     return workspace

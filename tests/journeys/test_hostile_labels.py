@@ -61,7 +61,7 @@ def test_the_whole_road(started: Workspace, run: Run) -> None:
         assert done.code == 0, done.stderr
         assert "nothing can be scored" not in done.stderr
     # Two models on folds of 80 rows can look like anything.
-    stacked = run("stack", "--worth", "--allow", "words", "--allow", "words_smooth", "--json")
+    stacked = run("stack", "--leave-one-out", "--allow", "words", "--allow", "words_smooth", "--json")
     assert stacked.code == 0, stacked.stderr
     assert [label["name"] for label in stacked.document["labels"]] == list(LABELS)
     for source in ("words", "logistic", "mean"):

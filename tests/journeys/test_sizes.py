@@ -12,7 +12,7 @@ import pytest
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.execution.inline import InlineExecutor
-from compete.oof.train import choose_recipes, plan_work, train
+from compete.oof.work import choose_recipes, find_work, train
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def append(path: Path, text: str) -> None:
 
 def train_all(workspace: Workspace) -> None:
     competition = load_competition(workspace)
-    train(plan_work(competition, choose_recipes(competition, []), parity=False), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, []), parity=False), InlineExecutor())
 
 
 def set_size(workspace: Workspace, size: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -14,10 +14,11 @@ from compete.base_models.recipes import load_recipe
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.execution.inline import InlineExecutor
-from compete.oof.guards import warnings_of
+from compete.oof.fold_plan import with_plan
+from compete.oof.guards import FoldWarning, warnings_of
 from compete.oof.job import fold_seed
-from compete.oof.state import competition_rows, model_state
-from compete.oof.train import choose_recipes, current_plan, plan_work, train
+from compete.oof.state import model_state
+from compete.oof.work import choose_recipes, find_work, train
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Curve = list[tuple[float, float]]  # training and inner loss of every epoch
@@ -71,26 +72,30 @@ def with_column(column: int, values: list[float]) -> NDArray[np.float32]:
     return changed
 
 
+def said_of(held_out: NDArray[np.float32], labels: Sequence[str], rows: Sequence[Mapping[str, float]]) -> list[str]:
+    return [str(warning) for warning in warnings_of(held_out, labels, rows)]
+
+
 def test_nothing_is_said_of_a_healthy_fold() -> None:
-    assert warnings_of(FINE, LABELS, curves(BETTER)) == []
-    assert warnings_of(FINE, LABELS, []) == []
-    assert warnings_of(FINE, LABELS, [{"epoch": 1, "words": 400}]) == []  # a family's own curves, without losses
+    assert said_of(FINE, LABELS, curves(BETTER)) == []
+    assert said_of(FINE, LABELS, []) == []
+    assert said_of(FINE, LABELS, [{"epoch": 1, "words": 400}]) == []  # a family's own curves, without losses
 
 
 def test_a_constant_column_is_named_and_not_named_twice() -> None:
     held_out = with_column(1, [0.2, 0.2, 0.2 + 1e-7])
-    assert warnings_of(held_out, LABELS, []) == ["the same probability in every row: anger"]
+    assert said_of(held_out, LABELS, []) == ["the same probability in every row: anger"]
 
 
 @pytest.mark.parametrize(("highest", "is_never"), [(0.499, True), (0.5, False), (0.6, False)])
 def test_a_label_without_a_probability_of_a_half_is_never_predicted(highest: float, is_never: bool) -> None:
-    found = warnings_of(with_column(2, [0.1, highest, 0.3]), LABELS, [])
+    found = said_of(with_column(2, [0.1, highest, 0.3]), LABELS, [])
     assert found == (["never predicted, no probability reaches 0.5: trust"] if is_never else [])
 
 
 def test_several_labels_are_named_in_their_order() -> None:
     held_out = np.array([[0.3, 0.1, 0.2], [0.3, 0.2, 0.1]], dtype=np.float32)
-    assert warnings_of(held_out, LABELS, []) == [
+    assert said_of(held_out, LABELS, []) == [
         "the same probability in every row: joy",
         "never predicted, no probability reaches 0.5: anger",
         "never predicted, no probability reaches 0.5: trust",
@@ -99,7 +104,7 @@ def test_several_labels_are_named_in_their_order() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_of_a_single_row_nothing_can_be_said(rows: int) -> None:
-    assert warnings_of(np.full((rows, 3), 0.1, dtype=np.float32), LABELS, []) == []
+    assert said_of(np.full((rows, 3), 0.1, dtype=np.float32), LABELS, []) == []
 
 
 @pytest.mark.parametrize(
@@ -113,22 +118,22 @@ def test_of_a_single_row_nothing_can_be_said(rows: int) -> None:
     ],
 )
 def test_curves_part_when_only_the_training_loss_goes_on_falling(epochs: Curve, said: list[str]) -> None:
-    assert warnings_of(FINE, LABELS, curves(epochs)) == said
+    assert said_of(FINE, LABELS, curves(epochs)) == said
 
 
 def test_members_are_judged_apart() -> None:
     """End to end, two good runs would look like one that got worse: the second begins with high losses again."""
     healthy = curves(BETTER, member=1) + curves([(0.3, 0.9), (0.25, 0.7)], member=2)
-    assert warnings_of(FINE, LABELS, healthy) == []
+    assert said_of(FINE, LABELS, healthy) == []
     both = curves(WORSE, member=1) + curves(BETTER, member=2) + curves(WORSE, member=3)
-    assert warnings_of(FINE, LABELS, both) == [PARTING]  # said once, however many members it is true of
+    assert said_of(FINE, LABELS, both) == [PARTING]  # said once, however many members it is true of
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_an_inner_loss_that_is_not_finite(loss: float) -> None:
-    assert warnings_of(FINE, LABELS, curves([(0.7, 0.6), (0.5, loss), (0.2, 0.8)])) == [NOT_FINITE]
+    assert said_of(FINE, LABELS, curves([(0.7, 0.6), (0.5, loss), (0.2, 0.8)])) == [NOT_FINITE]
     members = curves([(0.7, loss)], member=1) + curves(WORSE, member=2)
-    assert warnings_of(FINE, LABELS, members) == [NOT_FINITE, PARTING]
+    assert said_of(FINE, LABELS, members) == [NOT_FINITE, PARTING]
 
 
 def add_dull(workspace: Workspace, unlucky: int = -1) -> None:
@@ -138,19 +143,21 @@ def add_dull(workspace: Workspace, unlucky: int = -1) -> None:
 
 def test_warnings_lie_in_the_part_and_are_grouped_by_fold(workspace: Workspace) -> None:
     competition = load_competition(workspace)
-    plan = current_plan(competition)
+    planned = with_plan(competition)
     add_dull(workspace, unlucky=fold_seed(42, 1))
-    train(plan_work(competition, choose_recipes(competition, ["dull"])), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, ["dull"])), InlineExecutor())
     of_all = [
         "the same probability in every row: joy",
         "never predicted, no probability reaches 0.5: trust",
         PARTING,
     ]
-    for fold in range(plan.k):
+    for fold in range(planned.plan.k):
         part = json.loads((workspace.oof / "dull" / f"fold_{fold}" / "part.json").read_text(encoding="utf-8"))
-        assert part["warnings"] == (["out of luck"] if fold == 1 else []) + of_all
-    state = model_state(workspace, "dull", load_recipe(workspace, "dull"), competition_rows(competition, plan), plan.k)
-    assert state.warnings == {**{warning: [0, 1, 2] for warning in of_all}, "out of luck": [1]}
+        said = [str(FoldWarning.read(warning)) for warning in part["warnings"]]
+        assert said == (["out of luck"] if fold == 1 else []) + of_all
+    state = model_state(workspace, "dull", load_recipe(workspace, "dull"), planned.identity, planned.plan.k)
+    found = {str(warning): folds for warning, folds in state.warnings.items()}
+    assert found == {**{warning: [0, 1, 2] for warning in of_all}, "out of luck": [1]}
 
 
 def test_train_base_prints_them_by_model_label_and_fold(workspace: Workspace, compete: Run) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from compete.competition.data import Competition
 from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
-from compete.oof.imported import ForeignFile, import_model, read_foreign
-from compete.oof.train import current_plan, shape_of
+from compete.oof.fold_plan import with_plan
+from compete.oof.imported import ImportedFile, import_model, read_imported
 
 IDS, LABELS = ["a1", "a2", "a3", "a4"], ("joy", "anger", "trust")
 MATRIX = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.7, 0.8, 0.9], [0.0, 1.0, 0.25]])
@@ -25,7 +25,7 @@ def table(matrix: NDArray[np.float64] = MATRIX) -> pd.DataFrame:
     return whole.iloc[SHUFFLED][["trust", "id", "joy", "anger"]]
 
 
-def write(folder: Path, kind: str, frame: pd.DataFrame) -> ForeignFile:
+def write(folder: Path, kind: str, frame: pd.DataFrame) -> ImportedFile:
     path = folder / f"foreign.{kind}"
     if kind == "csv":
         frame.to_csv(path, index=False)
@@ -36,13 +36,13 @@ def write(folder: Path, kind: str, frame: pd.DataFrame) -> ForeignFile:
     else:
         np.save(path, frame[list(LABELS)].to_numpy())
         frame[["id"]].to_csv(folder / "ids.csv", index=False)
-        return ForeignFile(path, folder / "ids.csv")
-    return ForeignFile(path)
+        return ImportedFile(path, folder / "ids.csv")
+    return ImportedFile(path)
 
 
-def read(file: ForeignFile) -> NDArray[np.float32]:
+def read(file: ImportedFile) -> NDArray[np.float32]:
     """A file in which there is nothing to put right."""
-    found, notes = read_foreign(file, "id", IDS, LABELS, "training")
+    found, notes = read_imported(file, "id", IDS, LABELS, "training")
     assert notes == []
     return found
 
@@ -56,7 +56,7 @@ def test_rows_and_columns_in_any_order_come_back_in_the_competitions(tmp_path: P
 
 def test_a_column_named_id_stands_in_for_the_competitions_own_name(tmp_path: Path) -> None:
     file = write(tmp_path, "csv", table())
-    found, notes = read_foreign(file, "tweet_id", IDS, LABELS, "training")
+    found, notes = read_imported(file, "tweet_id", IDS, LABELS, "training")
     assert np.array_equal(found, MATRIX.astype(np.float32)) and notes == []
 
 
@@ -106,7 +106,7 @@ def test_a_value_that_is_no_probability_is_named_by_row(tmp_path: Path, kind: st
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    for file in (ForeignFile(tmp_path / "x.csv"), ForeignFile(tmp_path / "x.npy", tmp_path / "ids.csv")):
+    for file in (ImportedFile(tmp_path / "x.csv"), ImportedFile(tmp_path / "x.npy", tmp_path / "ids.csv")):
         with pytest.raises(DataError, match="does not exist"):
             read(file)
 
@@ -114,7 +114,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_matrix_without_ids_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path, "npy", table())
     with pytest.raises(UserError, match=r"foreign\.npy has no ids: .*--oof-ids"):
-        read(ForeignFile(file.path))
+        read(ImportedFile(file.path))
 
 
 @pytest.mark.parametrize("matrix", [MATRIX[:3], MATRIX[:, :2], MATRIX.T, MATRIX.ravel()])
@@ -151,21 +151,21 @@ def test_a_file_that_only_calls_itself_npy_is_refused(tmp_path: Path) -> None:
         read(file)
 
 
-def foreign_model(competition: Competition, folder: Path, round_to: int = 3) -> tuple[ForeignFile, ForeignFile]:
+def foreign_model(competition: Competition, folder: Path, round_to: int = 3) -> tuple[ImportedFile, ImportedFile]:
     """Files for both kinds of rows, in reverse order."""
     files = []
     for name, ids in (("oof", competition.train_ids), ("test", competition.test_ids)):
         values = np.random.default_rng(len(ids)).random((len(ids), len(competition.labels)))
         frame = pd.DataFrame(values.round(round_to), columns=list(competition.labels)).assign(id=ids)
         frame.iloc[::-1].to_csv(folder / f"{name}.csv", index=False)
-        files.append(ForeignFile(folder / f"{name}.csv"))
+        files.append(ImportedFile(folder / f"{name}.csv"))
     return files[0], files[1]
 
 
 def test_an_imported_model_lies_in_the_store_like_any_other(competition: Competition, tmp_path: Path) -> None:
     oof, test = foreign_model(competition, tmp_path)
-    assert import_model(competition, current_plan(competition), "mate", oof, test) == []
-    stored = store.read_model(competition.workspace.oof / "mate", shape_of(competition))
+    assert import_model(with_plan(competition), "mate", oof, test) == []
+    stored = store.read_model(competition.workspace.base_model("mate"), competition.shape)
     expected = pd.read_csv(oof.path).iloc[::-1][list(competition.labels)].to_numpy()
     assert stored.oof == pytest.approx(expected, abs=1e-6)
     assert stored.test.shape == (90, 3)
@@ -174,49 +174,49 @@ def test_an_imported_model_lies_in_the_store_like_any_other(competition: Competi
 @pytest.mark.parametrize("name", ["stacks", "", "../mate", "a/b", "ä", ".hidden", "-x", "two words"])
 def test_a_name_that_cannot_be_a_folder_is_refused(competition: Competition, tmp_path: Path, name: str) -> None:
     files = foreign_model(competition, tmp_path)
-    plan = current_plan(competition)
+    planned = with_plan(competition)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match="cannot be a model's name"):
-        import_model(competition, plan, name, *files, force=True)
+        import_model(planned, name, *files, force=True)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_name_of_a_recipe_is_refused(competition: Competition, tmp_path: Path) -> None:
     files = foreign_model(competition, tmp_path)
     with pytest.raises(UserError, match=r"base_models/words\.toml is a recipe of that name"):
-        import_model(competition, current_plan(competition), "words", *files, force=True)
+        import_model(with_plan(competition), "words", *files, force=True)
 
 
 def test_an_existing_model_is_replaced_only_when_forced(competition: Competition, tmp_path: Path) -> None:
-    plan = current_plan(competition)
-    folder = competition.workspace.oof / "mate"
-    import_model(competition, plan, "mate", *foreign_model(competition, tmp_path))
-    before = (folder / store.OOF).read_bytes()
+    planned = with_plan(competition)
+    folder = competition.workspace.base_model("mate")
+    import_model(planned, "mate", *foreign_model(competition, tmp_path))
+    before = folder.oof.read_bytes()
     files = foreign_model(competition, tmp_path, round_to=1)
     with pytest.raises(StoreError, match="oof/mate is there already"):
-        import_model(competition, plan, "mate", *files)
-    assert (folder / store.OOF).read_bytes() == before
-    import_model(competition, plan, "mate", *files, force=True)
-    assert (folder / store.OOF).read_bytes() != before
+        import_model(planned, "mate", *files)
+    assert folder.oof.read_bytes() == before
+    import_model(planned, "mate", *files, force=True)
+    assert folder.oof.read_bytes() != before
 
 
 def test_a_refused_import_leaves_nothing(competition: Competition, tmp_path: Path) -> None:
     oof, test = foreign_model(competition, tmp_path)
     with pytest.raises(DataError, match="90 test rows"):
-        import_model(competition, current_plan(competition), "mate", oof, oof)
+        import_model(with_plan(competition), "mate", oof, oof)
     with pytest.raises(DataError, match="240 training rows"):
-        import_model(competition, current_plan(competition), "mate", test, oof)
+        import_model(with_plan(competition), "mate", test, oof)
     assert not (competition.workspace.oof / "mate").exists()
 
 
 def test_decisions_and_constant_columns_are_warned_of(competition: Competition, tmp_path: Path) -> None:
-    plan = current_plan(competition)
-    decisions, whole = import_model(competition, plan, "cut", *foreign_model(competition, tmp_path, 0)), tmp_path / "c"
+    planned = with_plan(competition)
+    decisions, whole = import_model(planned, "cut", *foreign_model(competition, tmp_path, 0)), tmp_path / "c"
     assert len(decisions) == 1 and "every value is 0 or 1" in decisions[0]
     whole.mkdir()
     oof, test = foreign_model(competition, whole)
     pd.read_csv(oof.path).assign(anger=0.5).to_csv(oof.path, index=False)
-    assert import_model(competition, plan, "flat", oof, test) == ["constant in training: anger"]
+    assert import_model(planned, "flat", oof, test) == ["constant in training: anger"]
 
 
 @pytest.mark.parametrize("matrix", [MATRIX.astype(str), MATRIX.astype(complex)])
@@ -280,14 +280,14 @@ def test_many_empty_rows_are_counted(tmp_path: Path) -> None:
     frame = pd.DataFrame({"id": ids, **dict.fromkeys(LABELS, [0.5] * 10 + [np.nan] * 30)})
     frame.to_csv(tmp_path / "x.csv", index=False)
     with pytest.raises(DataError, match=r"30 rows hold empty cells: row 11 \(a10\): all labels; .*; and 25 more$"):
-        read_foreign(ForeignFile(tmp_path / "x.csv"), "id", ids, LABELS, "training")
+        read_imported(ImportedFile(tmp_path / "x.csv"), "id", ids, LABELS, "training")
 
 
 def test_what_float32_rounds_beyond_the_ends_is_clipped_and_said(tmp_path: Path) -> None:
     matrix = MATRIX.copy()
     matrix[3, :2] = -1e-7, 1.0000001
     for kind in ("csv", "parquet", "npy"):
-        found, [note] = read_foreign(write(tmp_path, kind, table(matrix)), "id", IDS, LABELS, "training")
+        found, [note] = read_imported(write(tmp_path, kind, table(matrix)), "id", IDS, LABELS, "training")
         assert found[3, :2].tolist() == [0, 1]
         assert "were clipped" in note
 
@@ -297,7 +297,7 @@ def test_a_saved_index_is_left_out_and_said(tmp_path: Path, name: str | None) ->
     path = tmp_path / "foreign.csv"
     table().reset_index(drop=True).to_csv(path, index_label=name)
     assert path.read_text().startswith(f"{name or ''},trust")
-    found, [note] = read_foreign(ForeignFile(path), "id", IDS, LABELS, "training")
+    found, [note] = read_imported(ImportedFile(path), "id", IDS, LABELS, "training")
     assert np.array_equal(found, MATRIX.astype(np.float32))
     assert note == f"{path}: the column {name or ''!r} is a saved index, and left out"
 
@@ -308,7 +308,7 @@ def test_ids_that_are_the_index_are_read_as_such(tmp_path: Path, kind: str, name
     path = tmp_path / f"foreign.{kind}"
     frame = table().set_index("id").rename_axis(name)
     frame.to_csv(path) if kind == "csv" else frame.to_parquet(path)
-    found, notes = read_foreign(ForeignFile(path), "id", IDS, LABELS, "training")
+    found, notes = read_imported(ImportedFile(path), "id", IDS, LABELS, "training")
     assert np.array_equal(found, MATRIX.astype(np.float32))
     assert len(notes) == (name is None) and all("it holds the ids" in note for note in notes)
 
@@ -316,7 +316,7 @@ def test_ids_that_are_the_index_are_read_as_such(tmp_path: Path, kind: str, name
 def test_an_index_in_place_of_the_ids_is_told_from_them(tmp_path: Path) -> None:
     table().drop(columns="id").reset_index(drop=True).to_csv(tmp_path / "foreign.csv")
     with pytest.raises(DataError) as caught:
-        read(ForeignFile(tmp_path / "foreign.csv"))
+        read(ImportedFile(tmp_path / "foreign.csv"))
     assert "missing: id; not known: ''. '' is a saved index, not an id: table.to_csv(..., index=False)" in str(
         caught.value
     )
@@ -342,7 +342,7 @@ def test_ids_that_a_tool_has_changed_are_recognised(
 ) -> None:
     frame = pd.DataFrame(MATRIX, columns=list(LABELS)).assign(id=written).iloc[SHUFFLED]
     with pytest.raises(DataError) as caught:
-        read_foreign(write(tmp_path, "csv", frame), "id", ids, LABELS, "training")
+        read_imported(write(tmp_path, "csv", frame), "id", ids, LABELS, "training")
     assert said in str(caught.value)
     assert ('dtype={"id": str}' in str(caught.value)) == ("floats" in said or "zeros" in said)
 
@@ -353,13 +353,13 @@ def test_ids_that_a_tool_has_changed_are_recognised(
 def test_any_separator_is_read(tmp_path: Path, separator: str, ending: str) -> None:
     path = tmp_path / f"foreign.{ending}"
     table().to_csv(path, index=False, sep=separator)
-    assert np.array_equal(read(ForeignFile(path)), MATRIX.astype(np.float32))
+    assert np.array_equal(read(ImportedFile(path)), MATRIX.astype(np.float32))
 
 
 def test_decimal_commas_are_called_so(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "foreign.csv", index=False, sep=";", decimal=",")
     with pytest.raises(DataError, match=r"joy is '0,7'\. Decimal commas\? .*decimal='\.'"):
-        read(ForeignFile(tmp_path / "foreign.csv"))
+        read(ImportedFile(tmp_path / "foreign.csv"))
 
 
 @pytest.mark.parametrize(
@@ -376,14 +376,14 @@ def test_decimal_commas_are_called_so(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_gets_no_advice_for_the_competitions_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "foreign.csv").write_bytes(content)
     with pytest.raises(DataError) as caught:
-        read(ForeignFile(tmp_path / "foreign.csv"))
+        read(ImportedFile(tmp_path / "foreign.csv"))
     message = str(caught.value)
     assert message.startswith(str(tmp_path / "foreign.csv")) and "Save it anew" in message
     assert not {"[data]", "data.encoding", "quoting"} & set(message.replace(":", " ").split())
 
 
 def test_columns_in_another_case_are_taken_and_said(tmp_path: Path) -> None:
-    found, notes = read_foreign(
+    found, notes = read_imported(
         write(tmp_path, "csv", table().rename(columns={"id": "ID", "anger": "Anger"})), "id", IDS, LABELS, "training"
     )
     assert np.array_equal(found, MATRIX.astype(np.float32))
@@ -396,10 +396,10 @@ def test_a_label_called_id_is_not_the_id(tmp_path: Path, column: str, wrong: boo
     frame = pd.DataFrame(MATRIX, columns=list(labels))
     if not wrong:
         frame.insert(1, column, IDS)
-    file = ForeignFile(tmp_path / "foreign.csv")
+    file = ImportedFile(tmp_path / "foreign.csv")
     frame.to_csv(file.path, index=False)
     if wrong:
         with pytest.raises(DataError, match=r"missing: Tweet ID$"):
-            read_foreign(file, "Tweet ID", IDS, labels, "training")
+            read_imported(file, "Tweet ID", IDS, labels, "training")
     else:
-        assert np.array_equal(read_foreign(file, "Tweet ID", IDS, labels, "training")[0], MATRIX.astype(np.float32))
+        assert np.array_equal(read_imported(file, "Tweet ID", IDS, labels, "training")[0], MATRIX.astype(np.float32))

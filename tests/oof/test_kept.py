@@ -17,11 +17,12 @@ from compete.errors import JobsFailedError, StoreError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.execution.local import LocalExecutor
 from compete.oof import store
+from compete.oof.fold_plan import with_plan
 from compete.oof.job import make_job
-from compete.oof.kept import check_job, kept_folder, load_kept
-from compete.oof.state import State, competition_rows, model_state, stored_models
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.predict import predict_base_model
+from compete.oof.kept import check_job, load_kept
+from compete.oof.state import State, model_state, stored_models
+from compete.oof.work import choose_recipes, find_work, train
+from compete.stacking.new_texts import predict_base_model
 
 pytestmark = pytest.mark.slow
 
@@ -89,24 +90,24 @@ def miniature(architecture: str, adaptation: str) -> str:
 
 def train_fold_0(competition: Competition, name: str, *, parity: bool = False, force: bool = False) -> None:
     recipes = choose_recipes(competition, [name])
-    train(plan_work(competition, recipes, [0], parity=parity, force=force), InlineExecutor())
+    train(find_work(competition, recipes, [0], parity=parity, force=force), InlineExecutor())
 
 
 def probabilities_of(competition: Competition, name: str, fold: int, texts: list[str]) -> NDArray[np.float32]:
     """What the kept model of a fold gives for the texts."""
-    plan, recipe = current_plan(competition), load_recipe(competition.workspace, name)
-    identity = {**competition_rows(competition, plan), **recipe.identity()}
+    planned, recipe = with_plan(competition), load_recipe(competition.workspace, name)
+    identity = {**planned.identity, **recipe.identity()}
     model = load_kept(competition.workspace, recipe, fold, competition.labels, 1, identity)
     return model.predict_proba(texts)
 
 
 def held_out(competition: Competition, fold: int) -> list[str]:
-    return [competition.train_texts[row] for row in current_plan(competition).rows(fold)]
+    return [competition.train_texts[row] for row in with_plan(competition).plan.rows(fold)]
 
 
 def part_of(competition: Competition, name: str, fold: int) -> store.Probabilities:
-    plan = current_plan(competition)
-    return store.read_part(competition.workspace.oof / name, fold, plan, shape_of(competition))
+    planned = with_plan(competition)
+    return store.read_part(competition.workspace.base_model(name).part(fold), planned.plan, competition.shape)
 
 
 def files_in(folder: Path) -> set[str]:
@@ -117,7 +118,7 @@ def files_in(folder: Path) -> set[str]:
 def test_every_fold_can_be_predicted_with_again(workspace: Workspace, recipe: str) -> None:
     write_recipe(workspace, "kept_model", recipe)
     competition = load_competition(workspace)
-    train(plan_work(competition, choose_recipes(competition, ["kept_model"]), parity=False), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, ["kept_model"]), parity=False), InlineExecutor())
     folder = workspace.oof / "kept_model" / "kept"
     assert sorted(path.name for path in folder.iterdir()) == ["fold_0", "fold_1", "fold_2"]
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".safetensors", ".json"}
@@ -130,7 +131,7 @@ def test_every_fold_can_be_predicted_with_again(workspace: Workspace, recipe: st
 def test_a_family_that_cannot_be_written_down_trains_and_leaves_nothing(competition: Competition) -> None:
     train_fold_0(competition, "words", parity=True)
     assert part_of(competition, "words", 0).oof.shape == (80, 3)
-    assert not kept_folder(competition.workspace, "words", 0).exists()
+    assert not competition.workspace.base_model("words").kept(0).exists()
     with pytest.raises(StoreError, match="the family of words has no `save` and `load`"):
         probabilities_of(competition, "words", 0, ["happy"])
 
@@ -139,8 +140,8 @@ def test_what_was_kept_has_passed_its_check_in_a_fresh_process(workspace: Worksp
     write_rates(workspace)
     competition = load_competition(workspace)
     recipes = choose_recipes(competition, ["rates"])
-    train(plan_work(competition, recipes, [0]), LocalExecutor(1, 1))
-    assert files_in(kept_folder(workspace, "rates", 0)) == {"kept.json", "rates.json"}
+    train(find_work(competition, recipes, [0]), LocalExecutor(1, 1))
+    assert files_in(workspace.base_model("rates").kept(0)) == {"kept.json", "rates.json"}
     told = (workspace.oof / "rates" / "logs" / "fold_0.log").read_text(encoding="utf-8").splitlines()
     assert [line.split()[0] for line in told] == ["trained", "loaded"]
     assert told[0].split()[-1] != told[1].split()[-1], "the check ran in the process that had trained"
@@ -166,29 +167,29 @@ def test_a_model_that_is_read_wrongly_is_not_kept_but_its_probabilities_are(
     with pytest.raises(JobsFailedError, match=said):
         train_fold_0(competition, "rates", parity=True)
     assert part_of(competition, "rates", 0).oof.shape == (80, 3)
-    assert not kept_folder(workspace, "rates", 0).exists()
+    assert not workspace.base_model("rates").kept(0).exists()
     with pytest.raises(StoreError, match="fold 0 of rates was not kept"):
         probabilities_of(competition, "rates", 0, ["happy"])
     train_fold_0(competition, "rates", parity=False, force=True)  # --no-parity
-    assert kept_folder(workspace, "rates", 0).is_dir()
+    assert workspace.base_model("rates").kept(0).is_dir()
 
 
 def test_a_run_that_was_killed_before_the_check_is_checked_by_the_next_one(workspace: Workspace) -> None:
     write_rates(workspace)
     competition = load_competition(workspace)
     recipes = choose_recipes(competition, ["rates"])
-    work = plan_work(competition, recipes)
+    work = find_work(competition, recipes)
     list(InlineExecutor().run([replace(job, afterwards=None) for job in work.jobs]))  # trained, not checked
     with pytest.raises(StoreError, match=r"has not been checked, .*`compete train-base rates` does that"):
         probabilities_of(competition, "rates", 1, ["happy"])
     parts = {path: path.read_bytes() for path in (workspace.oof / "rates").glob("fold_*/*")}
-    again = plan_work(competition, recipes)
+    again = find_work(competition, recipes)
     assert [job.target for job in again.jobs] == ["compete.oof.kept:run_check"] * 3
-    assert plan_work(competition, recipes, parity=False).jobs == []
+    assert find_work(competition, recipes, parity=False).jobs == []
     train(again, InlineExecutor())
     assert {path: path.read_bytes() for path in (workspace.oof / "rates").glob("fold_*/*")} == parts
     assert probabilities_of(competition, "rates", 1, ["happy"]).shape == (1, 3)
-    assert plan_work(competition, recipes).jobs == []
+    assert find_work(competition, recipes).jobs == []
 
 
 def test_a_model_whose_code_is_no_longer_allowed_is_neither_checked_nor_used(workspace: Workspace) -> None:
@@ -196,14 +197,14 @@ def test_a_model_whose_code_is_no_longer_allowed_is_neither_checked_nor_used(wor
     edit(workspace.recipes / "rates.toml", "[settings]\n", "[settings]\nremote_code = true\n")
     edit(workspace.declaration, "[submission]", '[training]\nremote_code = ["rates"]\n\n[submission]')
     competition = load_competition(workspace)
-    jobs = plan_work(competition, choose_recipes(competition, ["rates"])).jobs
+    jobs = find_work(competition, choose_recipes(competition, ["rates"])).jobs
     list(InlineExecutor().run([replace(job, afterwards=None) for job in jobs]))  # trained, not checked
     edit(workspace.declaration, 'remote_code = ["rates"]', "remote_code = []")
     refused = r"runs Python code from its own repository.*remote_code = \['rates'\]"
     with pytest.raises(UserError, match=refused):
-        plan_work(competition, choose_recipes(competition, ["rates"]))
+        find_work(competition, choose_recipes(competition, ["rates"]))
     edit(workspace.declaration, "remote_code = []", 'remote_code = ["rates"]')
-    train(plan_work(competition, choose_recipes(competition, ["rates"])), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, ["rates"])), InlineExecutor())
     assert probabilities_of(competition, "rates", 0, ["happy"]).shape == (1, 3)
     edit(workspace.declaration, 'remote_code = ["rates"]', "remote_code = []")
     with pytest.raises(UserError, match=refused):
@@ -221,12 +222,12 @@ def test_what_cannot_be_kept_costs_no_trained_fold(workspace: Workspace) -> None
     with pytest.raises(JobsFailedError, match="the camel is full"):
         train_fold_0(competition, "rates", parity=True)
     assert part_of(competition, "rates", 0).oof.shape == (80, 3)
-    assert not kept_folder(workspace, "rates", 0).exists()
+    assert not workspace.base_model("rates").kept(0).exists()
 
 
 def model_of(competition: Competition, name: str) -> State:
-    plan, recipe = current_plan(competition), load_recipe(competition.workspace, name)
-    return model_state(competition.workspace, name, recipe, competition_rows(competition, plan), plan.k).state
+    planned, recipe = with_plan(competition), load_recipe(competition.workspace, name)
+    return model_state(competition.workspace, name, recipe, planned.identity, planned.plan.k).state
 
 
 def test_a_run_killed_between_the_kept_model_and_its_part_has_trained_nothing(workspace: Workspace) -> None:
@@ -236,32 +237,32 @@ def test_a_run_killed_between_the_kept_model_and_its_part_has_trained_nothing(wo
     for path in (workspace.oof / "rates" / "fold_0").iterdir():
         path.unlink()
     (workspace.oof / "rates" / "fold_0").rmdir()
-    assert kept_folder(workspace, "rates", 0).is_dir()
+    assert workspace.base_model("rates").kept(0).is_dir()
     assert stored_models(workspace) == []
     assert model_of(competition, "rates") is State.MISSING
-    work = plan_work(competition, choose_recipes(competition, ["rates"]))
+    work = find_work(competition, choose_recipes(competition, ["rates"]))
     assert [job.name for job in work.jobs] == ["rates fold 0", "rates fold 1", "rates fold 2"]
 
 
 def test_a_model_of_an_edited_recipe_is_refused_with_the_remedy(workspace: Workspace) -> None:
     write_rates(workspace)
     competition = load_competition(workspace)
-    train(plan_work(competition, choose_recipes(competition, ["rates"]), parity=False), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, ["rates"]), parity=False), InlineExecutor())
     texts = ["happy", "rotten"]
-    assert predict_base_model(competition, current_plan(competition), "rates", texts, 1).shape == (2, 3)
+    assert predict_base_model(with_plan(competition), "rates", texts, 1).shape == (2, 3)
     recipe = workspace.recipes / "rates.toml"
     recipe.write_text("seed = 5\n" + recipe.read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(StoreError, match=r"kept/fold_0 is of another training .*`compete train-base rates --force`"):
         probabilities_of(competition, "rates", 0, texts)
     with pytest.raises(StoreError, match=r"rates is stale: seed: 42 -> 5; `compete train-base rates` trains it"):
-        predict_base_model(competition, current_plan(competition), "rates", texts, 1)
+        predict_base_model(with_plan(competition), "rates", texts, 1)
 
 
 def test_a_torn_record_is_said(workspace: Workspace) -> None:
     write_rates(workspace)
     competition = load_competition(workspace)
     train_fold_0(competition, "rates")
-    (kept_folder(workspace, "rates", 0) / "kept.json").write_text('{"model": ', encoding="utf-8")
+    (workspace.base_model("rates").kept(0) / "kept.json").write_text('{"model": ', encoding="utf-8")
     with pytest.raises(StoreError, match=r"kept/fold_0/kept\.json is damaged; `compete train-base rates --force`"):
         probabilities_of(competition, "rates", 0, ["happy"])
 
@@ -272,7 +273,7 @@ def test_a_flipped_byte_of_what_was_kept_is_refused_by_name(workspace: Workspace
     write_rates(workspace)
     competition = load_competition(workspace)
     train_fold_0(competition, "rates")
-    path = kept_folder(workspace, "rates", 0) / name
+    path = workspace.base_model("rates").kept(0) / name
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
     path.write_bytes(content)
@@ -286,7 +287,7 @@ def test_a_whole_fine_tuned_model_is_kept_when_it_is_asked_for(workspace: Worksp
     write_recipe(workspace, "tuned", miniature("distilbert", "full"))
     competition = load_competition(workspace)
     train_fold_0(competition, "tuned")
-    folder = kept_folder(workspace, "tuned", 0)
+    folder = workspace.base_model("tuned").kept(0)
     assert not folder.exists()
     with pytest.raises(StoreError, match=r"keep_weights = true under \[training\] in competition\.toml"):
         probabilities_of(competition, "tuned", 0, ["happy"])
@@ -311,7 +312,7 @@ def test_adapters_are_kept_with_the_miniature_they_lie_on(workspace: Workspace) 
     write_recipe(workspace, "adapted", miniature("roberta", "lora"))
     competition = load_competition(workspace)
     train_fold_0(competition, "adapted")
-    folder = kept_folder(workspace, "adapted", 0)
+    folder = workspace.base_model("adapted").kept(0)
     assert {"kept.json", "adapter_model.safetensors", "adapter_config.json"} <= files_in(folder)
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".md"}
     texts, expected = held_out(competition, 0), part_of(competition, "adapted", 0).oof
@@ -328,7 +329,7 @@ def test_adapters_are_kept_with_the_miniature_they_lie_on(workspace: Workspace) 
 
 def test_a_check_comes_after_every_training_unless_it_is_declined(workspace: Workspace) -> None:
     competition = load_competition(workspace)
-    identity = competition_rows(competition, current_plan(competition))
+    identity = with_plan(competition).identity
     recipe = load_recipe(workspace, "words")
     assert make_job(workspace, recipe, 0, identity, 1).afterwards == check_job(workspace, recipe, 0, 1)
     assert make_job(workspace, recipe, 0, identity, 1, parity=False).afterwards is None

@@ -12,13 +12,15 @@ import pytest
 from compete.base_models.families import FitContext
 from compete.base_models.recipes import load_recipe
 from compete.competition.data import Competition, load_competition
-from compete.competition.folds import near_identical_key
+from compete.competition.near_identical import near_identical_key
+from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
+from compete.oof.fold_plan import with_plan
 from compete.oof.job import fold_seed, train_fold
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.scores import evaluate_as_it_is
+from compete.oof.work import choose_recipes, find_work, train
+from compete.stacking.scoring import evaluate_as_it_is
 
 # Remembers every training text with its labels and looks texts up again: perfect on any row it has seen.
 MEMORISER = """
@@ -81,9 +83,9 @@ class Witness:
 
 
 def _train(competition: Competition, name: str) -> store.Probabilities:
-    work = plan_work(competition, choose_recipes(competition, [name]))
+    work = find_work(competition, choose_recipes(competition, [name]))
     train(work, InlineExecutor())
-    return store.read_model(competition.workspace.oof / name, shape_of(competition))
+    return store.read_model(competition.workspace.base_model(name), competition.shape)
 
 
 def _add_family(workspace: Workspace, name: str, source: str, settings: str = "") -> None:
@@ -110,8 +112,8 @@ def test_a_family_that_memorises_its_training_rows_gains_nothing(workspace: Work
     oof = _train(competition, "memoriser").oof
     # With any of its own rows, or of their near-identical copies, in training, probabilities would be 0 or 1.
     assert not np.isin(oof, (0.0, 1.0)).any()
-    plan = current_plan(competition)
-    f1 = evaluate_as_it_is(competition, plan, oof).honest
+    planned = with_plan(competition)
+    f1 = evaluate_as_it_is(planned, oof).honest
     rate = competition.train_labels.mean(axis=0)
     assert f1 <= np.mean(2 * rate / (1 + rate)) + 1e-9  # no better than predicting every label everywhere
 
@@ -132,10 +134,10 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
     _add_family(workspace, "witness", WITNESS, f'diary = "{diary.as_posix()}"')
     competition = load_competition(workspace)
     _train(competition, "witness")
-    plan = current_plan(competition)
-    for fold in range(plan.k):
+    planned = with_plan(competition)
+    for fold in range(planned.plan.k):
         seen = json.loads((diary / f"{fold}.json").read_text())
-        others, held_out = plan.other_rows(fold), plan.rows(fold)
+        others, held_out = planned.plan.other_rows(fold), planned.plan.rows(fold)
         assert seen["fit"] == [competition.train_texts[row] for row in others]
         assert seen["labels"] == competition.train_labels[others].tolist()
         assert seen["predict"] == [[competition.train_texts[row] for row in held_out], competition.test_texts]
@@ -148,15 +150,15 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
 def test_labels_of_a_fold_do_not_reach_its_own_predictions(workspace: Workspace, column: int) -> None:
     """Flip a label in one fold only: that fold's own out-of-fold rows stay the same, bit for bit."""
     competition = load_competition(workspace)
-    plan = current_plan(competition)
+    planned = with_plan(competition)
     before = _train(competition, "words").oof
-    held_out = plan.rows(1)
+    held_out = planned.plan.rows(1)
     flipped = competition.train_labels.copy()
     flipped[held_out, column] ^= 1
-    changed = dataclasses.replace(competition, train_labels=flipped)
+    changed = Planned(dataclasses.replace(competition, train_labels=flipped), planned.plan)
     recipe = load_recipe(workspace, "words")
     context = FitContext(competition.labels, seed=fold_seed(recipe.declaration.seed, 1))
-    after = train_fold(changed, plan, recipe, 1, context)[0].oof
+    after = train_fold(changed, recipe, 1, context)[0].oof
     assert np.array_equal(before[held_out], after)
-    other = train_fold(changed, plan, recipe, 0, FitContext(competition.labels, seed=0))[0].oof
-    assert not np.array_equal(before[plan.rows(0)][:, column], other[:, column])
+    other = train_fold(changed, recipe, 0, FitContext(competition.labels, seed=0))[0].oof
+    assert not np.array_equal(before[planned.plan.rows(0)][:, column], other[:, column])

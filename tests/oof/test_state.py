@@ -11,22 +11,23 @@ from compete.competition.workspace import Workspace
 from compete.errors import StoreError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
+from compete.oof.fold_plan import with_plan
 from compete.oof.job import make_job, run
-from compete.oof.state import ModelState, State, changed_by_competition, competition_rows, model_state, stored_models
+from compete.oof.state import ModelState, State, changed_by_competition, model_state, stored_models
 from compete.oof.survey import survey
-from compete.oof.train import choose_recipes, current_plan, default_workers, plan_work, shape_of, train
+from compete.oof.work import choose_recipes, default_workers, find_work, train
 
 pytestmark = pytest.mark.slow
 
 
 def train_words(competition: Competition, *folds: int) -> None:
-    train(plan_work(competition, choose_recipes(competition, ["words"]), folds), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, ["words"]), folds), InlineExecutor())
 
 
 def state_of(competition: Competition, name: str = "words", with_recipe: bool = True) -> ModelState:
-    plan = current_plan(competition)
+    planned = with_plan(competition)
     recipe = load_recipe(competition.workspace, name) if with_recipe else None
-    return model_state(competition.workspace, name, recipe, competition_rows(competition, plan), plan.k)
+    return model_state(competition.workspace, name, recipe, planned.identity, planned.plan.k)
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -41,8 +42,8 @@ def write_imported(competition: Competition, name: str = "mate") -> None:
         np.full((len(competition.train_ids), n_labels), 0.5, dtype=np.float32),
         np.full((len(competition.test_ids), n_labels), 0.5, dtype=np.float32),
     )
-    record = {"kind": "imported", "identity": competition_rows(competition, current_plan(competition))}
-    store.write_model(competition.workspace.oof / name, half, shape_of(competition), record)
+    record = {"kind": "imported", "identity": with_plan(competition).identity}
+    store.write_model(competition.workspace.base_model(name), half, competition.shape, record)
 
 
 def test_nothing_is_there_at_first(competition: Competition) -> None:
@@ -67,9 +68,9 @@ def test_a_partly_trained_model_is_missing_with_its_folds_counted(competition: C
 def test_all_folds_without_the_models_own_files_are_not_fresh(competition: Competition) -> None:
     """A run that died between the last fold and putting the folds together."""
     train_words(competition)
-    folder = competition.workspace.oof / "words"
-    for name in (store.OOF, store.TEST, store.MANIFEST):
-        (folder / name).unlink()
+    folder = competition.workspace.base_model("words")
+    for path in (folder.oof, folder.test, folder.record):
+        path.unlink()
     state = state_of(competition)
     assert (state.state, state.folds_done) == (State.MISSING, 3)
     train_words(competition)
@@ -89,7 +90,7 @@ def test_an_edited_recipe_makes_stale_and_says_what(competition: Competition, ol
     edit(competition.workspace.recipes / "words.toml", old, new)
     state = state_of(competition)
     assert (state.state, state.reasons, state.folds_done) == (State.STALE, [reason], 0)
-    assert changed_by_competition(state, competition_rows(competition, current_plan(competition))) == []
+    assert changed_by_competition(state, with_plan(competition).identity) == []
 
 
 @pytest.mark.parametrize("text", ['description = "said anew"\n', "outside_all = true\n", "# a comment\n"])
@@ -133,11 +134,11 @@ def test_it_is_said_whether_the_competition_or_the_recipe_changed(competition: C
     changed = load_competition(competition.workspace)
     state = state_of(changed)
     assert sorted(state.reasons) == ["settings.smoothing: 1.0 -> 2.0", "test texts changed"]
-    rows = competition_rows(changed, current_plan(changed))
+    rows = with_plan(changed).identity
     assert changed_by_competition(state, rows) == ["test texts changed"]
 
 
-@pytest.mark.parametrize("name", [store.OOF, store.TEST, store.MANIFEST])
+@pytest.mark.parametrize("name", ["oof.parquet", "test.parquet", "manifest.json"])
 def test_a_damaged_model_names_the_file(competition: Competition, name: str) -> None:
     train_words(competition)
     path = competition.workspace.oof / "words" / name
@@ -149,7 +150,7 @@ def test_a_damaged_model_names_the_file(competition: Competition, name: str) -> 
 
 def test_a_damaged_fold_of_an_unfinished_model_is_damaged(competition: Competition) -> None:
     train_words(competition, 1)
-    (competition.workspace.oof / "words" / "fold_1" / store.TEST).unlink()
+    competition.workspace.base_model("words").part(1).test.unlink()
     state = state_of(competition)
     assert (state.state, state.folds_done) == (State.DAMAGED, 0)
     assert "test.parquet is missing" in state.reasons[0]
@@ -165,15 +166,15 @@ def test_a_trained_model_without_its_recipe_says_so(competition: Competition) ->
 def test_a_model_whose_files_were_being_written_is_to_be_put_together_again(competition: Competition) -> None:
     """A kill between oof.parquet and manifest.json leaves the marker, and nothing that is anybody's."""
     train_words(competition)
-    folder = competition.workspace.oof / "words"
-    (folder / store.MANIFEST).unlink()
-    (folder / store.WRITING).touch()
+    folder = competition.workspace.base_model("words")
+    folder.record.unlink()
+    folder.writing.touch()
     assert state_of(competition).whole.state is State.MISSING
-    work = plan_work(competition, choose_recipes(competition, ["words"]))
+    work = find_work(competition, choose_recipes(competition, ["words"]))
     assert work.jobs == []
     assert train(work, InlineExecutor()) == ["words"]
     assert state_of(competition).state is State.FRESH
-    assert not (folder / store.WRITING).exists()
+    assert not folder.writing.exists()
 
 
 def test_an_imported_model_is_fresh_stale_or_damaged_as_a_whole(competition: Competition) -> None:
@@ -183,13 +184,13 @@ def test_an_imported_model_is_fresh_stale_or_damaged_as_a_whole(competition: Com
     edit(competition.workspace.root / "test.csv", "happy", "cheerful")
     state = state_of(load_competition(competition.workspace), "mate", with_recipe=False)
     assert (state.state, state.folds_done, state.reasons) == (State.STALE, 0, ["test texts changed"])
-    (competition.workspace.oof / "mate" / store.OOF).write_bytes(b"torn")
+    (competition.workspace.base_model("mate").oof).write_bytes(b"torn")
     assert state_of(competition, "mate", with_recipe=False).state is State.DAMAGED
 
 
 def test_a_job_refuses_a_workspace_that_was_edited_meanwhile(competition: Competition) -> None:
     recipe = load_recipe(competition.workspace, "words")
-    identity = {**competition_rows(competition, current_plan(competition)), **recipe.identity()}
+    identity = {**with_plan(competition).identity, **recipe.identity()}
     job = make_job(competition.workspace, recipe, 0, identity, threads=1)
     edit(recipe.path, "smoothing = 1.0", "smoothing = 2.0")
     with pytest.raises(StoreError, match=r"edited while it was trained: settings\.smoothing: 1\.0 -> 2\.0"):
@@ -218,11 +219,11 @@ def test_jobs_at_once_follow_gpus_then_memory_then_cores(workspace: Workspace, m
         recipe = f'family = "sequence_classifier"\n[settings]\ncheckpoint = "{checkpoint}"\nspread = {spread}\n'
         (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
     small, large = (load_recipe(workspace, name) for name in ("small", "large"))
-    monkeypatch.setattr("compete.oof.train.usable_cores", lambda: 16)
-    monkeypatch.setattr("compete.oof.train.processor_memory", lambda: 25 * 10**9)
+    monkeypatch.setattr("compete.oof.work.usable_cores", lambda: 16)
+    monkeypatch.setattr("compete.oof.work.processor_memory", lambda: 25 * 10**9)
     assert default_workers([small], []) == 16
     assert default_workers([small, large], []) == 3
     assert default_workers([small], ["0", "1"]) == 2
     assert default_workers([large], ["0", "1"]) == 1
-    monkeypatch.setattr("compete.oof.train.processor_memory", lambda: 4 * 10**9)
+    monkeypatch.setattr("compete.oof.work.processor_memory", lambda: 4 * 10**9)
     assert default_workers([large], []) == 1

@@ -14,9 +14,11 @@ import pytest
 
 from compete import atomic
 from compete.competition.folds import FoldPlan
+from compete.competition.shape import Shape
+from compete.competition.workspace import ResultFolder
 from compete.errors import StoreError
 from compete.oof import store
-from compete.oof.store import Probabilities, Shape
+from compete.oof.store import Probabilities
 
 SHAPE = Shape(["a1", "a2", "a3", "a4"], ["b1", "b2"], ["joy", "anger"])
 PLAN = FoldPlan(np.array([1, 0, 1, 0], dtype=np.int16), 2, {}, "plan")
@@ -29,18 +31,26 @@ def probabilities(n_rows: int = 4) -> Probabilities:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> ResultFolder:
     """A whole model of four training and two test rows."""
-    store.write_model(tmp_path / "words", probabilities(), SHAPE, RECORD)
-    return tmp_path / "words"
+    model = ResultFolder(tmp_path / "words")
+    store.write_model(model, probabilities(), SHAPE, RECORD)
+    return model
 
 
-def rewrite(folder: Path, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
+@pytest.fixture
+def part(tmp_path: Path) -> ResultFolder:
+    """Where fold 0 of a model is going to lie."""
+    return ResultFolder(tmp_path).part(0)
+
+
+def rewrite(folder: ResultFolder, name: str, change: Callable[[pa.Table], pa.Table]) -> None:
     """Change a table and its hash in the manifest, as a careful forger or another version would."""
-    pq.write_table(change(pq.read_table(folder / name)), folder / name)
-    record = json.loads((folder / store.MANIFEST).read_text())
-    record["files"][name] = atomic.sha256_file(folder / name)
-    store.write_record(folder / store.MANIFEST, {key: record[key] for key in record if key != "sha256"})
+    path = folder.path / name
+    pq.write_table(change(pq.read_table(path)), path)
+    record = json.loads(folder.record.read_text())
+    record["files"][name] = atomic.sha256_file(path)
+    store.write_record(folder.record, {key: record[key] for key in record if key != "sha256"})
 
 
 def set_cell(table: pa.Table, value: float) -> pa.Table:
@@ -49,46 +59,47 @@ def set_cell(table: pa.Table, value: float) -> pa.Table:
     return table.set_column(2, "anger", pa.array(column))
 
 
-def test_a_model_comes_back_as_it_was_written(folder: Path) -> None:
+def test_a_model_comes_back_as_it_was_written(folder: ResultFolder) -> None:
     found, written = store.read_model(folder, SHAPE), probabilities()
     assert found.oof.dtype == found.test.dtype == np.float32
     assert np.array_equal(found.oof, written.oof) and np.array_equal(found.test, written.test)
-    record = store.read_record(folder / store.MANIFEST)
+    record = store.read_record(folder)
     assert record["identity"] == RECORD["identity"] and record["kind"] == "trained"
 
 
 def test_a_part_comes_back_with_the_rows_of_its_fold(tmp_path: Path) -> None:
     written = probabilities(2)
-    store.write_part(tmp_path, 1, ["a1", "a3"], written, SHAPE, RECORD, [{"epoch": 1, "loss": 0.5}])
-    found = store.read_part(tmp_path, 1, PLAN, SHAPE)
+    store.write_part(ResultFolder(tmp_path).part(1), ["a1", "a3"], written, SHAPE, RECORD, [{"epoch": 1, "loss": 0.5}])
+    found = store.read_part(ResultFolder(tmp_path).part(1), PLAN, SHAPE)
     assert np.array_equal(found.oof, written.oof) and np.array_equal(found.test, written.test)
-    assert json.loads((tmp_path / "fold_1" / store.CURVES).read_text()) == [{"epoch": 1, "loss": 0.5}]
+    assert json.loads((tmp_path / "fold_1" / "curves.json").read_text()) == [{"epoch": 1, "loss": 0.5}]
 
 
-def test_a_part_under_another_fold_number_is_foreign(tmp_path: Path) -> None:
-    store.write_part(tmp_path, 1, ["a1", "a3"], probabilities(2), SHAPE, RECORD, [])
+def test_a_part_under_another_fold_number_is_foreign(tmp_path: Path, part: ResultFolder) -> None:
+    store.write_part(ResultFolder(tmp_path).part(1), ["a1", "a3"], probabilities(2), SHAPE, RECORD, [])
     shutil.move(tmp_path / "fold_1", tmp_path / "fold_0")
     with pytest.raises(StoreError, match=r"fold_0/oof\.parquet holds other rows"):
-        store.read_part(tmp_path, 0, PLAN, SHAPE)
+        store.read_part(part, PLAN, SHAPE)
 
 
-def test_the_same_input_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    store.write_model(tmp_path / "again", probabilities(), SHAPE, RECORD)
-    for name in (store.OOF, store.TEST, store.MANIFEST):
-        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
-    other = store.to_parquet(SHAPE.train_ids, probabilities().oof[::-1], SHAPE.labels)
-    assert other != (folder / store.OOF).read_bytes()
+def test_the_same_input_gives_the_same_bytes(folder: ResultFolder, tmp_path: Path) -> None:
+    again = ResultFolder(tmp_path / "again")
+    store.write_model(again, probabilities(), SHAPE, RECORD)
+    for one, other in ((folder.oof, again.oof), (folder.test, again.test), (folder.record, again.record)):
+        assert one.read_bytes() == other.read_bytes()
+    turned = store.to_parquet(SHAPE.train_ids, probabilities().oof[::-1], SHAPE.labels)
+    assert turned != folder.oof.read_bytes()
 
 
-@pytest.mark.parametrize("name", [store.OOF, store.TEST])
+@pytest.mark.parametrize("name", ["oof.parquet", "test.parquet"])
 @pytest.mark.parametrize("damage", ["byte", "half", "empty", "gone", "other"])
-def test_a_file_that_was_touched_is_named(folder: Path, name: str, damage: str) -> None:
-    path = folder / name
+def test_a_file_that_was_touched_is_named(folder: ResultFolder, name: str, damage: str) -> None:
+    path = folder.path / name
     content = path.read_bytes()
     if damage == "gone":
         path.unlink()
     elif damage == "other":
-        path.write_bytes((folder / (store.TEST if name == store.OOF else store.OOF)).read_bytes())
+        path.write_bytes((folder.test if path == folder.oof else folder.oof).read_bytes())
     else:
         flipped = content[:100] + bytes([content[100] ^ 1]) + content[101:]
         path.write_bytes({"byte": flipped, "half": content[: len(content) // 2], "empty": b""}[damage])
@@ -98,7 +109,7 @@ def test_a_file_that_was_touched_is_named(folder: Path, name: str, damage: str) 
     assert "compete train-base words --force" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [store.OOF, store.TEST])
+@pytest.mark.parametrize("name", ["oof.parquet", "test.parquet"])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -115,25 +126,25 @@ def test_a_file_that_was_touched_is_named(folder: Path, name: str, damage: str) 
     ids=["swapped", "renamed", "dropped", "permuted", "fewer", "ids", "nan", "above", "below"],
 )
 def test_a_table_of_other_content_is_refused_even_with_the_right_hash(
-    folder: Path, name: str, change: Callable[[pa.Table], pa.Table], message: str
+    folder: ResultFolder, name: str, change: Callable[[pa.Table], pa.Table], message: str
 ) -> None:
     rewrite(folder, name, change)
     with pytest.raises(StoreError) as caught:
         store.read_model(folder, SHAPE)
-    assert str(caught.value).startswith(str(folder / name))
+    assert str(caught.value).startswith(str(folder.path / name))
     assert message in str(caught.value)
 
 
-def test_a_foreign_file_in_place_of_a_table_is_refused(folder: Path) -> None:
-    (folder / store.OOF).write_text("id,joy,anger\n", encoding="utf-8")
+def test_a_foreign_file_in_place_of_a_table_is_refused(folder: ResultFolder) -> None:
+    folder.oof.write_text("id,joy,anger\n", encoding="utf-8")
     with pytest.raises(StoreError, match=r"oof\.parquet is not the file that compete wrote"):
         store.read_model(folder, SHAPE)
     with pytest.raises(StoreError, match=r"oof\.parquet is not a parquet file that can be read"):
-        store.read_probabilities(folder / store.OOF, SHAPE.train_ids, SHAPE.labels)
+        store.read_probabilities(folder.oof, SHAPE.train_ids, SHAPE.labels)
 
 
-def test_a_missing_manifest_is_named(folder: Path) -> None:
-    (folder / store.MANIFEST).unlink()
+def test_a_missing_manifest_is_named(folder: ResultFolder) -> None:
+    folder.record.unlink()
     with pytest.raises(StoreError, match=r"manifest\.json is missing, though there are files beside it"):
         store.read_model(folder, SHAPE)
 
@@ -141,8 +152,8 @@ def test_a_missing_manifest_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 0, "files": {}, "identity": {}}', b'{"format": 1}']
 )
-def test_a_manifest_that_is_torn_or_of_another_format_is_named(folder: Path, content: bytes) -> None:
-    (folder / store.MANIFEST).write_bytes(content)
+def test_a_manifest_that_is_torn_or_of_another_format_is_named(folder: ResultFolder, content: bytes) -> None:
+    folder.record.write_bytes(content)
     with pytest.raises(StoreError, match=r"manifest\.json is damaged or was not written by this version"):
         store.read_model(folder, SHAPE)
 
@@ -158,30 +169,34 @@ def _fail_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "write_bytes", torn)
 
 
-@pytest.mark.parametrize("name", [store.OOF, store.TEST, store.CURVES, store.PART])
-def test_a_part_is_there_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", ["oof.parquet", "test.parquet", "curves.json", "part.json"])
+def test_a_part_is_there_as_a_whole_or_not_at_all(
+    tmp_path: Path, part: ResultFolder, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     _fail_at(name, monkeypatch)
     with pytest.raises(RuntimeError, match="power cut"):
-        store.write_part(tmp_path, 0, ["a2", "a4"], probabilities(2), SHAPE, RECORD, [])
+        store.write_part(part, ["a2", "a4"], probabilities(2), SHAPE, RECORD, [])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_older_part_survives_a_failed_rewrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_part_survives_a_failed_rewrite(
+    tmp_path: Path, part: ResultFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = probabilities(2)
-    store.write_part(tmp_path, 0, ["a2", "a4"], old, SHAPE, RECORD, [])
+    store.write_part(part, ["a2", "a4"], old, SHAPE, RECORD, [])
     with monkeypatch.context() as patch:
-        _fail_at(store.PART, patch)
+        _fail_at("part.json", patch)
         with pytest.raises(RuntimeError, match="power cut"):
-            store.write_part(tmp_path, 0, ["a2", "a4"], Probabilities(old.oof[::-1], old.test), SHAPE, RECORD, [])
+            store.write_part(part, ["a2", "a4"], Probabilities(old.oof[::-1], old.test), SHAPE, RECORD, [])
     assert [path.name for path in tmp_path.iterdir()] == ["fold_0"]
-    assert np.array_equal(store.read_part(tmp_path, 0, PLAN, SHAPE).oof, old.oof)
-    store.write_part(tmp_path, 0, ["a2", "a4"], Probabilities(old.oof[::-1], old.test), SHAPE, RECORD, [])
-    assert np.array_equal(store.read_part(tmp_path, 0, PLAN, SHAPE).oof, old.oof[::-1])
+    assert np.array_equal(store.read_part(part, PLAN, SHAPE).oof, old.oof)
+    store.write_part(part, ["a2", "a4"], Probabilities(old.oof[::-1], old.test), SHAPE, RECORD, [])
+    assert np.array_equal(store.read_part(part, PLAN, SHAPE).oof, old.oof[::-1])
 
 
-def test_a_model_whose_writing_was_cut_off_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_writing_was_cut_off_is_not_read(folder: ResultFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The manifest is written last: until then the old one gives the new tables away."""
-    _fail_at(store.MANIFEST, monkeypatch)
+    _fail_at("manifest.json", monkeypatch)
     with pytest.raises(RuntimeError, match="power cut"):
         store.write_model(folder, Probabilities(probabilities().oof[::-1], probabilities().test), SHAPE, RECORD)
     with pytest.raises(StoreError, match=r"oof\.parquet"):
@@ -189,9 +204,9 @@ def test_a_model_whose_writing_was_cut_off_is_not_read(folder: Path, monkeypatch
 
 
 @pytest.mark.parametrize(("old", "new"), [('"files"', '"fils"'), ('"identity"', '"identitty"'), ("{", '{"more": 1,')])
-def test_a_manifest_that_was_edited_by_hand_is_refused(folder: Path, old: str, new: str) -> None:
+def test_a_manifest_that_was_edited_by_hand_is_refused(folder: ResultFolder, old: str, new: str) -> None:
     """Thresholds and scores lie in manifests: an edit would send other decisions under an honest score."""
-    path = folder / store.MANIFEST
+    path = folder.record
     path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
         store.read_model(folder, SHAPE)
@@ -202,7 +217,7 @@ def test_a_manifest_that_was_edited_by_hand_is_refused(folder: Path, old: str, n
     [(["joy", "anger"], "id"), (["ID", "Id"], "id"), (["id", "anger"], "_id"), (["_id", "id"], "__id")],
 )
 def test_the_ids_stand_in_a_column_that_is_no_label(tmp_path: Path, labels: list[str], id_name: str) -> None:
-    written, path = probabilities().oof, tmp_path / store.OOF
+    written, path = probabilities().oof, tmp_path / "oof.parquet"
     path.write_bytes(store.to_parquet(SHAPE.train_ids, written, labels))
     assert pq.read_table(path).column_names == [id_name, *labels]
     assert pq.read_table(path)[id_name].to_pylist() == SHAPE.train_ids

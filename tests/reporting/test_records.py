@@ -12,6 +12,7 @@ import pytest
 from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.metrics import METRICS
 from compete.execution.devices import Device
+from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, PartState, State
 from compete.oof.survey import Survey
 from compete.planning.footprint import Footprint
@@ -26,7 +27,6 @@ from compete.reporting.records import (
     submit_record,
     to_json,
 )
-from compete.stacking.scores import Score
 from compete.submissions.leaderboard.finalists import Finalist, Finalists
 from compete.submissions.ledger import UNKNOWN, Entry, NewSubmission, Outcome
 

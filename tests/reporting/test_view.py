@@ -16,7 +16,6 @@ from sklearn.metrics import f1_score, precision_score
 import compete
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, DeclarationError, UserError
-from compete.oof import store
 from compete.opened import Opened
 from support.lived_in import LABELS, NAME, ODD_STACK, build_stacks, copied, declare, train_models, write_model
 
@@ -233,11 +232,11 @@ def test_an_edited_competition_makes_everything_stale(lived: Workspace) -> None:
 
 
 def test_a_damaged_file_is_named_as_it_lies_in_the_workspace(lived: Workspace) -> None:
-    (lived.oof / "words" / store.OOF).write_bytes(b"torn")
+    lived.base_model("words").oof.write_bytes(b"torn")
     opened = compete.open(lived.root)
     assert "words" not in opened.shown
     assert opened.left_out["words"].startswith("damaged: oof/words/oof.parquet is not the file that compete wrote")
-    (lived.oof / "stacks" / "logistic" / store.TEST).unlink()
+    lived.stack("logistic").test.unlink()
     opened = compete.open(lived.root)
     assert opened.left_out["stack logistic"].startswith("oof/stacks/logistic/test.parquet is missing")
     assert str(lived.root) not in " ".join([*opened.left_out.values(), *opened.stacks["state"]])
@@ -285,8 +284,8 @@ def test_a_model_whose_recipe_is_gone_is_left_out(lived: Workspace) -> None:
     opened = compete.open(lived.root)
     assert opened.models.loc["words", "state"] == "recipe gone"
     assert "words" not in opened.shown
-    assert "worth" in opened.figures()  # the stack is as it was built
-    assert opened.figure("worth").axes
+    assert "leave_one_out" in opened.figures()  # the stack is as it was built
+    assert opened.figure("leave_one_out").axes
 
 
 def test_curves_of_folds_that_are_no_more_are_not_shown(lived: Workspace) -> None:

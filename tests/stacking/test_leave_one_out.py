@@ -13,10 +13,17 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels, Metric
+from compete.competition.workspace import ResultFolder
 from compete.stacking.comparison import Comparison
 from compete.stacking.ensemble.evaluation import Evaluation, evaluate
 from compete.stacking.fitting import Materials, Workbench
-from compete.stacking.leave_one_out import WORTH, Worth, error_correlation, keep_worth, kept_worth, worth_of_models
+from compete.stacking.leave_one_out import (
+    Contribution,
+    error_correlation,
+    keep_contributions,
+    kept_contributions,
+    leave_one_out,
+)
 from compete.stacking.recipes import StackDeclaration, StackRecipe
 
 pytestmark = pytest.mark.slow
@@ -37,7 +44,7 @@ def make_models(labels: Labels, signal: Sequence[float]) -> NDArray[np.float32]:
 
 def worth_of(
     models: NDArray[np.float32], labels: Labels, metric: Metric = F1, **declared: Any
-) -> tuple[Evaluation, list[Worth]]:
+) -> tuple[Evaluation, list[Contribution]]:
     declared = {"method": "logistic", "C": 0.1, **declared}
     recipes = {"stack": StackRecipe("stack", StackDeclaration.model_validate(declared))}
     plan = (np.arange(ROWS) % 4).astype(np.int16)
@@ -45,7 +52,7 @@ def worth_of(
     bench = Workbench(Materials(oof, labels, [plan, np.roll(plan, 1)]), recipes, metric)
     naive = bench.fitted("stack").predict_proba(oof)
     whole = evaluate(metric, labels, bench.cross_fits("stack"), naive)
-    return whole, worth_of_models(bench, "stack", whole)
+    return whole, leave_one_out(bench, "stack", whole)
 
 
 @pytest.mark.parametrize("metric", [F1, METRICS["f1_samples"], METRICS["log_loss"]], ids=lambda metric: metric.name)
@@ -55,13 +62,13 @@ def test_the_only_good_model_is_worth_most(metric: Metric) -> None:
     assert [worth.gain for worth in found] == sorted((worth.gain for worth in found), reverse=True)
     best = found[0]
     assert best.model == "m1"
-    assert best.told_apart and best.low > 0.1
+    assert best.significant and best.low > 0.1
     assert best.low < best.gain < best.high
     sign = 1 if metric.greater_is_better else -1
     assert best.gain == pytest.approx(sign * (whole.honest - best.without))
     assert {worth.model for worth in found} == {"m0", "m1", "m2"}
     useless = next(worth for worth in found if worth.model == "m0")
-    assert not useless.told_apart and abs(useless.gain) < 0.03
+    assert not useless.significant and abs(useless.gain) < 0.03
 
 
 @pytest.mark.parametrize("method", ["mean", "blend", "logistic"])
@@ -72,7 +79,7 @@ def test_a_copy_is_worth_nothing_as_long_as_the_other_is_there(method: str) -> N
     _, found = worth_of(np.stack([model, model]), labels, method=method, **options)
     for worth in found:
         assert abs(worth.gain) < 0.01
-        assert not worth.told_apart
+        assert not worth.significant
 
 
 def test_what_is_left_out_is_really_out() -> None:
@@ -92,9 +99,9 @@ def test_progress_names_every_model_once() -> None:
     recipe = StackRecipe("mean", StackDeclaration.model_validate({"method": "mean", "models": ["m2", "m0"]}))
     bench = Workbench(Materials(oof, labels, [plan]), {"mean": recipe}, F1)
     whole = evaluate(F1, labels, bench.cross_fits("mean"), models[[0, 2]].mean(axis=0))
-    named: list[str] = []
-    found = worth_of_models(bench, "mean", whole, named.append)
-    assert named == ["m0", "m2"]  # what the stack does not use, it need not do without
+    doing: list[str] = []
+    found = leave_one_out(bench, "mean", whole, lambda fraction, what: doing.append(what))
+    assert doing == ["without m0", "without m2"]  # what the stack does not use, it need not do without
     assert {worth.model for worth in found} == {"m0", "m2"}
 
 
@@ -117,24 +124,29 @@ def test_copies_err_alike_and_models_without_errors_with_nobody() -> None:
     assert np.isfinite(found).all()
 
 
-WORTHS = [Worth("m0", 0.5, 0.1, 0.05, 0.15), Worth("m1", 0.6, -0.01, -0.02, 0.0)]
+FOUND = [Contribution("m0", 0.5, 0.1, 0.05, 0.15), Contribution("m1", 0.6, -0.01, -0.02, 0.0)]
 OF_THIS = {"sha256": "this", "files": {}}
 
 
-def test_what_was_found_is_kept_beside_its_stack(tmp_path: Path) -> None:
-    assert kept_worth(tmp_path, OF_THIS) is None
-    keep_worth(tmp_path, OF_THIS, WORTHS)
-    assert [path.name for path in tmp_path.iterdir()] == [WORTH]
-    found = kept_worth(tmp_path, OF_THIS)
-    assert found == WORTHS
-    assert [worth.told_apart for worth in found or []] == [True, False]
-    keep_worth(tmp_path, OF_THIS, WORTHS[:1])
-    assert kept_worth(tmp_path, OF_THIS) == WORTHS[:1]
+@pytest.fixture
+def folder(tmp_path: Path) -> ResultFolder:
+    return ResultFolder(tmp_path, "stack")
 
 
-def test_what_was_found_of_another_stack_is_not_shown(tmp_path: Path) -> None:
-    keep_worth(tmp_path, OF_THIS, WORTHS)
-    assert kept_worth(tmp_path, {"sha256": "built again"}) is None
+def test_what_was_found_is_kept_beside_its_stack(folder: ResultFolder) -> None:
+    assert kept_contributions(folder, OF_THIS) is None
+    keep_contributions(folder, OF_THIS, FOUND)
+    assert list(folder.path.iterdir()) == [folder.leave_one_out]
+    found = kept_contributions(folder, OF_THIS)
+    assert found == FOUND
+    assert [worth.significant for worth in found or []] == [True, False]
+    keep_contributions(folder, OF_THIS, FOUND[:1])
+    assert kept_contributions(folder, OF_THIS) == FOUND[:1]
+
+
+def test_what_was_found_of_another_stack_is_not_shown(folder: ResultFolder) -> None:
+    keep_contributions(folder, OF_THIS, FOUND)
+    assert kept_contributions(folder, {"sha256": "built again"}) is None
 
 
 @pytest.mark.parametrize(
@@ -146,22 +158,22 @@ def test_what_was_found_of_another_stack_is_not_shown(tmp_path: Path) -> None:
         "null",
         "7",
         '{"of": "this"}',
-        '{"of": "this", "worth": [{"model": "m0"}]}',
-        '{"of": "this", "worth": 3}',
-        '{"of": "this", "worth": [{"model": "m0", "without": 1, "gain": 1, "low": 1, "high": 1, "more": 1}]}',
+        '{"of": "this", "contributions": [{"model": "m0"}]}',
+        '{"of": "this", "contributions": 3}',
+        '{"of": "this", "contributions": [{"model": "m0", "without": 1, "gain": 1, "low": 1, "high": 1, "more": 1}]}',
     ],
 )
-def test_a_torn_or_foreign_file_is_as_good_as_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / WORTH).write_text(content, encoding="utf-8")
-    assert kept_worth(tmp_path, OF_THIS) is None
+def test_a_torn_or_foreign_file_is_as_good_as_none(folder: ResultFolder, content: str) -> None:
+    folder.leave_one_out.write_text(content, encoding="utf-8")
+    assert kept_contributions(folder, OF_THIS) is None
 
 
-def test_numbers_come_back_as_they_were(tmp_path: Path) -> None:
+def test_numbers_come_back_as_they_were(folder: ResultFolder) -> None:
     labels = make_labels()
     _, found = worth_of(make_models(labels, (1.0, 2.0)), labels, method="mean")
-    keep_worth(tmp_path, OF_THIS, found)
-    assert kept_worth(tmp_path, OF_THIS) == found
-    json.loads((tmp_path / WORTH).read_text(encoding="utf-8"))
+    keep_contributions(folder, OF_THIS, found)
+    assert kept_contributions(folder, OF_THIS) == found
+    json.loads(folder.leave_one_out.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(

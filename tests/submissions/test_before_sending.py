@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition, load_competition
+from compete.competition.manner import PLAIN
 from compete.errors import SubmissionError
 from compete.submissions.before_sending import agreement, refuse_constant, refuse_repeated, refuse_sample
-from compete.submissions.csv_file import Form, check, render, submission_form
+from compete.submissions.csv_file import CheckedFile, Form, check, render, submission_form
 from compete.submissions.ledger import Entry, NewSubmission, Outcome
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -30,10 +31,10 @@ def cells(changed: int = 0) -> Cells:
     return values
 
 
-def write(folder: Path, name: str, values: Cells, form: Form = FORM) -> Path:
+def write(folder: Path, name: str, values: Cells, form: Form = FORM) -> CheckedFile:
     path = folder / name
     path.write_bytes(render(form, form.ids, form.labels, values))
-    return path
+    return check(path, form)
 
 
 def entry(number: int, path: Path, content: str = "another") -> Entry:
@@ -51,9 +52,9 @@ def entry(number: int, path: Path, content: str = "another") -> Entry:
     return Entry(number, NOON, submission, Outcome("sent"), NOON)
 
 
-def refused(path: Path, earlier: Sequence[Entry]) -> str:
+def refused(file: CheckedFile, earlier: Sequence[Entry]) -> str:
     with pytest.raises(SubmissionError) as caught:
-        refuse_repeated(path, check(path, FORM), earlier, FORM)
+        refuse_repeated(file, file.content, earlier, FORM)
     return str(caught.value)
 
 
@@ -62,56 +63,57 @@ def test_the_sample_is_refused_and_a_file_one_cell_away_is_not(competition: Comp
     path, sample = competition.workspace.root / "mine.csv", competition.workspace.root / "sample.csv"
     path.write_text(sample.read_text().replace(",0", ",0.0"), encoding="utf-8")  # written in another way
     with pytest.raises(SubmissionError, match=r"mine\.csv equals the sample submission sample\.csv"):
-        refuse_sample(competition, path, form)
+        refuse_sample(competition, check(path, form), form)
     path.write_text(sample.read_text().replace(",0,0,0\n", ",1,0,0\n", 1), encoding="utf-8")
-    refuse_sample(competition, path, form)
+    refuse_sample(competition, check(path, form), form)
 
 
 def test_without_a_sample_there_is_nothing_to_equal(competition: Competition) -> None:
     toml, sample = competition.workspace.declaration, competition.workspace.root / "sample.csv"
     toml.write_text(toml.read_text().replace('sample_submission = "sample.csv"\n', ""), encoding="utf-8")
     bare = load_competition(competition.workspace)
-    refuse_sample(bare, sample, submission_form(bare))
+    form = submission_form(bare)
+    refuse_sample(bare, check(sample, form), form)
 
 
 def test_a_label_with_one_value_is_refused_by_name(tmp_path: Path) -> None:
     values = cells()
-    refuse_constant(write(tmp_path, "001.csv", values), FORM, ())
+    refuse_constant(write(tmp_path, "001.csv", values), ())
     values[:, 1] = 1
     with pytest.raises(SubmissionError, match=r"001\.csv: anger has the same value .*--allow-constant"):
-        refuse_constant(write(tmp_path, "001.csv", values), FORM, ())
+        refuse_constant(write(tmp_path, "001.csv", values), ())
     values[:, 0] = 0
     with pytest.raises(SubmissionError, match=r"joy, anger have the same value"):
-        refuse_constant(write(tmp_path, "001.csv", values), FORM, ())
+        refuse_constant(write(tmp_path, "001.csv", values), ())
 
 
 def test_a_label_that_nothing_is_learnt_of_may_have_one_value(tmp_path: Path) -> None:
     values = cells()
     values[:, :2] = 0
-    refuse_constant(write(tmp_path, "001.csv", values), FORM, ("joy", "anger"))
+    refuse_constant(write(tmp_path, "001.csv", values), ("joy", "anger"))
     with pytest.raises(SubmissionError, match="anger has the same value"):
-        refuse_constant(write(tmp_path, "001.csv", values), FORM, ("joy",))
+        refuse_constant(write(tmp_path, "001.csv", values), ("joy",))
 
 
 def test_the_same_content_is_refused_though_its_file_is_gone(tmp_path: Path) -> None:
-    path = write(tmp_path, "002.csv", cells())
-    same = entry(7, tmp_path / "001_gone.csv", check(path, FORM))
-    message = refused(path, [same, entry(8, tmp_path / "003_gone.csv")])
+    file = write(tmp_path, "002.csv", cells())
+    same = entry(7, tmp_path / "001_gone.csv", file.content)
+    message = refused(file, [same, entry(8, tmp_path / "003_gone.csv")])
     assert "the same content was submitted before: number 7, 001_gone.csv, 2024-03-01 12:00 UTC" in message
     assert "--again" in message
 
 
 @pytest.mark.parametrize(("changed", "share"), [(0, "100.00 %"), (1, "99.95 %")])
 def test_nearly_the_same_is_refused_and_says_how_near(tmp_path: Path, changed: int, share: str) -> None:
-    earlier = entry(3, write(tmp_path, "001.csv", cells()))
+    earlier = entry(3, write(tmp_path, "001.csv", cells()).path)
     message = refused(write(tmp_path, "002.csv", cells(changed)), [earlier])
     assert f"{share} of the cells are those of number 3, 001.csv" in message
 
 
 def test_what_differs_in_two_cells_of_2000_is_another_submission(tmp_path: Path) -> None:
-    path, earlier = write(tmp_path, "002.csv", cells(2)), entry(3, write(tmp_path, "001.csv", cells()))
-    assert agreement(path, tmp_path / "001.csv", FORM) == 0.999
-    refuse_repeated(path, check(path, FORM), [earlier], FORM)
+    file, earlier = write(tmp_path, "002.csv", cells(2)), entry(3, write(tmp_path, "001.csv", cells()).path)
+    assert agreement(file, tmp_path / "001.csv", FORM) == 0.999
+    refuse_repeated(file, file.content, [earlier], FORM)
 
 
 def test_of_several_the_latest_is_named(tmp_path: Path) -> None:
@@ -121,23 +123,24 @@ def test_of_several_the_latest_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_is_not_compared_with_itself_or_with_what_is_gone(tmp_path: Path) -> None:
-    path = write(tmp_path, "001.csv", cells())
-    outside = replace(entry(3, path), submission=replace(entry(3, path).submission, file="", content=""))
-    refuse_repeated(path, check(path, FORM), [entry(1, path), entry(2, tmp_path / "gone.csv"), outside], FORM)
+    file = write(tmp_path, "001.csv", cells())
+    outside = replace(entry(3, file.path), submission=replace(entry(3, file.path).submission, file="", content=""))
+    earlier = [entry(1, file.path), entry(2, tmp_path / "gone.csv"), outside]
+    refuse_repeated(file, file.content, earlier, FORM)
 
 
 def test_rows_and_columns_are_compared_by_name(tmp_path: Path) -> None:
     turned = Form(["id", *reversed(LABELS)], IDS[::-1], decisions=True)
-    path, other = write(tmp_path, "001.csv", cells()), write(tmp_path, "002.csv", cells()[::-1, ::-1], turned)
-    assert agreement(path, other, FORM) == 1.0
+    file, other = write(tmp_path, "001.csv", cells()), write(tmp_path, "002.csv", cells()[::-1, ::-1], turned)
+    assert agreement(file, other.path, FORM) == 1.0
 
 
 def test_probabilities_that_print_alike_are_equal(tmp_path: Path) -> None:
     near, far = cells() * 0.5 + 0.0004, cells() * 0.5 + 0.0006
     form = replace(FORM, decisions=False)
-    path = write(tmp_path, "001.csv", cells() * 0.5, form)
-    assert agreement(path, write(tmp_path, "002.csv", near, form), form) == 1.0
-    assert agreement(path, write(tmp_path, "003.csv", far, form), form) == 0.0
+    file = write(tmp_path, "001.csv", cells() * 0.5, form)
+    assert agreement(file, write(tmp_path, "002.csv", near, form).path, form) == 1.0
+    assert agreement(file, write(tmp_path, "003.csv", far, form).path, form) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -151,15 +154,15 @@ def test_probabilities_that_print_alike_are_equal(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_of_another_form_agrees_in_nothing(tmp_path: Path, other: str) -> None:
-    path = write(tmp_path, "001.csv", cells())
+    file = write(tmp_path, "001.csv", cells())
     (tmp_path / "002.csv").write_text(other, encoding="utf-8")
-    assert agreement(path, tmp_path / "002.csv", FORM) == 0.0
+    assert agreement(file, tmp_path / "002.csv", FORM) == 0.0
 
 
 def test_words_in_the_place_of_numbers_agree_in_nothing(tmp_path: Path) -> None:
-    path = write(tmp_path, "001.csv", cells())
-    (tmp_path / "002.csv").write_text(path.read_text().replace(",1", ",yes"), encoding="utf-8")
-    assert agreement(path, tmp_path / "002.csv", FORM) == 0.0
+    file = write(tmp_path, "001.csv", cells())
+    (tmp_path / "002.csv").write_text(file.path.read_text().replace(",1", ",yes"), encoding="utf-8")
+    assert agreement(file, tmp_path / "002.csv", FORM) == 0.0
 
 
 def test_a_sample_with_semicolons_is_recognised(competition: Competition) -> None:
@@ -169,10 +172,10 @@ def test_a_sample_with_semicolons_is_recognised(competition: Competition) -> Non
     (root / "sample.csv").write_text(text.replace(",", ";"), encoding="utf-8")
     form = submission_form(load_competition(competition.workspace))
     with pytest.raises(SubmissionError, match="equals the sample submission"):
-        refuse_sample(competition, root / "mine.csv", form)
+        refuse_sample(competition, check(root / "mine.csv", replace(form, manner=PLAIN)), form)
 
 
 def test_a_file_with_a_row_twice_agrees_in_nothing(tmp_path: Path) -> None:
-    path = write(tmp_path, "001.csv", cells())
-    (tmp_path / "002.csv").write_text(path.read_text() + "b0000,0,1\n", encoding="utf-8")
-    assert agreement(path, tmp_path / "002.csv", FORM) == 0.0
+    file = write(tmp_path, "001.csv", cells())
+    (tmp_path / "002.csv").write_text(file.path.read_text() + "b0000,0,1\n", encoding="utf-8")
+    assert agreement(file, tmp_path / "002.csv", FORM) == 0.0

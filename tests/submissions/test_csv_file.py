@@ -11,7 +11,7 @@ import pytest
 from compete.competition.data import Competition, load_competition
 from compete.competition.manner import Manner, manner_of
 from compete.errors import CompeteError, SubmissionError
-from compete.submissions.csv_file import Form, check, constant_labels, fitted, read_values, render, submission_form
+from compete.submissions.csv_file import Form, check, fitted, read_values, render, submission_form
 
 # The sample's columns and rows stand in another order than the labels of train and the rows of test.
 DECISIONS = Form(["id", "trust", "joy"], ["b3", "b1", "b2"], decisions=True)
@@ -115,19 +115,20 @@ def test_a_torn_file_is_an_error_that_a_user_can_read(tmp_path: Path, text: str)
 def test_the_hash_knows_what_a_file_says_and_not_how(tmp_path: Path, same: str) -> None:
     path = write(tmp_path, same)
     manner = manner_of(same.encode(), ";" if ";" in same else ",", "utf-8", 0, [])
-    assert check(path, replace(DECISIONS, manner=manner)) == check(write(tmp_path, GOOD), DECISIONS)
+    found = check(path, replace(DECISIONS, manner=manner)).content
+    assert found == check(write(tmp_path, GOOD), DECISIONS).content
 
 
 def test_the_hash_changes_with_any_value(tmp_path: Path) -> None:
     texts = [GOOD, GOOD.replace("b3,0,1", "b3,1,0"), GOOD.replace("b3,0,1", "b3,0,0"), GOOD.replace("b2,1,0", "b2,0,0")]
-    assert len({check(write(tmp_path, text), DECISIONS) for text in texts}) == len(texts)
+    assert len({check(write(tmp_path, text), DECISIONS).content for text in texts}) == len(texts)
     near = [GOOD.replace("b1,0", f"b1,{value}") for value in ("0.250000", "0.250001")]
-    assert len({check(write(tmp_path, text), PROBABILITIES) for text in near}) == 2
+    assert len({check(write(tmp_path, text), PROBABILITIES).content for text in near}) == 2
 
 
 def test_labels_with_one_value_are_found(tmp_path: Path) -> None:
-    assert constant_labels(write(tmp_path, GOOD), DECISIONS) == []
-    assert constant_labels(write(tmp_path, GOOD.replace("b2,1", "b2,0")), DECISIONS) == ["trust"]
+    assert check(write(tmp_path, GOOD), DECISIONS).constant_labels() == []
+    assert check(write(tmp_path, GOOD.replace("b2,1", "b2,0")), DECISIONS).constant_labels() == ["trust"]
 
 
 def sampled(competition: Competition, sample: bytes) -> Form:

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,18 +19,21 @@ from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, DataError, KaggleError, StoreError, SubmissionError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.building import CHOICE, Built, build, open_stacking, remember_choice
+from compete.oof.fold_plan import with_plan
+from compete.oof.results import Result
+from compete.oof.work import choose_recipes, find_work, train
+from compete.stacking.building import Built, build, open_stacking
+from compete.stacking.choosing import remember_choice
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.per_row import best_decisions
 from compete.stacking.recipes import load_with_parts
-from compete.stacking.stack import stack_folder
+from compete.stacking.results import Results
+from compete.submissions.csv_file import CheckedFile, CsvFile
 from compete.submissions.kaggle.client import UnknownOutcome
 from compete.submissions.leaderboard.expected_ranges import out_of_fold_predictions
-from compete.submissions.ledger import Entry, Outcome
-from compete.submissions.sending import Permissions, Prepared, ledger_of, prepare, reveal_private, submit
-from compete.submissions.sources import CsvFile, Source, choose_source
-from compete.submissions.targets import Target, local_leaderboard
+from compete.submissions.ledger import Entry, Outcome, ledger_of
+from compete.submissions.sending import Permissions, Prepared, prepare, submit
+from compete.submissions.targets import Receiver, local_leaderboard
 
 pytestmark = pytest.mark.slow
 
@@ -42,13 +44,13 @@ NOTHING, AGAIN = Permissions(), Permissions(again=True)
 
 @pytest.fixture
 def trained(competition: Competition) -> Competition:
-    train(plan_work(competition, choose_recipes(competition, [])), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, [])), InlineExecutor())
     return competition
 
 
 def build_stack(competition: Competition, name: str = "logistic") -> Built:
     recipes = load_with_parts(competition.workspace, [name])
-    return build(open_stacking(competition, current_plan(competition), recipes, ["words", "words_smooth"]), name)
+    return build(open_stacking(with_plan(competition), recipes, ["words", "words_smooth"]), name)
 
 
 @pytest.fixture
@@ -57,18 +59,23 @@ def stacked(trained: Competition) -> Competition:
     return trained
 
 
-def chosen(competition: Competition, what: str | None = None) -> Source:
-    return choose_source(competition, current_plan(competition), what)
+def chosen(competition: Competition, what: str | None = None) -> Result:
+    results = Results(with_plan(competition))
+    return results.to_submit() if what is None else results.find(what)
+
+
+def reveal(competition: Competition) -> list[Entry]:
+    return local_leaderboard(competition).reveal(ledger_of(competition.workspace))
 
 
 def prepared(competition: Competition, what: str | None = None, target: str = "local") -> Prepared:
-    return prepare(competition, current_plan(competition), chosen(competition, what), target)
+    return prepare(with_plan(competition), chosen(competition, what), target)
 
 
 def send(
     competition: Competition,
     what: str | None = None,
-    target: Target | None = None,
+    target: Receiver | None = None,
     allowed: Permissions = NOTHING,
     now: datetime = NOON,
 ) -> Entry:
@@ -92,16 +99,16 @@ class Unreliable:
     def find(self, message: str, since: datetime) -> Outcome | None:
         return self.arrived.get(message)
 
-    def send(self, file: Path, message: str) -> Outcome:
-        self.sent.append(file.read_text())
+    def send(self, file: CheckedFile, message: str) -> Outcome:
+        self.sent.append(file.path.read_text())
         if self.breaks != "before":
             self.arrived[message] = Outcome("sent", reference="from kaggle")
         if self.breaks:
             raise self.error
         return self.arrived[message]
 
-    def ready(self, file: Path) -> int | None:
-        assert file.is_file()
+    def ready(self, file: CheckedFile) -> int | None:
+        assert file.path.is_file()
         return self.left
 
 
@@ -125,9 +132,9 @@ def everything_written(competition: Competition) -> bytes:
 def test_test_probabilities_are_cut_with_the_thresholds_of_the_score(stacked: Competition, what: str) -> None:
     ready, source = prepared(stacked, what), chosen(stacked, what)
     workspace = stacked.workspace
-    folder = stack_folder(workspace, what) if what == "logistic" else workspace.oof / what
+    folder = workspace.stack(what) if what == "logistic" else workspace.base_model(what)
     thresholds = np.array([label.threshold for label in source.score.labels.values()], dtype=np.float64)
-    expected = store.read_model(folder, shape_of(stacked)).test >= thresholds
+    expected = store.read_model(folder, stacked.shape).test >= thresholds
     written = pd.read_csv(ready.path)
     assert written["id"].tolist() == stacked.test_ids
     assert np.array_equal(written[list(stacked.labels)].to_numpy(), expected)
@@ -152,12 +159,12 @@ def test_the_private_score_is_nowhere_until_it_is_revealed(stacked: Competition)
     assert struct.pack(">d", private) not in before
     with contextlib.closing(sqlite3.connect(stacked.workspace.submissions / "ledger.sqlite")) as database:
         assert database.execute("SELECT private FROM outcomes").fetchall() == [(None,)]
-    (entry,) = reveal_private(stacked, local_leaderboard(stacked))
+    (entry,) = reveal(stacked)
     assert entry.outcome.public == public
     assert entry.outcome.private == pytest.approx(private)
     assert ledger_of(stacked.workspace).entries() == [entry]
     rows = everything_written(stacked)
-    reveal_private(stacked, local_leaderboard(stacked))
+    reveal(stacked)
     assert everything_written(stacked) == rows  # asking again adds nothing
 
 
@@ -165,7 +172,7 @@ def test_a_file_that_is_gone_cannot_be_revealed(stacked: Competition) -> None:
     send(stacked)
     (stacked.workspace.submissions / "001_logistic.csv").unlink()
     with pytest.raises(SubmissionError, match=r"001_logistic\.csv is gone"):
-        reveal_private(stacked, local_leaderboard(stacked))
+        reveal(stacked)
 
 
 def test_without_a_solution_it_is_recorded_unscored(stacked: Competition) -> None:
@@ -174,7 +181,7 @@ def test_without_a_solution_it_is_recorded_unscored(stacked: Competition) -> Non
     competition = load_competition(stacked.workspace)
     assert send(competition).outcome == Outcome("sent", "001_logistic.csv")
     with pytest.raises(SubmissionError, match=r"names no \[submission\] solution"):
-        reveal_private(competition, local_leaderboard(competition))
+        reveal(competition)
 
 
 def test_what_was_recorded_unscored_is_scored_once_there_is_a_solution(stacked: Competition) -> None:
@@ -183,7 +190,7 @@ def test_what_was_recorded_unscored_is_scored_once_there_is_a_solution(stacked: 
     toml.write_text(declared.replace('solution = "solution.csv"', ""), encoding="utf-8")
     send(load_competition(stacked.workspace))
     toml.write_text(declared, encoding="utf-8")
-    (entry,) = reveal_private(stacked, local_leaderboard(stacked))
+    (entry,) = reveal(stacked)
     assert entry.outcome.status == "scored"
     assert entry.outcome.public is not None
     assert entry.outcome.private is not None
@@ -194,9 +201,9 @@ def test_a_reveal_keeps_the_metric_and_the_public_score_of_the_day(stacked: Comp
     toml = stacked.workspace.declaration
     toml.write_text('metric = "f1_micro"\n' + toml.read_text(), encoding="utf-8")
     changed = load_competition(stacked.workspace)
-    (entry,) = reveal_private(changed, local_leaderboard(changed))
+    (entry,) = reveal(changed)
     assert entry.outcome.public == sent.outcome.public
-    (expected,) = reveal_private(stacked, local_leaderboard(stacked))
+    (expected,) = reveal(stacked)
     assert entry.outcome.private == expected.outcome.private
 
 
@@ -243,15 +250,15 @@ def test_the_daily_limit_ends_at_midnight_utc(stacked: Competition) -> None:
 def test_a_label_with_one_value_is_sent_only_when_asked_for(stacked: Competition) -> None:
     path = stacked.workspace.root / "mine.csv"
     path.write_text((stacked.workspace.root / "sample.csv").read_text().replace(",0\n", ",1\n"), encoding="utf-8")
-    mine = CsvFile("file mine.csv", "mine", path)
+    mine = CsvFile(path)
     target = local_leaderboard(stacked)
     for allowed in (NOTHING, AGAIN):
-        ready = prepare(stacked, current_plan(stacked), mine, target.name)
+        ready = prepare(with_plan(stacked), mine, target.name)
         with pytest.raises(SubmissionError, match=r"joy, anger, trust have the same value .*--allow-constant"):
             submit(stacked, ready, target, allowed=allowed, now=NOON)
     assert files(stacked) == []
     assert ledger_of(stacked.workspace).entries() == []
-    ready = prepare(stacked, current_plan(stacked), mine, target.name)
+    ready = prepare(with_plan(stacked), mine, target.name)
     entry = submit(stacked, ready, target, allowed=Permissions(constant=True), now=NOON)
     assert entry is not None and entry.outcome.status == "scored"
 
@@ -262,7 +269,7 @@ def test_a_file_of_unknown_origin_is_sent_as_it_is_and_promises_nothing(stacked:
     text = (stacked.workspace.submissions / "001_logistic.csv").read_text()
     path.write_text(text.replace(",1\n", ",1.0\n").replace(",0\n", ",1\n", 20), encoding="utf-8")
     target = local_leaderboard(stacked)
-    ready = prepare(stacked, current_plan(stacked), CsvFile("file mine.csv", "mine", path), target.name)
+    ready = prepare(with_plan(stacked), CsvFile(path), target.name)
     entry = submit(stacked, ready, target, now=NOON)
     assert entry is not None
     assert (stacked.workspace.submissions / "002_mine.csv").read_bytes() == path.read_bytes()
@@ -277,7 +284,7 @@ def test_a_file_in_another_order_is_put_right_and_scores_the_same(stacked: Compe
     table = pd.read_csv(stacked.workspace.submissions / "001_logistic.csv", dtype=str)
     table.iloc[::-1][["trust", "id", "anger", "joy"]].to_csv(path, index=False, sep=";")
     target = local_leaderboard(stacked)
-    ready = prepare(stacked, current_plan(stacked), CsvFile("file mine.csv", "mine", path), target.name)
+    ready = prepare(with_plan(stacked), CsvFile(path), target.name)
     assert ready.notice == (
         "mine.csv: its rows and its columns had to be put right to be as in the sample submission; no value changed"
     )
@@ -300,7 +307,7 @@ def test_a_file_that_is_no_submission_leaves_nothing_behind(stacked: Competition
     path = stacked.workspace.root / "mine.csv"
     path.write_text("id,joy\nb0001,1\n", encoding="utf-8")
     with pytest.raises(SubmissionError, match="has the columns id, joy, expected id, joy, anger, trust"):
-        prepare(stacked, current_plan(stacked), CsvFile("file mine.csv", "mine", path), "local")
+        prepare(with_plan(stacked), CsvFile(path), "local")
     assert files(stacked) == []
     assert path.is_file()
 
@@ -317,10 +324,10 @@ def test_nearly_the_same_is_sent_only_when_asked_for(stacked: Competition) -> No
 
 
 def test_out_of_fold_predictions_are_kept_beside_the_file(stacked: Competition) -> None:
-    entry, plan = send(stacked, "words"), current_plan(stacked)
+    entry, planned = send(stacked, "words"), with_plan(stacked)
     path = stacked.workspace.submissions / "001_words.oof.parquet"
     kept = store.read_probabilities(path, stacked.train_ids, stacked.labels)
-    assert np.array_equal(kept, out_of_fold_predictions(stacked, plan, chosen(stacked, "words")))
+    assert np.array_equal(kept, out_of_fold_predictions(planned, chosen(stacked, "words")))
     honest = stacked.metric.compute(stacked.train_labels, kept)
     sent = entry.submission
     assert sent.low is not None and sent.high is not None
@@ -487,10 +494,10 @@ def test_without_a_stack_base_models_are_named(trained: Competition) -> None:
         prepared(trained)
 
 
-@pytest.mark.parametrize(("names", "why"), [([], "missing: 0 of 3 folds trained"), (["words"], "stale: settings")])
+@pytest.mark.parametrize(("names", "why"), [([], "missing: not trained yet"), (["words"], "stale: settings")])
 def test_a_base_model_that_is_not_fresh_is_refused(competition: Competition, names: Sequence[str], why: str) -> None:
     if names:
-        train(plan_work(competition, choose_recipes(competition, names)), InlineExecutor())
+        train(find_work(competition, choose_recipes(competition, names)), InlineExecutor())
         recipe = competition.workspace.recipes / "words.toml"
         recipe.write_text(recipe.read_text().replace("smoothing = 1.0", "smoothing = 9.0"), encoding="utf-8")
     with pytest.raises(StoreError, match=f"'words' is {why}.*`compete train-base words`"):
@@ -517,14 +524,14 @@ def built_beside(stacked: Competition) -> dict[str, Built]:
 def test_the_chosen_stack_is_sent_by_default_and_not_the_best(stacked: Competition) -> None:
     built = built_beside(stacked)
     for name in built:
-        remember_choice(stacked.workspace, built[name])
+        remember_choice(stacked.workspace, name)
         assert chosen(stacked).name == name
 
 
 def test_without_a_choice_the_best_stack_is_sent(stacked: Competition) -> None:
     built_beside(stacked)
     assert chosen(stacked).name == "logistic"
-    (stacked.workspace.oof / "stacks" / CHOICE).write_text("{}", encoding="utf-8")
+    stacked.workspace.chosen_stack.write_text("{}", encoding="utf-8")
     assert chosen(stacked).name == "logistic"
 
 
@@ -540,14 +547,16 @@ def test_where_a_lower_score_is_better_the_lowest_is_sent(trained: Competition) 
 
 @pytest.mark.parametrize("gone", ["stacking/plain.toml", "oof/stacks/plain"])
 def test_a_choice_that_is_gone_is_forgotten(stacked: Competition, gone: str) -> None:
-    remember_choice(stacked.workspace, built_beside(stacked)["plain"])
+    built_beside(stacked)
+    remember_choice(stacked.workspace, "plain")
     path = stacked.workspace.root / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert chosen(stacked).name == "logistic"
 
 
 def test_a_choice_that_is_stale_is_refused_and_no_other_sent(stacked: Competition) -> None:
-    remember_choice(stacked.workspace, built_beside(stacked)["plain"])
+    built_beside(stacked)
+    remember_choice(stacked.workspace, "plain")
     (stacked.workspace.stack_recipes / "plain.toml").write_text('method = "blend"\n', encoding="utf-8")
     with pytest.raises(StoreError, match=r"'plain' is stale: recipe\.method: mean -> blend"):
         prepared(stacked)
@@ -563,7 +572,7 @@ def test_a_metric_over_rows_is_decided_row_by_row(trained: Competition, metric: 
     build_stack(competition)
     ready, source = prepared(competition, what), chosen(competition, what)
     written = pd.read_csv(ready.path)[list(competition.labels)].to_numpy()
-    found = store.read_model(source.folder, shape_of(competition))
+    found = store.read_model(source.folder, competition.shape)
     calibration = fit_calibration(competition.train_labels, found.oof)
     expected = best_decisions(calibration.apply(found.test), jaccard=metric == "jaccard_samples")
     assert np.array_equal(written, expected)
@@ -579,4 +588,4 @@ def test_a_metric_of_probabilities_gets_them_uncut(trained: Competition, metric:
     build_stack(competition)
     ready = prepared(competition)
     written = pd.read_csv(ready.path)[list(competition.labels)].to_numpy()
-    assert written == pytest.approx(store.read_model(chosen(competition).folder, shape_of(competition)).test, abs=1e-6)
+    assert written == pytest.approx(store.read_model(chosen(competition).folder, competition.shape).test, abs=1e-6)

@@ -14,7 +14,7 @@ from compete.competition.manner import Manner
 from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, SubmissionError
-from compete.submissions.csv_file import Form, submission_form
+from compete.submissions.csv_file import CheckedFile, Form, read_values, submission_form
 from compete.submissions.ledger import Outcome
 from compete.submissions.targets import LocalLeaderboard, make_target, what_keeps_from_scoring
 
@@ -35,6 +35,11 @@ def sent(tmp_path: Path) -> Path:
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def read(path: Path, form: Form = FORM) -> CheckedFile:
+    """The file as a leaderboard gets it; here in any order of rows and columns."""
+    return CheckedFile(path, "", read_values(path, form))
+
+
 def leaderboard(folder: Path, solution: str = SOLUTION) -> LocalLeaderboard:
     (folder / "solution.csv").write_text(solution, encoding="utf-8")
     return LocalLeaderboard(folder / "solution.csv", FORM, METRICS["f1_macro"])
@@ -42,21 +47,23 @@ def leaderboard(folder: Path, solution: str = SOLUTION) -> LocalLeaderboard:
 
 def test_rows_are_scored_by_their_usage_in_any_order(sent: Path) -> None:
     target = leaderboard(sent.parent)
-    outcome = target.send(sent, "message")
+    outcome = target.send(read(sent), "message")
     assert outcome == Outcome("scored", "sent.csv", public=1.0, private=None)
-    assert target.reveal(sent, METRICS["f1_macro"], outcome) == Outcome("scored", "sent.csv", public=1.0, private=0.0)
+    assert target.private_outcome(read(sent), METRICS["f1_macro"], outcome) == Outcome(
+        "scored", "sent.csv", public=1.0, private=0.0
+    )
 
 
 def test_a_metric_of_probabilities_is_scored_on_them(sent: Path) -> None:
     sent.write_text("id,trust,joy\nb1,0.1,0.9\nb2,0.9,0.1\nb3,0.9,0.9\nb4,0.1,0.1\n", encoding="utf-8")
     target = leaderboard(sent.parent)
     target = LocalLeaderboard(target.solution, FORM, METRICS["log_loss"])
-    assert target.send(sent, "message").public == pytest.approx(0.10536, abs=1e-5)  # -log(0.9)
+    assert target.send(read(sent), "message").public == pytest.approx(0.10536, abs=1e-5)  # -log(0.9)
 
 
 def test_the_local_leaderboard_remembers_nothing(sent: Path) -> None:
     target = leaderboard(sent.parent)
-    target.send(sent, "message")
+    target.send(read(sent), "message")
     assert target.find("message", datetime(2024, 3, 1, tzinfo=UTC)) is None
 
 
@@ -79,28 +86,28 @@ def test_the_local_leaderboard_remembers_nothing(sent: Path) -> None:
 )
 def test_a_bad_solution_is_refused_by_name(sent: Path, change: Callable[[str], str], message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        leaderboard(sent.parent, change(SOLUTION)).send(sent, "message")
+        leaderboard(sent.parent, change(SOLUTION)).send(read(sent), "message")
     assert str(sent.parent / "solution.csv") in str(caught.value)
 
 
 def test_ids_of_the_solution_that_were_not_sent_are_an_error(sent: Path) -> None:
     more = SOLUTION + "b8,0,1,Private\nb9,0,1,Private\n"
     with pytest.raises(SubmissionError, match=r"no row for 2 ids of the solution \('b8'\)"):
-        leaderboard(sent.parent, more).send(sent, "message")
+        leaderboard(sent.parent, more).send(read(sent), "message")
 
 
 def test_a_solution_that_is_not_there_is_named(sent: Path) -> None:
     target = LocalLeaderboard(sent.parent / "none.csv", FORM, METRICS["f1_macro"])
     with pytest.raises(DataError, match=r"none\.csv does not exist"):
-        target.send(sent, "message")
+        target.send(read(sent), "message")
 
 
 def test_without_a_solution_nothing_is_scored_and_nothing_can_be_revealed(sent: Path) -> None:
     target = LocalLeaderboard(None, FORM, METRICS["f1_macro"])
-    outcome = target.send(sent, "message")
+    outcome = target.send(read(sent), "message")
     assert outcome == Outcome("sent", "sent.csv")
     with pytest.raises(SubmissionError, match=r"names no \[submission\] solution"):
-        target.reveal(sent, METRICS["f1_macro"], outcome)
+        target.private_outcome(read(sent), METRICS["f1_macro"], outcome)
 
 
 def test_the_target_is_the_one_that_is_declared(competition: Competition) -> None:
@@ -121,8 +128,8 @@ def test_a_file_is_scored_as_the_sample_writes_it(sent: Path) -> None:
         FORM, columns=["joy", "id", "trust"], id_at=1, manner=Manner(header="Joy, ID, trust", line_end="\r\n")
     )
     sent.write_bytes(b"Joy, ID, trust\r\n1,b1,0\r\n1,b3,1\r\n1,b4,1\r\n1,b2,0\r\n")
-    assert replace(target, form=form).send(sent, "message").public == 1.0
-    assert target.send(sent, "message").public == 1.0  # sent before the sample was exchanged
+    assert replace(target, form=form).send(read(sent, form), "message").public == 1.0
+    assert target.send(read(sent), "message").public == 1.0  # sent before the sample was exchanged
 
 
 @pytest.mark.parametrize(
@@ -140,8 +147,8 @@ def test_a_file_is_scored_as_the_sample_writes_it(sent: Path) -> None:
 def test_solutions_as_people_have_them(sent: Path, solution: str) -> None:
     """Rows that are not scored need not be sent, and their labels may be anything."""
     target = leaderboard(sent.parent, solution)
-    outcome = target.send(sent, "message")
-    assert (outcome.public, target.reveal(sent, METRICS["f1_macro"], outcome).private) == (1.0, 0.0)
+    outcome = target.send(read(sent), "message")
+    assert (outcome.public, target.private_outcome(read(sent), METRICS["f1_macro"], outcome).private) == (1.0, 0.0)
     assert set(target.scored_ids()) == {"b1", "b2", "b3", "b4"}
 
 
@@ -149,7 +156,7 @@ def test_rows_without_labels_are_not_the_only_ones_of_their_half(sent: Path) -> 
     """As of the toxic comments: a row with -1 was not labelled."""
     solution = "id,joy,trust,Usage\nb1,1,0,Public\nb2,-1,-1,Private\n"
     with pytest.raises(DataError, match=r"Public and Private must both occur .rows with a label of -1 are not counted"):
-        leaderboard(sent.parent, solution).send(sent, "message")
+        leaderboard(sent.parent, solution).send(read(sent), "message")
 
 
 def test_a_label_called_usage_is_told_from_the_column(sent: Path) -> None:
@@ -157,10 +164,11 @@ def test_a_label_called_usage_is_told_from_the_column(sent: Path) -> None:
     solution = "id,Usage,part,usage\nb1,1,Public,0\nb2,0,Private,1\nb3,0,Public,1\n"
     sent.write_text("id,Usage,usage\nb1,1,0\nb2,1,0\nb3,0,1\n", encoding="utf-8")
     target = replace(leaderboard(sent.parent, solution), form=form)
-    outcome = target.send(sent, "message")
-    assert (outcome.public, target.reveal(sent, METRICS["f1_macro"], outcome).private) == (1.0, 0.0)
+    file = read(sent, form)
+    outcome = target.send(file, "message")
+    assert (outcome.public, target.private_outcome(file, METRICS["f1_macro"], outcome).private) == (1.0, 0.0)
     with pytest.raises(DataError, match="it lacks _Usage"):
-        replace(leaderboard(sent.parent, re.sub("Public|Private", "1", solution)), form=form).send(sent, "message")
+        replace(leaderboard(sent.parent, re.sub("Public|Private", "1", solution)), form=form).send(file, "message")
 
 
 @pytest.mark.parametrize(

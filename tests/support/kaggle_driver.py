@@ -55,7 +55,7 @@ def _submit(submitter: Submitter, kill_at: int, writer: int) -> None:
 
     _watch(step)
     try:
-        submitter.run(KaggleLeaderboard(KaggleClient(SLUG)))
+        submitter.run(KaggleLeaderboard(KaggleClient(SLUG), "f1_macro"))
     finally:
         os._exit(0)
 

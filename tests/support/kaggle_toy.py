@@ -17,13 +17,13 @@ from typing import Any
 
 from compete.competition.data import Competition as LoadedCompetition
 from compete.competition.data import load_competition
-from compete.competition.folds import FoldPlan
+from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
-from compete.oof.train import current_plan
+from compete.oof.fold_plan import with_plan
+from compete.submissions.csv_file import CsvFile
 from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
-from compete.submissions.ledger import Entry
-from compete.submissions.sending import Prepared, ledger_of, prepare, submit
-from compete.submissions.sources import CsvFile
+from compete.submissions.ledger import Entry, ledger_of
+from compete.submissions.sending import Prepared, prepare, submit
 from support.kaggle_service import Competition, KaggleService
 
 SLUG = "toy"
@@ -133,9 +133,12 @@ def toy_workspace(root: Path) -> Workspace:
 class Submitter:
     """`compete submit CSV --yes` without the command line: one workspace, one CSV file, as often as it takes."""
 
-    competition: LoadedCompetition
-    plan: FoldPlan
+    planned: Planned
     csv: Path
+
+    @property
+    def competition(self) -> LoadedCompetition:
+        return self.planned.competition
 
     @classmethod
     def make(cls, root: Path, content: bytes) -> Submitter:
@@ -143,15 +146,15 @@ class Submitter:
         competition = load_competition(workspace)
         path = root / "mine.csv"
         path.write_bytes(content)
-        return cls(competition, current_plan(competition), path)
+        return cls(with_plan(competition), path)
 
     @classmethod
     def open(cls, root: Path) -> Submitter:
         competition = load_competition(Workspace(root.resolve()))
-        return cls(competition, current_plan(competition), root / "mine.csv")
+        return cls(with_plan(competition), root / "mine.csv")
 
     def prepare(self, target: KaggleLeaderboard) -> Prepared:
-        return prepare(self.competition, self.plan, CsvFile("file mine.csv", "mine", self.csv), target.name)
+        return prepare(self.planned, CsvFile(self.csv), target.name)
 
     def run(self, target: KaggleLeaderboard) -> Entry | None:
         return submit(self.competition, self.prepare(target), target)

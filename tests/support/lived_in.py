@@ -12,15 +12,10 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.demo_data import write_demo_data
 from compete.competition.starter import make_workspace
 from compete.competition.workspace import Workspace
-from compete.execution.inline import InlineExecutor
-from compete.oof.train import choose_recipes, current_plan, plan_work, train
-from compete.stacking.building import build, choose, open_stacking, remember_choice
-from compete.stacking.comparison import contributions
-from compete.stacking.recipes import load_with_parts
-from compete.stacking.stack import choose_members
-from compete.submissions.sending import Permissions, prepare, reveal_private, submit
-from compete.submissions.sources import choose_source
-from compete.submissions.targets import local_leaderboard
+from compete.workflows.scores import scores
+from compete.workflows.stack import stack
+from compete.workflows.submit import submit
+from compete.workflows.train import train_base
 
 NAME = 'tiny </title><script>alert(1)</script> & "co" {{ 7*7 }} $x^2$'
 # In place of joy, anger and trust.
@@ -53,13 +48,13 @@ _LOSSES = (
 
 
 def lived_in(untouched: Workspace, root: Path) -> Workspace:
-    """Trained, stacked twice with the worth of the models, submitted three times, private scores revealed."""
+    """Trained, stacked twice, also without each of the models, submitted three times, private scores revealed."""
     workspace = copied(untouched, root)
     hostile(workspace)
     for name, text in {"logistic": 'method = "logistic"\nC = 0.05', ODD_STACK: 'method = "mean"'}.items():
         (workspace.stack_recipes / f"{name}.toml").write_text(text + "\n", encoding="utf-8")
     train_models(workspace)
-    build_stacks(workspace, worth=True)
+    build_stacks(workspace, leave_one_out=True)
     send(workspace, ["logistic", "words", "words_smooth"])
     reveal(workspace)
     return workspace
@@ -72,7 +67,7 @@ def embedded(root: Path) -> Workspace:
     workspace, _ = make_workspace(root, files["train"], files["test"], files["sample_submission"])
     _edit(workspace.declaration, lambda text: re.sub(r"# solution = \S+", 'solution = "data/solution.csv"', text))
     train_models(workspace, ["linear", "nbsvm"])
-    build_stacks(workspace, ["mean", "blend"], worth=True)
+    build_stacks(workspace, ["mean", "blend"], leave_one_out=True)
     send(workspace, ["blend", "linear", "nbsvm"])
     reveal(workspace)
     return workspace
@@ -133,38 +128,23 @@ def declare(workspace: Workspace, line: str) -> None:
 
 
 def train_models(workspace: Workspace, names: Sequence[str] = (), folds: Sequence[int] = ()) -> Competition:
-    competition = load_competition(workspace)
-    train(plan_work(competition, choose_recipes(competition, names), folds), InlineExecutor())
-    return competition
+    train_base(workspace, names, folds=folds, workers=0)
+    return load_competition(workspace)
 
 
-def build_stacks(workspace: Workspace, names: Sequence[str] = (), *, worth: bool = False) -> None:
-    """As `compete stack`, with `--worth`."""
-    competition = load_competition(workspace)
-    plan = current_plan(competition)
-    names = names or sorted(path.stem for path in workspace.stack_recipes.glob("*.toml"))
-    recipes = load_with_parts(workspace, names)
-    members = choose_members(competition, plan).names
-    stacking = open_stacking(competition, plan, recipes, members)
-    chosen = choose(competition.metric, [build(stacking, recipe.name) for recipe in recipes])
-    remember_choice(workspace, chosen)
-    if worth:
-        contributions(stacking, chosen)
+def build_stacks(workspace: Workspace, names: Sequence[str] = (), *, leave_one_out: bool = False) -> None:
+    """As `compete stack`."""
+    stack(workspace, names, leave_one_out=leave_one_out)
 
 
 def send(workspace: Workspace, what: Sequence[str]) -> None:
     """Submit to the local leaderboard."""
-    competition = load_competition(workspace)
-    plan = current_plan(competition)
     for name in what:
-        target = local_leaderboard(competition)
-        prepared = prepare(competition, plan, choose_source(competition, plan, name), target.name)
-        submit(competition, prepared, target, allowed=Permissions(again=True, constant=True))
+        submit(workspace, name, again=True, allow_constant=True)
 
 
 def reveal(workspace: Workspace) -> None:
-    competition = load_competition(workspace)
-    reveal_private(competition, local_leaderboard(competition))
+    scores(workspace, private=True)
 
 
 def _edit(path: Path, change: Callable[[str], str]) -> None:

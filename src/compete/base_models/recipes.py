@@ -169,9 +169,14 @@ class Recipe:
         """Whether one model lies on all GPUs of the machine."""
         return bool(getattr(self.settings, "spread", False))
 
+    @property
+    def untrusted(self) -> bool:
+        """Whether the checkpoint runs code of its repository, and nobody allowed it."""
+        return bool(getattr(self.settings, "remote_code", False)) and not self.remote_code_allowed
+
     def refuse_untrusted(self) -> None:
-        """Raise UserError if the checkpoint runs code of its repository and nobody allowed it."""
-        if getattr(self.settings, "remote_code", False) and not self.remote_code_allowed:
+        """Raise UserError if it is `untrusted`."""
+        if self.untrusted:
             base = self.name.removesuffix(AS_PUBLISHED)
             raise UserError(
                 f"base_models/{base}.toml: {getattr(self.settings, 'checkpoint', '')} runs Python code from its own "

@@ -8,7 +8,7 @@ import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 from numpy.typing import NDArray
 
-from compete.competition.folds import near_identical_groups
+from compete.competition.near_identical import near_identical_groups
 
 Rows = NDArray[np.int64]
 

@@ -7,20 +7,13 @@ import typer
 
 def command() -> None:
     """Download the competition's files from Kaggle and fill in [data]."""
-    from compete.cli.opening import console, exclusively, here
-    from compete.competition.declaration import read_declaration
+    from compete.cli.opening import console, here, say
     from compete.competition.starter import missing_columns, said
-    from compete.errors import UserError
-    from compete.submissions.kaggle.client import KaggleClient
-    from compete.submissions.kaggle.download import download
+    from compete.workflows.download import download
 
     workspace = here()
-    declaration = read_declaration(workspace)
-    slug = declaration.submission.kaggle
-    if slug is None:
-        raise UserError('[submission] names no competition: kaggle = "SLUG", the last part of its address on Kaggle')
-    with exclusively(workspace), KaggleClient(slug) as client, console().status(f"downloading {slug}"):
-        found = download(workspace, declaration, client)
+    with console().status("downloading"):
+        found = download(workspace, say=say)
     for path in found.files:
         typer.echo(f"{workspace.shown(path)}: {path.stat().st_size:,} bytes")
     for path, beside in found.kept.items():

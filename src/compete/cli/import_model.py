@@ -20,20 +20,9 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Make a base model of probabilities that were computed elsewhere, after checking them."""
-    from compete.cli.opening import exclusively, here, load, say
-    from compete.cli.status import show_status
-    from compete.oof.imported import ForeignFile, import_model
-    from compete.oof.train import current_plan
+    from compete.cli.opening import here, say
+    from compete.cli.status import show
+    from compete.workflows.import_model import import_model
 
-    workspace = here()
-    with exclusively(workspace):
-        competition = load(workspace)
-        plan = current_plan(competition)
-        warnings = import_model(competition, plan, name, ForeignFile(oof, oof_ids), ForeignFile(test, test_ids), force)
-        for warning in warnings:
-            say(f"warning: {warning}")
-        say(
-            "Whether these rows were predicted by models that never saw them cannot be checked from outside. "
-            f"Whoever trained them should have used {workspace.shown(workspace.oof / 'folds.parquet')}."
-        )
-        show_status(workspace, [name], as_json=as_json)
+    found = import_model(here(), name, oof, test, oof_ids=oof_ids, test_ids=test_ids, force=force, say=say)
+    show(found, as_json=as_json)

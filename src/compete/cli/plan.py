@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compete.cli.options import JsonOption, SizeOption
-from compete.competition.workspace import Workspace
 
 if TYPE_CHECKING:
-    from compete.base_models.recipes import Recipe
-    from compete.competition.declaration import CompetitionDeclaration
-    from compete.planning.longest_rows import Rows
-    from compete.planning.probe import Probe, Probed
-    from compete.planning.resources import Machine, ModelPlan
-
-_USUAL_LABELS = 10
+    from compete.workflows.plan import Needs
 
 
 def command(
@@ -33,148 +25,22 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """What the models need, before anything is downloaded: memory, disk, licence, and whether they fit here."""
-    import logging
-    import warnings
-
-    # Reading a configuration needs none of what these miss.
-    for library in ("bitsandbytes", "transformers"):
-        logging.getLogger(library).setLevel(logging.ERROR)
-
-    from compete.base_models.recipes import load_recipes, recipe_names
-    from compete.cli.opening import here, print_json
-    from compete.competition.declaration import read_declaration
-    from compete.errors import UserError
-    from compete.execution.devices import find_devices
-    from compete.execution.local import gpu_ids
-    from compete.oof.train import default_workers
+    from compete.cli.opening import here, print_json, say
     from compete.reporting.records import plan_record
+    from compete.workflows.plan import plan
 
-    workspace = here(size)
-    recipes = load_recipes(workspace, list(dict.fromkeys(names or [])) or recipe_names(workspace))
-    if not recipes:
-        raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
-    declaration = read_declaration(workspace)
-
-    from compete.planning.resources import Machine, downloads, plan_model  # torch, after a mistyped name was found
-
-    rows = _rows(workspace, declaration, probe=probe)
-    together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
-    at_once = max(1, default_workers(together, gpu_ids()) if workers is None else workers)
-    machine = Machine(find_devices(), at_once, declaration.folds.k, declaration.training.keep_weights)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load
-        plans = [plan_model(recipe, rows, machine) for recipe in recipes]
-    probed = _probe(workspace, recipes, plans, rows, machine, inline=workers == 0) if probe else {}
+    found = plan(here(size), names or [], probe=probe, workers=workers, say=say)
     if as_json:
-        print_json(plan_record(plans, machine, probed, downloads(plans)))
+        print_json(plan_record(found.plans, found.machine, found.probed, found.downloads))
     else:
-        _show(plans, machine, probed)
+        _show(found)
 
 
-def _rows(workspace: Workspace, declaration: CompetitionDeclaration, *, probe: bool) -> Rows:
-    """The competition's rows; without its files, as many labels as are declared and texts as long as allowed."""
-    from compete.cli.opening import load, say
-    from compete.errors import UserError
-    from compete.planning.longest_rows import Rows, rows_of
-
-    absent = [
-        name for name in [*declaration.data.train, *declaration.data.test] if not (workspace.root / name).is_file()
-    ]
-    if not absent:
-        competition = load(workspace)
-        return rows_of(competition.labels, competition.train_texts, competition.test_texts)
-    if probe:
-        raise UserError(f"--probe trains on the competition's rows, and {absent[0]} is not there")
-    labels = tuple(declaration.data.labels or (f"label {number}" for number in range(_USUAL_LABELS)))
-    say(f"{absent[0]} is not there: planning for {len(labels)} labels and texts as long as max_length")
-    return Rows(labels)
-
-
-def _probe(
-    workspace: Workspace,
-    recipes: Sequence[Recipe],
-    plans: Sequence[ModelPlan],
-    rows: Rows,
-    machine: Machine,
-    *,
-    inline: bool,
-) -> dict[str, Probed]:
-    """What came of the probe, by model."""
-    from compete.cli.opening import say
-    from compete.errors import CompeteError
-    from compete.planning.probe import Probed, hours
-
-    probed = {}
-    for recipe, plan in zip(recipes, plans, strict=True):
-        probed[recipe.name] = Probed(why=_no_probe(recipe, plan))
-        if probed[recipe.name].why or plan.settings is None or plan.batch is None:
-            continue
-        say(f"probing {recipe.name}: a few steps of its training")
-        try:
-            found = _probe_one(workspace, recipe.name, plan.batch.rows, machine, inline=inline)
-        except CompeteError as error:  # the other models are still shown
-            probed[recipe.name] = Probed(why=str(error))
-            continue
-        at_once = min(_jobs_at_once(plan, machine), machine.folds)
-        estimate = hours(found, plan.settings, rows.n_train, rows.n_test, machine.folds, at_once)
-        probed[recipe.name] = Probed(found, estimate, at_once)
-    return probed
-
-
-def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Machine, *, inline: bool) -> Probe:
-    """A few steps of one model's training, in a process of its own unless `inline`."""
-    from compete import atomic
-    from compete.errors import CompeteError
-    from compete.execution.inline import InlineExecutor
-    from compete.execution.jobs import Failed, Job
-    from compete.execution.local import LocalExecutor, usable_cores
-    from compete.planning.probe import read_probe
-
-    threads = max(1, usable_cores() // machine.workers)
-    executor = InlineExecutor() if inline else LocalExecutor(1, threads)
-    with atomic.scratch_folder() as folder:
-        result = folder / "probe.json"
-        payload = {
-            "workspace": str(workspace.root),
-            "size": workspace.size,
-            "model": name,
-            "threads": threads,
-            "rows_at_once": rows_at_once,
-            "result": str(result),
-        }
-        job = Job(f"probe {name}", "compete.planning.probe:run", payload, folder / "log")
-        for event in executor.run([job]):
-            if isinstance(event, Failed):
-                raise CompeteError(f"the probe failed, {event.error}: {event.message.splitlines()[0]}")
-        return read_probe(result)
-
-
-def _no_probe(recipe: Recipe, plan: ModelPlan) -> str:
-    """Why a model cannot be probed; empty if it can."""
-    if plan.aside:
-        return "nothing to probe"
-    if not plan.on_machine:
-        return "no probe: the checkpoint is not on this machine"
-    if getattr(recipe.settings, "remote_code", False) and not recipe.remote_code_allowed:
-        return "no probe: its code is not allowed yet"
-    if not any(verdict.fits and not verdict.refused for verdict in plan.verdicts):
-        return "no probe: it does not fit as it is"
-    return ""
-
-
-def _jobs_at_once(plan: ModelPlan, machine: Machine) -> int:
-    """Jobs that run together; a GPU takes one at a time, as far as an estimate goes."""
-    if any(device.kind == "gpu" for device in machine.devices):
-        return 1
-    return plan.verdicts[0].at_once or 1
-
-
-def _show(plans: Sequence[ModelPlan], machine: Machine, probed: Mapping[str, Probed]) -> None:
+def _show(found: Needs) -> None:
     from compete.cli.opening import console
-    from compete.planning.resources import downloads
     from compete.reporting.terminal.plan_table import download_line, machine_lines, model_lines, plan_table, probe_line
 
-    out = console()
+    out, plans, machine, probed = console(), found.plans, found.machine, found.probed
     for line in machine_lines(machine):
         out.print(line, markup=False)
     out.print()
@@ -185,6 +51,5 @@ def _show(plans: Sequence[ModelPlan], machine: Machine, probed: Mapping[str, Pro
         note = probe_line(probed[plan.name], machine.folds) if plan.name in probed else ""
         for line in model_lines(plan, note):
             out.print(line, markup=False, soft_wrap=True)
-    together = downloads(plans)
-    if together.size:
-        out.print(f"\n{download_line(together)}", markup=False, soft_wrap=True)
+    if found.downloads.size:
+        out.print(f"\n{download_line(found.downloads)}", markup=False, soft_wrap=True)

@@ -18,20 +18,14 @@ def command(
 ) -> None:
     """Write report/index.html, one page that needs no network, and every figure as PNG and SVG."""
     from compete.cli.opening import console, here, say
-    from compete.reporting.page.report import write_report
-    from compete.reporting.view import View
+    from compete.workflows.report import report
 
-    workspace = here(size)
-    view = View(workspace)
-    for warning in view.competition.warnings:
-        say(f"warning: {warning}")
-    out = console()
+    workspace, out = here(size), console()
     with out.status("reading the workspace") as status:
-        page = write_report(view, folder, lambda done, of: status.update(f"figure {done + 1} of {of}"))
-    figures = page.read_text(encoding="utf-8").count("<figure ")
-    megabytes = page.stat().st_size / 1e6
+        written = report(workspace, folder, say=say, progress=lambda fraction, doing: status.update(doing))
     out.print(
-        f"{workspace.shown(page)}: {megabytes:.1f} MB, {figures} figures beside it as PNG and SVG",
+        f"{workspace.shown(written.page)}: {written.megabytes:.1f} MB, {written.figures} figures beside it as PNG and "
+        "SVG",
         markup=False,
         soft_wrap=True,
     )

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from compete.cli.options import JsonOption, SizeOption
-
-if TYPE_CHECKING:
-    from compete.competition.workspace import Workspace
-    from compete.submissions.ledger import Entry
 
 
 def command(
@@ -35,23 +31,21 @@ def command(
 ) -> None:
     """Validation, public and, once revealed, private score of every submission, and what they mean."""
     from compete import atomic
-    from compete.cli.opening import console, here, print_json
+    from compete.cli.opening import console, here, print_json, say
     from compete.reporting.records import scores_record
     from compete.reporting.terminal.tables import scores_table
-    from compete.submissions.leaderboard.interpretation import read_scores
     from compete.submissions.ledger_csv import from_csv, to_csv
-    from compete.submissions.sending import ledger_of
+    from compete.workflows.scores import Scores, scores
 
     if source is not None:
-        entries = from_csv(source)
-    elif refresh or private:
-        entries = _ask(here(size), private)
+        found = Scores(from_csv(source))
     else:
-        entries = ledger_of(here(size)).entries()
+        found = scores(here(size), refresh=refresh, private=private, say=say)
+    entries = found.entries
     if export is not None:
         atomic.write_text(export, to_csv(entries))
     if as_json:
-        print_json(scores_record(entries, read_scores(entries), export))
+        print_json(scores_record(entries, found.reading, export))
         return
     out = console()
     if export is not None:
@@ -62,23 +56,5 @@ def command(
         return
     revealed = any(entry.outcome.private is not None for entry in entries)
     out.print(scores_table(entries, revealed))
-    for sentence in read_scores(entries):
+    for sentence in found.reading:
         out.print(f"- {sentence}", markup=False, soft_wrap=not out.is_terminal)
-
-
-def _ask(workspace: Workspace, private: bool) -> list[Entry]:
-    from compete.cli.opening import exclusively, load
-    from compete.errors import UserError
-    from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard, refresh
-    from compete.submissions.sending import ledger_of, reveal_private
-    from compete.submissions.targets import make_target
-
-    with exclusively(workspace):
-        competition = load(workspace)
-        target = make_target(competition)
-        if isinstance(target, KaggleLeaderboard):
-            with target.client:
-                return refresh(ledger_of(workspace), target, competition.declaration.metric)
-        if private:
-            return reveal_private(competition, target)
-    raise UserError('--refresh asks Kaggle, and [submission] target is "local": there is nothing to ask')

@@ -35,44 +35,32 @@ def command(
 
     Goes on where an earlier run stopped: only folds that are missing or stale are trained.
     """
-    from compete.cli.opening import console, exclusively, here, load, say
-    from compete.cli.status import show_status
-    from compete.errors import JobsFailedError, UserError
-    from compete.execution.inline import InlineExecutor
-    from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
-    from compete.oof.train import choose_recipes, default_workers, plan_work, train
+    from compete.cli.opening import console, here, say
+    from compete.cli.status import show
+    from compete.errors import UserError
+    from compete.oof.work import Work
     from compete.reporting.terminal.progress import TrainingDisplay
+    from compete.workflows.train import train_base
 
     if bool(names) == all_:
         raise UserError("name the recipes to train, or say --all (not both): `compete status` lists them")
-    workspace = here(size)
-    gpus = gpu_ids()
-    with exclusively(workspace):
-        competition = load(workspace)
-        recipes = choose_recipes(competition, names or [], as_published=as_published)
-        at_once = default_workers(recipes, gpus) if workers is None else workers
-        threads = threads or max(1, usable_cores() // max(at_once, 1))
-        work = plan_work(
-            competition,
-            recipes,
-            fold or [],
-            force=force,
-            replace_stale=replace_stale,
-            threads=threads,
-            parity=not no_parity,
-        )
-        for notice in work.notices:
-            say(notice)
-        if work.jobs:
-            say(f"{len(work.jobs)} jobs, {max(at_once, 1)} at once, {threads} threads each")
-        known = {name: state.seconds / max(state.folds_done, 1) for name, state in work.states.items() if state.seconds}
-        failed: JobsFailedError | None = None
-        executor = LocalExecutor(at_once, threads, gpus) if at_once else InlineExecutor()
-        with TrainingDisplay(console(), work.jobs, max(at_once, 1), known) as display:
-            try:
-                train(work, executor, display)
-            except JobsFailedError as error:  # what was trained is shown all the same
-                failed = error
-        show_status(workspace, [recipe.name for recipe in recipes], warnings=True, as_json=as_json)
-        if failed is not None:
-            raise failed
+
+    def watch(work: Work, at_once: int) -> TrainingDisplay:
+        return TrainingDisplay(console(), work.jobs, at_once, work.seconds_per_fold())
+
+    trained = train_base(
+        here(size),
+        names or [],
+        folds=fold or [],
+        force=force,
+        replace_stale=replace_stale,
+        workers=workers,
+        threads=threads,
+        as_published=as_published,
+        parity=not no_parity,
+        say=say,
+        watch=watch,
+    )
+    show(trained.status, warnings=True, as_json=as_json)
+    if trained.failed is not None:
+        raise trained.failed

@@ -15,10 +15,12 @@ from compete.competition.column_names import matched, otherwise_written
 from compete.competition.declaration import CompetitionDeclaration, Data, read_declaration
 from compete.competition.label_cells import held, zeros_and_ones
 from compete.competition.metrics import METRICS, Metric
+from compete.competition.near_identical import near_identical_groups
 from compete.competition.reading import read_table, read_tables
 from compete.competition.row_ids import number_their_rows
 from compete.competition.sample_submission import SampleSubmission, read_sample
 from compete.competition.saved_index import saved_index
+from compete.competition.shape import Shape
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DataError
@@ -55,6 +57,16 @@ class Competition:
     @property
     def metric(self) -> Metric:
         return METRICS[self.declaration.metric]
+
+    @property
+    def shape(self) -> Shape:
+        """Ids and labels, as every stored table has them."""
+        return Shape(self.train_ids, self.test_ids, self.labels)
+
+    @cached_property
+    def groups(self) -> NDArray[np.intp]:
+        """A number for every training row, (n_train,), equal for rows of nearly the same text."""
+        return near_identical_groups(self.train_texts)
 
     @property
     def label_rates(self) -> dict[str, float]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from compete import atomic
 from compete.competition.declaration import Folds
+from compete.competition.near_identical import near_identical_groups, near_identical_key
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
 from compete.fingerprints import digest
@@ -30,10 +29,6 @@ if TYPE_CHECKING:  # data.py imports pandas, which `compete status` has no time 
 
 # Raise it when the same rows, K and seed would be assigned differently.
 ALGORITHM = "multilabel stratified, near-identical texts together, 2"
-
-_MENTION = re.compile(r"@\w+")
-# What a link consists of (RFC 3986): of a text in Chinese, what follows it without a blank is no part of it.
-_URL = re.compile(r"(?:https?://|www\.)[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,33 +52,6 @@ class FoldPlan:
     def other_rows(self, fold: int) -> NDArray[np.intp]:
         """Indices of the rows that a model of `fold` may be trained on."""
         return np.flatnonzero(self.folds != fold)
-
-
-def near_identical_key(text: str) -> str:
-    """Equal for texts that differ in case, white space, user mentions and URLs only.
-
-    A text of nothing but links and mentions is told by them.
-    """
-    kept = _URL.sub(" ", text) if "://" in text or "." in text else text
-    kept = _MENTION.sub(" ", kept) if "@" in kept else kept
-    return " ".join(kept.split()).casefold() or " ".join(text.split()).casefold()
-
-
-def near_identical_groups(texts: Sequence[str]) -> NDArray[np.intp]:
-    """A group number for every text, equal for near-identical ones, in order of first appearance."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(near_identical_key(text), len(numbers)) for text in texts], dtype=np.intp)
-
-
-def large_groups(texts: Sequence[str], share: float = 0.01) -> list[tuple[int, str]]:
-    """How many rows share a near-identical text, and the first of these texts, for groups of more than `share` of all.
-
-    All of them lie in one fold. The largest first; groups of fewer than ten rows are none.
-    """
-    groups = near_identical_groups(texts)
-    _, first, sizes = np.unique(groups, return_index=True, return_counts=True)
-    large = np.flatnonzero(sizes > max(9, share * len(texts)))
-    return [(int(sizes[i]), texts[first[i]]) for i in large[np.argsort(-sizes[large], kind="stable")]]
 
 
 def too_rare(texts: Sequence[str], labels: NDArray[np.int8], k: int) -> NDArray[np.bool_]:
@@ -143,8 +111,10 @@ def made_from(fingerprints: Mapping[str, str], folds: Folds) -> dict[str, str]:
     }
 
 
-def plan_file(workspace: Workspace) -> Path:
-    return workspace.oof / "folds.parquet"
+def rows_identity(fingerprints: Mapping[str, str], plan_fingerprint: str, origin: Mapping[str, str]) -> dict[str, str]:
+    """What every OOF depends on besides its recipe; `origin` is what the fold plan is made from."""
+    test = {name: fingerprints[name] for name in ("test ids", "test texts")}
+    return {**origin, "fold plan": plan_fingerprint, **test}
 
 
 def save_plan(competition: Competition, plan: FoldPlan) -> None:
@@ -153,12 +123,12 @@ def save_plan(competition: Competition, plan: FoldPlan) -> None:
     metadata = {"compete": json.dumps({"k": plan.k, "made_from": plan.made_from, "fingerprint": plan.fingerprint})}
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), buffer)
-    atomic.write_bytes(plan_file(competition.workspace), buffer.getvalue())
+    atomic.write_bytes(competition.workspace.fold_plan, buffer.getvalue())
 
 
 def stored_plan(workspace: Workspace) -> FoldPlan | None:
     """The plan in oof/, None if there is none; raises StoreError if the file is damaged or foreign."""
-    path = plan_file(workspace)
+    path = workspace.fold_plan
     if not path.exists():
         return None
     try:
@@ -175,14 +145,6 @@ def stored_plan(workspace: Workspace) -> FoldPlan | None:
             "away: the same data, K and seed give the same plan again, and what was trained under it stays fresh."
         )
     return plan
-
-
-def fold_table(competition: Competition, plan: FoldPlan) -> list[tuple[str, list[float]]]:
-    """Label rates: a row for all of train, then one for every fold; shape (k + 1, n_labels)."""
-    rates = [("all", competition.train_labels.mean(axis=0).tolist())]
-    for fold in range(plan.k):
-        rates.append((str(fold), competition.train_labels[plan.rows(fold)].mean(axis=0).tolist()))
-    return rates
 
 
 def _plan(folds: NDArray[np.int16], k: int, origin: dict[str, str]) -> FoldPlan:

@@ -14,6 +14,8 @@ from compete.errors import DataError
 
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float32] | NDArray[np.float64]
+# How probabilities become decisions (`stacking/ensemble/decision_rules.py`).
+RuleName = Literal["empirical", "expected", "cross_fitted", "where_worth", "shrunk", "per_row", "half"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Metric:
     thresholds: Literal["label", "shared"] | None
     greater_is_better: bool
     compute: Callable[[Labels, NDArray[np.generic]], float]
+
+    @property
+    def sign(self) -> int:
+        """Scores times this are better the greater they are."""
+        return 1 if self.greater_is_better else -1
 
     def better(self, score: float, than: float) -> bool:
         return score > than if self.greater_is_better else score < than

@@ -1,27 +1,102 @@
 """A workspace: the folder with a competition.toml, and where everything in it lies.
 
-The one place that knows folder names; the files inside oof/ and submissions/ are named by their rooms.
+The one place that knows the names of folders and files; what a file holds is known by the module that writes it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from compete.errors import UserError
 
 DECLARATION = "competition.toml"
+Kind = Literal["base model", "stack"]
+
+
+@dataclass(frozen=True)
+class ResultFolder:
+    """The folder of a base model, of one of its folds, or of a stack.
+
+    oof/<model>/fold_<k>/          one job's result
+    oof/<model>/kept/fold_<k>/     what that training left behind to predict with
+    oof/<model>/                   all folds together
+    oof/stacks/<name>/             a stack
+    """
+
+    path: Path
+    kind: Kind = "base model"
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the base model or stack."""
+        return self.path.name if self.fold is None else self.path.parent.name
+
+    @property
+    def oof(self) -> Path:
+        """Out-of-fold probabilities; of one fold, those of its rows."""
+        return self.path / "oof.parquet"
+
+    @property
+    def test(self) -> Path:
+        """Probabilities of the test set."""
+        return self.path / "test.parquet"
+
+    @property
+    def record(self) -> Path:
+        """What it was made from, and hashes of the files beside it; written last."""
+        return self.path / ("manifest.json" if self.fold is None else "part.json")
+
+    @property
+    def curves(self) -> Path:
+        """Of one fold: numbers that its training wrote down, epoch by epoch."""
+        return self.path / "curves.json"
+
+    @property
+    def writing(self) -> Path:
+        """Lies there while the files of the whole are written: a run that is killed then left nothing of a user's."""
+        return self.path / ".writing"
+
+    @property
+    def scores(self) -> Path:
+        """A cache: the honest score of just these probabilities."""
+        return self.path / "scores.json"
+
+    @property
+    def leave_one_out(self) -> Path:
+        """Of a stack: what it would be without each of its base models."""
+        return self.path / "leave_one_out.json"
+
+    @property
+    def all_kept(self) -> Path:
+        return self.path / "kept"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def part(self, fold: int) -> ResultFolder:
+        """The folder of one of a base model's folds."""
+        return ResultFolder(self.path / f"fold_{fold}", self.kind, fold)
+
+    def kept(self, fold: int) -> Path:
+        """What the training of a fold left behind to predict with."""
+        return self.all_kept / f"fold_{fold}"
+
+    def log(self, fold: int) -> Path:
+        """What the training of a fold printed."""
+        return self.logs / f"fold_{fold}.log"
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths of a workspace; nothing is read or created by making one.
-
-    size: stands in for competition.toml's for as long as one command runs.
-    """
+    """Paths of a workspace; nothing is read or created by making one."""
 
     root: Path
     size: str | None = None
+    """Stands in for competition.toml's for as long as one command runs."""
 
     @property
     def declaration(self) -> Path:
@@ -38,6 +113,11 @@ class Workspace:
         return self.root / "stacking"
 
     @property
+    def data(self) -> Path:
+        """Where downloads go; competition.toml may name files that lie elsewhere."""
+        return self.root / "data"
+
+    @property
     def oof(self) -> Path:
         """Fold plan, base models' and stacks' probabilities, written by compete."""
         return self.root / "oof"
@@ -46,6 +126,66 @@ class Workspace:
     def submissions(self) -> Path:
         """CSV files and the ledger, written by compete."""
         return self.root / "submissions"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one command that may write."""
+        return self.oof / ".lock"
+
+    @property
+    def fold_plan(self) -> Path:
+        return self.oof / "folds.parquet"
+
+    @property
+    def row_fingerprints(self) -> Path:
+        """A cache: hashes of the data files, and what the rows in them are told by."""
+        return self.oof / "sources.json"
+
+    @property
+    def downloads(self) -> Path:
+        """Hashes of what was downloaded, to tell what somebody edited since."""
+        return self.oof / "downloaded.json"
+
+    @property
+    def hidden_states(self) -> Path:
+        """What frozen layers computed, shared by the folds of one run."""
+        return self.oof / ".hidden_states"
+
+    @property
+    def stacks(self) -> Path:
+        return self.oof / "stacks"
+
+    @property
+    def chosen_stack(self) -> Path:
+        """Which stack is submitted if none is named."""
+        return self.stacks / "choice.json"
+
+    @property
+    def ledger(self) -> Path:
+        return self.submissions / "ledger.sqlite"
+
+    def recipe(self, name: str) -> Path:
+        return self.recipes / f"{name}.toml"
+
+    def stack_recipe(self, name: str) -> Path:
+        return self.stack_recipes / f"{name}.toml"
+
+    def base_model(self, name: str) -> ResultFolder:
+        return ResultFolder(self.oof / name)
+
+    def stack(self, name: str) -> ResultFolder:
+        return ResultFolder(self.stacks / name, "stack")
+
+    def submission(self, file: str) -> Path:
+        return self.submissions / file
+
+    def rehearsal(self, seed: int) -> Workspace:
+        """The workspace that a rehearsal plays in."""
+        return Workspace(self.root / "rehearsals" / str(seed), self.size)
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the workspace where it lies inside."""

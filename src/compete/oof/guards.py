@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,54 +14,72 @@ _CONSTANT = 1e-6
 _CONSTANT_COLUMN = "the same probability in every row"
 _NEVER_PREDICTED = f"never predicted, no probability reaches {NEVER}"
 _TOO_RARE = "fewer positive rows than folds, not learnt, a constant in every row"
-_OF_LABELS = (_CONSTANT_COLUMN, _NEVER_PREDICTED, _TOO_RARE)
 _DIVERGED = 1.1  # the last inner loss against the best
+
+
+@dataclass(frozen=True)
+class FoldWarning:
+    """What a fold's training is suspected of; of a label, or of the whole."""
+
+    text: str
+    label: str | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.label is None else f"{self.text}: {self.label}"
+
+    def record(self) -> str | dict[str, str]:
+        """As it stands in part.json; of the whole, its text alone."""
+        return self.text if self.label is None else {"text": self.text, "label": self.label}
+
+    @classmethod
+    def read(cls, record: str | Mapping[str, str]) -> FoldWarning:
+        """The inverse of `record`."""
+        return cls(record) if isinstance(record, str) else cls(record["text"], record["label"])
 
 
 def warnings_of(
     held_out: NDArray[np.float32], labels: Sequence[str], curves: Sequence[Mapping[str, float]]
-) -> list[str]:
+) -> list[FoldWarning]:
     """Sentences on the probabilities (n_rows, n_labels) of the held-out fold and on the curves of its training."""
     return [*_of_columns(held_out, labels), *_of_curves(curves)]
 
 
-def rare_warnings(too_rare: Sequence[str]) -> list[str]:
+def rare_warnings(too_rare: Sequence[str]) -> list[FoldWarning]:
     """Sentences on the labels that were left out of the training."""
-    return [f"{_TOO_RARE}: {label}" for label in too_rare]
+    return [FoldWarning(_TOO_RARE, label) for label in too_rare]
 
 
-def warning_lines(warnings: Mapping[str, Sequence[int]], k: int) -> list[str]:
+def warning_lines(warnings: Mapping[FoldWarning, Sequence[int]], k: int) -> list[str]:
     """Warnings of a model, with the folds they were given in, as few lines as say the same: labels share one."""
     lines: dict[str, list[str]] = {}
     for warning, folds in warnings.items():
         where = "" if len(folds) == k else f" (fold {', '.join(map(str, folds))})"
-        what = next((of for of in _OF_LABELS if warning.startswith(f"{of}: ")), None)
-        if what is None:
-            lines[warning + where] = []
+        if warning.label is None:
+            lines[warning.text + where] = []
         else:
-            lines.setdefault(what, []).append(warning.removeprefix(f"{what}: ") + where)
+            lines.setdefault(warning.text, []).append(warning.label + where)
     return [f"{what}: {', '.join(labels)}" if labels else what for what, labels in lines.items()]
 
 
-def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str]) -> list[str]:
+def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str]) -> list[FoldWarning]:
     if len(held_out) < 2:
         return []
     highest, spread = held_out.max(axis=0), np.ptp(held_out, axis=0)
     constant = [label for label, width in zip(labels, spread, strict=True) if width < _CONSTANT]
     never = [label for label, top in zip(labels, highest, strict=True) if top < NEVER and label not in constant]
-    warnings = [f"{_CONSTANT_COLUMN}: {label}" for label in constant]
-    return warnings + [f"{_NEVER_PREDICTED}: {label}" for label in never]
+    warnings = [FoldWarning(_CONSTANT_COLUMN, label) for label in constant]
+    return warnings + [FoldWarning(_NEVER_PREDICTED, label) for label in never]
 
 
-def _of_curves(curves: Sequence[Mapping[str, float]]) -> list[str]:
+def _of_curves(curves: Sequence[Mapping[str, float]]) -> list[FoldWarning]:
     """Of every run in the curves; a family that trains several nets numbers them as members."""
     warnings = []
     for member in dict.fromkeys(row.get("member", 1) for row in curves):
         rows = [row for row in curves if row.get("member", 1) == member and {"train_loss", "inner_loss"} <= row.keys()]
         if not all(math.isfinite(row["inner_loss"]) for row in rows):
-            warnings.append("the loss on the inner rows is not finite")
+            warnings.append(FoldWarning("the loss on the inner rows is not finite"))
         elif rows and _diverges(rows):
-            warnings.append("training and inner loss part: the best epoch was kept, fewer epochs would do")
+            warnings.append(FoldWarning("training and inner loss part: the best epoch was kept, fewer epochs would do"))
     return list(dict.fromkeys(warnings))
 
 

@@ -15,16 +15,15 @@ from compete import atomic
 from compete.base_models.recipes import NAME, NAME_RULE, RESERVED_NAMES, has_recipe
 from compete.competition.column_names import free_name, matched, otherwise_written
 from compete.competition.data import Competition
-from compete.competition.folds import FoldPlan
+from compete.competition.planned import Planned
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
 from compete.competition.saved_index import HOW_TO_SAVE, UNNAMED_INDEX, counts_rows, saved_index, without_saved_index
+from compete.competition.workspace import ResultFolder
 from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
 from compete.oof.imported_values import ROUNDING, numbers, refuse_what_is_no_probability
 from compete.oof.job import made_by
-from compete.oof.state import competition_rows
-from compete.oof.train import shape_of
 
 _SAVE_ANEW = f"Save it anew, as CSV in UTF-8 or as parquet, with nothing but ids and probabilities: {HOW_TO_SAVE}"
 # What read_table advises for the files that competition.toml names.
@@ -32,39 +31,37 @@ _ADVICE = re.compile(r"[;:,.] (set|Set|if quotes|If quotes|A quote or|check the 
 
 
 @dataclass(frozen=True)
-class ForeignFile:
+class ImportedFile:
     """A file of probabilities; `ids` names the file with its row ids when it is an .npy matrix."""
 
     path: Path
     ids: Path | None = None
 
 
-def import_model(
-    competition: Competition, plan: FoldPlan, name: str, oof: ForeignFile, test: ForeignFile, force: bool = False
-) -> list[str]:
-    """Check foreign probabilities and store them as base model `name`; returns warnings to show.
+def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedFile, force: bool = False) -> list[str]:
+    """Check probabilities that were made elsewhere and store them as base model `name`; returns warnings to show.
 
     Rows may be in any order; they are stored in the competition's. Raises DataError naming file and row.
     """
-    folder = competition.workspace.oof / name
+    competition, folder = planned.competition, planned.workspace.base_model(name)
     _check_name(competition, name, folder, force)
     id_column, labels = competition.declaration.data.id, competition.labels
-    of_oof, notes = read_foreign(oof, id_column, competition.train_ids, labels, "training")
-    of_test, more_notes = read_foreign(test, id_column, competition.test_ids, labels, "test")
+    of_oof, notes = read_imported(oof, id_column, competition.train_ids, labels, "training")
+    of_test, more_notes = read_imported(test, id_column, competition.test_ids, labels, "test")
     probabilities = store.Probabilities(of_oof, of_test)
     record = {
         "kind": "imported",
         "model": name,
-        "identity": competition_rows(competition, plan),
+        "identity": planned.identity,
         "imported_from": {"oof": atomic.sha256_file(oof.path), "test": atomic.sha256_file(test.path)},
         "made_by": made_by(),
     }
-    store.write_model(folder, probabilities, shape_of(competition), record)
+    store.write_model(folder, probabilities, competition.shape, record)
     return [*notes, *more_notes, *_warnings(probabilities, labels)]
 
 
-def read_foreign(
-    file: ForeignFile, id_column: str, ids: Sequence[str], labels: Sequence[str], rows: str
+def read_imported(
+    file: ImportedFile, id_column: str, ids: Sequence[str], labels: Sequence[str], rows: str
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Probabilities float32 (len(ids), len(labels)), in the order of `ids` and `labels`; and what was put right."""
     if not file.path.is_file():
@@ -81,20 +78,20 @@ def read_foreign(
     return clipped[order].astype(np.float32), notes
 
 
-def _check_name(competition: Competition, name: str, folder: Path, force: bool) -> None:
+def _check_name(competition: Competition, name: str, folder: ResultFolder, force: bool) -> None:
     if not NAME.fullmatch(name) or name in RESERVED_NAMES:
         raise UserError(f"{name!r} cannot be a model's name: {NAME_RULE}")
     if has_recipe(competition.workspace, name):
         raise UserError(f"base_models/{name}.toml is a recipe of that name: import under another name")
-    if (competition.workspace.stack_recipes / f"{name}.toml").exists():
+    if competition.workspace.stack_recipe(name).exists():
         raise UserError(f"stacking/{name}.toml is a stack of that name: import under another name")
-    if folder.is_file():
+    if folder.path.is_file():
         raise StoreError(f"oof/{name} is a file: choose another name, or move it away")
-    if store.was_interrupted(folder) or not folder.exists() or not any(folder.iterdir()):
+    if store.was_interrupted(folder) or not folder.path.exists() or not any(folder.path.iterdir()):
         return
     if not force:
         raise StoreError(f"oof/{name} is there already: choose another name, or replace it with --force")
-    if store.read_record(folder / store.MANIFEST).get("kind") != "imported":
+    if store.read_record(folder).get("kind") != "imported":
         raise StoreError(f"oof/{name} was trained here, not imported: choose another name, or move it away")
 
 
@@ -162,7 +159,7 @@ def _refuse_columns(
     )
 
 
-def _read_npy(file: ForeignFile, id_column: str, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+def _read_npy(file: ImportedFile, id_column: str, labels: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
     """A matrix in the competition's label order, and the ids of its rows from another file."""
     if file.ids is None:
         raise UserError(

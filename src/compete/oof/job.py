@@ -19,18 +19,16 @@ import compete
 from compete.base_models.families import FitContext, FittedModel
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import Competition, load_competition
-from compete.competition.folds import FoldPlan, stored_plan
+from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job, Report
 from compete.fingerprints import differences
 from compete.oof import store
-from compete.oof.guards import rare_warnings, warnings_of
+from compete.oof.fold_plan import under_stored_plan
+from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
 from compete.oof.kept import check_job, keep
-from compete.oof.rare_labels import learnt_labels
-from compete.oof.state import competition_rows
 
-TRUNKS = ".trunks"  # in oof/: what frozen lower layers computed, shared by the folds of one run
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft")
 
 
@@ -58,41 +56,39 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     """Train and store; raises StoreError if the workspace is no longer what the job was made for."""
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
     competition = load_competition(workspace, checked=True)  # and compared below
-    plan = stored_plan(workspace)
+    planned = under_stored_plan(competition)
     recipe = load_recipe(workspace, payload["model"]).ready()
-    if plan is None:
-        raise StoreError("the fold plan in oof/folds.parquet is gone")
-    _check_unchanged(competition, plan, recipe, payload["identity"])
+    _check_unchanged(planned, recipe, payload["identity"])
     context = FitContext(
         labels=competition.labels,
         seed=fold_seed(recipe.declaration.seed, payload["fold"]),
         threads=payload["threads"],
         progress=report,
-        cache=workspace.oof / TRUNKS,
+        cache=workspace.hidden_states,
     )
     start = time.monotonic()
-    probabilities, model = train_fold(competition, plan, recipe, payload["fold"], context)
+    probabilities, model = train_fold(planned, recipe, payload["fold"], context)
     seconds = time.monotonic() - start
-    learnt = learnt_labels(competition, plan.k)
+    learnt = planned.learnt
+    warnings = [
+        *map(FoldWarning, context.warnings),
+        *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves),
+        *rare_warnings(learnt.too_rare),
+    ]
     # Before the part: a run that is killed in between has trained nothing. What cannot be kept costs no part.
     not_kept = _keep(competition, recipe, payload, model)
     store.write_part(
-        workspace.oof / recipe.name,
-        payload["fold"],
-        [competition.train_ids[row] for row in plan.rows(payload["fold"])],
+        workspace.base_model(recipe.name).part(payload["fold"]),
+        [competition.train_ids[row] for row in planned.plan.rows(payload["fold"])],
         probabilities,
-        store.Shape(competition.train_ids, competition.test_ids, competition.labels),
+        competition.shape,
         {
             "model": recipe.name,
             "fold": payload["fold"],
             "identity": dict(payload["identity"]),
             "seconds": round(seconds, 3),
             "threads": payload["threads"],
-            "warnings": [
-                *context.warnings,
-                *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves),
-                *rare_warnings(learnt.too_rare),
-            ],
+            "warnings": [warning.record() for warning in warnings],
             "made_by": made_by(),
         },
         context.curves,
@@ -102,14 +98,14 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
 
 
 def train_fold(
-    competition: Competition, plan: FoldPlan, recipe: Recipe, fold: int, context: FitContext
+    planned: Planned, recipe: Recipe, fold: int, context: FitContext
 ) -> tuple[store.Probabilities, FittedModel]:
     """Fit on the other folds' rows, then predict this fold and the test set; the fitted model comes with it.
 
     The family is handed the texts and labels of the other folds and nothing else; this fold's texts reach
     the fitted model only to be predicted, its labels never. Nor is it handed a label that is too rare for the folds.
     """
-    learnt = learnt_labels(competition, plan.k)
+    competition, plan, learnt = planned.competition, planned.plan, planned.learnt
     others = plan.other_rows(fold)
     texts = [competition.train_texts[row] for row in others]
     labels = competition.train_labels[others][:, learnt.mask]
@@ -158,9 +154,8 @@ def _keep(competition: Competition, recipe: Recipe, payload: Mapping[str, Any], 
     return None
 
 
-def _check_unchanged(competition: Competition, plan: FoldPlan, recipe: Recipe, expected: Mapping[str, str]) -> None:
-    now = {**competition_rows(competition, plan), **recipe.identity()}
-    changes = differences(expected, now)
+def _check_unchanged(planned: Planned, recipe: Recipe, expected: Mapping[str, str]) -> None:
+    changes = differences(expected, {**planned.identity, **recipe.identity()})
     if changes:
         raise StoreError(f"the workspace was edited while it was trained: {'; '.join(changes)}. Run the command again.")
 

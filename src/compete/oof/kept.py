@@ -20,14 +20,12 @@ from compete import atomic
 from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import load_competition
-from compete.competition.folds import stored_plan
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job, Report
 from compete.oof import store
-from compete.oof.rare_labels import learnt_labels
+from compete.oof.fold_plan import under_stored_plan
 
-KEPT = "kept"
 _RECORD, _TO_CHECK = "kept.json", "to_check"
 TOLERANCE = 1e-3
 _SAMPLE = 100
@@ -35,10 +33,6 @@ _SAMPLE = 100
 
 class ParityError(CompeteError):
     """A model that was written down and read again gives other probabilities."""
-
-
-def kept_folder(workspace: Workspace, model: str, fold: int) -> Path:
-    return workspace.oof / model / KEPT / f"fold_{fold}"
 
 
 def keep(
@@ -56,7 +50,7 @@ def keep(
     A model trained as a whole stays only if `whole`; otherwise it is written for the check that follows (`check_job`)
     and removed there. A family whose models cannot be written is passed over.
     """
-    target = kept_folder(workspace, recipe.name, fold)
+    target = workspace.base_model(recipe.name).kept(fold)
     if not isinstance(model, Keepable):
         shutil.rmtree(target, ignore_errors=True)
         return
@@ -78,9 +72,10 @@ def keep(
 def waits_for_check(workspace: Workspace, model: str, fold: int) -> bool:
     """Whether a run was ended between a fold's training and the check of what it kept."""
     try:
-        return bool(store.read_record(kept_folder(workspace, model, fold) / _RECORD)[_TO_CHECK])
-    except (StoreError, KeyError):
-        return False  # nothing is there, or nothing that could be used
+        record = store.intact_record(workspace.base_model(model).kept(fold) / _RECORD)
+    except FileNotFoundError:
+        return False
+    return bool(record and record.get(_TO_CHECK))  # what is damaged could not be used, checked or not
 
 
 def check_job(workspace: Workspace, recipe: Recipe, fold: int, threads: int) -> Job:
@@ -98,7 +93,7 @@ def check_job(workspace: Workspace, recipe: Recipe, fold: int, threads: int) -> 
             "fold": fold,
             "threads": threads,
         },
-        log=workspace.oof / recipe.name / "logs" / f"fold_{fold}.log",
+        log=workspace.base_model(recipe.name).log(fold),
         imports=("compete.oof.job", *recipe.imports()),
         all_gpus=recipe.all_gpus(),
     )
@@ -108,7 +103,7 @@ def load_kept(
     workspace: Workspace, recipe: Recipe, fold: int, labels: Sequence[str], threads: int, identity: Mapping[str, str]
 ) -> FittedModel:
     """The kept model of a fold; raises StoreError if there is none, or one of another training."""
-    folder = kept_folder(workspace, recipe.name, fold)
+    folder = workspace.base_model(recipe.name).kept(fold)
     again = f"`compete train-base {recipe.name} --force` trains it again"
     recipe = recipe.ready()
     if not callable(getattr(recipe.family, "load", None)):
@@ -135,10 +130,9 @@ def load_kept(
 
 def _checked_record(workspace: Workspace, folder: Path, again: str) -> dict[str, Any]:
     """kept.json; raises StoreError unless it and every file beside it are as they were written."""
-    try:
-        record = store.read_record(folder / _RECORD)
-    except StoreError:
-        raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged; {again}.") from None
+    record = store.intact_record(folder / _RECORD)
+    if record is None:
+        raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged; {again}.")
     changed = store.changed_file(folder, record)
     if changed is not None:
         path, what = changed
@@ -150,25 +144,22 @@ def run_check(payload: Mapping[str, Any], report: Report) -> None:
     """Read a kept model and predict some of its fold's rows; raises ParityError if that gives other probabilities."""
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
     # Whoever made this job has compared the fingerprints.
-    competition, plan = load_competition(workspace, checked=True), stored_plan(workspace)
-    if plan is None:
-        raise StoreError("the fold plan in oof/folds.parquet is gone")
-    fold = payload["fold"]
-    folder = kept_folder(workspace, payload["model"], fold)
+    planned = under_stored_plan(load_competition(workspace, checked=True))
+    fold, model, competition = payload["fold"], workspace.base_model(payload["model"]), planned.competition
+    folder = model.kept(fold)
     if not folder.exists():
         return  # the family cannot write its models down
-    shape = store.Shape(competition.train_ids, competition.test_ids, competition.labels)
-    part = store.read_part(workspace.oof / payload["model"], fold, plan, shape)
+    part = store.read_part(model.part(fold), planned.plan, competition.shape)
     chosen = _sampled(len(part.oof))
-    texts = [competition.train_texts[row] for row in plan.rows(fold)[chosen]]
-    learnt = learnt_labels(competition, plan.k)
+    texts = [competition.train_texts[row] for row in planned.plan.rows(fold)[chosen]]
+    learnt = planned.learnt
     try:
         _compare(workspace, payload, folder, texts, part.oof[chosen][:, learnt.mask], learnt.names)
     except ParityError:
         shutil.rmtree(folder)
         raise
-    record = store.read_record(folder / _RECORD)
-    if record["stays"]:
+    record = store.intact_record(folder / _RECORD)
+    if record is not None and record["stays"]:
         store.write_record(folder / _RECORD, {**record, _TO_CHECK: False})
     else:
         shutil.rmtree(folder)

@@ -8,18 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from compete.base_models.recipes import RESERVED_NAMES, Recipe, has_recipe, load_recipes, recipe_names
-from compete.competition.folds import FoldPlan, made_from
-from compete.competition.workspace import Workspace
+from compete.competition.workspace import ResultFolder, Workspace
 from compete.errors import StoreError
 from compete.fingerprints import differences
 from compete.oof import store
-
-if TYPE_CHECKING:  # data.py imports pandas, which `compete status` has no time for
-    from compete.competition.data import Competition
+from compete.oof.guards import FoldWarning
 
 
 class State(StrEnum):
@@ -32,24 +28,24 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class PartState:
-    """One fold of a model. reasons: what makes it stale, or how it is damaged."""
+    """One fold of a model, or the model's own files."""
 
     state: State
     reasons: tuple[str, ...] = ()
+    """What makes it stale, or how it is damaged."""
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """A base model as it lies in oof/.
-
-    whole: the state of the model's own files; parts: of every fold. kind: "trained" or "imported".
-    """
+    """A base model as it lies in oof/."""
 
     name: str
-    kind: str
+    kind: Literal["trained", "imported"]
     whole: PartState
+    """The state of the model's own files."""
     parts: tuple[PartState, ...]
+    """The state of every fold."""
 
     @property
     def folds_done(self) -> int:
@@ -80,12 +76,12 @@ class ModelState:
         return reasons
 
     @property
-    def warnings(self) -> dict[str, list[int]]:
+    def warnings(self) -> dict[FoldWarning, list[int]]:
         """What the folds that are there were warned of, and in which folds."""
-        found: dict[str, list[int]] = {}
+        found: dict[FoldWarning, list[int]] = {}
         for fold, part in enumerate(self.parts):
             for warning in part.record.get("warnings", []) if part.state is State.FRESH else []:
-                found.setdefault(warning, []).append(fold)
+                found.setdefault(FoldWarning.read(warning), []).append(fold)
         return found
 
     @property
@@ -93,18 +89,6 @@ class ModelState:
         """Training time of the folds that are there, summed."""
         records = [self.whole.record] if self.whole.state is State.FRESH else [p.record for p in self.parts]
         return float(sum(record.get("seconds", 0.0) for record in records))
-
-
-def rows_identity(fingerprints: Mapping[str, str], plan_fingerprint: str, origin: Mapping[str, str]) -> dict[str, str]:
-    """What every OOF depends on besides its recipe; `origin` is what the fold plan is made from."""
-    test = {name: fingerprints[name] for name in ("test ids", "test texts")}
-    return {**origin, "fold plan": plan_fingerprint, **test}
-
-
-def competition_rows(competition: Competition, plan: FoldPlan) -> dict[str, str]:
-    """The identity of the competition's rows under the plan; part of every OOF's identity."""
-    origin = made_from(competition.fingerprints, competition.declaration.folds)
-    return rows_identity(competition.fingerprints, plan.fingerprint, origin)
 
 
 def recipes_in_force(workspace: Workspace) -> dict[str, Recipe]:
@@ -124,17 +108,16 @@ def every_model_state(
 
 def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int) -> ModelState:
     """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
-    folder = workspace.oof / name
+    folder = workspace.base_model(name)
     identity = {**rows, **recipe.identity()} if recipe else dict(rows)
-    whole = _part_state(folder, store.MANIFEST, identity, recipe is None)
-    kind = str(whole.record.get("kind", "trained"))
-    if kind == "imported":
-        return ModelState(name, kind, whole, (whole,) * k)
+    whole = _part_state(folder, identity, recipe is None)
+    if whole.record.get("kind") == "imported":
+        return ModelState(name, "imported", whole, (whole,) * k)
     if recipe is None and whole.state in (State.FRESH, State.STALE):
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
-    parts = [_part_state(store.part_folder(folder, fold), store.PART, identity, recipe is None) for fold in range(k)]
-    return ModelState(name, kind, whole, tuple(parts))
+    parts = [_part_state(folder.part(fold), identity, recipe is None) for fold in range(k)]
+    return ModelState(name, "trained", whole, tuple(parts))
 
 
 def stored_models(workspace: Workspace) -> list[str]:
@@ -142,7 +125,8 @@ def stored_models(workspace: Workspace) -> list[str]:
     if not workspace.oof.is_dir():
         return []
     folders = (path for path in workspace.oof.iterdir() if path.is_dir() and not path.name.startswith("."))
-    results = (path for path in folders if any(entry.name not in ("logs", "kept") for entry in path.iterdir()))
+    beside = [(folder, (ResultFolder(folder).logs, ResultFolder(folder).all_kept)) for folder in folders]
+    results = (folder for folder, others in beside if any(entry not in others for entry in folder.iterdir()))
     return sorted(path.name for path in results if path.name not in RESERVED_NAMES)
 
 
@@ -158,16 +142,14 @@ def changed_by_competition(state: ModelState, rows: Mapping[str, str], size: str
     return list(dict.fromkeys(changes))
 
 
-def _part_state(folder: Path, record_name: str, identity: Mapping[str, str], rows_only: bool) -> PartState:
+def _part_state(folder: ResultFolder, identity: Mapping[str, str], rows_only: bool) -> PartState:
     """Compare what lies in `folder` with what it should have been made from."""
-    tables = [folder / store.OOF, folder / store.TEST]
-    path = folder / record_name
     if store.was_interrupted(folder):
         return PartState(State.MISSING)
-    if not path.exists() and not any(table.exists() for table in tables):
+    if not any(path.exists() for path in (folder.record, folder.oof, folder.test)):
         return PartState(State.MISSING)
     try:
-        record = store.read_record(path)
+        record = store.read_record(folder)
         store.check_hashes(folder, record)
     except StoreError as error:
         return PartState(State.DAMAGED, (str(error),))

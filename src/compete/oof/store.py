@@ -1,7 +1,4 @@
-"""The OOF store: every file in oof/<model>/, its name, its checks, and nothing else that knows them.
-
-    oof/<model>/fold_<k>/   one job's result: oof.parquet, test.parquet, curves.json, part.json (written last)
-    oof/<model>/            all folds together: oof.parquet, test.parquet, manifest.json (written last)
+"""The OOF store: what lies in the folder of a base model or a stack, and its checks.
 
 A part folder appears by one rename, so it is whole or absent. part.json and manifest.json hold the hashes of
 the files beside them and of themselves: a file that was touched, torn or swapped is recognised on every read.
@@ -13,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +22,12 @@ from numpy.typing import NDArray
 from compete import atomic
 from compete.competition.column_names import free_name
 from compete.competition.folds import FoldPlan
+from compete.competition.shape import Shape
+from compete.competition.workspace import ResultFolder
 from compete.errors import StoreError
 from compete.fingerprints import digest
 
 FORMAT = 1
-OOF, TEST, CURVES, PART, MANIFEST = "oof.parquet", "test.parquet", "curves.json", "part.json", "manifest.json"
-WRITING = ".writing"
 _CHANGED = "is not the file that compete wrote: its content has changed"
 
 
@@ -46,22 +43,8 @@ class Probabilities:
     test: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What every stored table must agree with: ids in order, and label columns in order."""
-
-    train_ids: Sequence[str]
-    test_ids: Sequence[str]
-    labels: Sequence[str]
-
-
-def part_folder(model_folder: Path, fold: int) -> Path:
-    return model_folder / f"fold_{fold}"
-
-
 def write_part(
-    model_folder: Path,
-    fold: int,
+    part: ResultFolder,
     ids: Sequence[str],
     probabilities: Probabilities,
     shape: Shape,
@@ -69,63 +52,71 @@ def write_part(
     curves: Sequence[Mapping[str, float]],
 ) -> None:
     """Write one job's result; `ids` and `probabilities.oof` are the rows of this fold only."""
-    with atomic.new_folder(part_folder(model_folder, fold)) as folder:
-        atomic.write_bytes(folder / OOF, to_parquet(ids, probabilities.oof, shape.labels))
-        atomic.write_bytes(folder / TEST, to_parquet(shape.test_ids, probabilities.test, shape.labels))
-        atomic.write_json(folder / CURVES, list(curves))
-        hashes = {name: atomic.sha256_file(folder / name) for name in (OOF, TEST, CURVES)}
-        write_record(folder / PART, {**record, "files": hashes})
+    with atomic.new_folder(part.path) as path:
+        folder = replace(part, path=path)
+        atomic.write_bytes(folder.oof, to_parquet(ids, probabilities.oof, shape.labels))
+        atomic.write_bytes(folder.test, to_parquet(shape.test_ids, probabilities.test, shape.labels))
+        atomic.write_json(folder.curves, list(curves))
+        write_record(folder.record, {**record, "files": _hashes(folder.oof, folder.test, folder.curves)})
 
 
-def read_part(model_folder: Path, fold: int, plan: FoldPlan, shape: Shape) -> Probabilities:
+def read_part(part: ResultFolder, plan: FoldPlan, shape: Shape) -> Probabilities:
     """One job's result; raises StoreError if a file is damaged, foreign or of other rows."""
-    folder = part_folder(model_folder, fold)
-    check_hashes(folder, read_record(folder / PART))
-    ids = [shape.train_ids[row] for row in plan.rows(fold)]
-    oof = read_probabilities(folder / OOF, ids, shape.labels)
-    return Probabilities(oof, read_probabilities(folder / TEST, shape.test_ids, shape.labels))
-
-
-def write_model(model_folder: Path, probabilities: Probabilities, shape: Shape, record: Mapping[str, Any]) -> None:
-    """Write the files of a whole model, the manifest last."""
-    atomic.write_bytes(model_folder / WRITING, b"")
-    atomic.write_bytes(model_folder / OOF, to_parquet(shape.train_ids, probabilities.oof, shape.labels))
-    atomic.write_bytes(model_folder / TEST, to_parquet(shape.test_ids, probabilities.test, shape.labels))
-    hashes = {name: atomic.sha256_file(model_folder / name) for name in (OOF, TEST)}
-    write_record(model_folder / MANIFEST, {**record, "files": hashes})
-    (model_folder / WRITING).unlink()
-
-
-def was_interrupted(model_folder: Path) -> bool:
-    """Whether a run was killed while it wrote the model's own files, which then are not to be used."""
-    return (model_folder / WRITING).exists()
-
-
-def read_model(model_folder: Path, shape: Shape) -> Probabilities:
-    """A whole model's probabilities; raises StoreError if a file is damaged, foreign or of other rows."""
-    check_hashes(model_folder, read_record(model_folder / MANIFEST))
+    check_hashes(part, read_record(part))
+    assert part.fold is not None
+    ids = [shape.train_ids[row] for row in plan.rows(part.fold)]
     return Probabilities(
-        read_probabilities(model_folder / OOF, shape.train_ids, shape.labels),
-        read_probabilities(model_folder / TEST, shape.test_ids, shape.labels),
+        _read_table(part, part.oof, ids, shape.labels), _read_table(part, part.test, shape.test_ids, shape.labels)
     )
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def write_model(folder: ResultFolder, probabilities: Probabilities, shape: Shape, record: Mapping[str, Any]) -> None:
+    """Write the files of a whole model or a stack, the manifest last."""
+    atomic.write_bytes(folder.writing, b"")
+    atomic.write_bytes(folder.oof, to_parquet(shape.train_ids, probabilities.oof, shape.labels))
+    atomic.write_bytes(folder.test, to_parquet(shape.test_ids, probabilities.test, shape.labels))
+    write_record(folder.record, {**record, "files": _hashes(folder.oof, folder.test)})
+    folder.writing.unlink()
+
+
+def was_interrupted(folder: ResultFolder) -> bool:
+    """Whether a run was killed while it wrote the model's own files, which then are not to be used."""
+    return folder.writing.exists()
+
+
+def read_model(folder: ResultFolder, shape: Shape) -> Probabilities:
+    """A whole model's probabilities; raises StoreError if a file is damaged, foreign or of other rows."""
+    check_hashes(folder, read_record(folder))
+    return Probabilities(
+        _read_table(folder, folder.oof, shape.train_ids, shape.labels),
+        _read_table(folder, folder.test, shape.test_ids, shape.labels),
+    )
+
+
+def read_record(folder: ResultFolder) -> dict[str, Any]:
     """A part.json or manifest.json; raises StoreError if it is missing, damaged or of another format."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        complete = isinstance(record, dict) and record.get("sha256") == _record_digest(record)
+        record = intact_record(folder.record)
     except FileNotFoundError:
-        raise _damaged(path, "is missing, though there are files beside it") from None
+        raise _damaged(folder, folder.record, "is missing, though there are files beside it") from None
+    if record is None:
+        raise _damaged(folder, folder.record, "is damaged or was not written by this version of compete")
+    return record
+
+
+def intact_record(path: Path) -> dict[str, Any] | None:
+    """What `write_record` wrote, None if it is damaged or foreign; raises FileNotFoundError."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError):
-        complete = False
-    if not complete:
-        raise _damaged(path, "is damaged or was not written by this version of compete")
-    return dict(record)
+        return None
+    return record if isinstance(record, dict) and record.get("sha256") == _record_digest(record) else None
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a part.json or manifest.json with a hash of itself."""
+    """Write a part.json, a manifest.json or a kept.json, with a hash of itself."""
     whole = json.loads(json.dumps({"format": FORMAT, **record}))
     atomic.write_json(path, {**whole, "sha256": _record_digest(whole)})
 
@@ -135,11 +126,20 @@ def _record_digest(record: Mapping[str, Any]) -> str:
     return digest([str(FORMAT), json.dumps(content, sort_keys=True)])
 
 
-def check_hashes(folder: Path, record: Mapping[str, Any]) -> None:
-    """Raise StoreError unless every file in `folder` is byte for byte what `record` says."""
-    changed = changed_file(folder, record)
+def _hashes(*files: Path) -> dict[str, str]:
+    return {file.name: atomic.sha256_file(file) for file in files}
+
+
+def hash_of(record: Mapping[str, Any], file: Path) -> str:
+    """The hash that a record has of a file beside it."""
+    return str(record["files"][file.name])
+
+
+def check_hashes(folder: ResultFolder, record: Mapping[str, Any]) -> None:
+    """Raise StoreError unless every file in the folder is byte for byte what `record` says."""
+    changed = changed_file(folder.path, record)
     if changed is not None:
-        raise _damaged(*changed)
+        raise _damaged(folder, *changed)
 
 
 def changed_file(folder: Path, record: Mapping[str, Any]) -> tuple[Path, str] | None:
@@ -173,32 +173,47 @@ def _rows_digest(ids: Sequence[str], labels: Sequence[str], matrix: NDArray[np.f
     return digest([digest(ids), digest(labels), np.ascontiguousarray(matrix).tobytes()])
 
 
+def _read_table(folder: ResultFolder, path: Path, ids: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
+    """As `read_probabilities`; the error says how to have the result made again."""
+    try:
+        return read_probabilities(path, ids, labels)
+    except StoreError as error:
+        raise StoreError(f"{error}. {_remedy(folder)}") from None
+
+
 def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
-    """Probabilities of exactly these ids and labels, in this order, float32 (len(ids), len(labels))."""
+    """Probabilities of exactly these ids and labels, in this order, float32 (len(ids), len(labels)).
+
+    Raises StoreError for a file of anything else, or one whose content has changed.
+    """
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, f"is not a parquet file that can be read ({type(error).__name__})") from None
+        raise StoreError(f"{path} is not a parquet file that can be read ({type(error).__name__})") from None
     expected = [free_name("id", labels), *labels]
     if table.column_names != expected:
-        raise _damaged(path, f"has the columns {', '.join(table.column_names)}, not {', '.join(expected)}")
+        raise StoreError(f"{path} has the columns {', '.join(table.column_names)}, not {', '.join(expected)}")
     if table[expected[0]].to_pylist() != list(ids):
-        raise _damaged(path, "holds other rows, or the same rows in another order")
+        raise StoreError(f"{path} holds other rows, or the same rows in another order")
     matrix = np.column_stack([table[label].to_numpy() for label in labels]).astype(np.float32)
     if not np.all((matrix >= 0) & (matrix <= 1)):  # NaN fails both
-        raise _damaged(path, "holds values that are no probabilities")
+        raise StoreError(f"{path} holds values that are no probabilities")
     if (table.schema.metadata or {}).get(b"compete") != _rows_digest(ids, labels, matrix).encode():
-        raise _damaged(path, _CHANGED)
+        raise StoreError(f"{path} {_CHANGED}")
     return matrix
 
 
-def _damaged(path: Path, what: str) -> StoreError:
-    folder = path.parent.parent if path.parent.name.startswith("fold_") else path.parent
-    if folder.parent.name == "stacks":
-        remedy = f"`compete stack {folder.name}` builds the stack again"
+def _damaged(folder: ResultFolder, path: Path, what: str) -> StoreError:
+    return StoreError(f"{path} {what}. {_remedy(folder)}")
+
+
+def _remedy(folder: ResultFolder) -> str:
+    name = folder.name
+    if folder.kind == "stack":
+        how = f"`compete stack {name}` builds the stack again"
     else:
-        remedy = (
-            f"`compete train-base {folder.name} --force` trains the model again "
-            f"(an imported model: `compete import {folder.name} ...` again)"
+        how = (
+            f"`compete train-base {name} --force` trains the model again "
+            f"(an imported model: `compete import {name} ...` again)"
         )
-    return StoreError(f"{path} {what}. Put the original back, or replace it: {remedy}.")
+    return f"Put the original back, or replace it: {how}."

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
-from compete.competition.folds import made_from, stored_plan
+from compete.competition.folds import made_from, rows_identity, stored_plan
 from compete.competition.metrics import METRICS
-from compete.competition.sources import row_fingerprints
+from compete.competition.row_fingerprints import row_fingerprints
 from compete.competition.workspace import Workspace
 from compete.fingerprints import differences
-from compete.oof.state import ModelState, every_model_state, recipes_in_force, rows_identity
+from compete.oof.state import ModelState, every_model_state, recipes_in_force
 
 
 @dataclass(frozen=True)
 class Survey:
-    """states: of every recipe and every model in oof/. plan_changes: edits since the fold plan was made."""
+    """What lies in oof/, told without its rows."""
 
     declaration: CompetitionDeclaration
     states: dict[str, ModelState]
+    """Of every recipe, and of every model in oof/."""
     families: dict[str, str]
     plan_changes: list[str]
+    """Edits since the fold plan was made."""
 
     @property
     def metric_title(self) -> str:

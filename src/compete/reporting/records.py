@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compete.competition.metrics import Metric
+from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState
 from compete.oof.survey import Survey
-from compete.stacking.scores import Score
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
@@ -25,7 +25,6 @@ if TYPE_CHECKING:  # they need what takes long to import
     from compete.planning.resources import Downloads, Machine, ModelPlan, Verdict
     from compete.stacking.comparison import Comparison, Contributions
     from compete.submissions.leaderboard.finalists import Finalist, Finalists
-    from compete.submissions.rehearsal import Rehearsal
 
 Record = dict[str, Any]
 
@@ -76,7 +75,7 @@ def _model(name: str, state: ModelState, family: str | None, score: Score | None
         "folds": len(state.parts),
         **_honest(score),
         "seconds": state.seconds or None,
-        "warnings": [{"warning": warning, "folds": folds} for warning, folds in state.warnings.items()],
+        "warnings": [{"warning": str(warning), "folds": folds} for warning, folds in state.warnings.items()],
     }
 
 
@@ -105,7 +104,7 @@ def folds_record(
     }
 
 
-def stack_record(found: Comparison, worth: Contributions | None) -> Record:
+def stack_record(found: Comparison, parts: Contributions | None) -> Record:
     """`compete stack`. stacks: as they were built; base_models: the best first; labels: of the chosen stack."""
     return {
         "metric": found.metric.name,
@@ -129,9 +128,9 @@ def stack_record(found: Comparison, worth: Contributions | None) -> Record:
         "base_models": [{"name": name, **_honest(score)} for name, score in found.base_models.items()],
         "labels": _labels(found),
         "left_out": [{"name": name, "reason": reason} for name, reason in found.left_out.items()],
-        "worth": None if worth is None else _worth(worth),
-        "worth_to": None if worth is None else worth.stack,
-        "error_correlation": None if worth is None else {"models": worth.models, "matrix": worth.correlation},
+        "leave_one_out": None if parts is None else _left_one_out(parts),
+        "leave_one_out_of": None if parts is None else parts.stack,
+        "error_correlation": None if parts is None else {"models": parts.models, "matrix": parts.correlation},
     }
 
 
@@ -149,10 +148,10 @@ def _labels(found: Comparison) -> list[Record]:
     ]
 
 
-def _worth(found: Contributions) -> list[Record]:
+def _left_one_out(parts: Contributions) -> list[Record]:
     return [
-        {**vars(worth), "told_apart": worth.told_apart, "seconds": found.seconds[worth.model] or None}
-        for worth in found.worths
+        {**vars(each), "significant": each.significant, "seconds": parts.seconds[each.model] or None}
+        for each in parts.found
     ]
 
 
@@ -217,16 +216,22 @@ def _finalist(each: Finalist) -> Record:
 
 
 def rehearsal_record(
-    found: Rehearsal, metric: Metric, folder: str, summary: Sequence[str], reading: Sequence[str]
+    folder: str,
+    metric: Metric,
+    entries: Sequence[Entry],
+    finalists: Finalists | None,
+    *,
+    not_sent: Sequence[str],
+    summary: Sequence[str],
+    reading: Sequence[str],
 ) -> Record:
     """`compete rehearse`. folder: where the rehearsal lies; summary, reading: what it showed, in sentences."""
-    chosen = found.finalists
     return {
         "folder": folder,
         "metric": metric.name,
-        "submissions": [submission_record(entry) for entry in found.entries],
-        "finalists": None if chosen is None else finalists_record(chosen, metric, "local"),
-        "not_sent": found.not_sent,
+        "submissions": [submission_record(entry) for entry in entries],
+        "finalists": None if finalists is None else finalists_record(finalists, metric, "local"),
+        "not_sent": not_sent,
         "summary": summary,
         "reading": reading,
     }

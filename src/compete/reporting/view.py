@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,45 +18,21 @@ from numpy.typing import NDArray
 from compete.competition.column_names import free_name
 from compete.competition.data import Competition, load_competition
 from compete.competition.folds import FoldPlan, stored_plan
+from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, UserError
 from compete.oof import store
-from compete.oof.state import ModelState, State
+from compete.oof.honest_scores import LabelScore
+from compete.oof.results import Missing, Result, missing_base_model
 from compete.oof.survey import Survey, survey
-from compete.oof.train import shape_of
-from compete.stacking.building import remembered_choice
-from compete.stacking.ensemble.decision_rules import RuleName, default_rule
+from compete.reporting.frames import SCORE, ledger_frame, models_frame, numbers
+from compete.stacking.choosing import remembered_choice
 from compete.stacking.recipes import load_stack_recipe, stack_names
-from compete.stacking.scores import LabelScore, Score, base_model_score
-from compete.stacking.stack import check_stack_fresh, stack_folder
+from compete.stacking.results import Results, not_built
 from compete.submissions.leaderboard.expected_ranges import out_of_fold_predictions
-from compete.submissions.ledger import Entry
-from compete.submissions.sending import ledger_of
-from compete.submissions.sources import Source
+from compete.submissions.ledger import Entry, ledger_of
 
 Curves = Sequence[Mapping[str, float]]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A base model or a stack that is whole and fresh.
-
-    title: as the ledger names it; record: its manifest; seconds: of training, 0 where nobody knows.
-    """
-
-    name: str
-    kind: str  # "base model" or "stack"
-    title: str
-    method: str  # the family of a base model, the meta-learner of a stack
-    folder: Path
-    score: Score
-    rule: RuleName
-    record: Mapping[str, Any]
-    seconds: float
-
-    @property
-    def is_stack(self) -> bool:
-        return self.kind == "stack"
 
 
 class View:
@@ -70,6 +44,13 @@ class View:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._probabilities: dict[str, store.Probabilities] = {}
+
+    def forget(self) -> None:
+        """Read everything again when it is asked for next: something was done in the workspace."""
+        for name, value in vars(View).items():
+            if isinstance(value, cached_property):
+                self.__dict__.pop(name, None)
+        self._probabilities.clear()
 
     def __repr__(self) -> str:
         return f"<workspace {self.name!r}: {len(self.base_models)} base models, {len(self.stacked)} stacks>"
@@ -110,18 +91,18 @@ class View:
         return pd.DataFrame(texts, index=self._index(self.competition.test_ids))
 
     @cached_property
-    def plan(self) -> FoldPlan | None:
+    def fold_plan(self) -> FoldPlan | None:
         """The fold plan; None before anything was trained."""
         return stored_plan(self.workspace)
 
     @property
     def folds(self) -> pd.Series[int]:
         """The fold of every training row, by id."""
-        if self.plan is None:
+        if self.fold_plan is None:
             raise UserError("there is no fold plan yet: `compete folds` makes one")
         if self.survey.plan_changes:
             raise UserError(f"the fold plan was made for another competition: {'; '.join(self.survey.plan_changes)}")
-        return pd.Series(self.plan.folds, index=self._index(self.competition.train_ids), name="fold")
+        return pd.Series(self.fold_plan.folds, index=self._index(self.competition.train_ids), name="fold")
 
     # What was trained and stacked.
 
@@ -130,48 +111,57 @@ class View:
         return survey(self.workspace)
 
     @cached_property
-    def base_models(self) -> dict[str, Shown]:
-        """Base models that are whole and fresh, by name."""
-        return {name: self._base_model(name, s) for name, s in self.survey.states.items() if s.state is State.FRESH}
+    def results(self) -> Results | None:
+        """What was trained and stacked under the fold plan; None where there is no plan."""
+        return (
+            None if self.fold_plan is None else Results(Planned(self.competition, self.fold_plan), self.survey.states)
+        )
 
     @cached_property
-    def stacked(self) -> dict[str, Shown]:
+    def base_models(self) -> dict[str, Result]:
+        """Base models that are whole and fresh, by name."""
+        return {name: found for name, found in self._base_models.items() if isinstance(found, Result)}
+
+    @cached_property
+    def stacked(self) -> dict[str, Result]:
         """Stacks that are built and fresh, by name."""
-        return {name: found for name, found in self._stacks.items() if isinstance(found, Shown)}
+        return {name: found for name, found in self._stacks.items() if isinstance(found, Result)}
 
     @property
-    def shown(self) -> dict[str, Shown]:
+    def shown(self) -> dict[str, Result]:
         """Base models, then stacks."""
         return {**self.base_models, **self.stacked}
 
     @property
-    def ranked(self) -> list[Shown]:
+    def ranked(self) -> list[Result]:
         """Base models and stacks, the best honest score first."""
-        return sorted(
-            self.shown.values(), key=lambda s: s.score.honest, reverse=self.competition.metric.greater_is_better
-        )
+        sign = self.competition.metric.sign
+        return sorted(self.shown.values(), key=lambda result: -sign * result.score.honest)
+
+    @property
+    def missing(self) -> dict[str, Missing]:
+        """Base models, then stacks as "stack NAME", that are not shown, and why."""
+        models = {name: found for name, found in self._base_models.items() if isinstance(found, Missing)}
+        return models | {f"stack {name}": found for name, found in self._stacks.items() if isinstance(found, Missing)}
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Base models and stacks that are not shown, and why."""
-        states = {name: s for name, s in self.survey.states.items() if s.state is not State.FRESH}
-        stacks = {f"stack {name}": found for name, found in self._stacks.items() if isinstance(found, str)}
-        found = {**{name: _why(state) for name, state in states.items()}, **stacks}
-        return {name: why.replace(f"{self.workspace.root}{os.sep}", "") for name, why in found.items()}
+        """Base models and stacks that are not shown, and why, in words."""
+        return {name: self._shortened(found.text) for name, found in self.missing.items()}
 
     @cached_property
-    def chosen(self) -> Shown | None:
+    def chosen(self) -> Result | None:
         """The stack that was chosen last; where that is not fresh or there is none, the best stack or base model."""
         name = remembered_choice(self.workspace)
         if name in self.stacked:
             return self.stacked[name]
-        candidates = [s for s in self.ranked if s.is_stack] or self.ranked
+        candidates = [result for result in self.ranked if result.is_stack] or self.ranked
         return candidates[0] if candidates else None
 
     def probabilities(self, name: str) -> store.Probabilities:
         """Out-of-fold and test probabilities of a base model or a stack, (n_rows, n_labels) each."""
         if name not in self._probabilities:
-            self._probabilities[name] = store.read_model(self.find(name).folder, shape_of(self.competition))
+            self._probabilities[name] = store.read_model(self.find(name).folder, self.competition.shape)
         return self._probabilities[name]
 
     def decisions(self, name: str) -> NDArray[Any]:
@@ -182,23 +172,22 @@ class View:
         found = self.find(name)
         if self.competition.metric.thresholds is None:
             raise UserError(f"{self.competition.metric.title} scores probabilities: nothing is decided")
-        assert self.plan is not None  # what is fresh is so under a plan
-        source = Source(found.title, found.name, found.folder, found.score, found.rule)
-        return out_of_fold_predictions(self.competition, self.plan, source)
+        assert self.results is not None  # it was found there
+        return out_of_fold_predictions(self.results.planned, found)
 
     def curves(self, name: str) -> dict[int, Curves]:
         """What a base model's training wrote down, a list of epochs per fold; empty where it trains in one go."""
         found, folder = {}, self.find(name).folder
         for fold in range(self.competition.declaration.folds.k):
             try:
-                rows = json.loads((store.part_folder(folder, fold) / store.CURVES).read_text(encoding="utf-8"))
+                rows = json.loads(folder.part(fold).curves.read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue
             if rows:
                 found[fold] = rows
         return found
 
-    def find(self, name: str) -> Shown:
+    def find(self, name: str) -> Result:
         """The base model or stack of that name; raises UserError, which says why it is not there."""
         if name in self.shown:
             return self.shown[name]
@@ -211,20 +200,19 @@ class View:
     @property
     def models(self) -> pd.DataFrame:
         """Every base model by name: state, family, folds, honest score with its interval, naive score, seconds."""
-        rows = [self._model_row(name, state) for name, state in self.survey.states.items()]
-        columns = ["name", "state", "family", "folds", *_SCORES, "seconds"]
-        return pd.DataFrame(rows, columns=columns).set_index("name")
+        scores = {name: model.score for name, model in self.base_models.items()}
+        return models_frame(self.survey.states, self.survey.families, scores)
 
     @property
     def stacks(self) -> pd.DataFrame:
         """Every stack recipe by name: state, method, honest score with its interval, naive score, whether chosen."""
         rows = []
         for name, found in self._stacks.items():
-            score = _numbers(found.score) if isinstance(found, Shown) else [None] * len(_SCORES)
-            state = "fresh" if isinstance(found, Shown) else self.left_out[f"stack {name}"]
-            method = found.method if isinstance(found, Shown) else self._method(name)
+            score = numbers(found.score if isinstance(found, Result) else None)
+            state = "fresh" if isinstance(found, Result) else self._shortened(found.text)
+            method = found.method if isinstance(found, Result) else self._method(name)
             rows.append([name, state, method, *score, self.chosen is not None and name == self.chosen.name])
-        return pd.DataFrame(rows, columns=["name", "state", "method", *_SCORES, "chosen"]).set_index("name")
+        return pd.DataFrame(rows, columns=["name", "state", "method", *SCORE, "chosen"]).set_index("name")
 
     def oof(self, name: str) -> pd.DataFrame:
         """Out-of-fold probabilities, (n_rows, n_labels), by id."""
@@ -247,41 +235,26 @@ class View:
     @property
     def ledger(self) -> pd.DataFrame:
         """Every submission by number: what was known before it was sent, and what became of it."""
-        rows = [
-            {"number": e.number, "created": e.created, **vars(e.submission), **vars(e.outcome)} for e in self.entries
-        ]
-        return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
-
-    def _base_model(self, name: str, state: ModelState) -> Shown:
-        assert self.plan is not None  # a fresh model is so under a plan
-        return Shown(
-            name=name,
-            kind="base model",
-            title=f"base model {name}",
-            method=self.survey.families.get(name, state.kind),
-            folder=self.workspace.oof / name,
-            score=base_model_score(self.competition, self.plan, name),
-            rule=default_rule(self.competition.metric),
-            record=state.whole.record,
-            seconds=state.seconds,
-        )
+        return ledger_frame(self.entries)
 
     @cached_property
-    def _stacks(self) -> dict[str, Shown | str]:
-        """Every stack recipe: what it gave, or why it is not shown."""
-        return {name: self._stack(name) for name in stack_names(self.workspace)}
+    def _base_models(self) -> dict[str, Result | Missing]:
+        states = self.survey.states
+        if self.results is None:
+            return {name: missing_base_model(state) for name, state in states.items()}
+        return {name: self.results.base_model(name) for name in states}
 
-    def _stack(self, name: str) -> Shown | str:
-        folder = stack_folder(self.workspace, name)
-        try:
-            recipe = load_stack_recipe(self.workspace, name)
-            if self.plan is None or not (folder / store.MANIFEST).is_file():
-                return "not built yet"
-            record, score = check_stack_fresh(self.competition, self.plan, recipe, self.survey.states)
-        except CompeteError as error:
-            return str(error)
-        method, rule = recipe.declaration.method, recipe.rule(self.competition.metric)
-        return Shown(name, "stack", f"stack {name}", method, folder, score, rule, record, 0.0)
+    @cached_property
+    def _stacks(self) -> dict[str, Result | Missing]:
+        """Every stack recipe: what it gave, or why it is not shown."""
+        names = stack_names(self.workspace)
+        if self.results is None:
+            return {name: not_built(name) for name in names}
+        return {name: self.results.stack(name) for name in names}
+
+    def _shortened(self, text: str) -> str:
+        """A message with paths as they lie in the workspace."""
+        return text.replace(f"{self.workspace.root}{os.sep}", "")
 
     def _method(self, name: str) -> str | None:
         try:
@@ -289,27 +262,8 @@ class View:
         except CompeteError:
             return None
 
-    def _model_row(self, name: str, state: ModelState) -> list[Any]:
-        model = self.base_models.get(name)
-        score = _numbers(model.score) if model else [None] * len(_SCORES)
-        family = self.survey.families.get(name, state.kind)
-        return [name, state.state.value, family, state.folds_done, *score, state.seconds]
-
     def _table(self, values: NDArray[np.generic], ids: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame(values, index=self._index(ids), columns=list(self.labels))
 
     def _index(self, ids: Sequence[str]) -> pd.Index[str]:
         return pd.Index(ids, name=free_name("id", self.labels))
-
-
-_SCORES = ("honest", "low", "high", "naive")
-
-
-def _numbers(score: Score) -> list[float]:
-    return [getattr(score, name) for name in _SCORES]
-
-
-def _why(state: ModelState) -> str:
-    if state.state is State.MISSING:
-        return state.how_far
-    return f"{state.state.value}: {'; '.join(state.reasons)}"

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compete import atomic
 from compete.competition.data import Competition
-from compete.competition.folds import FoldPlan
-from compete.competition.metrics import Labels, Metric, Probabilities
-from compete.competition.workspace import Workspace
+from compete.competition.metrics import Labels, Probabilities
+from compete.competition.planned import Planned
 from compete.declarations import unknown_name
 from compete.errors import StoreError, UserError
 from compete.oof import store
+from compete.oof.honest_scores import Score
 from compete.oof.job import made_by
-from compete.oof.rare_labels import learnt_labels
-from compete.oof.train import shape_of
+from compete.progress import Progress, unseen
 from compete.stacking.ensemble.alarms import Alarm, find_alarms
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.evaluation import Evaluation
 from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, shifted_rates
 from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import FittedStack, Materials, Workbench
+from compete.stacking.members import read_members
 from compete.stacking.recipes import StackDeclaration, StackRecipe, count_rows
-from compete.stacking.scores import Score, repeated_plans, score_of
-from compete.stacking.stack import read_members, stack_folder, stack_identity
+from compete.stacking.results import stack_identity
+from compete.stacking.scoring import repeated_plans, score_of
 
-CHOICE = "choice.json"
 # What every stack is compared with, whether or not there are recipes for it.
 REFERENCES = (
     StackRecipe("mean", StackDeclaration(method="mean")),
@@ -41,33 +37,36 @@ REFERENCES = (
 
 @dataclass(frozen=True)
 class Built:
-    """A stack that was fitted and stored. rates: of the labels in the test set, estimated from its base models."""
+    """A stack that was fitted and stored."""
 
     recipe: StackRecipe
     evaluation: Evaluation
     score: Score
     fitted: FittedStack
     rates: LabelRates
+    """Of the labels in the test set, estimated from its base models."""
 
 
 @dataclass(frozen=True)
 class Stacking:
-    """Everything that stacks of one call share.
+    """Everything that stacks of one call share."""
 
-    test: probabilities of the test set by base model. warnings: alarms of models that compete trained itself.
-    """
-
-    competition: Competition
-    plan: FoldPlan
+    planned: Planned
     bench: Workbench
     test: Mapping[str, NDArray[np.float32]]
+    """Probabilities of the test set, by base model."""
     test_rows: NDArray[np.float32] | None
+    """What can be counted in the texts of the test set, where a recipe wants that."""
     warnings: Sequence[Alarm] = ()
+    """Alarms of models that compete trained itself."""
+
+    @property
+    def competition(self) -> Competition:
+        return self.planned.competition
 
 
 def open_stacking(
-    competition: Competition,
-    plan: FoldPlan,
+    planned: Planned,
     recipes: Sequence[StackRecipe],
     members: Sequence[str],
     allowed: Collection[str] = (),
@@ -76,20 +75,21 @@ def open_stacking(
 
     What compete trained itself never saw the rows that it predicted: its alarms are warnings.
     """
+    competition = planned.competition
     for recipe in recipes:
         recipe.rule(competition.metric)  # refuses what the metric has no use for
     for model in set(allowed).difference(members):
         raise UserError(f"--allow {model}: no base model of that name is stacked; {unknown_name(model, members)}")
     oof, test = read_members(competition, members)
-    learnt = learnt_labels(competition, plan.k)
-    alarms = find_alarms(members, oof, test, competition.train_labels, plan.folds, competition.labels, learnt.mask)
+    labels, folds = competition.train_labels, planned.plan.folds
+    alarms = find_alarms(members, oof, test, labels, folds, competition.labels, planned.learnt.mask)
     trained = [name for name in members if _was_trained(competition, name)]
     refuse_alarmed([alarm for alarm in alarms if alarm.model not in {*allowed, *trained}])
     with_rows = count_rows(recipes)
     materials = Materials(
         dict(zip(members, oof, strict=True)),
         competition.train_labels,
-        repeated_plans(competition, plan),
+        repeated_plans(planned),
         row_features(competition.train_texts) if with_rows else None,
     )
     bench = Workbench(materials, {recipe.name: recipe for recipe in recipes}, competition.metric)
@@ -100,8 +100,7 @@ def open_stacking(
                 f"stacking/{recipe.name}.toml: of its base models only {', '.join(models) or 'none'} is left"
             )
     return Stacking(
-        competition,
-        plan,
+        planned,
         bench,
         dict(zip(members, test, strict=True)),
         row_features(competition.test_texts) if with_rows else None,
@@ -110,7 +109,7 @@ def open_stacking(
 
 
 def _was_trained(competition: Competition, model: str) -> bool:
-    return bool(store.read_record(competition.workspace.oof / model / store.MANIFEST).get("kind") == "trained")
+    return bool(store.read_record(competition.workspace.base_model(model)).get("kind") == "trained")
 
 
 def refuse_alarmed(alarms: Sequence[Alarm]) -> None:
@@ -127,7 +126,7 @@ def refuse_alarmed(alarms: Sequence[Alarm]) -> None:
     )
 
 
-def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lambda fraction: None) -> Built:
+def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
     """Fit a recipe, score it honestly, predict the test set, and store it."""
     competition, bench = stacking.competition, stacking.bench
     recipe = bench.recipes[name]
@@ -145,14 +144,14 @@ def build(stacking: Stacking, name: str, progress: Callable[[float], None] = lam
         "kind": "stack",
         "model": name,
         "models": members,
-        "identity": stack_identity(competition, stacking.plan, recipe, members, bench.recipes),
+        "identity": stack_identity(stacking.planned, recipe, members, bench.recipes),
         "score": score.record(),
         "state": fitted.state(),
         "test rates": rates.record(),
         "made_by": made_by(),
     }
     probabilities = store.Probabilities(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
-    store.write_model(stack_folder(competition.workspace, name), probabilities, shape_of(competition), record)
+    store.write_model(competition.workspace.stack(name), probabilities, competition.shape, record)
     return Built(recipe, evaluation, score, fitted, rates)
 
 
@@ -176,53 +175,3 @@ def label_shift(labels: Labels, outer: Probabilities, rates: LabelRates) -> Labe
     """How a stack with the out-of-fold probabilities `outer` is corrected for the label rates of the test set."""
     before = labels.mean(axis=0)
     return LabelShift(fit_calibration(labels, outer), before, shifted_rates(before, rates))
-
-
-class Contender(Protocol):
-    """A recipe with its evaluation."""
-
-    @property
-    def recipe(self) -> StackRecipe: ...
-
-    @property
-    def evaluation(self) -> Evaluation: ...
-
-
-Some = TypeVar("Some", bound=Contender)
-
-
-def best_of(metric: Metric, contenders: Sequence[Some]) -> Some:
-    """The one with the best honest score; of equals the first."""
-    best = max if metric.greater_is_better else min
-    return best(contenders, key=lambda each: each.evaluation.honest)
-
-
-def choose(metric: Metric, contenders: Sequence[Some]) -> Some:
-    """The simplest of the stacks that are not told apart from the best by one standard error.
-
-    The standard error is that of the difference to the best, over the same resampled rows: what both stacks find easy
-    or hard has no part in it.
-    """
-    best = best_of(metric, contenders)
-
-    def behind(each: Some) -> float:
-        return abs(best.evaluation.honest - each.evaluation.honest)
-
-    def standard_error(each: Some) -> float:
-        return float(np.std(best.evaluation.draws - each.evaluation.draws))
-
-    near = [each for each in contenders if behind(each) <= standard_error(each)]
-    return min(near, key=lambda each: (each.recipe.simplicity(), behind(each)))
-
-
-def remember_choice(workspace: Workspace, built: Built) -> None:
-    """Write down which stack `compete submit` sends if none is named."""
-    atomic.write_json(workspace.oof / "stacks" / CHOICE, {"stack": built.recipe.name})
-
-
-def remembered_choice(workspace: Workspace) -> str | None:
-    """The stack that was chosen last; None if none was."""
-    try:
-        return str(json.loads((workspace.oof / "stacks" / CHOICE).read_text(encoding="utf-8"))["stack"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

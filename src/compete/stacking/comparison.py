@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Metric
-from compete.oof.store import MANIFEST, read_record
-from compete.stacking.building import Built, Stacking, best_of, references
+from compete.oof.honest_scores import Score
+from compete.oof.store import read_record
+from compete.progress import Progress, unseen
+from compete.stacking.building import Built, Stacking, references
+from compete.stacking.choosing import best_of
 from compete.stacking.ensemble.evaluation import score_where_worth
-from compete.stacking.leave_one_out import Worth, error_correlation, keep_worth, worth_of_models
-from compete.stacking.scores import Score, base_model_score
-from compete.stacking.stack import stack_folder
+from compete.stacking.leave_one_out import Contribution, error_correlation, keep_contributions, leave_one_out
+from compete.stacking.scoring import base_model_score
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """built: every stack of the call; contenders: those of which one was chosen. references: the plain stacks that
-    were not built. base_models: the best first. left_out: base models that were passed over, and why.
-    label_rates: of the training rows. where_worth: honest score of the chosen stack with 0.5 for the labels whose
-    thresholds are not worth tuning, told inside; None where all are, or where its rule has no threshold per label.
-    """
+    """The stacks of one call beside what they are made of."""
 
     metric: Metric
     built: Sequence[Built]
+    """Every stack of the call."""
     contenders: Sequence[Built]
+    """Those of which one was chosen."""
     chosen: Built
     references: Mapping[str, Score]
+    """The plain stacks that were not built."""
     base_models: Mapping[str, Score]
+    """The best first."""
     left_out: Mapping[str, str]
+    """Base models that were passed over, and why."""
     label_rates: Mapping[str, float]
+    """Of the training rows."""
     where_worth: float | None = None
+    """Honest score of the chosen stack with 0.5 for the labels whose thresholds are not worth tuning, told inside; None
+    where all are, or where its rule has no threshold per label."""
 
     @property
     def best(self) -> Built:
@@ -53,8 +59,7 @@ class Comparison:
     @property
     def gain(self) -> float:
         """How much better the chosen stack is than the best base model; below 0 where it is worse."""
-        gain = self.chosen.score.honest - self.base_models[self.best_base_model].honest
-        return gain if self.metric.greater_is_better else -gain
+        return self.metric.sign * (self.chosen.score.honest - self.base_models[self.best_base_model].honest)
 
     @property
     def test_rates(self) -> dict[str, dict[str, float] | None]:
@@ -64,16 +69,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Contributions:
-    """What each base model is worth to the stack of this name, the most valuable first.
-
-    seconds: of training, 0 where nobody knows. correlation: of the errors of `models`, (n_models, n_models).
-    """
+    """What each base model adds to a stack."""
 
     stack: str
-    worths: Sequence[Worth]
+    """The name of the stack it is told of."""
+    found: Sequence[Contribution]
+    """The most valuable first."""
     seconds: Mapping[str, float]
+    """Of training, 0 where nobody knows."""
     models: Sequence[str]
     correlation: NDArray[np.float64]
+    """Of the errors of `models`, (n_models, n_models)."""
 
 
 def compare(
@@ -85,7 +91,7 @@ def compare(
 ) -> Comparison:
     """Lay the stacks beside the plain mean, a blend, and every base model they may use."""
     competition, metric = stacking.competition, stacking.competition.metric
-    scores = {name: base_model_score(competition, stacking.plan, name) for name in stacking.test}
+    scores = {name: base_model_score(stacking.planned, name) for name in stacking.test}
     order = sorted(scores, key=lambda name: scores[name].honest, reverse=metric.greater_is_better)
     return Comparison(
         metric=metric,
@@ -109,18 +115,15 @@ def _where_worth(stacking: Stacking, chosen: Built) -> float | None:
     return score_where_worth(metric, stacking.competition.train_labels, fits)
 
 
-def contributions(
-    stacking: Stacking, stack: Built, progress: Callable[[str], None] = lambda model: None
-) -> Contributions | None:
+def contributions(stacking: Stacking, stack: Built, progress: Progress = unseen) -> Contributions | None:
     """Fit a stack without each of its base models, and keep what was found; None if it has only one."""
     models, name = stack.fitted.members, stack.recipe.name
     if len(models) < 2:
         return None
     competition, bench = stacking.competition, stacking.bench
-    found = worth_of_models(bench, name, stack.evaluation, progress)
-    folder = stack_folder(competition.workspace, name)
-    keep_worth(folder, read_record(folder / MANIFEST), found)
-    oof = competition.workspace.oof
-    seconds = {model: float(read_record(oof / model / MANIFEST).get("seconds", 0)) for model in models}
+    found = leave_one_out(bench, name, stack.evaluation, progress)
+    workspace = competition.workspace
+    keep_contributions(workspace.stack(name), read_record(workspace.stack(name)), found)
+    seconds = {model: float(read_record(workspace.base_model(model)).get("seconds", 0)) for model in models}
     correlation = error_correlation(bench.materials.stacked(models), competition.train_labels)
     return Contributions(name, found, seconds, models, correlation)

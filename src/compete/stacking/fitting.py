@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Metric
+from compete.progress import Progress, unseen
 from compete.stacking.ensemble.blend import FittedBlend
 from compete.stacking.ensemble.cross_fitting import CrossFit, Folds, cross_fit, cross_fit_second_level
 from compete.stacking.ensemble.evaluation import Evaluation, evaluate
 from compete.stacking.ensemble.meta_learners import FittedMetaLearner, RowFeatures
 from compete.stacking.recipes import StackRecipe
 
-Progress = Callable[[float], None]
 Cells = NDArray[np.float32]
 
 
@@ -88,7 +88,7 @@ class Workbench:
     materials: Materials
     recipes: Mapping[str, StackRecipe]
     metric: Metric
-    progress: Progress = lambda fraction: None
+    progress: Progress = unseen
     _cross_fits: dict[str, list[CrossFit]] = field(default_factory=dict)
     _fitted: dict[str, FittedStack] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ class Workbench:
             self.materials.labels,
             self.materials.plans[repeat],
             self.materials.rows if recipe.declaration.row_features else None,
-            lambda fraction: self.progress((repeat + fraction) / repeats),
+            lambda fraction, doing: self.progress((repeat + fraction) / repeats, doing),
         )
 
     def fitted(self, name: str) -> FittedStack:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,60 +12,63 @@ from numpy.typing import NDArray
 
 from compete import atomic
 from compete.competition.metrics import Labels, Probabilities
+from compete.competition.workspace import ResultFolder
+from compete.progress import Progress, unseen
 from compete.stacking.ensemble.evaluation import Evaluation
 from compete.stacking.ensemble.resampling import interval
 from compete.stacking.fitting import Workbench
 
-WORTH = "worth.json"
-
 
 @dataclass(frozen=True)
-class Worth:
-    """gain: how much better the honest score is with the model than without it; low, high: its 95 % interval."""
+class Contribution:
+    """What a base model adds to a stack."""
 
     model: str
     without: float
+    """The honest score without it."""
     gain: float
+    """How much better the honest score is with it; then the 95 % interval of that."""
     low: float
     high: float
 
     @property
-    def told_apart(self) -> bool:
+    def significant(self) -> bool:
         """Whether the stack is better with the model by more than noise."""
         return self.low > 0
 
 
-def worth_of_models(
+def leave_one_out(
     bench: Workbench,
     name: str,
     whole: Evaluation,
-    progress: Callable[[str], None] = lambda model: None,
-) -> list[Worth]:
+    progress: Progress = unseen,
+) -> list[Contribution]:
     """Fit the stack `name` again without each of its base models; the most valuable first.
 
     One model is left out at a time: of two that say the same, each alone can go, but not both.
     """
-    sign = 1 if bench.metric.greater_is_better else -1
-    found = []
-    for model in bench.fitted(name).members:
-        progress(model)
+    sign, found, members = bench.metric.sign, [], bench.fitted(name).members
+    for number, model in enumerate(members):
+        progress(number / len(members), f"without {model}")
         rest = Workbench(bench.materials.without(model), bench.recipes, bench.metric)
         without = rest.evaluate(name)
         low, high = interval(sign * (whole.draws - without.draws))
-        found.append(Worth(model, without.honest, sign * (whole.honest - without.honest), low, high))
-    return sorted(found, key=lambda worth: worth.gain, reverse=True)
+        found.append(Contribution(model, without.honest, sign * (whole.honest - without.honest), low, high))
+    return sorted(found, key=lambda each: each.gain, reverse=True)
 
 
-def keep_worth(stack_folder: Path, manifest: Mapping[str, Any], worths: Sequence[Worth]) -> None:
+def keep_contributions(folder: ResultFolder, manifest: Mapping[str, Any], found: Sequence[Contribution]) -> None:
     """Write down what was found beside the stack it was found of."""
-    atomic.write_json(stack_folder / WORTH, {"of": manifest["sha256"], "worth": [asdict(worth) for worth in worths]})
+    record = {"of": manifest["sha256"], "contributions": [asdict(each) for each in found]}
+    atomic.write_json(folder.leave_one_out, record)
 
 
-def kept_worth(stack_folder: Path, manifest: Mapping[str, Any]) -> list[Worth] | None:
+def kept_contributions(folder: ResultFolder, manifest: Mapping[str, Any]) -> list[Contribution] | None:
     """What was found of exactly this stack; None if nobody looked."""
     try:
-        record = json.loads((stack_folder / WORTH).read_text(encoding="utf-8"))
-        return [Worth(**worth) for worth in record["worth"]] if record["of"] == manifest["sha256"] else None
+        record = json.loads(folder.leave_one_out.read_text(encoding="utf-8"))
+        of_this = record["of"] == manifest["sha256"]
+        return [Contribution(**each) for each in record["contributions"]] if of_this else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # only a cache
 

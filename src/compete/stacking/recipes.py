@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from compete.competition.metrics import Metric
+from compete.competition.metrics import Metric, RuleName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
 from compete.stacking.ensemble.blend import Blend, SelectBy
 from compete.stacking.ensemble.boosting import LightGBM
-from compete.stacking.ensemble.decision_rules import RuleName, default_rule, rules_for
+from compete.stacking.ensemble.decision_rules import default_rule, rules_for
 from compete.stacking.ensemble.meta_learners import Calibrated, Logistic, Mean, MetaLearner, PassingConstants
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]

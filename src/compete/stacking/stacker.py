@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from compete.competition.metrics import METRICS, Labels, Metric, Probabilities
+from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName
 from compete.errors import DataError, UserError
 from compete.stacking.ensemble.alarms import find_alarms
 from compete.stacking.ensemble.cross_fitting import repeated_folds
-from compete.stacking.ensemble.decision_rules import RuleName
 from compete.stacking.ensemble.resampling import interval, resampled_scores
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.recipes import StackDeclaration, StackRecipe

@@ -6,11 +6,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compete.competition.data import Competition
 from compete.errors import DataError, SubmissionError
-from compete.submissions.csv_file import Form, constant_labels, read_values
+from compete.submissions.csv_file import CheckedFile, Form, read_values
 from compete.submissions.ledger import Entry
 
 # More agreement than this, and two submissions get the same score but for luck.
@@ -18,27 +17,28 @@ NEARLY_THE_SAME = 0.999
 _CELL = 5e-4  # probabilities that differ less are called equal
 
 
-def refuse_sample(competition: Competition, path: Path, form: Form) -> None:
+def refuse_sample(competition: Competition, file: CheckedFile, form: Form) -> None:
     """Raise SubmissionError if the file says what the sample submission says."""
     sample = competition.declaration.data.sample_submission
-    if sample and agreement(path, competition.workspace.root / sample, form) == 1.0:
-        raise SubmissionError(f"{path} equals the sample submission {sample}: nobody's model is in it")
+    if sample and agreement(file, competition.workspace.root / sample, form) == 1.0:
+        raise SubmissionError(f"{file.path} equals the sample submission {sample}: nobody's model is in it")
 
 
-def refuse_constant(path: Path, form: Form, too_rare: Collection[str]) -> None:
+def refuse_constant(file: CheckedFile, too_rare: Collection[str]) -> None:
     """Raise SubmissionError if a label has one value in all rows: legal, and almost always a mistake.
 
     too_rare: labels that nothing can be learnt of.
     """
-    constant = [label for label in constant_labels(path, form) if label not in too_rare]
+    constant = [label for label in file.constant_labels() if label not in too_rare]
     if constant:
+        have = "has" if len(constant) == 1 else "have"
         raise SubmissionError(
-            f"{path}: {', '.join(constant)} {'has' if len(constant) == 1 else 'have'} the same value in every row. "
+            f"{file.path}: {', '.join(constant)} {have} the same value in every row. "
             "Look at that label's threshold (`compete stack`); --allow-constant sends it all the same"
         )
 
 
-def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Form | None) -> None:
+def refuse_repeated(file: CheckedFile, content: str, earlier: Sequence[Entry], form: Form | None) -> None:
     """Raise SubmissionError if an earlier submission, whose file lies beside this one, said the same or nearly.
 
     form: None where the file is not what is sent, and cannot be compared.
@@ -50,8 +50,8 @@ def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Fo
     if form is None:
         return
     for entry in reversed(earlier):
-        other = path.parent / entry.submission.file
-        share = agreement(path, other, form) if other.is_file() and other != path else 0.0
+        other = file.path.parent / entry.submission.file
+        share = agreement(file, other, form) if other.is_file() and other != file.path else 0.0
         if share > NEARLY_THE_SAME:
             raise SubmissionError(
                 f"nearly the same was submitted before: {100 * share:.2f} % of the cells are those of number "
@@ -59,14 +59,10 @@ def refuse_repeated(path: Path, content: str, earlier: Sequence[Entry], form: Fo
             )
 
 
-def agreement(path: Path, other: Path, form: Form) -> float:
+def agreement(file: CheckedFile, other: Path, form: Form) -> float:
     """Share of the cells in which two files say the same; 0 if the other has another form."""
     try:
-        return float(np.mean(np.abs(_values(path, form) - _values(other, form)) < _CELL))
+        values = read_values(other, form).loc[list(form.ids)].to_numpy()
     except (DataError, SubmissionError, KeyError):
         return 0.0
-
-
-def _values(path: Path, form: Form) -> NDArray[np.float64]:
-    values = read_values(path, form).loc[list(form.ids)].to_numpy()
-    return values if np.isfinite(values).all() else np.full_like(values, np.nan)
+    return float(np.mean(np.abs(file.values.to_numpy() - values) < _CELL)) if np.isfinite(values).all() else 0.0

@@ -23,18 +23,36 @@ _WORDS = {"true": "1", "false": "0"}
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a submission must look like.
+class CsvFile:
+    """A CSV that was made elsewhere: nothing is known of it but what it says."""
 
-    columns: the id column and the labels, in the order of the sample; id_at: place of the id among them; ids: the rows
-    in order; decisions: whether cells are 0 or 1, else probabilities; manner: of the sample.
-    """
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """As the file is called that is sent."""
+        return "".join(c if c.isalnum() or c in "-_" else "-" for c in self.path.stem)
+
+    @property
+    def title(self) -> str:
+        """As the ledger names it."""
+        return f"file {self.path.name}"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a submission must look like."""
 
     columns: Sequence[str]
+    """The id column and the labels, in the order of the sample."""
     ids: Sequence[str]
+    """The rows in order."""
     decisions: bool
+    """Whether cells are 0 or 1; else they are probabilities."""
     id_at: int = 0
+    """Place of the id among the columns."""
     manner: Manner = PLAIN
+    """How the sample is written."""
 
     @property
     def id_column(self) -> str:
@@ -54,6 +72,11 @@ def submission_form(competition: Competition) -> Form:
     """The form of the sample submission, or of id and labels where none is declared."""
     sample, decisions = competition.sample, competition.metric.thresholds is not None
     return Form(sample.columns, sample.ids, decisions, sample.id_at, sample.manner)
+
+
+def predictions_beside(path: Path) -> Path:
+    """What the same source says of the training rows, out of fold: kept with every submission."""
+    return path.with_suffix(".oof.parquet")
 
 
 def render(form: Form, ids: Sequence[str], labels: Sequence[str], values: NDArray[np.generic]) -> bytes:
@@ -94,8 +117,23 @@ def fitted(path: Path, form: Form) -> tuple[bytes, str]:
     return _written(form, cells.to_numpy().tolist()), text
 
 
-def check(path: Path, form: Form) -> str:
-    """Check a written CSV as Kaggle would, and more; returns a hash of its content.
+@dataclass(frozen=True)
+class CheckedFile:
+    """A CSV that may be sent, parsed once."""
+
+    path: Path
+    content: str
+    """A hash of its cells."""
+    values: pd.DataFrame
+    """The numbers, (n_rows, n_labels), by id in the order of the form."""
+
+    def constant_labels(self) -> list[str]:
+        """Labels that have one value in all rows: legal, and almost always a mistake."""
+        return [str(label) for label in self.values.columns if self.values[label].nunique() == 1]
+
+
+def check(path: Path, form: Form) -> CheckedFile:
+    """Read a written CSV and check it as Kaggle would, and more.
 
     Raises SubmissionError for another header than the sample's, byte for byte, other ids or order, empty or impossible
     values.
@@ -115,7 +153,7 @@ def check(path: Path, form: Form) -> str:
     unlike = _unlike(path.read_bytes(), form)
     if unlike:
         raise SubmissionError(f"{path}: {unlike}")
-    return digest([values.tobytes()])
+    return CheckedFile(path, digest([values.tobytes()]), pd.DataFrame(values, index=ids, columns=form.labels))
 
 
 def read_values(path: Path, form: Form) -> pd.DataFrame:
@@ -131,12 +169,6 @@ def read_values(path: Path, form: Form) -> pd.DataFrame:
     if table.index.has_duplicates:
         raise SubmissionError(f"{path} has the id {table.index[table.index.duplicated()][0]!r} more than once")
     return _numbers(table[form.labels])
-
-
-def constant_labels(path: Path, form: Form) -> list[str]:
-    """Labels that have one value in all rows: legal, and almost always a mistake."""
-    values = read_values(path, form)
-    return [label for label in form.labels if values[label].nunique() == 1]
 
 
 def read_any(path: Path, form: Form) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from compete.atomic import disk_full_is_said
 from compete.competition.declaration import MetricName
+from compete.competition.workspace import Workspace
 from compete.errors import DiskFullError, StoreError
 
 _SCHEMA = """
@@ -60,35 +61,46 @@ DROP TABLE submissions_0;
 """
 _VERSION = 1
 OUTSIDE = "outside compete"
+_NOTEBOOK = ", notebook "
 UNKNOWN = datetime(1, 1, 1, tzinfo=UTC)  # when a submission was sent, where nobody noted it
 
 
 @dataclass(frozen=True)
 class NewSubmission:
-    """What is known before sending.
-
-    file: name in submissions/; content: hash of what it says, independent of how it is written;
-    source: what was submitted ("stack logistic", "base model linear"); validation: its honest score;
-    probabilities: hash of the test probabilities it was cut from; message: sent along, and unique by its tag,
-    so that a target can be asked whether it arrived; low, high: interval of the honest score; public_low to
-    private_high: where the scores were expected.
-    """
+    """What is known before sending."""
 
     target: str
     file: str
+    """Its name in submissions/."""
     content: str
+    """Hash of what it says, independent of how it is written."""
     source: str
+    """What was submitted ("stack logistic", "base model linear"), and the notebook that was sent in its place."""
     metric: MetricName
     validation: float | None
+    """Its honest score; None for a file that was made elsewhere."""
     fold_plan: str
     probabilities: str
+    """Hash of the test probabilities it was cut from."""
     message: str
+    """Sent along, and unique by its tag, so that a target can be asked whether it arrived."""
     low: float | None = None
+    """Of the interval of the honest score."""
     high: float | None = None
     public_low: float | None = None
+    """Where the public score was expected; then where the private one was."""
     public_high: float | None = None
     private_low: float | None = None
     private_high: float | None = None
+
+    def is_of(self, title: str) -> bool:
+        """Whether it is the base model or stack of this title, sent as a file or by a notebook."""
+        return self.source == title or self.source.startswith(f"{title}{_NOTEBOOK}")
+
+
+def source_of(title: str, notebook: str = "") -> str:
+    """What the ledger calls a source; notebook: what is sent in the file's place."""
+    return f"{title}{_NOTEBOOK}{notebook}" if notebook else title
 
 
 Status = Literal["pending", "sent", "scored", "failed", "refused", "lost"]
@@ -96,18 +108,17 @@ Status = Literal["pending", "sent", "scored", "failed", "refused", "lost"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a submission.
-
-    status: "pending" while it is being sent; "sent", counted and not scored yet; "scored"; "failed", counted and not
-    fit to be scored; "refused" and "lost", not counted, for a reason or because it never arrived. reference: the
-    target's own name for it; note: the target's words.
-    """
+    """What became of a submission."""
 
     status: Status
+    """"pending" while it is being sent; "sent", counted and not scored yet; "scored"; "failed", counted and not fit to
+    be scored; "refused" and "lost", not counted, for a reason or because it never arrived."""
     reference: str | None = None
+    """The target's own name for it."""
     public: float | None = None
     private: float | None = None
     note: str = ""
+    """The target's words."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,10 @@ class Entry:
 
 
 _OUTCOME_COLUMNS = len(fields(Outcome))
+
+
+def ledger_of(workspace: Workspace) -> Ledger:
+    return Ledger(workspace.ledger)
 
 
 class Ledger:

@@ -11,35 +11,47 @@ import numpy as np
 
 from compete import atomic
 from compete.competition.data import Competition
-from compete.competition.folds import FoldPlan
-from compete.competition.metrics import METRICS
+from compete.competition.planned import Planned
+from compete.competition.rare_labels import learnt_labels
 from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
 from compete.fingerprints import digest
 from compete.oof import store
-from compete.oof.rare_labels import learnt_labels
-from compete.oof.train import shape_of
+from compete.oof.results import Result, probabilities_hash
 from compete.stacking.ensemble.decision_rules import decision_from
 from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
-from compete.submissions.csv_file import Form, check, fitted, render, submission_form
+from compete.submissions.csv_file import (
+    CheckedFile,
+    CsvFile,
+    Form,
+    check,
+    fitted,
+    predictions_beside,
+    render,
+    submission_form,
+)
 from compete.submissions.kaggle.client import UnknownOutcome
 from compete.submissions.kaggle.kaggle_leaderboard import longest_call
 from compete.submissions.kaggle.messages import new_message
 from compete.submissions.leaderboard.expected_ranges import expected_ranges, out_of_fold_predictions, public_rows
-from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome
-from compete.submissions.sources import CsvFile, Source
-from compete.submissions.targets import LocalLeaderboard, Target
+from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome, ledger_of, source_of
+from compete.submissions.targets import Receiver
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A submission whose file lies checked in submissions/, ready to be sent. notice: what to say of the file."""
+    """A submission whose file lies checked in submissions/, ready to be sent."""
 
-    path: Path
+    file: CheckedFile
     form: Form
     submission: NewSubmission
     by_notebook: bool = False
     notice: str = ""
+    """What to say of the file."""
+
+    @property
+    def path(self) -> Path:
+        return self.file.path
 
     def discard(self) -> None:
         """Nothing was sent, and the next try writes its own files."""
@@ -49,43 +61,35 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Permissions:
-    """What is sent only if asked for: content that was sent before, labels with one value in all rows."""
+    """What is sent only if asked for."""
 
     again: bool = False
+    """Content that was sent before, or nearly."""
     constant: bool = False
+    """Labels with one value in all rows."""
 
 
-def ledger_of(workspace: Workspace) -> Ledger:
-    return Ledger(workspace.submissions / "ledger.sqlite")
-
-
-def predictions_beside(path: Path) -> Path:
-    """What the same source says of the training rows, out of fold: kept with every submission."""
-    return path.with_suffix(".oof.parquet")
-
-
-def prepare(
-    competition: Competition, plan: FoldPlan, source: Source | CsvFile, target: str, notebook: str = ""
-) -> Prepared:
+def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: str = "") -> Prepared:
     """Write the CSV and check it as it lies on the disk.
 
     A stack's or base model's test probabilities are cut as its honest score says; a file keeps its values. notebook:
     the version that is sent in the file's place, and makes the submission what it is.
     """
-    form = submission_form(competition)
+    competition, form = planned.competition, submission_form(planned.competition)
     atomic.sweep(competition.workspace.submissions)
-    path = _new_path(competition, source.name)
+    path = _new_path(competition.workspace, source.name)
     content, notice = (
         fitted(source.path, form) if isinstance(source, CsvFile) else (_cut(competition, source, form), "")
     )
     atomic.write_bytes(path, content)
     validation = None if isinstance(source, CsvFile) else source.score.honest
-    title = f"{source.title}, notebook {notebook}" if notebook else source.title
+    title = source_of(source.title, notebook)
     try:
+        file = check(path, form)
         submission = NewSubmission(
             target=target,
             file=path.name,
-            content=digest([check(path, form), notebook]) if notebook else check(path, form),
+            content=digest([file.content, notebook]) if notebook else file.content,
             source=title,
             metric=competition.metric.name,
             validation=validation,
@@ -93,19 +97,19 @@ def prepare(
             probabilities="",
             message=new_message(title, competition.metric.title, validation),
         )
-        if isinstance(source, Source):
-            submission = _with_expectations(competition, plan, source, path, submission)
+        if isinstance(source, Result):
+            submission = _with_expectations(planned, source, path, submission)
     except BaseException:
         for written in (path, predictions_beside(path)):
             written.unlink(missing_ok=True)
         raise
-    return Prepared(path, form, submission, bool(notebook), notice)
+    return Prepared(file, form, submission, bool(notebook), notice)
 
 
 def submit(
     competition: Competition,
     prepared: Prepared,
-    target: Target,
+    target: Receiver,
     *,
     allowed: Permissions = Permissions(),
     confirm: Callable[[Prepared, int], bool] = lambda prepared, left: True,
@@ -141,7 +145,7 @@ def submit(
 
 
 def settle(
-    ledger: Ledger, target: Target, content: str, now: datetime, say: Callable[[str], None] = lambda notice: None
+    ledger: Ledger, target: Receiver, content: str, now: datetime, say: Callable[[str], None] = lambda notice: None
 ) -> Entry | None:
     """Find out what became of submissions that were cut off; the one of this content, if it had arrived."""
     same = None
@@ -162,35 +166,17 @@ def settle(
     return None if same is None else _entry(ledger, same)
 
 
-def reveal_private(competition: Competition, target: LocalLeaderboard) -> list[Entry]:
-    """Ask the local leaderboard for the private scores of everything it scored, and record them."""
-    ledger = ledger_of(competition.workspace)
-    for entry in ledger.entries():
-        if entry.submission.target != target.name or entry.outcome.status not in ("scored", "sent"):
-            continue
-        path = competition.workspace.submissions / entry.submission.file
-        if not path.is_file():
-            raise SubmissionError(f"{path} is gone, and its private score with it: put the file back")
-        if check(path, submission_form(competition)) != entry.submission.content:
-            raise SubmissionError(f"{path} is not the file that was sent as number {entry.number}: put it back")
-        outcome = target.reveal(path, METRICS[entry.submission.metric], entry.outcome)
-        if outcome != entry.outcome:
-            ledger.record(entry.number, outcome)
-    return ledger.entries()
-
-
-def _cut(competition: Competition, source: Source, form: Form) -> bytes:
+def _cut(competition: Competition, result: Result, form: Form) -> bytes:
     """The CSV of a stack or base model: decisions, or probabilities where the metric scores those."""
-    probabilities = store.read_model(source.folder, shape_of(competition)).test
-    values = decision_from(source.score.decision).decide(probabilities) if form.decisions else probabilities
+    probabilities = store.read_model(result.folder, competition.shape).test
+    values = decision_from(result.score.decision).decide(probabilities) if form.decisions else probabilities
     return render(form, competition.test_ids, competition.labels, values)
 
 
-def _with_expectations(
-    competition: Competition, plan: FoldPlan, source: Source, path: Path, submission: NewSubmission
-) -> NewSubmission:
-    """What only a source with out-of-fold predictions has; writes these beside the file."""
-    predicted, score = out_of_fold_predictions(competition, plan, source), source.score
+def _with_expectations(planned: Planned, result: Result, path: Path, submission: NewSubmission) -> NewSubmission:
+    """What only a result with out-of-fold predictions has; writes these beside the file."""
+    competition, score = planned.competition, result.score
+    predicted = out_of_fold_predictions(planned, result)
     cells = predicted.astype(np.float32)
     content = store.to_parquet(competition.train_ids, cells, competition.labels)
     atomic.write_bytes(predictions_beside(path), content)
@@ -201,8 +187,8 @@ def _with_expectations(
     )
     return replace(
         submission,
-        fold_plan=plan.fingerprint,
-        probabilities=str(store.read_record(source.folder / store.MANIFEST)["files"][store.TEST])[:16],
+        fold_plan=planned.plan.fingerprint,
+        probabilities=probabilities_hash(result),
         low=score.low,
         high=score.high,
         public_low=expected.public[0],
@@ -213,16 +199,16 @@ def _with_expectations(
 
 
 def _vet(
-    competition: Competition, ledger: Ledger, prepared: Prepared, target: Target, allowed: Permissions, now: datetime
+    competition: Competition, ledger: Ledger, prepared: Prepared, target: Receiver, allowed: Permissions, now: datetime
 ) -> int:
     """Raise SubmissionError for what must not be sent; how many submissions are left today."""
-    path, form = prepared.path, prepared.form
-    refuse_sample(competition, path, form)
+    file, form = prepared.file, prepared.form
+    refuse_sample(competition, file, form)
     if not allowed.constant:
-        refuse_constant(path, form, learnt_labels(competition, competition.declaration.folds.k).too_rare)
+        refuse_constant(file, learnt_labels(competition, competition.declaration.folds.k).too_rare)
     if not allowed.again:
         earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]
-        refuse_repeated(path, prepared.submission.content, earlier, None if prepared.by_notebook else form)
+        refuse_repeated(file, prepared.submission.content, earlier, None if prepared.by_notebook else form)
     declared = competition.declaration.submission
     own = declared.daily_limit - ledger.sent_on(now, target.name)
     # Kaggle keeps its own count: a limit beside it is one that somebody wrote down.
@@ -232,12 +218,12 @@ def _vet(
             f"the daily limit is spent: {declared.daily_limit - own} of {declared.daily_limit} submissions on "
             f"{now:%Y-%m-%d} UTC. The next day starts at 00:00 UTC ([submission] daily_limit)."
         )
-    left = target.ready(path)
+    left = target.ready(file)
     return own if left is None else min(own, left) if binding else left
 
 
 def _write_down(
-    competition: Competition, ledger: Ledger, prepared: Prepared, target: Target, now: datetime
+    competition: Competition, ledger: Ledger, prepared: Prepared, target: Receiver, now: datetime
 ) -> tuple[int, Prepared]:
     """The number of the ledger's row; a submission of this content that never arrived keeps its row, file and tag."""
     lost = [
@@ -250,18 +236,18 @@ def _write_down(
     if not lost:
         return ledger.add(prepared.submission, now), prepared
     entry = lost[-1]
-    path = competition.workspace.submissions / entry.submission.file
+    path = competition.workspace.submission(entry.submission.file)
     if path != prepared.path:
         atomic.write_bytes(path, prepared.path.read_bytes())
         prepared.discard()
     ledger.record(entry.number, Outcome("pending"), now)
-    return entry.number, replace(prepared, path=path, submission=entry.submission)
+    return entry.number, replace(prepared, file=replace(prepared.file, path=path), submission=entry.submission)
 
 
-def _send(ledger: Ledger, number: int, prepared: Prepared, target: Target, now: datetime) -> Entry:
+def _send(ledger: Ledger, number: int, prepared: Prepared, target: Receiver, now: datetime) -> Entry:
     """Send, and record the outcome whatever it is; what cannot be known now stays pending."""
     try:
-        outcome = target.send(prepared.path, prepared.submission.message)
+        outcome = target.send(prepared.file, prepared.submission.message)
     except UnknownOutcome as error:
         found = _after_all(target, prepared, error)
         if found is None:
@@ -280,7 +266,7 @@ def _send(ledger: Ledger, number: int, prepared: Prepared, target: Target, now: 
     return _entry(ledger, number)
 
 
-def _after_all(target: Target, prepared: Prepared, error: UnknownOutcome) -> Outcome | None:
+def _after_all(target: Receiver, prepared: Prepared, error: UnknownOutcome) -> Outcome | None:
     """What the target's list says of a submission whose answer never came."""
     try:
         return target.find(prepared.submission.message, datetime.now(UTC))
@@ -295,10 +281,9 @@ def _entry(ledger: Ledger, number: int) -> Entry:
     return next(entry for entry in ledger.entries() if entry.number == number)
 
 
-def _new_path(competition: Competition, name: str) -> Path:
+def _new_path(workspace: Workspace, name: str) -> Path:
     """submissions/NNN_name.csv; numbers only grow, so that no sent file is ever overwritten."""
-    folder = competition.workspace.submissions
-    names = [path.name for path in folder.glob("*_*.csv")]
-    names += [entry.submission.file for entry in ledger_of(competition.workspace).entries()]
+    names = [path.name for path in workspace.submissions.glob("*_*.csv")]
+    names += [entry.submission.file for entry in ledger_of(workspace).entries()]
     numbers = [int(number) for number in (name.split("_")[0] for name in names) if number.isdecimal()]
-    return folder / f"{max(numbers, default=0) + 1:03d}_{name}.csv"
+    return workspace.submission(f"{max(numbers, default=0) + 1:03d}_{name}.csv")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,19 +17,19 @@ from compete.competition.data import Competition, label_matrix
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
-from compete.errors import DataError, SubmissionError
-from compete.submissions.csv_file import Form, named_as, read_values, submission_form
+from compete.errors import DataError, SubmissionError, UserError
+from compete.submissions.csv_file import CheckedFile, Form, check, named_as, submission_form
 from compete.submissions.kaggle.client import KaggleClient
 from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
-from compete.submissions.ledger import Outcome
+from compete.submissions.ledger import Entry, Ledger, Outcome
 
 _SCORED = ("Public", "Private")
 _USAGES = {*_SCORED, "Ignored"}
 _NO_LABEL = ("-1", "-1.0")
 
 
-class Target(Protocol):
-    """A leaderboard. Every method but `send` may be called again after a crash."""
+class Receiver(Protocol):
+    """What takes a submission. Every method but `send` may be called again after a crash."""
 
     @property
     def name(self) -> str: ...
@@ -37,15 +38,40 @@ class Target(Protocol):
         """What became of the submission with this message, cut off after `since`; None if it never arrived."""
         ...
 
-    def ready(self, file: Path) -> int | None:
+    def ready(self, file: CheckedFile) -> int | None:
         """Raise whatever would keep this file from being sent, before the ledger knows of it.
 
         Returns the submissions left today, None where the target does not count.
         """
         ...
 
-    def send(self, file: Path, message: str) -> Outcome:
-        """Send a checked file; it may be scored at once or only be on its way."""
+    def send(self, file: CheckedFile, message: str) -> Outcome:
+        """Send a file; it may be scored at once or only be on its way."""
+        ...
+
+
+class Target(Receiver, AbstractContextManager["Target"], Protocol):
+    """A leaderboard, open within `with`."""
+
+    counts: ClassVar[bool]
+    """Whether a submission counts with others who watch: it is asked about first, and may be scored later."""
+
+    @property
+    def page(self) -> str | None:
+        """Address where submissions are selected for the private leaderboard."""
+        ...
+
+    @property
+    def notebook(self) -> str:
+        """What is sent in the file's place; empty where the file is."""
+        ...
+
+    def refresh(self, ledger: Ledger) -> list[Entry]:
+        """Bring the ledger to what the target knows by now; raises UserError where there is nothing to ask."""
+        ...
+
+    def reveal(self, ledger: Ledger) -> list[Entry]:
+        """Bring the private scores into the ledger, as far as they are to be had."""
         ...
 
 
@@ -58,24 +84,53 @@ class LocalLeaderboard:
     checked and recorded unscored.
     """
 
+    counts: ClassVar[bool] = False
+
     solution: Path | None
     form: Form
     metric: Metric
     name: str = "local"
+    page: None = None
+    notebook: str = ""
+
+    def __enter__(self) -> LocalLeaderboard:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing was opened."""
 
     def find(self, message: str, since: datetime) -> Outcome | None:
         return None
 
-    def ready(self, file: Path) -> None:
+    def ready(self, file: CheckedFile) -> None:
         if self.solution is not None:
             self._score(file, self.metric, "Public")
 
-    def send(self, file: Path, message: str) -> Outcome:
+    def send(self, file: CheckedFile, message: str) -> Outcome:
         if self.solution is None:
-            return Outcome("sent", reference=file.name)
-        return Outcome("scored", reference=file.name, public=self._score(file, self.metric, "Public"))
+            return Outcome("sent", reference=file.path.name)
+        return Outcome("scored", reference=file.path.name, public=self._score(file, self.metric, "Public"))
 
-    def reveal(self, file: Path, metric: Metric, outcome: Outcome) -> Outcome:
+    def refresh(self, ledger: Ledger) -> list[Entry]:
+        raise UserError('--refresh asks Kaggle, and [submission] target is "local": there is nothing to ask')
+
+    def reveal(self, ledger: Ledger) -> list[Entry]:
+        """Score everything that was sent here on the private rows, and record it."""
+        for entry in ledger.entries():
+            if entry.submission.target != self.name or entry.outcome.status not in ("scored", "sent"):
+                continue
+            path = ledger.path.parent / entry.submission.file
+            if not path.is_file():
+                raise SubmissionError(f"{path} is gone, and its private score with it: put the file back")
+            file = check(path, self.form)
+            if file.content != entry.submission.content:
+                raise SubmissionError(f"{path} is not the file that was sent as number {entry.number}: put it back")
+            outcome = self.private_outcome(file, METRICS[entry.submission.metric], entry.outcome)
+            if outcome != entry.outcome:
+                ledger.record(entry.number, outcome)
+        return ledger.entries()
+
+    def private_outcome(self, file: CheckedFile, metric: Metric, outcome: Outcome) -> Outcome:
         """The outcome with the private score, under the metric it was sent for."""
         if self.solution is None:
             raise SubmissionError("there is no private score: competition.toml names no [submission] solution")
@@ -90,11 +145,11 @@ class LocalLeaderboard:
             self._truth(part)
         return [name for part in parts for name in part[self.form.id_column]]
 
-    def _score(self, file: Path, metric: Metric, usage: str) -> float:
-        parts, sent = self._scored_rows(), read_values(file, self.form)
+    def _score(self, file: CheckedFile, metric: Metric, usage: str) -> float:
+        parts, sent = self._scored_rows(), file.values
         missing = [name for part in parts.values() for name in part[self.form.id_column] if name not in sent.index]
         if missing:
-            raise SubmissionError(f"{file} has no row for {len(missing)} ids of the solution ({missing[0]!r})")
+            raise SubmissionError(f"{file.path} has no row for {len(missing)} ids of the solution ({missing[0]!r})")
         part = parts[usage]
         return metric.compute(self._truth(part), sent.loc[part[self.form.id_column]].to_numpy(dtype=np.float64))
 
@@ -135,13 +190,14 @@ def _usage_column(table: pd.DataFrame, form: Form) -> str | None:
 
 def make_target(
     competition: Competition, *, kernel: str | None = None, kernel_version: int | None = None, late: bool = False
-) -> LocalLeaderboard | KaggleLeaderboard:
+) -> Target:
     """The target that competition.toml declares; the options are Kaggle's, see KaggleLeaderboard."""
     declared = competition.declaration.submission
     if declared.target == "local":
         return local_leaderboard(competition)
     assert declared.kaggle is not None  # the declaration refuses a target without it
-    return KaggleLeaderboard(KaggleClient(declared.kaggle), kernel or declared.kernel, kernel_version, late)
+    client, metric = KaggleClient(declared.kaggle), competition.declaration.metric
+    return KaggleLeaderboard(client, metric, kernel or declared.kernel, kernel_version, late)
 
 
 def local_leaderboard(competition: Competition) -> LocalLeaderboard:

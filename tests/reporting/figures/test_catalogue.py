@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 import compete
 from compete.competition.workspace import Workspace
-from compete.oof.imported import ForeignFile, import_model
-from compete.oof.train import current_plan
+from compete.oof.fold_plan import with_plan
+from compete.oof.imported import ImportedFile, import_model
 from compete.opened import Opened
 from compete.reporting.figures import catalogue as catalogues
 from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.score_rows import score_rows
 from compete.reporting.figures.style import svg
-from compete.stacking.leave_one_out import kept_worth
+from compete.stacking.leave_one_out import kept_contributions
 from support.lived_in import (
     LABELS,
     ODD_STACK,
@@ -47,7 +47,7 @@ EVERY = {
     "cost",
     *(f"curves_{name}" for name in MODELS),
     "error_correlation",
-    "worth",
+    "leave_one_out",
     "reliability",
     "reliability_models",
     "precision_recall",
@@ -172,17 +172,17 @@ def test_how_alike_models_err_is_the_correlation_of_their_errors(opened: Opened)
 def test_worth_is_what_was_kept_with_the_stack(opened: Opened, lived: Workspace) -> None:
     stack = opened.find("logistic")
     assert opened.chosen is stack
-    worths = kept_worth(stack.folder, stack.record)
+    worths = kept_contributions(stack.folder, stack.record)
     assert worths
-    figure = opened.figure("worth")
+    figure = opened.figure("leave_one_out")
     assert shown_in_order(figure) == [worth.model for worth in worths]
     marks = [c.lines[0] for c in figure.axes[0].containers if isinstance(c, ErrorbarContainer)]
     drawn = np.concatenate([np.asarray(mark.get_xdata()) for mark in marks])
     assert sorted(drawn.tolist()) == sorted(worth.gain for worth in worths)
-    (lived.oof / "stacks" / "logistic" / "worth.json").unlink()
+    lived.stack("logistic").leave_one_out.unlink()
     again = compete.open(lived.root)
-    assert "worth" not in again.figures()
-    assert missing(again) == {"What each base model is worth": "`compete stack --worth` finds out"}
+    assert "leave_one_out" not in again.figures()
+    assert missing(again) == {"What each base model is worth": "`compete stack --leave-one-out` finds out"}
 
 
 def test_the_point_of_precision_and_recall_is_the_threshold(opened: Opened) -> None:
@@ -293,7 +293,7 @@ def draw_everything(opened: Opened) -> None:
 def test_every_figure_is_drawn_under_every_kind_of_metric(lived: Workspace, metric: str) -> None:
     declare(lived, f'metric = "{metric}"')
     assert set(compete.open(lived.root).stacked) == set()  # stacks are of another metric
-    build_stacks(lived, worth=True)
+    build_stacks(lived, leave_one_out=True)
     send(lived, ["words", "logistic"])
     reveal(lived)
     opened = compete.open(lived.root)
@@ -328,7 +328,7 @@ def test_one_model_alone(untouched: Workspace, tmp_path: Path) -> None:
     train_models(workspace, ["words"])
     opened = compete.open(workspace.root)
     assert {"scores", "label_f1", "labels_words", "reliability"} <= set(opened.figures())
-    assert not {"error_correlation", "worth", "cost", "curves_words"} & set(opened.figures())
+    assert not {"error_correlation", "leave_one_out", "cost", "curves_words"} & set(opened.figures())
     assert missing(opened)["Training curves"] == "no base model here trains in epochs"
     assert missing(opened)["How alike the base models err"] == "it takes two base models"
     draw_everything(opened)
@@ -340,11 +340,11 @@ def test_a_rare_label_and_a_constant_column(untouched: Workspace, tmp_path: Path
         rewrite(workspace.root / f"{name}.csv", {"anger": None})
     rewrite(workspace.root / "train.csv", {}, lambda number, row: {**row, "trust": str(int(number < 3))})
     competition = train_models(workspace)
-    plan = current_plan(competition)
+    planned = with_plan(competition)
     for name, ids in (("oof", competition.train_ids), ("test", competition.test_ids)):
         pd.DataFrame({"id": ids, "joy": 0.25, "trust": 0.0}).to_csv(tmp_path / f"flat_{name}.csv", index=False)
-    oof, test = (ForeignFile(tmp_path / f"flat_{name}.csv") for name in ("oof", "test"))
-    import_model(competition, plan, "flat", oof, test)
+    oof, test = (ImportedFile(tmp_path / f"flat_{name}.csv") for name in ("oof", "test"))
+    import_model(planned, "flat", oof, test)
     opened = compete.open(workspace.root)
     assert list(opened.base_models) == ["words", "words_smooth", "flat"]
     assert {"label_f1", "labels_flat", "error_correlation", "reliability"} <= set(opened.figures())

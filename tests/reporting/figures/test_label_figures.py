@@ -7,6 +7,7 @@ import pytest
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
+from compete.oof.honest_scores import LabelScore
 from compete.reporting.figures.label_figures import (
     co_occurrence,
     co_occurrence_figure,
@@ -17,7 +18,6 @@ from compete.reporting.figures.label_figures import (
 )
 from compete.reporting.figures.style import drawn, png, shortened
 from compete.stacking.ensemble.label_rates import LabelRates
-from compete.stacking.scores import LabelScore
 
 pytestmark = pytest.mark.slow
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
+from compete.oof.honest_scores import LabelScore
 from compete.reporting.figures.probability_figures import (
     curve_figure,
     has_losses,
@@ -15,7 +16,6 @@ from compete.reporting.figures.probability_figures import (
     reliability_figure,
 )
 from compete.reporting.figures.style import drawn, png
-from compete.stacking.scores import LabelScore
 
 
 def test_bins_hold_the_mean_probability_and_the_share_of_positives() -> None:

@@ -10,12 +10,12 @@ from compete.reporting.figures.score_figures import (
     SubmissionRow,
     cost_figure,
     leaderboard_figure,
+    leave_one_out_figure,
     score_figure,
     shake_up_figure,
-    worth_figure,
 )
 from compete.reporting.figures.style import drawn, png
-from compete.stacking.leave_one_out import Worth
+from compete.stacking.leave_one_out import Contribution
 
 
 def row(name: str, honest: float, hours: float) -> ScoreRow:
@@ -38,8 +38,8 @@ def test_times_can_be_read_however_short_and_close_they_are(hours: tuple[float, 
 
 
 def test_a_model_that_could_go_looks_unlike_one_that_could_not() -> None:
-    worths = [Worth("good", 0.5, 0.1, 0.05, 0.15), Worth("idle", 0.6, 0.0, -0.1, 0.1)]
-    figure = drawn(lambda: worth_figure(worths, "score", [0.5, 0.0]))
+    found = [Contribution("good", 0.5, 0.1, 0.05, 0.15), Contribution("idle", 0.6, 0.0, -0.1, 0.1)]
+    figure = drawn(lambda: leave_one_out_figure(found, "score", [0.5, 0.0]))
     told = {str(c.get_label()): c.lines[0] for c in figure.axes[0].containers}  # type: ignore[attr-defined]
     assert [line.get_xdata().tolist() for line in told.values()] == [[0.1], [0.0]]
     assert len({line.get_color() for line in told.values()}) == 2

@@ -12,7 +12,6 @@ import pytest
 
 import compete
 from compete.competition.workspace import Workspace
-from compete.oof import store
 from compete.opened import Opened
 from compete.reporting.figures.catalogue import Catalogue
 from compete.reporting.figures.style import PALETTE
@@ -175,7 +174,7 @@ def test_the_chosen_stack_alone_is_marked(report_page: Path) -> None:
 def test_how_it_was_made_can_be_made_again(page: ReportPage, opened: Opened) -> None:
     commands = [row[0] for row in page.tables["Commands"][1:]]
     assert commands[:2] == ["compete folds", "compete train-base words words_smooth"]
-    assert commands[2] == f"compete stack '{ODD_STACK}' logistic --worth"
+    assert commands[2] == f"compete stack '{ODD_STACK}' logistic --leave-one-out"
     versions = dict(page.tables["Versions"])
     assert versions["compete"] == compete.__version__
     assert {"python", "numpy"} <= set(versions)
@@ -185,7 +184,7 @@ def test_how_it_was_made_can_be_made_again(page: ReportPage, opened: Opened) -> 
     prints = dict(page.tables["Fingerprints"])
     assert prints["train texts"] == opened.competition.fingerprints["train texts"]
     files = opened.find("logistic").record["files"]
-    assert prints["stack logistic, test.parquet"] == files[store.TEST][:16]
+    assert prints["stack logistic, test.parquet"] == files["test.parquet"][:16]
     assert "Trained on: " in page.sections["made"] and "cores" in page.sections["made"]
 
 
@@ -220,8 +219,8 @@ def test_no_secret_and_no_place_on_this_machine(
     monkeypatch.setattr(
         "compete.reporting.page.report.png", lambda figure: b""
     )  # the SVG says the same, and can be read
-    (lived.oof / "words" / store.OOF).write_bytes(b"torn")  # errors name files
-    (lived.oof / "stacks" / "logistic" / store.TEST).unlink()
+    lived.base_model("words").oof.write_bytes(b"torn")  # errors name files
+    lived.stack("logistic").test.unlink()
     (lived.submissions / "kaggle.json").write_text('{"key": "5ecret0key"}', encoding="utf-8")
     folder = tmp_path_factory.mktemp("elsewhere")
     write_report(compete.open(lived.root), folder)
@@ -356,13 +355,13 @@ def test_the_same_workspace_gives_the_same_report(untouched: Workspace, tmp_path
 def test_a_report_changes_nothing_else_in_the_workspace(untouched: Workspace, tmp_path: Path) -> None:
     workspace = copied(untouched, tmp_path)
     before = {path: path.read_bytes() for path in workspace.root.rglob("*") if path.is_file()}
-    written = compete.open(workspace.root).report()
+    written = compete.open(workspace.root).report().page
     assert written == workspace.root / "report" / "index.html"
     after = {path: path.read_bytes() for path in workspace.root.rglob("*") if path.is_file()}
     assert {path: content for path, content in after.items() if written.parent not in path.parents} == before
 
 
 def test_progress_counts_every_figure(untouched: Workspace, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    write_report(compete.open(untouched.root), tmp_path, lambda done, of: seen.append((done, of)))
-    assert seen == [(0, 2), (1, 2)]
+    seen: list[tuple[float, str]] = []
+    write_report(compete.open(untouched.root), tmp_path, lambda fraction, doing: seen.append((fraction, doing)))
+    assert seen == [(0.0, "figure 1 of 2"), (0.5, "figure 2 of 2")]

@@ -146,7 +146,7 @@ def reader(
         return Reader(driver, request.getfixturevalue("report_page"), request.getfixturevalue("opened"))
     folder = embedded(tmp_path_factory.mktemp("demo")).root if request.param == DEMO else request.param
     other = compete.open(folder)
-    return Reader(driver, other.report(tmp_path_factory.mktemp("other")), other)
+    return Reader(driver, other.report(tmp_path_factory.mktemp("other")).page, other)
 
 
 @pytest.fixture

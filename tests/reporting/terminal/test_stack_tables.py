@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
+from compete.oof.honest_scores import LabelScore, Score
 from compete.reporting.terminal.stack_tables import (
     comparison_table,
     error_table,
     label_table,
+    leave_one_out_table,
     threshold_table,
-    worth_table,
 )
-from compete.stacking.leave_one_out import Worth
-from compete.stacking.scores import LabelScore, Score
+from compete.stacking.leave_one_out import Contribution
 
 ODD = "[red]model[/red]"
 LABEL = LabelScore(0.6, 0.45, 0.514, 0.3217, 0.0123, 0.0434, 0.0101, 0.0789)
@@ -92,8 +92,8 @@ def test_a_label_without_a_threshold_shows_none() -> None:
 
 
 def test_worth_shows_the_score_without_a_model_and_which_could_go() -> None:
-    found = [Worth(ODD, 0.5012, 0.0111, 0.0042, 0.0185), Worth("idle", 0.5129, -0.0006, -0.0041, 0.0028)]
-    lines = show(worth_table(found, {ODD: 200.0, "idle": 0.0}))
+    found = [Contribution(ODD, 0.5012, 0.0111, 0.0042, 0.0185), Contribution("idle", 0.5129, -0.0006, -0.0041, 0.0028)]
+    lines = show(leave_one_out_table(found, {ODD: 200.0, "idle": 0.0}))
     assert header(lines) == ["base model", "without", "gain by it", "training"]
     assert line_of(lines, ODD) == ["0.5012", "+0.0042 to +0.0185", "3 min 20 s"]
     assert line_of(lines, "idle") == ["0.5129", "-0.0041 to +0.0028", "-", "could go"]
@@ -126,7 +126,7 @@ LONG_SCORE = replace(SCORE, labels={LONG: NOISE})
 TABLES: dict[str, RenderableType] = {
     "comparison": comparison_table([(f"stack {LONG}", SCORE), (LONG, SCORE)], "samples-Jaccard", LONG),
     "labels": label_table(LONG_SCORE, {LONG: 0.1}, {LONG: RATE}),
-    "worth": worth_table([Worth(LONG, 0.5, 0.01, -0.02, 0.03)], {LONG: 45296.0}),
+    "worth": leave_one_out_table([Contribution(LONG, 0.5, 0.01, -0.02, 0.03)], {LONG: 45296.0}),
     "errors of eight": error_table([LONG] * 8, np.full((8, 8), 0.5)),
 }
 FOLDED = threshold_table(LONG_SCORE)
@@ -170,7 +170,9 @@ REAL: dict[str, RenderableType] = {
     "comparison": comparison_table([(f"stack {name}", SCORE) for name in MODELS], "samples-Jaccard", ""),
     "labels": label_table(ELEVEN, dict.fromkeys(LABELS, 0.1), dict.fromkeys(LABELS, RATE)),
     "thresholds": threshold_table(ELEVEN),
-    "worth": worth_table([Worth(name, 0.5, 0.01, -0.02, 0.03) for name in MODELS], dict.fromkeys(MODELS, 452960.0)),
+    "worth": leave_one_out_table(
+        [Contribution(name, 0.5, 0.01, -0.02, 0.03) for name in MODELS], dict.fromkeys(MODELS, 452960.0)
+    ),
     "errors": error_table(MODELS, np.full((11, 11), 0.5)),
 }
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console, RenderableType
 
+from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, PartState, State
 from compete.reporting.terminal.tables import finalists_table, fold_rates_table, scores_table, status_table
-from compete.stacking.scores import Score
 from compete.submissions.leaderboard.finalists import Finalist, Finalists
 from compete.submissions.ledger import Entry, NewSubmission, Outcome, Status
 

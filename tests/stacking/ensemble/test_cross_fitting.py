@@ -246,7 +246,9 @@ def test_the_same_fit_gives_the_same_bits() -> None:
 def test_progress_rises_from_nothing_to_one() -> None:
     labels, folds = make_labels(), make_folds(3)
     reported: list[float] = []
-    cross_fit([Mean()], make_models(labels, 2, 1.0), labels, folds, progress=reported.append)
+    cross_fit(
+        [Mean()], make_models(labels, 2, 1.0), labels, folds, progress=lambda fraction, doing: reported.append(fraction)
+    )
     assert reported == sorted(reported)
     assert (reported[0], reported[-1]) == (0.0, 1.0)
 

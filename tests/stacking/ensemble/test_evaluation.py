@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
-from compete.competition.metrics import METRICS, Labels, Metric, Probabilities
+from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName
 from compete.stacking.ensemble.cross_fitting import as_it_is, cross_fit
-from compete.stacking.ensemble.decision_rules import RuleName, rules_for
+from compete.stacking.ensemble.decision_rules import rules_for
 from compete.stacking.ensemble.evaluation import Evaluation, evaluate
 from compete.stacking.ensemble.meta_learners import Logistic, Mean
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from compete.errors import CompeteError, SubmissionError
+from compete.submissions.csv_file import CheckedFile
 from compete.submissions.kaggle import client as kaggle_client
 from compete.submissions.kaggle import kaggle_leaderboard as kaggle
 from compete.submissions.kaggle.client import KaggleClient
-from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard, refresh, wait_for_score
-from compete.submissions.ledger import Entry, Outcome
-from compete.submissions.sending import Prepared, ledger_of, submit
+from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard, wait_for_score
+from compete.submissions.ledger import Entry, Outcome, ledger_of
+from compete.submissions.sending import Prepared, submit
 from support.kaggle_service import Fault, KaggleService
 from support.kaggle_toy import PASSWORD, SLUG, Submitter, assert_sent_once, guesses, toy_competition, wait_until
 
@@ -74,7 +75,7 @@ def target(service: KaggleService, client: KaggleClient, monkeypatch: pytest.Mon
     monkeypatch.setattr(kaggle, "_BETWEEN_LOOKS", 0.05)
     service.submissions.clear()
     service.faults.clear()
-    return KaggleLeaderboard(client)
+    return KaggleLeaderboard(client, "f1_macro")
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def run_again(service: KaggleService, submitter: Submitter, target: KaggleLeader
         submitter.run(target)
     assert_sent_once(service, submitter)
     before = [(entry.number, entry.counted) for entry in submitter.entries()]
-    refreshed = refresh(ledger_of(submitter.competition.workspace), target, "f1_macro")
+    refreshed = target.refresh(ledger_of(submitter.competition.workspace))
     assert [(entry.number, entry.counted) for entry in refreshed] == before
 
 
@@ -291,7 +292,7 @@ class Interrupted:
         self.target, self.name = target, target.name
         self.find, self.ready = target.find, target.ready
 
-    def send(self, file: Path, message: str) -> Outcome:
+    def send(self, file: CheckedFile, message: str) -> Outcome:
         with contextlib.suppress(CompeteError):
             self.target.send(file, message)
         raise KeyboardInterrupt
@@ -324,7 +325,7 @@ def test_waiting_for_a_score_outlasts_a_failure(
     ledger = ledger_of(submitter.competition.workspace)
 
     def look() -> list[Entry]:
-        return refresh(ledger, target, "f1_macro")
+        return target.refresh(ledger)
 
     assert wait_for_score(entry, look, seconds=10).outcome.status == "scored"
 

@@ -20,8 +20,8 @@ import pytest
 from compete.errors import CompeteError, SubmissionError
 from compete.submissions.kaggle import kaggle_leaderboard as kaggle
 from compete.submissions.kaggle.client import KaggleClient
-from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard, refresh
-from compete.submissions.sending import ledger_of
+from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
+from compete.submissions.ledger import ledger_of
 from support.kaggle_service import Fault, KaggleService, Moment, Submission
 from support.kaggle_toy import (
     PASSWORD,
@@ -48,7 +48,7 @@ class Killed:
     def __init__(self, root: Path, service: KaggleService, client: KaggleClient, environment: dict[str, str]) -> None:
         self.service = service
         self.submitter = Submitter.make(root, guesses(1))
-        self.target = KaggleLeaderboard(client)
+        self.target = KaggleLeaderboard(client, "f1_macro")
         self.marker = f"compete-test-{uuid.uuid4().hex}"
         self.points: list[str] = []
         # One thread: what a fork inherits of the others' locks would hang it.
@@ -109,7 +109,7 @@ class Killed:
         with pytest.raises(SubmissionError, match="the same content was submitted before"):
             self.submitter.run(self.target)
         known = self.submitter.entries()
-        entries = refresh(ledger_of(self.submitter.competition.workspace), self.target, "f1_macro")
+        entries = self.target.refresh(ledger_of(self.submitter.competition.workspace))
         assert [(e.number, e.counted) for e in entries] == [(e.number, e.counted) for e in known]
         assert len(self.service.submissions) == 1
         assert not [entry for entry in entries if ".compete-tmp" in entry.submission.file]

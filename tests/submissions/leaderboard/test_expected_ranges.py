@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from compete.competition.data import Competition, load_competition
 from compete.competition.metrics import METRICS
+from compete.competition.planned import Planned
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
+from compete.oof.fold_plan import with_plan
+from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.ensemble.decision_rules import fit_rule
+from compete.stacking.results import Results
 from compete.submissions.leaderboard.expected_ranges import expected_ranges, out_of_fold_predictions, public_rows
-from compete.submissions.sources import choose_source
 
 F1 = METRICS["f1_macro"]
 
@@ -72,40 +74,41 @@ def test_the_declared_share_of_the_test_set_is_public(competition: Competition) 
 
 @pytest.fixture
 def trained(competition: Competition) -> Competition:
-    train(plan_work(competition, choose_recipes(competition, ["words"])), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, ["words"])), InlineExecutor())
     return competition
 
 
 def test_every_fold_is_decided_by_thresholds_of_the_other_folds(trained: Competition) -> None:
-    plan = current_plan(trained)
-    source = choose_source(trained, plan, "words")
-    oof = store.read_model(source.folder, shape_of(trained)).oof
-    decisions = out_of_fold_predictions(trained, plan, source)
-    for fold in range(plan.k):
-        others, held_out = plan.other_rows(fold), plan.rows(fold)
-        rule = fit_rule(source.rule, F1, trained.train_labels[others], oof[others], plan.folds[others])
+    planned = with_plan(trained)
+    source = Results(planned).find("words")
+    oof = store.read_model(source.folder, trained.shape).oof
+    decisions = out_of_fold_predictions(planned, source)
+    for fold in range(planned.plan.k):
+        others, held_out = planned.plan.other_rows(fold), planned.plan.rows(fold)
+        rule = fit_rule(source.rule, F1, trained.train_labels[others], oof[others], planned.plan.folds[others])
         assert np.array_equal(decisions[held_out], rule.decide(oof[held_out]))
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_the_labels_of_a_fold_do_not_touch_its_own_decisions(trained: Competition, fold: int) -> None:
-    plan = current_plan(trained)
-    source = choose_source(trained, plan, "words")
+    planned = with_plan(trained)
+    source = Results(planned).find("words")
     labels = trained.train_labels.copy()
-    labels[plan.rows(fold)] = 1 - labels[plan.rows(fold)]
+    labels[planned.plan.rows(fold)] = 1 - labels[planned.plan.rows(fold)]
     before, after = (
-        out_of_fold_predictions(each, plan, source) for each in (trained, replace(trained, train_labels=labels))
+        out_of_fold_predictions(Planned(each, planned.plan), source)
+        for each in (trained, replace(trained, train_labels=labels))
     )
     changed = (before != after).any(axis=1)
-    assert not changed[plan.rows(fold)].any()
-    assert changed[plan.other_rows(fold)].any()  # the control: thresholds do depend on labels
+    assert not changed[planned.plan.rows(fold)].any()
+    assert changed[planned.plan.other_rows(fold)].any()  # the control: thresholds do depend on labels
 
 
 def test_a_metric_of_probabilities_keeps_them(trained: Competition) -> None:
     toml = trained.workspace.declaration
     toml.write_text('metric = "log_loss"\n' + toml.read_text(encoding="utf-8"), encoding="utf-8")
     competition = load_competition(trained.workspace)
-    plan = current_plan(competition)
-    source = choose_source(competition, plan, "words")
-    oof = store.read_model(source.folder, shape_of(competition)).oof
-    assert np.array_equal(out_of_fold_predictions(competition, plan, source), oof)
+    planned = with_plan(competition)
+    source = Results(planned).find("words")
+    oof = store.read_model(source.folder, competition.shape).oof
+    assert np.array_equal(out_of_fold_predictions(planned, source), oof)

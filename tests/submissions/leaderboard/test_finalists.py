@@ -13,9 +13,9 @@ from compete.competition.data import Competition
 from compete.competition.metrics import METRICS, Labels
 from compete.errors import UserError
 from compete.oof import store
+from compete.submissions.csv_file import predictions_beside
 from compete.submissions.leaderboard.finalists import choose_finalists, private_draws
 from compete.submissions.ledger import Entry, NewSubmission, Outcome, Status
-from compete.submissions.sending import predictions_beside
 
 F1 = METRICS["f1_macro"]
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)

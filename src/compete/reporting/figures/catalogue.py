@@ -11,12 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from compete.oof.results import Result
 from compete.reporting.figures import label_figures, probability_figures, score_figures
 from compete.reporting.figures.score_rows import score_rows, submission_rows
 from compete.reporting.figures.style import SERIES, Draw
-from compete.reporting.view import Shown, View
+from compete.reporting.view import View
 from compete.stacking.ensemble.label_rates import LabelRates, estimate_rates, rates_from
-from compete.stacking.leave_one_out import error_correlation, kept_worth
+from compete.stacking.leave_one_out import error_correlation, kept_contributions
 
 Section = Literal["data", "models", "labels", "stack", "submissions"]
 # More rows than that do not change a picture, and cost time and memory.
@@ -159,24 +160,24 @@ def _of_stack(view: View) -> Found:
     else:
         yield Missing("stack", "How alike the base models err", "it takes two base models")
     title = "What each base model is worth"
-    told = [(stack, kept_worth(stack.folder, stack.record)) for stack in _chosen_first(view)]
-    stack, worths = next(((stack, worths) for stack, worths in told if worths), (None, None))
-    if stack is None or worths is None:
-        why = "`compete stack --worth` finds out" if told else "no stack is built yet: `compete stack`"
+    told = [(stack, kept_contributions(stack.folder, stack.record)) for stack in _chosen_first(view)]
+    stack, parts = next(((stack, parts) for stack, parts in told if parts), (None, None))
+    if stack is None or parts is None:
+        why = "`compete stack --leave-one-out` finds out" if told else "no stack is built yet: `compete stack`"
         yield Missing("stack", title, why)
         return
-    hours = [view.survey.states[worth.model].seconds / 3600 for worth in worths]
+    hours = [view.survey.states[each.model].seconds / 3600 for each in parts]
     yield Picture(
-        "worth",
+        "leave_one_out",
         "stack",
         title,
         f"How much better the honest score of {stack.title} is with this base model than without it, with the 95 % "
         "interval of the difference. One model is left out at a time: of two that say the same each can go, not both.",
-        partial(score_figures.worth_figure, worths, view.competition.metric.title, hours),
+        partial(score_figures.leave_one_out_figure, parts, view.competition.metric.title, hours),
     )
 
 
-def _chosen_first(view: View) -> list[Shown]:
+def _chosen_first(view: View) -> list[Result]:
     """The stacks; of several the chosen one before the others."""
     return sorted(view.stacked.values(), key=lambda stack: stack is not view.chosen)
 
@@ -220,7 +221,7 @@ def _of_chosen(view: View) -> Found:
     )
 
 
-def _threshold_shown(shown: Shown) -> str:
+def _threshold_shown(shown: Result) -> str:
     cuts = [label.threshold for label in shown.score.labels.values() if label.threshold is not None]
     if not cuts:
         return "Decisions are made row by row, by no threshold. "
@@ -295,7 +296,7 @@ def some_rows(count: int) -> NDArray[np.intp] | slice:
     return np.sort(np.random.default_rng(0).choice(count, size=MOST_ROWS, replace=False))
 
 
-def estimated_test_rates(view: View, shown: Shown) -> LabelRates:
+def estimated_test_rates(view: View, shown: Result) -> LabelRates:
     """Rates of the labels in the test set, as far as they can be told."""
     if shown.is_stack:  # told by its base models: its own test probabilities may be corrected for these rates already
         return rates_from(shown.record["test rates"])
@@ -325,7 +326,7 @@ def _correlation(view: View, models: Sequence[str]) -> Figure:
     return label_figures.correlation_figure(models, error_correlation(oof, view.competition.train_labels[rows]))
 
 
-def _heatmap(ranked: Sequence[Shown], rates: dict[str, float]) -> Figure:
+def _heatmap(ranked: Sequence[Result], rates: dict[str, float]) -> Figure:
     labels = sorted(rates, key=lambda label: -rates[label])
     values = np.array([[shown.score.labels[label].f1 for label in labels] for shown in ranked])
     names = [shown.title.removeprefix("base model ") for shown in ranked]

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from compete.oof.honest_scores import LabelScore
 from compete.reporting.figures.style import BLUE, GREEN, GRID, MUTED, ORANGE, SEQUENTIAL, new_figure, on_cell, shortened
 from compete.stacking.ensemble.label_rates import LabelRates
-from compete.stacking.scores import LabelScore
 
 Floats = NDArray[np.float64]
 # In more cells than that, numbers can no longer be read.

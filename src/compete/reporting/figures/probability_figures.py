@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.oof.honest_scores import LabelScore
 from compete.reporting.figures.style import BLUE, GRID, INK, MUTED, ORANGE, SERIES, new_figure, shortened
-from compete.stacking.scores import LabelScore
 
 Floats = NDArray[np.float64]
 _BINS = 10

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compete.reporting.durations import duration
 from compete.reporting.figures.style import BLUE, BROWN, GREEN, INK, MUTED, ORANGE, PURPLE, new_figure, shortened
-from compete.stacking.leave_one_out import Worth
+from compete.stacking.leave_one_out import Contribution
 
 Range = tuple[float, float]
 # Hours -> how a reader says it; about half a power of ten apart.
@@ -78,17 +78,17 @@ def optimism_figure(rows: Sequence[ScoreRow], metric: str, *, greater_is_better:
     return figure
 
 
-def worth_figure(worths: Sequence[Worth], metric: str, hours: Sequence[float]) -> Figure:
+def leave_one_out_figure(found: Sequence[Contribution], metric: str, hours: Sequence[float]) -> Figure:
     """What the stack gains by every base model, with its 95 % interval; at the right its training."""
-    figure, axes, places = _rows([worth.model for worth in worths])
-    gains = np.array([worth.gain for worth in worths])
-    errors = np.abs(np.array([[worth.low, worth.high] for worth in worths]).T - gains)
+    figure, axes, places = _rows([each.model for each in found])
+    gains = np.array([each.gain for each in found])
+    errors = np.abs(np.array([[each.low, each.high] for each in found]).T - gains)
     axes.axvline(0, color=INK, linewidth=1)
-    for told_apart, colour, label in (
+    for significant, colour, label in (
         (True, BLUE, "more than noise"),
         (False, MUTED, "could go: no gain beyond noise"),
     ):
-        rows = [i for i, worth in enumerate(worths) if worth.told_apart is told_apart]
+        rows = [i for i, each in enumerate(found) if each.significant is significant]
         if rows:
             axes.errorbar(
                 gains[rows], places[rows], xerr=errors[:, rows], fmt="o", color=colour, capsize=3, label=label

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compete.oof import store
+from compete.oof.results import Result, probabilities_hash
 from compete.reporting.figures.score_figures import ScoreRow, SubmissionRow
-from compete.reporting.view import Shown, View
+from compete.reporting.view import View
 from compete.submissions.ledger import Outcome
 
 
@@ -28,13 +28,13 @@ def score_rows(view: View) -> list[ScoreRow]:
     return rows
 
 
-def _last_outcome(view: View, shown: Shown) -> Outcome | None:
+def _last_outcome(view: View, shown: Result) -> Outcome | None:
     """Of the last submission that has a score and was made of just these probabilities, not of earlier ones."""
-    made_of = str(shown.record["files"][store.TEST])[:16]
+    made_of = probabilities_hash(shown)
     found = [
         entry.outcome
         for entry in view.entries
-        if entry.submission.source.split(", notebook ")[0] == shown.title
+        if entry.submission.is_of(shown.title)
         and (entry.submission.probabilities, entry.submission.metric) == (made_of, view.metric)
         and entry.outcome.public is not None
     ]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.reporting.view import Shown, View
+from compete.oof.results import Result
+from compete.reporting.view import View
 from compete.stacking.ensemble.label_errors import likely_label_errors
 
 PER_LABEL = 40
@@ -34,7 +35,7 @@ class HardRows:
     suspects: dict[str, int]
 
 
-def hard_rows(view: View, source: Shown, per_label: int = PER_LABEL) -> HardRows:
+def hard_rows(view: View, source: Result, per_label: int = PER_LABEL) -> HardRows:
     """The worst out-of-fold losses of every label, and every likely label error up to as many again."""
     competition = view.competition
     truth, oof = competition.train_labels, view.probabilities(source.name).oof
@@ -46,8 +47,8 @@ def hard_rows(view: View, source: Shown, per_label: int = PER_LABEL) -> HardRows
     beside = [view.probabilities(name).oof for name in models]
     rows_used = list(dict.fromkeys(row for row, _ in cells))
     place = {row: number for number, row in enumerate(rows_used)}
-    assert view.plan is not None  # there is a source
-    folds = view.plan.folds
+    assert view.fold_plan is not None  # there is a source
+    folds = view.fold_plan.folds
     return HardRows(
         source=source.title,
         models=models,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from compete.base_models.recipes import AS_PUBLISHED, recipe_names
 from compete.oof import store
 from compete.reporting.view import View
-from compete.stacking.leave_one_out import kept_worth
+from compete.stacking.leave_one_out import kept_contributions
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ def _seeds(view: View) -> dict[str, str]:
 
 def _fingerprints(view: View) -> dict[str, str]:
     found = dict(view.competition.fingerprints)
-    if view.plan is not None:
-        found["fold plan"] = view.plan.fingerprint
+    if view.fold_plan is not None:
+        found["fold plan"] = view.fold_plan.fingerprint
     return found | {
-        f"{shown.title}, {file}": str(shown.record["files"][file])[:16]
+        f"{shown.title}, {file.name}": store.hash_of(shown.record, file)[:16]
         for shown in view.shown.values()
-        for file in (store.OOF, store.TEST)
+        for file in (shown.folder.oof, shown.folder.test)
     }
 
 
@@ -80,10 +80,10 @@ def commands(view: View) -> list[str]:
     published = [name.removesuffix(AS_PUBLISHED) for name in trained if name not in own]
     shipped = [name for name in trained if name in own]
     size = f" --size {view.workspace.size}" if view.workspace.size else ""
-    worth = any(kept_worth(stack.folder, stack.record) for stack in view.stacked.values())
+    left_one_out = any(kept_contributions(stack.folder, stack.record) for stack in view.stacked.values())
     used = {model for stack in view.stacked.values() for model in stack.record["models"]}
     without = "".join(f" --without {name}" for name in view.base_models if name not in used)
-    stacked = f"compete stack {shlex.join(view.stacked)}{without}{' --worth' if worth else ''}"
+    stacked = f"compete stack {shlex.join(view.stacked)}{without}{' --leave-one-out' if left_one_out else ''}"
     found = ["compete folds"]
     found += [f"compete import {name} --oof OOF --test TEST" for name in imported]
     found += [f"compete train-base {shlex.join(shipped)}{size}"] if shipped else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -16,28 +15,28 @@ from markupsafe import Markup
 
 import compete
 from compete import atomic
+from compete.progress import Progress, unseen
 from compete.reporting.figures.catalogue import Catalogue, Picture, catalogue
 from compete.reporting.figures.style import css_variables, drawn, png, svg, themed
 from compete.reporting.page.hard_rows import HardRows, hard_rows
 from compete.reporting.page.sections import PageFigure, facts, sections_of
 from compete.reporting.view import View
 
-FOLDER, PAGE, FIGURES = "report", "index.html", "figures"
-Progress = Callable[[int, int], None]
+PAGE, FIGURES = "index.html", "figures"
 
 
-def write_report(view: View, folder: Path | None = None, progress: Progress = lambda done, of: None) -> Path:
+def write_report(view: View, folder: Path | None = None, progress: Progress = unseen) -> Path:
     """Write index.html and figures/*.png, *.svg into `folder`, by default report/ in the workspace; the page's path.
 
     Figures of an earlier report that are no longer there are removed. The page is written last.
     """
-    folder = view.workspace.root / FOLDER if folder is None else folder
+    folder = view.workspace.report if folder is None else folder
     atomic.sweep_dead(folder)
     found = catalogue(view)
     figures, earlier = folder / FIGURES, _drawn_earlier(folder / PAGE)
     drawings = {}
     for number, picture in enumerate(found.pictures):
-        progress(number, len(found.pictures))
+        progress(number / len(found.pictures), f"figure {number + 1} of {len(found.pictures)}")
         drawings[picture.name] = _write_figure(figures, picture)
     for name in earlier.difference(drawings):
         (figures / f"{name}.png").unlink(missing_ok=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from compete.competition.folds import near_identical_groups
 from compete.oof.guards import warning_lines
 from compete.reporting.durations import time_text
 from compete.reporting.figures.catalogue import Catalogue
@@ -85,7 +84,7 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
 
 def _data_section(view: View) -> PageSection:
     c = view.competition
-    groups = len(c.train_ids) - int(near_identical_groups(c.train_texts).max()) - 1
+    groups = len(c.train_ids) - int(c.groups.max()) - 1
     per_row = c.train_labels.sum(axis=1)
     rows = [
         ("training rows", f"{len(c.train_ids):,}"),
@@ -120,13 +119,20 @@ def _model_section(view: View) -> PageSection:
         section.tables.append(PageTable("Every base model", columns, rows, numbers_from=3))
     if not view.base_models:
         section.notes.append("No base model is trained on every fold yet: `compete train-base --all` does it.")
-    for name, why in view.left_out.items():
-        if not name.startswith("stack ") and why != "not trained yet":
-            section.notes.append(f"{name} is not in the figures: {why.removesuffix('.')}.")
+    section.notes += _left_out(view, stacks=False)
     for name in view.base_models:
         state = view.survey.states[name]
         section.notes += [f"{name}: {line}." for line in warning_lines(state.warnings, len(state.parts))]
     return section
+
+
+def _left_out(view: View, *, stacks: bool) -> list[str]:
+    """What of the base models, or of the stacks, is not shown though it was made."""
+    return [
+        f"{name} is not in the figures: {view.left_out[name].removesuffix('.')}."
+        for name, missing in view.missing.items()
+        if name.startswith("stack ") == stacks and missing.reason.is_news
+    ]
 
 
 def _stack_section(view: View) -> PageSection:
@@ -134,9 +140,7 @@ def _stack_section(view: View) -> PageSection:
     rows = score_rows(view)
     if not view.stacked:
         section.notes.append("No stack is built yet, or none that is up to date: `compete stack` builds them.")
-    for name, why in view.left_out.items():
-        if name.startswith("stack ") and why != "not built yet":
-            section.notes.append(f"{name} is not in the figures: {why.removesuffix('.')}.")
+    section.notes += _left_out(view, stacks=True)
     chosen, better_is_more = view.chosen, view.competition.metric.greater_is_better
     if rows and chosen:
         cells = [

@@ -10,10 +10,10 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from compete.oof.honest_scores import Score
 from compete.reporting.durations import time_text
 from compete.reporting.terminal.plain_table import PlainTable, in_blocks
-from compete.stacking.leave_one_out import Worth
-from compete.stacking.scores import Score
+from compete.stacking.leave_one_out import Contribution
 
 _PAIRS = 10  # columns of correlations that leave room for names
 
@@ -56,16 +56,16 @@ def threshold_table(score: Score) -> Table:
     return table
 
 
-def worth_table(worths: Sequence[Worth], seconds: Mapping[str, float]) -> Table:
+def leave_one_out_table(found: Sequence[Contribution], seconds: Mapping[str, float]) -> Table:
     """The honest score without every base model, what the stack gains by it (95 % interval), its training time."""
     table = PlainTable("base model", numbers=["without", "gain by it", "training", ""])
-    for worth in worths:
+    for each in found:
         table.add_row(
-            escape(worth.model),
-            f"{worth.without:.4f}",
-            f"{worth.low:+.4f} to {worth.high:+.4f}",
-            time_text(seconds[worth.model]),
-            "" if worth.told_apart else "could go",
+            escape(each.model),
+            f"{each.without:.4f}",
+            f"{each.low:+.4f} to {each.high:+.4f}",
+            time_text(seconds[each.model]),
+            "" if each.significant else "could go",
         )
     return table
 

@@ -9,10 +9,10 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, State
 from compete.reporting.durations import time_text
 from compete.reporting.terminal.plain_table import ByWidth, PlainTable, broken, in_blocks
-from compete.stacking.scores import Score
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # it needs what takes long to import

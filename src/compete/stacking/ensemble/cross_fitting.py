@@ -15,7 +15,7 @@ it next to nothing to tell; folds of unlike rates would not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from compete.competition.metrics import METRICS, Labels, Probabilities
+from compete.progress import Progress, unseen
 from compete.stacking.ensemble.meta_learners import MetaLearner, RowFeatures
 
 Folds = NDArray[np.int16]
 Cells = NDArray[np.float32]
-Progress = Callable[[float], None]
 # Above so many rows, luck and settings matter less than the hours they take (docs/benchmarks.md, "Many rows").
 MANY_ROWS = 20_000
 
@@ -61,7 +61,7 @@ def cross_fit(
     labels: Labels,
     folds: Folds,
     rows: RowFeatures | None = None,
-    progress: Progress = lambda fraction: None,
+    progress: Progress = unseen,
 ) -> CrossFit:
     """Fit every candidate without every fold and every pair of folds; of several the one with the lowest log loss
     is taken, chosen anew for every fold on the rows of the other folds.
@@ -102,7 +102,7 @@ def _cross_fit(
     with threadpool_limits(1, "blas"):
         done = _parallel(candidates, len(jobs) * labels.size)(calls)
         for count, ((number, without), (of_folds, of_known)) in enumerate(zip(jobs, done, strict=True)):
-            progress(count / len(jobs))
+            progress(count / len(jobs), "cross-fitting")
             for fold, predicted in zip(without, of_folds, strict=True):
                 if len(without) == 1:
                     outer[number, folds == fold] = predicted
@@ -111,7 +111,7 @@ def _cross_fit(
                     inner[other][number, folds == fold] = predicted
             if of_known is not None:
                 inner[without[0]][number, folds != without[0]] = of_known
-    progress(1.0)
+    progress(1.0, "cross-fitting")
     return replace(_choose(labels, folds, outer, inner), few_parameters=few_parameters)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, f1_per_label
+from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName, f1_per_label
 from compete.stacking.ensemble.calibration import Calibration, fit_calibration
 from compete.stacking.ensemble.logits import logits, sigmoid
 from compete.stacking.ensemble.per_row import best_decisions
@@ -27,7 +27,6 @@ from compete.stacking.ensemble.thresholds import (
     fit_thresholds,
 )
 
-RuleName = Literal["empirical", "expected", "cross_fitted", "where_worth", "shrunk", "per_row", "half"]
 # So many positives weigh as much as the threshold that theory gives a label without a look at its best cut.
 _SHRINKAGE = 100
 Folds = NDArray[np.int16]

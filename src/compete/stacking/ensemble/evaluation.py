@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Metric, Probabilities, f1_per_label, precision_recall_per_label
+from compete.competition.metrics import (
+    Labels,
+    Metric,
+    Probabilities,
+    RuleName,
+    f1_per_label,
+    precision_recall_per_label,
+)
 from compete.stacking.ensemble.cross_fitting import CrossFit
-from compete.stacking.ensemble.decision_rules import Decision, RuleName, default_rule, fit_rule
+from compete.stacking.ensemble.decision_rules import Decision, default_rule, fit_rule
 from compete.stacking.ensemble.resampling import TAILS, interval, resampled_gain, resampled_scores
 from compete.stacking.ensemble.thresholds import DEFAULT, decide
 

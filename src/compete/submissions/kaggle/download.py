@@ -22,8 +22,6 @@ from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, UserError
 from compete.submissions.kaggle.client import PATIENCE, SLOWEST, KaggleClient
 
-_RECORD = "downloaded.json"
-
 
 @dataclass(frozen=True)
 class Downloaded:
@@ -37,16 +35,16 @@ class Downloaded:
     kept: dict[Path, Path]
 
 
-def download(workspace: Workspace, declaration: CompetitionDeclaration, client: KaggleClient) -> Downloaded:
+def fetch(workspace: Workspace, declaration: CompetitionDeclaration, client: KaggleClient) -> Downloaded:
     """Download all files into data/ and, unless [data] names files that are there, fill it in."""
-    folder = workspace.root / "data"
+    folder = workspace.data
     named = [*declaration.data.train, *declaration.data.test]
     keep = all((workspace.root / path).is_file() for path in named)
     total = sum(int(each["bytes"] or 0) for each in client.call("files"))
     _refuse_no_room(workspace.root, 2 * total)
     with tempfile.TemporaryDirectory(dir=workspace.root, prefix=".download-") as scratch:
         client.call("download", 10 * PATIENCE + total / SLOWEST, folder=scratch)
-        data = _DataFolder(folder, workspace.oof / _RECORD)
+        data = _DataFolder(folder, workspace.downloads)
         files = _unpack(Path(scratch) / f"{client.slug}.zip", folder, data.put)
     data.remember()
     if keep:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
+from compete.competition.declaration import MetricName
 from compete.errors import KaggleError, SubmissionError
 from compete.submissions.kaggle.client import PATIENCE, SITE, SLOWEST, KaggleClient
 from compete.submissions.kaggle.messages import tag_of
@@ -22,20 +23,45 @@ NOTEBOOK_OUTPUT = "submission.csv"  # what Kaggle has notebooks write
 _STATUS = {"pending": "sent", "complete": "scored", "error": "failed"}
 
 
+class HasPath(Protocol):
+    """A checked file: Kaggle wants to know where it lies."""
+
+    @property
+    def path(self) -> Path: ...
+
+
 @dataclass
 class KaggleLeaderboard:
-    """One competition on Kaggle. kernel, kernel_version: the notebook that is submitted in the file's place, where a
-    competition takes nothing else. late: send after the deadline.
-    """
+    """One competition on Kaggle."""
+
+    counts: ClassVar[bool] = True
 
     client: KaggleClient
+    metric: MetricName
     kernel: str | None = None
+    """The notebook that is submitted in the file's place, where a competition takes nothing else."""
     kernel_version: int | None = None
     late: bool = False
+    """Send after the deadline."""
+
+    def __enter__(self) -> KaggleLeaderboard:
+        self.client.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.client.__exit__(*error)
 
     @property
     def name(self) -> str:
         return f"kaggle {self.client.slug}"
+
+    @property
+    def page(self) -> str:
+        return f"{SITE}/competitions/{self.client.slug}/submissions"
+
+    @property
+    def notebook(self) -> str:
+        return f"{self.kernel} version {self.kernel_version}" if self.kernel else ""
 
     def find(self, message: str, since: datetime) -> Outcome | None:
         """The submission in Kaggle's list that carries the message's tag.
@@ -52,7 +78,7 @@ class KaggleLeaderboard:
                 return None
             time.sleep(min(left, _BETWEEN_LOOKS))
 
-    def ready(self, file: Path) -> int:
+    def ready(self, file: HasPath) -> int:
         """Submissions left today; raises what keeps this one from being sent."""
         slug, about = self.client.slug, self.client.call("competition")
         page = f"{SITE}/competitions/{slug}"
@@ -79,15 +105,40 @@ class KaggleLeaderboard:
             )
         return int(left["allowed"])
 
-    def send(self, file: Path, message: str) -> Outcome:
+    def send(self, file: HasPath, message: str) -> Outcome:
         if self.kernel:
             reference = self.client.send(
                 "submit_code", file=NOTEBOOK_OUTPUT, message=message, kernel=self.kernel, version=self.kernel_version
             )
         else:
-            seconds = longest_call(file).total_seconds()
-            reference = self.client.send("submit", seconds, file=str(file), message=message)
+            seconds = longest_call(file.path).total_seconds()
+            reference = self.client.send("submit", seconds, file=str(file.path), message=message)
         return Outcome("sent", str(reference))
+
+    def refresh(self, ledger: Ledger) -> list[Entry]:
+        """Bring the ledger to what Kaggle's list says: scores, what was cut off, and what was sent from elsewhere."""
+        now, settled = datetime.now(UTC), timedelta(seconds=SETTLED)
+        unknown = {str(listed["ref"]): listed for listed in self.listed()}
+        entries = [entry for entry in ledger.entries() if entry.submission.target == self.name]
+        for entry in entries:
+            listed = _pop(unknown, entry)
+            given_up = entry.changed + longest_call(ledger.path.parent / entry.submission.file) + settled
+            if listed is not None:
+                found = outcome_of(listed)
+            elif entry.pending and now > given_up:
+                found = Outcome("lost")
+            else:
+                continue
+            if found != entry.outcome:
+                ledger.record(entry.number, found)
+        for listed in sorted(unknown.values(), key=lambda each: each["ref"]):
+            number = ledger.add(_from_outside(self.name, listed, self.metric), _moment(listed))
+            ledger.record(number, outcome_of(listed))
+        return ledger.entries()
+
+    def reveal(self, ledger: Ledger) -> list[Entry]:
+        """Kaggle tells the private scores with the others, once they are out."""
+        return self.refresh(ledger)
 
     def listed(self) -> list[dict[str, Any]]:
         """Every submission of the team, newest first, as Kaggle lists them."""
@@ -114,27 +165,6 @@ def outcome_of(listed: Mapping[str, Any]) -> Outcome:
     """The outcome that a line of Kaggle's list tells of."""
     status: Any = _STATUS.get(listed["status"], "sent")
     return Outcome(status, str(listed["ref"]), listed["public"], listed["private"], listed["error"])
-
-
-def refresh(ledger: Ledger, target: KaggleLeaderboard, metric: str) -> list[Entry]:
-    """Bring the ledger to what Kaggle's list says: scores, what was cut off, and what was sent from elsewhere."""
-    now, settled = datetime.now(UTC), timedelta(seconds=SETTLED)
-    unknown = {str(listed["ref"]): listed for listed in target.listed()}
-    entries = [entry for entry in ledger.entries() if entry.submission.target == target.name]
-    for entry in entries:
-        listed = _pop(unknown, entry)
-        if listed is not None:
-            found = outcome_of(listed)
-        elif entry.pending and now > entry.changed + longest_call(ledger.path.parent / entry.submission.file) + settled:
-            found = Outcome("lost")
-        else:
-            continue
-        if found != entry.outcome:
-            ledger.record(entry.number, found)
-    for listed in sorted(unknown.values(), key=lambda each: each["ref"]):
-        number = ledger.add(_from_outside(target.name, listed, metric), _moment(listed))
-        ledger.record(number, outcome_of(listed))
-    return ledger.entries()
 
 
 def wait_for_score(entry: Entry, look: Callable[[], Sequence[Entry]], seconds: float) -> Entry:

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition
-from compete.competition.folds import FoldPlan
 from compete.competition.metrics import Labels, Metric
+from compete.competition.planned import Planned
 from compete.oof import store
-from compete.oof.train import shape_of
+from compete.oof.results import Result
 from compete.stacking.ensemble.cross_fitting import as_it_is
 from compete.stacking.ensemble.evaluation import decide_by_fold
 from compete.stacking.ensemble.resampling import interval, resampled_scores
-from compete.submissions.sources import Source
 
 # A test row gets the mean of K models, an out-of-fold row one of them. How much better that is nobody knows before;
 # on real tweets it was worth 0.008 to 0.014 of macro-F1 (benchmarks/fold_means.py).
@@ -31,14 +30,15 @@ class Expected:
     private: tuple[float, float]
 
 
-def out_of_fold_predictions(competition: Competition, plan: FoldPlan, source: Source) -> NDArray[Any]:
+def out_of_fold_predictions(planned: Planned, result: Result) -> NDArray[Any]:
     """What the source says of the training rows, (n_rows, n_labels): decisions by thresholds fitted on other folds, or
     probabilities where the metric scores those.
     """
-    oof, metric = store.read_model(source.folder, shape_of(competition)).oof, competition.metric
+    competition, metric = planned.competition, planned.competition.metric
+    oof = store.read_model(result.folder, competition.shape).oof
     if metric.thresholds is None:
         return oof
-    return decide_by_fold(metric, competition.train_labels, as_it_is(oof, plan.folds), source.rule)[0]
+    return decide_by_fold(metric, competition.train_labels, as_it_is(oof, planned.plan.folds), result.rule)[0]
 
 
 def public_rows(competition: Competition) -> int:
@@ -55,7 +55,7 @@ def expected_ranges(
     def around(n_rows: int) -> tuple[float, float]:
         draws = resampled_scores(metric, labels, [predicted], new_rows=max(1, n_rows))[0]
         gains = np.random.default_rng(1).uniform(*_MEAN_OF_MODELS, size=len(draws))
-        draws += gains if metric.greater_is_better else -gains
+        draws += metric.sign * gains
         # Not their mean: with few rows a rare label may have no positive, and macro-F1 is lower for that.
         low, high = interval(draws + honest - metric.compute(labels, predicted))
         return low, high

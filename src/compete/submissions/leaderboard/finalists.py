@@ -19,9 +19,9 @@ from compete.competition.metrics import METRICS, Labels, Metric
 from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.stacking.ensemble.resampling import resampled_scores
+from compete.submissions.csv_file import predictions_beside
 from compete.submissions.leaderboard.expected_ranges import public_rows
 from compete.submissions.ledger import Entry
-from compete.submissions.sending import predictions_beside
 
 _DRAWS = 20_000
 _COMMON_SHIFT = 1.0  # standard deviation of what the test set does to all alike: anything
@@ -111,7 +111,7 @@ def private_draws(
 
 
 def _choose(metric: Metric, entries: Sequence[Entry], draws: Floats, left_out: Mapping[int, str]) -> Finalists:
-    gains = draws * (1 if metric.greater_is_better else -1)
+    gains = metric.sign * draws
     best = gains.max(axis=1)
     first = int(gains.mean(axis=0).argmax())
     together = np.maximum(gains, gains[:, [first]]).mean(axis=0)
@@ -136,8 +136,7 @@ def _choose(metric: Metric, entries: Sequence[Entry], draws: Floats, left_out: M
 
 def _best_two_by_public(metric: Metric, entries: Sequence[Entry]) -> list[int] | None:
     """What most people select."""
-    sign = 1 if metric.greater_is_better else -1
-    scored = [(sign * e.outcome.public, -i) for i, e in enumerate(entries) if e.outcome.public is not None]
+    scored = [(metric.sign * e.outcome.public, -i) for i, e in enumerate(entries) if e.outcome.public is not None]
     return [-place for _, place in sorted(scored, reverse=True)[:2]] if len(scored) >= 2 else None
 
 
@@ -146,7 +145,7 @@ def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] 
     sent = entry.submission
     if sent.validation is None or METRICS[sent.metric] is not competition.metric:
         return "has no honest score under this metric"
-    path = predictions_beside(competition.workspace.submissions / sent.file)
+    path = predictions_beside(competition.workspace.submission(sent.file))
     if not path.is_file():
         return f"has no out-of-fold predictions beside it ({path.name})"
     try:

@@ -26,7 +26,7 @@ def remember_sources(competition: Competition) -> None:
     """Write oof/sources.json: the hashes of the data files, and the fingerprints of the rows in them."""
     data = competition.declaration.data
     sources = _sources(competition.workspace, data)
-    path = _path(competition.workspace)
+    path = competition.workspace.row_fingerprints
     record = {"sources": sources, "fingerprints": competition.fingerprints}
     if _read(path) != record:
         atomic.write_json(path, {**record, "sha256": _digest(record)})
@@ -34,16 +34,12 @@ def remember_sources(competition: Competition) -> None:
 
 def row_fingerprints(workspace: Workspace, declaration: CompetitionDeclaration) -> dict[str, str]:
     """Fingerprints of the rows as they are now; reads the rows only if a file or [data] has changed."""
-    record = _read(_path(workspace))
+    record = _read(workspace.row_fingerprints)
     if record and record["sources"] == _sources(workspace, declaration.data):
         return {str(name): str(value) for name, value in record["fingerprints"].items()}
     from compete.competition.data import load_competition
 
     return load_competition(workspace).fingerprints
-
-
-def _path(workspace: Workspace) -> Path:
-    return workspace.oof / "sources.json"
 
 
 def _sources(workspace: Workspace, data: Data) -> dict[str, Any]:

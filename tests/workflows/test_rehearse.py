@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 
 from compete.competition.data import Competition, load_competition
-from compete.competition.folds import near_identical_groups
-from compete.execution.inline import InlineExecutor
-from compete.oof.train import choose_recipes, plan_work, train
-from compete.stacking.recipes import StackDeclaration, StackRecipe
-from compete.submissions.rehearsal import Rehearsal, make_workspace, rehearse, summary
+from compete.competition.near_identical import near_identical_groups
+from compete.oof.work import choose_recipes
+from compete.workflows.held_out import workspace_without
+from compete.workflows.rehearse import Rehearsal, rehearse
 
 pytestmark = pytest.mark.slow
-
-MEAN = StackRecipe("mean", StackDeclaration(method="mean"))
 
 
 def column(path: Path, name: str) -> list[str]:
@@ -25,18 +22,14 @@ def column(path: Path, name: str) -> list[str]:
         return [row[name] for row in csv.DictReader(file)]
 
 
-def train_all(played: Competition) -> None:
-    train(plan_work(played, choose_recipes(played, []), parity=False), InlineExecutor())
-
-
 @pytest.fixture
 def rehearsed(competition: Competition) -> Rehearsal:
     (competition.workspace.stack_recipes / "mean.toml").write_text('method = "mean"\n', encoding="utf-8")
-    return rehearse(competition, choose_recipes(competition, []), [MEAN], train_all, share=0.25, seed=3)
+    return rehearse(competition.workspace, stacks=["mean"], share=0.25, seed=3, workers=0)
 
 
 def test_every_training_row_is_in_one_part(competition: Competition) -> None:
-    root = make_workspace(competition, choose_recipes(competition, ["words"]), 0.2, seed=0).root
+    root = workspace_without(competition, choose_recipes(competition, ["words"]), 0.2, seed=0).root
     kept, held_out = column(root / "data/train.csv", "id"), column(root / "data/test.csv", "id")
     assert sorted(kept + held_out) == sorted(competition.train_ids)
     assert column(root / "data/solution.csv", "id") == held_out
@@ -46,7 +39,7 @@ def test_every_training_row_is_in_one_part(competition: Competition) -> None:
 
 
 def test_near_identical_texts_stay_together(competition: Competition) -> None:
-    root = make_workspace(competition, choose_recipes(competition, ["words"]), 0.2, seed=0).root
+    root = workspace_without(competition, choose_recipes(competition, ["words"]), 0.2, seed=0).root
     held_out = set(column(root / "data/test.csv", "id"))
     groups = near_identical_groups(competition.train_texts)
     for group in np.unique(groups):
@@ -58,7 +51,8 @@ def test_another_seed_holds_out_other_rows(competition: Competition) -> None:
     parts = [
         set(
             column(
-                make_workspace(competition, choose_recipes(competition, ["words"]), 0.2, seed).root / "data/test.csv",
+                workspace_without(competition, choose_recipes(competition, ["words"]), 0.2, seed).root
+                / "data/test.csv",
                 "id",
             )
         )
@@ -68,7 +62,7 @@ def test_another_seed_holds_out_other_rows(competition: Competition) -> None:
 
 
 def test_the_declaration_is_that_of_the_competition(competition: Competition) -> None:
-    played = load_competition(make_workspace(competition, choose_recipes(competition, ["words"]), 0.2, seed=0))
+    played = load_competition(workspace_without(competition, choose_recipes(competition, ["words"]), 0.2, seed=0))
     assert played.labels == competition.labels
     assert played.declaration.folds == competition.declaration.folds
     assert played.declaration.metric == competition.declaration.metric
@@ -99,12 +93,12 @@ def test_the_daily_limit_holds(competition: Competition) -> None:
     declaration.write_text(text.replace("[submission]", "[submission]\ndaily_limit = 1"), encoding="utf-8")
     limited = load_competition(competition.workspace)
     assert limited.declaration.submission.daily_limit == 1
-    found = rehearse(limited, choose_recipes(limited, []), [], train_all, seed=1)
+    found = rehearse(limited.workspace, seed=1, workers=0)
     assert len(found.entries) == 1 and found.finalists is None
     assert any("daily limit" in reason for reason in found.not_sent)
 
 
-def test_the_summary_holds_promises_against_the_truth(rehearsed: Rehearsal, competition: Competition) -> None:
-    first, *rest = summary(rehearsed, competition)
+def test_the_summary_holds_promises_against_the_truth(rehearsed: Rehearsal) -> None:
+    first, *rest = rehearsed.summary
     assert first.startswith("public scores in the range that was promised: ")
     assert len(rest) == (1 if rehearsed.finalists else 0)

@@ -2,34 +2,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from compete.competition.data import Competition, load_competition
-from compete.competition.folds import FoldPlan
 from compete.competition.metrics import METRICS
+from compete.competition.planned import Planned
+from compete.competition.workspace import ResultFolder
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
-from compete.oof.imported import ForeignFile, import_model
+from compete.oof.fold_plan import with_plan
+from compete.oof.honest_scores import LabelScore, Score, kept_score, score_from
+from compete.oof.imported import ImportedFile, import_model
 from compete.oof.state import State
 from compete.oof.survey import survey
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
+from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.ensemble.cross_fitting import as_it_is
 from compete.stacking.ensemble.decision_rules import Cut, decision_from
 from compete.stacking.ensemble.evaluation import Evaluation, PerLabel, evaluate
-from compete.stacking.scores import (
-    SCORES,
-    LabelScore,
-    Score,
-    base_model_score,
-    kept_score,
-    repeated_plans,
-    score_from,
-    score_of,
-    whole_model_scores,
-)
+from compete.stacking.scoring import base_model_score, repeated_plans, score_of, whole_model_scores
 
 pytestmark = pytest.mark.slow
 
@@ -41,30 +33,31 @@ LABELS = {
 
 @pytest.fixture
 def trained(competition: Competition) -> Competition:
-    train(plan_work(competition, choose_recipes(competition, ["words"])), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, ["words"])), InlineExecutor())
     return competition
 
 
 @pytest.fixture
-def plan(competition: Competition) -> FoldPlan:
-    return current_plan(competition)
+def planned(competition: Competition) -> Planned:
+    return with_plan(competition)
 
 
 @pytest.fixture
-def folder(competition: Competition) -> Path:
-    return competition.workspace.oof / "words"
+def folder(competition: Competition) -> ResultFolder:
+    return competition.workspace.base_model("words")
 
 
-def plant(folder: Path, honest: float) -> None:
+def plant(folder: ResultFolder, honest: float) -> None:
     """A kept score that no computation would give: whoever returns it has not computed."""
-    record = json.loads((folder / SCORES).read_text(encoding="utf-8"))
-    (folder / SCORES).write_text(json.dumps({**record, "honest": honest}), encoding="utf-8")
+    record = json.loads(folder.scores.read_text(encoding="utf-8"))
+    folder.scores.write_text(json.dumps({**record, "honest": honest}), encoding="utf-8")
 
 
-def scored_anew(competition: Competition, plan: FoldPlan, name: str = "words") -> Score:
+def scored_anew(planned: Planned, name: str = "words") -> Score:
     """The score of a base model, computed without a look at what was kept."""
-    oof = store.read_model(competition.workspace.oof / name, shape_of(competition)).oof
-    fits = [as_it_is(oof, folds) for folds in repeated_plans(competition, plan)]
+    competition = planned.competition
+    oof = store.read_model(competition.workspace.base_model(name), competition.shape).oof
+    fits = [as_it_is(oof, folds) for folds in repeated_plans(planned)]
     return score_of(evaluate(competition.metric, competition.train_labels, fits, oof), competition.labels)
 
 
@@ -90,23 +83,23 @@ def test_an_evaluation_becomes_numbers_under_the_right_names() -> None:
     assert dataclasses.replace(found, low=0.0, high=1.0) == expected
 
 
-def test_a_label_without_a_threshold_has_none_in_its_record_too(trained: Competition, plan: FoldPlan) -> None:
+def test_a_label_without_a_threshold_has_none_in_its_record_too(trained: Competition, planned: Planned) -> None:
     samples = trained.declaration.model_copy(update={"metric": "f1_samples"})
-    score = base_model_score(dataclasses.replace(trained, declaration=samples), plan, "words")
+    score = base_model_score(Planned(dataclasses.replace(trained, declaration=samples), planned.plan), "words")
     assert [(label.threshold, label.threshold_spread) for label in score.labels.values()] == [(None, None)] * 3
-    kept = (trained.workspace.oof / "words" / SCORES).read_text(encoding="utf-8")
+    kept = trained.workspace.base_model("words").scores.read_text(encoding="utf-8")
     assert "NaN" not in kept and '"threshold": null' in kept
 
 
 @pytest.mark.parametrize("metric", ["f1_macro", "f1_micro", "f1_samples"])
-def test_the_kept_decision_is_the_one_that_was_fitted(trained: Competition, plan: FoldPlan, metric: str) -> None:
+def test_the_kept_decision_is_the_one_that_was_fitted(trained: Competition, planned: Planned, metric: str) -> None:
     declared = trained.declaration.model_copy(update={"metric": metric})
     competition = dataclasses.replace(trained, declaration=declared)
-    base_model_score(competition, plan, "words")
-    folder = competition.workspace.oof / "words"
-    kept = kept_score(folder, metric, store.read_record(folder / store.MANIFEST))
-    probabilities = store.read_model(folder, shape_of(competition))
-    fit = as_it_is(probabilities.oof, plan.folds)
+    base_model_score(Planned(competition, planned.plan), "words")
+    folder = competition.workspace.base_model("words")
+    kept = kept_score(folder, metric, store.read_record(folder))
+    probabilities = store.read_model(folder, competition.shape)
+    fit = as_it_is(probabilities.oof, planned.plan.folds)
     fitted = evaluate(competition.metric, competition.train_labels, [fit], probabilities.oof).decision
     assert kept is not None
     decided = decision_from(kept.decision).decide(probabilities.test)
@@ -119,95 +112,95 @@ def test_a_threshold_is_worth_tuning_if_its_gain_is_more_than_noise(low: float, 
     assert dataclasses.replace(LABELS["joy"], gain_low=low).worth_tuning is worth
 
 
-def test_the_first_score_is_computed_and_kept(trained: Competition, plan: FoldPlan, folder: Path) -> None:
-    score = base_model_score(trained, plan, "words")
-    assert score == scored_anew(trained, plan)
-    assert kept_score(folder, "f1_macro", store.read_record(folder / store.MANIFEST)) == score
+def test_the_first_score_is_computed_and_kept(trained: Competition, planned: Planned, folder: ResultFolder) -> None:
+    score = base_model_score(planned, "words")
+    assert score == scored_anew(planned)
+    assert kept_score(folder, "f1_macro", store.read_record(folder)) == score
 
 
-def test_scores_are_of_the_fold_plan_and_of_others_like_it(trained: Competition, plan: FoldPlan) -> None:
-    plans = repeated_plans(trained, plan)
-    assert np.array_equal(plans[0], plan.folds)
+def test_scores_are_of_the_fold_plan_and_of_others_like_it(trained: Competition, planned: Planned) -> None:
+    plans = repeated_plans(planned)
+    assert np.array_equal(plans[0], planned.plan.folds)
     assert len({folds.tobytes() for folds in plans}) == len(plans) == 3
-    assert all(np.array_equal(a, b) for a, b in zip(plans, repeated_plans(trained, plan), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(plans, repeated_plans(planned), strict=True))
     rates = np.array([[trained.train_labels[folds == k].mean(axis=0) for k in range(3)] for folds in plans])
     assert np.ptp(rates, axis=1).max() < 0.15
-    score = base_model_score(trained, plan, "words")
+    score = base_model_score(planned, "words")
     assert score.honest == pytest.approx(np.mean(score.repeats))
     assert len(score.repeats) == 3
 
 
-def test_a_kept_score_is_not_computed_again(trained: Competition, plan: FoldPlan, folder: Path) -> None:
-    base_model_score(trained, plan, "words")
+def test_a_kept_score_is_not_computed_again(trained: Competition, planned: Planned, folder: ResultFolder) -> None:
+    base_model_score(planned, "words")
     plant(folder, 0.123)
-    assert base_model_score(trained, plan, "words").honest == 0.123
+    assert base_model_score(planned, "words").honest == 0.123
 
 
-def test_other_probabilities_are_scored_anew(trained: Competition, plan: FoldPlan, folder: Path) -> None:
-    first = base_model_score(trained, plan, "words")
+def test_other_probabilities_are_scored_anew(trained: Competition, planned: Planned, folder: ResultFolder) -> None:
+    first = base_model_score(planned, "words")
     plant(folder, 0.123)
     recipe = 'family = "families.py:Words"\n[settings]\nsmoothing = 50.0\n'
     (trained.workspace.recipes / "words.toml").write_text(recipe, encoding="utf-8")
-    train(plan_work(trained, choose_recipes(trained, ["words"])), InlineExecutor())
-    found = base_model_score(trained, plan, "words").honest
+    train(find_work(trained, choose_recipes(trained, ["words"])), InlineExecutor())
+    found = base_model_score(planned, "words").honest
     assert found not in (0.123, first.honest)
-    assert found == base_model_score(trained, plan, "words").honest
+    assert found == base_model_score(planned, "words").honest
 
 
-def test_another_metric_is_scored_anew(trained: Competition, plan: FoldPlan, folder: Path) -> None:
-    base_model_score(trained, plan, "words")
+def test_another_metric_is_scored_anew(trained: Competition, planned: Planned, folder: ResultFolder) -> None:
+    base_model_score(planned, "words")
     plant(folder, 0.123)
     log_loss = trained.declaration.model_copy(update={"metric": "log_loss"})
     changed = dataclasses.replace(trained, declaration=log_loss)
-    score = base_model_score(changed, plan, "words")
+    score = base_model_score(Planned(changed, planned.plan), "words")
     assert score.metric == "log_loss"
-    oof = store.read_model(folder, shape_of(trained)).oof
+    oof = store.read_model(folder, trained.shape).oof
     assert score.honest == pytest.approx(changed.metric.compute(trained.train_labels, oof))
-    assert base_model_score(trained, plan, "words").honest != 0.123
+    assert base_model_score(planned, "words").honest != 0.123
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '"0.5"'])
 def test_a_broken_file_is_scored_anew_and_replaced(
-    trained: Competition, plan: FoldPlan, folder: Path, content: str
+    trained: Competition, planned: Planned, folder: ResultFolder, content: str
 ) -> None:
-    score = base_model_score(trained, plan, "words")
-    (folder / SCORES).write_text(content, encoding="utf-8")
-    assert kept_score(folder, "f1_macro", store.read_record(folder / store.MANIFEST)) is None
-    assert base_model_score(trained, plan, "words") == score
-    assert json.loads((folder / SCORES).read_text(encoding="utf-8"))["honest"] == score.honest
+    score = base_model_score(planned, "words")
+    folder.scores.write_text(content, encoding="utf-8")
+    assert kept_score(folder, "f1_macro", store.read_record(folder)) is None
+    assert base_model_score(planned, "words") == score
+    assert json.loads(folder.scores.read_text(encoding="utf-8"))["honest"] == score.honest
 
 
 @pytest.mark.parametrize("key", ["of", "metric", "low", "naive", "repeats", "decision", "labels"])
 def test_a_file_that_lacks_a_part_or_is_of_another_version_is_not_used(
-    trained: Competition, plan: FoldPlan, folder: Path, key: str
+    trained: Competition, planned: Planned, folder: ResultFolder, key: str
 ) -> None:
-    base_model_score(trained, plan, "words")
-    record = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+    base_model_score(planned, "words")
+    record = json.loads(folder.scores.read_text(encoding="utf-8"))
     without = {name: value for name, value in record.items() if name != key}
     for wrong in (without, {**without, "of": ["-1", *record["of"][1:]]}):
-        (folder / SCORES).write_text(json.dumps(wrong), encoding="utf-8")
-        assert kept_score(folder, "f1_macro", store.read_record(folder / store.MANIFEST)) is None
+        folder.scores.write_text(json.dumps(wrong), encoding="utf-8")
+        assert kept_score(folder, "f1_macro", store.read_record(folder)) is None
 
 
 def test_the_same_probabilities_under_another_plan_are_scored_anew(
-    trained: Competition, plan: FoldPlan, folder: Path
+    trained: Competition, planned: Planned, folder: ResultFolder
 ) -> None:
     """Imported files keep their bytes when the plan changes, and their honest score does not."""
-    oof_file, test_file = ForeignFile(folder / store.OOF), ForeignFile(folder / store.TEST)
-    import_model(trained, plan, "mate", oof_file, test_file)
-    before = base_model_score(trained, plan, "mate")
+    oof_file, test_file = ImportedFile(folder.oof), ImportedFile(folder.test)
+    import_model(planned, "mate", oof_file, test_file)
+    before = base_model_score(planned, "mate")
     path = trained.workspace.declaration
     path.write_text(path.read_text(encoding="utf-8").replace("seed = 7", "seed = 8"), encoding="utf-8")
     changed = load_competition(trained.workspace)
-    other_plan = current_plan(changed, replace_stale=True)
-    import_model(changed, other_plan, "mate", oof_file, test_file, force=True)
-    after = base_model_score(changed, other_plan, "mate")
-    assert after == scored_anew(changed, other_plan, "mate")
+    other_plan = with_plan(changed, replace_stale=True)
+    import_model(other_plan, "mate", oof_file, test_file, force=True)
+    after = base_model_score(other_plan, "mate")
+    assert after == scored_anew(other_plan, "mate")
     assert after.honest != before.honest
 
 
 def test_status_shows_whole_models_only_with_kept_or_computed_scores(
-    trained: Competition, plan: FoldPlan, folder: Path
+    trained: Competition, planned: Planned, folder: ResultFolder
 ) -> None:
     states = survey(trained.workspace).states
     assert {name: state.state for name, state in states.items()} == {
@@ -215,6 +208,6 @@ def test_status_shows_whole_models_only_with_kept_or_computed_scores(
         "words_smooth": State.MISSING,
     }
     found = whole_model_scores(trained.workspace, "f1_macro", states)
-    assert found == {"words": base_model_score(trained, plan, "words")}
+    assert found == {"words": base_model_score(planned, "words")}
     plant(folder, 0.123)
     assert whole_model_scores(trained.workspace, "f1_macro", states)["words"].honest == 0.123

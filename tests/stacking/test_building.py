@@ -11,32 +11,26 @@ from numpy.typing import NDArray
 
 from compete.competition.data import Competition
 from compete.competition.declaration import MetricName
-from compete.competition.folds import FoldPlan
 from compete.competition.metrics import METRICS
+from compete.competition.planned import Planned
 from compete.errors import DeclarationError, StoreError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
-from compete.stacking.building import (
-    CHOICE,
-    Built,
-    Stacking,
-    build,
-    choose,
-    open_stacking,
-    references,
-    remember_choice,
-    remembered_choice,
-)
+from compete.oof.fold_plan import with_plan
+from compete.oof.honest_scores import Score
+from compete.oof.work import choose_recipes, find_work, train
+from compete.stacking.building import Built, Stacking, build, open_stacking, references
+from compete.stacking.choosing import choose, remember_choice, remembered_choice
 from compete.stacking.ensemble.cross_fitting import cross_fit
 from compete.stacking.ensemble.decision_rules import Cut
 from compete.stacking.ensemble.evaluation import Evaluation, PerLabel, evaluate
 from compete.stacking.ensemble.label_rates import LabelRates
 from compete.stacking.ensemble.meta_learners import Logistic, Mean
 from compete.stacking.fitting import FittedStack
-from compete.stacking.recipes import StackDeclaration, StackRecipe, load_stack_recipe, load_with_parts
-from compete.stacking.scores import Score, repeated_plans, score_of
-from compete.stacking.stack import Members, check_stack_fresh, choose_members, read_members, stack_folder
+from compete.stacking.members import Members, choose_members, read_members
+from compete.stacking.recipes import StackDeclaration, StackRecipe, load_with_parts
+from compete.stacking.results import Results, present
+from compete.stacking.scoring import repeated_plans, score_of
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +39,7 @@ SECOND_LEVEL = {"plain": 'method = "mean"', "top": 'method = "blend"\nstacks = [
 
 
 def train_models(competition: Competition, names: Sequence[str] = (), folds: Sequence[int] = ()) -> None:
-    train(plan_work(competition, choose_recipes(competition, names), folds), InlineExecutor())
+    train(find_work(competition, choose_recipes(competition, names), folds), InlineExecutor())
 
 
 def write_recipe(competition: Competition, name: str, smoothing: float) -> None:
@@ -64,7 +58,7 @@ def write_stack_recipe(competition: Competition, text: str) -> None:
 
 def opened(competition: Competition, names: Sequence[str] = ("logistic",), members: Sequence[str] = BOTH) -> Stacking:
     recipes = load_with_parts(competition.workspace, names)
-    return open_stacking(competition, current_plan(competition), recipes, members)
+    return open_stacking(with_plan(competition), recipes, members)
 
 
 def build_stack(competition: Competition, name: str = "logistic", members: Sequence[str] = BOTH) -> Built:
@@ -74,8 +68,7 @@ def build_stack(competition: Competition, name: str = "logistic", members: Seque
 
 
 def check(competition: Competition, name: str = "logistic") -> Score:
-    recipe = load_stack_recipe(competition.workspace, name)
-    return check_stack_fresh(competition, current_plan(competition), recipe)[1]
+    return present(Results(with_plan(competition)).stack(name)).score
 
 
 @pytest.fixture
@@ -85,79 +78,81 @@ def trained(competition: Competition) -> Competition:
 
 
 @pytest.fixture
-def plan(competition: Competition) -> FoldPlan:
-    return current_plan(competition)
+def planned(competition: Competition) -> Planned:
+    return with_plan(competition)
 
 
-def test_all_trained_models_are_members(trained: Competition, plan: FoldPlan) -> None:
-    assert choose_members(trained, plan) == Members(BOTH, {})
+def test_all_trained_models_are_members(trained: Competition, planned: Planned) -> None:
+    assert choose_members(Results(planned)) == Members(BOTH, {})
 
 
-def test_models_that_are_not_there_yet_are_left_out_with_a_reason(trained: Competition, plan: FoldPlan) -> None:
+def test_models_that_are_not_there_yet_are_left_out_with_a_reason(trained: Competition, planned: Planned) -> None:
     write_recipe(trained, "absent", 2.0)
     write_recipe(trained, "partial", 3.0)
     train_models(trained, ["partial"], folds=[1])
-    assert choose_members(trained, plan) == Members(
+    assert choose_members(Results(planned)) == Members(
         BOTH, {"absent": "not trained yet", "partial": "1 of 3 folds trained"}
     )
 
 
-def test_a_model_outside_all_is_not_missed_but_stacked_once_it_is_trained(trained: Competition, plan: FoldPlan) -> None:
+def test_a_model_outside_all_is_not_missed_but_stacked_once_it_is_trained(
+    trained: Competition, planned: Planned
+) -> None:
     write_recipe(trained, "wish", 2.0)
     recipe = trained.workspace.recipes / "wish.toml"
     recipe.write_text("outside_all = true\n" + recipe.read_text(encoding="utf-8"), encoding="utf-8")
-    assert choose_members(trained, plan) == Members(BOTH, {})
+    assert choose_members(Results(planned)) == Members(BOTH, {})
     with pytest.raises(StoreError, match="wish: not trained yet"):
-        choose_members(trained, plan, [*BOTH, "wish"])
+        choose_members(Results(planned), [*BOTH, "wish"])
     train_models(trained, ["wish"], folds=[1])
-    assert choose_members(trained, plan).left_out == {"wish": "1 of 3 folds trained"}
+    assert choose_members(Results(planned)).left_out == {"wish": "1 of 3 folds trained"}
     train_models(trained, ["wish"])
-    assert choose_members(trained, plan) == Members(["wish", *BOTH], {})
+    assert choose_members(Results(planned)) == Members(["wish", *BOTH], {})
 
 
-def test_a_model_that_is_asked_for_by_name_must_be_whole(trained: Competition, plan: FoldPlan) -> None:
+def test_a_model_that_is_asked_for_by_name_must_be_whole(trained: Competition, planned: Planned) -> None:
     write_recipe(trained, "absent", 2.0)
     with pytest.raises(StoreError, match=r"absent: not trained yet; `compete train-base absent`"):
-        choose_members(trained, plan, [*BOTH, "absent"])
-    assert choose_members(trained, plan, BOTH) == Members(BOTH, {})
+        choose_members(Results(planned), [*BOTH, "absent"])
+    assert choose_members(Results(planned), BOTH) == Members(BOTH, {})
 
 
-def test_a_stale_model_is_refused_with_its_reason(trained: Competition, plan: FoldPlan) -> None:
+def test_a_stale_model_is_refused_with_its_reason(trained: Competition, planned: Planned) -> None:
     write_recipe(trained, "third", 2.0)
     train_models(trained, ["third"])
     write_recipe(trained, "words", 9.0)
     with pytest.raises(StoreError) as caught:
-        choose_members(trained, plan)
+        choose_members(Results(planned))
     assert "words: settings.smoothing: 1.0 -> 9.0" in str(caught.value)
     assert str(caught.value).endswith("--without words")
-    members = choose_members(trained, plan, without=["words"])
+    members = choose_members(Results(planned), without=["words"])
     assert members == Members(["third", "words_smooth"], {"words": "left out as asked"})
 
 
-def test_a_damaged_model_is_refused_even_if_only_a_byte_is_gone(trained: Competition, plan: FoldPlan) -> None:
-    path = trained.workspace.oof / "words" / store.OOF
+def test_a_damaged_model_is_refused_even_if_only_a_byte_is_gone(trained: Competition, planned: Planned) -> None:
+    path = trained.workspace.base_model("words").oof
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(StoreError, match=r"words/oof\.parquet is not the file that compete wrote"):
-        choose_members(trained, plan)
+        choose_members(Results(planned))
 
 
 @pytest.mark.parametrize(("named", "without"), [(["wrods", "words_smooth"], []), ([], ["wrods"])])
 def test_an_unknown_model_gets_the_nearest_name(
-    trained: Competition, plan: FoldPlan, named: list[str], without: list[str]
+    trained: Competition, planned: Planned, named: list[str], without: list[str]
 ) -> None:
     with pytest.raises(UserError, match=r"no base model 'wrods'; did you mean 'words'\?"):
-        choose_members(trained, plan, named, without)
+        choose_members(Results(planned), named, without)
 
 
-def test_one_model_is_no_stack(trained: Competition, plan: FoldPlan) -> None:
+def test_one_model_is_no_stack(trained: Competition, planned: Planned) -> None:
     with pytest.raises(UserError, match="needs at least two base models, and there is one") as caught:
-        choose_members(trained, plan, without=["words_smooth"])
+        choose_members(Results(planned), without=["words_smooth"])
     assert "compete submit words" in str(caught.value)
 
 
-def test_no_model_is_no_stack(competition: Competition, plan: FoldPlan) -> None:
+def test_no_model_is_no_stack(competition: Competition, planned: Planned) -> None:
     with pytest.raises(UserError, match="there is none") as caught:
-        choose_members(competition, plan)
+        choose_members(Results(planned))
     assert "words_smooth: not trained yet" in str(caught.value)
 
 
@@ -165,28 +160,28 @@ def test_members_are_read_in_the_order_they_are_named(trained: Competition) -> N
     oof, test = read_members(trained, ["words_smooth", "words"])
     assert oof.shape == (2, 240, 3)
     assert test.shape == (2, 90, 3)
-    alone = store.read_model(trained.workspace.oof / "words", shape_of(trained))
+    alone = store.read_model(trained.workspace.base_model("words"), trained.shape)
     assert np.array_equal(oof[1], alone.oof) and np.array_equal(test[1], alone.test)
     assert not np.array_equal(oof[0], oof[1])
 
 
-def test_all_that_is_trained_can_be_asked_for_beside_a_name(trained: Competition, plan: FoldPlan) -> None:
+def test_all_that_is_trained_can_be_asked_for_beside_a_name(trained: Competition, planned: Planned) -> None:
     write_recipe(trained, "absent", 2.0)
-    assert choose_members(trained, plan, ["words"], everything=True) == Members(BOTH, {"absent": "not trained yet"})
+    assert choose_members(Results(planned), ["words"], everything=True) == Members(BOTH, {"absent": "not trained yet"})
     with pytest.raises(StoreError, match="absent: not trained yet"):
-        choose_members(trained, plan, ["absent"], everything=True)
+        choose_members(Results(planned), ["absent"], everything=True)
     with pytest.raises(UserError, match=r"there is one \(words:"):
-        choose_members(trained, plan, ["words"], everything=False)
+        choose_members(Results(planned), ["words"], everything=False)
 
 
-def test_what_is_stored_is_what_was_scored(trained: Competition, plan: FoldPlan) -> None:
+def test_what_is_stored_is_what_was_scored(trained: Competition, planned: Planned) -> None:
     write_stack_recipe(trained, 'method = "logistic"\nC = 0.3')
     built = build_stack(trained)
     labels, learner = trained.train_labels, Logistic(0.3)
     oof, test = read_members(trained, BOTH)
-    fits = [cross_fit([learner], oof, labels, folds) for folds in repeated_plans(trained, plan)]
+    fits = [cross_fit([learner], oof, labels, folds) for folds in repeated_plans(planned)]
     on_all = learner.fit(oof, labels)
-    stored = store.read_model(stack_folder(trained.workspace, "logistic"), shape_of(trained))
+    stored = store.read_model(trained.workspace.stack("logistic"), trained.shape)
     assert np.array_equal(stored.oof, fits[0].outer)
     assert np.array_equal(stored.test, on_all.predict_proba(test).astype(np.float32))
     again = score_of(evaluate(trained.metric, labels, fits, on_all.predict_proba(oof)), trained.labels)
@@ -204,24 +199,24 @@ def test_an_honest_score_is_the_mean_of_its_repeats_and_lies_in_its_interval(tra
 def test_of_several_penalties_the_better_is_taken(trained: Competition, penalties: list[float], taken: int) -> None:
     write_stack_recipe(trained, f'method = "logistic"\nC = {penalties}')
     build_stack(trained)
-    folder = stack_folder(trained.workspace, "logistic")
-    assert store.read_record(folder / store.MANIFEST)["state"] == {"candidate": taken}
+    folder = trained.workspace.stack("logistic")
+    assert store.read_record(folder)["state"] == {"candidate": taken}
     oof, test = read_members(trained, BOTH)
     expected = Logistic(0.3).fit(oof, trained.train_labels).predict_proba(test)
-    assert store.read_model(folder, shape_of(trained)).test == pytest.approx(expected, abs=1e-6)
+    assert store.read_model(folder, trained.shape).test == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_weights_of_a_blend_are_written_down_under_the_models_names(trained: Competition) -> None:
     write_stack_recipes(trained, {"mix": 'method = "blend"'})
     build_stack(trained, "mix")
-    folder = stack_folder(trained.workspace, "mix")
-    weights = store.read_record(folder / store.MANIFEST)["state"]["weights"]
+    folder = trained.workspace.stack("mix")
+    weights = store.read_record(folder)["state"]["weights"]
     assert list(weights) == BOTH
     by_label = np.array(list(weights.values()))
     assert by_label.sum(axis=0) == pytest.approx(np.ones(3))
     _, test = read_members(trained, BOTH)
     blended = np.einsum("mrl,ml->rl", test, by_label)
-    assert store.read_model(folder, shape_of(trained)).test == pytest.approx(blended, abs=1e-6)
+    assert store.read_model(folder, trained.shape).test == pytest.approx(blended, abs=1e-6)
 
 
 def test_every_stack_is_compared_with_the_mean_and_a_greedy_blend(trained: Competition) -> None:
@@ -232,7 +227,7 @@ def test_every_stack_is_compared_with_the_mean_and_a_greedy_blend(trained: Compe
     assert list(compared) == ["mean", "blend"]
     assert built.score == compared["mean"]
     assert list(references(stacking, besides=["mean"])) == ["blend"]
-    stored = store.read_model(stack_folder(trained.workspace, "plain"), shape_of(trained))
+    stored = store.read_model(trained.workspace.stack("plain"), trained.shape)
     assert stored.test == pytest.approx(read_members(trained, BOTH)[1].mean(axis=0), abs=1e-6)
 
 
@@ -242,7 +237,7 @@ def test_a_recipe_stacks_the_models_it_names(trained: Competition) -> None:
     write_stack_recipes(trained, {"two": 'method = "mean"\nmodels = ["words_smooth", "third"]'})
     built = build_stack(trained, "two", ["third", *BOTH])
     assert built.fitted.members == ["third", "words_smooth"]
-    stored = store.read_model(stack_folder(trained.workspace, "two"), shape_of(trained))
+    stored = store.read_model(trained.workspace.stack("two"), trained.shape)
     assert stored.test == pytest.approx(read_members(trained, built.fitted.members)[1].mean(axis=0), abs=1e-6)
 
 
@@ -280,7 +275,7 @@ def test_a_stack_is_stale_once_the_recipe_of_a_member_is_edited(trained: Competi
 
 def test_training_a_member_again_with_the_same_result_leaves_the_stack_fresh(trained: Competition) -> None:
     first = build_stack(trained).score
-    train(plan_work(trained, choose_recipes(trained, ["words"]), force=True), InlineExecutor())
+    train(find_work(trained, choose_recipes(trained, ["words"]), force=True), InlineExecutor())
     assert check(trained) == first
 
 
@@ -325,9 +320,9 @@ def test_a_stack_of_stacks_is_a_blend_of_what_its_parts_predict(trained: Competi
     write_stack_recipes(trained, SECOND_LEVEL)
     built = build_stack(trained, "top")
     assert built.fitted.members == BOTH
-    folders = [stack_folder(trained.workspace, name) for name in ("plain", "logistic", "top")]
-    plain, logistic, top = (store.read_model(folder, shape_of(trained)) for folder in folders)
-    weights = store.read_record(folders[-1] / store.MANIFEST)["state"]["weights"]
+    folders = [trained.workspace.stack(name) for name in ("plain", "logistic", "top")]
+    plain, logistic, top = (store.read_model(folder, trained.shape) for folder in folders)
+    weights = store.read_record(folders[-1])["state"]["weights"]
     assert list(weights) == ["plain", "logistic"]
     blended = weights["plain"] * plain.test + weights["logistic"] * logistic.test
     assert top.test == pytest.approx(blended, abs=1e-6)
@@ -451,13 +446,13 @@ def test_a_choice_is_remembered_until_the_next(competition: Competition) -> None
     workspace = competition.workspace
     assert remembered_choice(workspace) is None
     for name in ("mean", "blend"):
-        remember_choice(workspace, a_stack(name, 0.5, 0.5 + ROWS))
+        remember_choice(workspace, name)
         assert remembered_choice(workspace) == name
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '"mean"', "[1]"])
 def test_a_broken_choice_is_none(competition: Competition, content: str) -> None:
-    path = competition.workspace.oof / "stacks" / CHOICE
+    path = competition.workspace.chosen_stack
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8")
     assert remembered_choice(competition.workspace) is None

@@ -10,7 +10,7 @@ import pytest
 import compete.competition.data
 from compete.competition.data import Competition
 from compete.competition.declaration import read_declaration
-from compete.competition.sources import remember_sources, row_fingerprints
+from compete.competition.row_fingerprints import remember_sources, row_fingerprints
 from compete.competition.workspace import Workspace
 
 
@@ -129,7 +129,7 @@ def test_a_record_of_an_older_way_of_reading_is_not_believed(
     competition: Competition, no_reading: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember_sources(competition)
-    monkeypatch.setattr("compete.competition.sources.READING_VERSION", 99)
+    monkeypatch.setattr("compete.competition.row_fingerprints.READING_VERSION", 99)
     with pytest.raises(RowsReadError):
         fingerprints(competition.workspace)
 

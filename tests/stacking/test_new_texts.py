@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 
 from compete.cli.main import main
 from compete.competition.data import Competition, load_competition
-from compete.competition.folds import FoldPlan
+from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import StoreError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
-from compete.oof.state import competition_rows
-from compete.oof.train import choose_recipes, current_plan, plan_work, shape_of, train
+from compete.oof.fold_plan import with_plan
+from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.building import build, open_stacking
-from compete.stacking.predict import predict_base_model, predict_stack
+from compete.stacking.new_texts import predict_base_model, predict_stack
 from compete.stacking.recipes import load_stack_recipe, load_with_parts
-from compete.stacking.scores import base_model_score
-from compete.stacking.stack import stack_folder
+from compete.stacking.scoring import base_model_score
 
 pytestmark = pytest.mark.slow
 
@@ -45,33 +44,33 @@ def prepared(workspace: Workspace) -> Competition:
     return load_competition(workspace)
 
 
-def train_models(competition: Competition, *names: str) -> FoldPlan:
-    train(plan_work(competition, choose_recipes(competition, names), parity=False), InlineExecutor())
-    return current_plan(competition)
+def train_models(competition: Competition, *names: str) -> Planned:
+    train(find_work(competition, choose_recipes(competition, names), parity=False), InlineExecutor())
+    return with_plan(competition)
 
 
 def stored(competition: Competition, name: str) -> NDArray[np.float32]:
-    return store.read_model(competition.workspace.oof / name, shape_of(competition)).test
+    return store.read_model(competition.workspace.base_model(name), competition.shape).test
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_base_model_gives_the_test_sets_probabilities_again(prepared: Competition, name: str) -> None:
-    plan = train_models(prepared, name)
+    planned = train_models(prepared, name)
     doing: list[str] = []
-    found = predict_base_model(prepared, plan, name, prepared.test_texts, 1, doing.append)
+    found = predict_base_model(planned, name, prepared.test_texts, 1, lambda fraction, what: doing.append(what))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, stored(prepared, name), atol=1e-6, rtol=0)
     assert doing == [f"{name} fold {fold}" for fold in range(3)]
 
 
 def test_a_text_does_not_depend_on_its_company(prepared: Competition) -> None:
-    plan = train_models(prepared, "of_words")
+    planned = train_models(prepared, "of_words")
     texts = [prepared.test_texts[7], "", "never seen: 😀"]
-    together = predict_base_model(prepared, plan, "of_words", texts, 1)
-    alone = np.concatenate([predict_base_model(prepared, plan, "of_words", [text], 1) for text in texts])
+    together = predict_base_model(planned, "of_words", texts, 1)
+    alone = np.concatenate([predict_base_model(planned, "of_words", [text], 1) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-6, rtol=0)
     np.testing.assert_allclose(together[0], stored(prepared, "of_words")[7], atol=1e-6, rtol=0)
-    assert predict_base_model(prepared, plan, "of_words", [], 1).shape == (0, 3)
+    assert predict_base_model(planned, "of_words", [], 1).shape == (0, 3)
 
 
 # Thresholds and trees of the tiny workspace: few rows, so that something grows at all.
@@ -91,7 +90,7 @@ STACKS = {
 def build_stack(competition: Competition, name: str, members: Sequence[str] = tuple(RECIPES)) -> None:
     recipes = load_with_parts(competition.workspace, [name])
     # Alarms are allowed: so few rows can look like anything.
-    build(open_stacking(competition, current_plan(competition), recipes, sorted(members), members), name)
+    build(open_stacking(with_plan(competition), recipes, sorted(members), members), name)
 
 
 @pytest.fixture(scope="module")
@@ -109,14 +108,14 @@ def stackable(untouched_shifted: Workspace, tmp_path_factory: pytest.TempPathFac
 
 
 def stored_stack(competition: Competition, name: str) -> NDArray[np.float32]:
-    return store.read_model(stack_folder(competition.workspace, name), shape_of(competition)).test
+    return store.read_model(competition.workspace.stack(name), competition.shape).test
 
 
 @pytest.mark.parametrize("name", STACKS)
 def test_a_stack_gives_the_test_sets_probabilities_again(stackable: Competition, name: str) -> None:
     build_stack(stackable, name)
     recipe = load_stack_recipe(stackable.workspace, name)
-    found = predict_stack(stackable, current_plan(stackable), recipe, stackable.test_texts, 1)
+    found = predict_stack(with_plan(stackable), recipe, stackable.test_texts, 1)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, stored_stack(stackable, name), atol=1e-5, rtol=0)
 
@@ -133,8 +132,8 @@ def test_the_kinds_of_stacks_do_predict_differently(stackable: Competition) -> N
 @pytest.mark.parametrize("name", ["lightgbm", "shifted", "second_level_shifted"])
 def test_a_stacks_probability_of_a_text_does_not_depend_on_its_company(stackable: Competition, name: str) -> None:
     build_stack(stackable, name)
-    plan, recipe = current_plan(stackable), load_stack_recipe(stackable.workspace, name)
-    few = predict_stack(stackable, plan, recipe, stackable.test_texts[7:9], 1)
+    planned, recipe = with_plan(stackable), load_stack_recipe(stackable.workspace, name)
+    few = predict_stack(planned, recipe, stackable.test_texts[7:9], 1)
     np.testing.assert_allclose(few, stored_stack(stackable, name)[7:9], atol=1e-5, rtol=0)
 
 
@@ -150,61 +149,61 @@ def test_parts_of_different_models_see_them_in_the_order_they_were_built_with(st
         (stackable.workspace.stack_recipes / f"{name}.toml").write_text(text, encoding="utf-8")
     build_stack(stackable, "both_of_these", [*RECIPES, "of_pairs"])
     recipe = load_stack_recipe(stackable.workspace, "both_of_these")
-    found = predict_stack(stackable, current_plan(stackable), recipe, stackable.test_texts, 1)
+    found = predict_stack(with_plan(stackable), recipe, stackable.test_texts, 1)
     np.testing.assert_allclose(found, stored_stack(stackable, "both_of_these"), atol=1e-5, rtol=0)
 
 
 def test_a_stack_names_the_member_that_was_not_kept(prepared: Competition) -> None:
-    plan = train_models(prepared, "of_words", "words")
+    planned = train_models(prepared, "of_words", "words")
     recipe = load_stack_recipe(prepared.workspace, "logistic")
     with pytest.raises(StoreError, match="the stack 'logistic' was not built yet: `compete stack logistic`"):
-        predict_stack(prepared, plan, recipe, ["happy"], 1)
+        predict_stack(planned, recipe, ["happy"], 1)
     build_stack(prepared, "logistic", ["of_words", "words"])
     with pytest.raises(StoreError, match="the family of words has no `save` and `load`"):
-        predict_stack(prepared, plan, recipe, ["happy"], 1)
+        predict_stack(planned, recipe, ["happy"], 1)
 
 
 def test_a_stack_over_other_probabilities_than_there_are_is_refused(prepared: Competition) -> None:
-    plan = train_models(prepared, *RECIPES)
+    planned = train_models(prepared, *RECIPES)
     recipe = load_stack_recipe(prepared.workspace, "logistic")
     build_stack(prepared, "logistic")
     (prepared.workspace.recipes / "of_words.toml").write_text(RECIPES["of_words"] + "C = 0.5\n", encoding="utf-8")
     with pytest.raises(
         StoreError, match=r"of_words is stale \(settings\.C: 1\.0 -> 0\.5\)\. First `compete train-base of_words`"
     ):
-        predict_stack(prepared, plan, recipe, ["happy"], 1)
+        predict_stack(planned, recipe, ["happy"], 1)
     train_models(prepared, "of_words")
     with pytest.raises(StoreError, match=r"the stack 'logistic' is stale: base model of_words changed"):
-        predict_stack(prepared, plan, recipe, ["happy"], 1)
+        predict_stack(planned, recipe, ["happy"], 1)
 
 
 def test_a_fold_that_somebody_removed_is_named(prepared: Competition) -> None:
-    plan = train_models(prepared, "of_words")
-    shutil.rmtree(prepared.workspace.oof / "of_words" / "kept" / "fold_2")
+    planned = train_models(prepared, "of_words")
+    shutil.rmtree(prepared.workspace.base_model("of_words").kept(2))
     with pytest.raises(StoreError, match=r"fold 2 of of_words was not kept.*`compete train-base of_words --force`"):
-        predict_base_model(prepared, plan, "of_words", ["happy"], 1)
+        predict_base_model(planned, "of_words", ["happy"], 1)
 
 
 def write_imported(competition: Competition) -> None:
     """The model `mate`, with the probabilities of `of_words`."""
-    record = {"kind": "imported", "identity": competition_rows(competition, current_plan(competition))}
-    of_words = store.read_model(competition.workspace.oof / "of_words", shape_of(competition))
-    store.write_model(competition.workspace.oof / "mate", of_words, shape_of(competition), record)
+    record = {"kind": "imported", "identity": with_plan(competition).identity}
+    of_words = store.read_model(competition.workspace.base_model("of_words"), competition.shape)
+    store.write_model(competition.workspace.base_model("mate"), of_words, competition.shape, record)
 
 
 def test_an_imported_model_has_nothing_to_predict_with(prepared: Competition) -> None:
-    plan = train_models(prepared, "of_words")
+    planned = train_models(prepared, "of_words")
     write_imported(prepared)
     with pytest.raises(StoreError, match="mate was imported: its probabilities are here, its models are not"):
-        predict_base_model(prepared, plan, "mate", ["happy"], 1)
+        predict_base_model(planned, "mate", ["happy"], 1)
 
 
 def test_a_model_that_is_unknown_or_not_trained(prepared: Competition) -> None:
-    plan = train_models(prepared, "of_words")
+    planned = train_models(prepared, "of_words")
     with pytest.raises(UserError, match=r"no recipe base_models/of_word\.toml; did you mean 'of_words'\?"):
-        predict_base_model(prepared, plan, "of_word", ["happy"], 1)
+        predict_base_model(planned, "of_word", ["happy"], 1)
     with pytest.raises(StoreError, match="words_smooth is missing; `compete train-base words_smooth` trains it"):
-        predict_base_model(prepared, plan, "words_smooth", ["happy"], 1)
+        predict_base_model(planned, "words_smooth", ["happy"], 1)
 
 
 def written(competition: Competition, name: str) -> pd.DataFrame:
@@ -213,7 +212,7 @@ def written(competition: Competition, name: str) -> pd.DataFrame:
 
 def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, compete: Run) -> None:
     """The competition's own test file stands in for new texts, since what it has to give is known."""
-    plan = train_models(prepared, *RECIPES)
+    planned = train_models(prepared, *RECIPES)
     build_stack(prepared, "logistic")
 
     alone = compete("predict", "test.csv", "of_words", "-o", "alone.csv")
@@ -233,7 +232,7 @@ def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, comp
     decided = compete("predict", "test.csv", "of_words", "--decisions", "-o", "decided.csv")
     assert decided.returncode == 0, decided.stderr
     assert "decided.csv: 90 rows, decisions of base model of_words" in decided.stderr
-    thresholds = base_model_score(prepared, plan, "of_words").labels
+    thresholds = base_model_score(planned, "of_words").labels
     for column, label in enumerate(prepared.labels):
         decisions = written(prepared, "decided.csv")[label]
         threshold = thresholds[label].threshold

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from compete import atomic
 from compete.base_models.recipes import AS_PUBLISHED, Recipe, has_recipe, load_recipes, ready_recipes, recipe_names
 from compete.competition.data import Competition
-from compete.competition.folds import FoldPlan, made_from, make_plan, save_plan, stored_plan
-from compete.competition.sources import remember_sources
-from compete.competition.workspace import Workspace
+from compete.competition.planned import Planned
+from compete.competition.rare_labels import rare_sentence
 from compete.declarations import unknown_name
 from compete.errors import DiskFullError, JobsFailedError, StoreError, UserError
 from compete.execution.devices import processor_memory
 from compete.execution.jobs import Event, Executor, Failed, Finished, Job
 from compete.execution.local import usable_cores
-from compete.fingerprints import differences
 from compete.oof import store
-from compete.oof.job import TRUNKS, make_job
+from compete.oof.fold_plan import edited, with_plan
+from compete.oof.job import make_job
 from compete.oof.kept import check_job, waits_for_check
-from compete.oof.rare_labels import learnt_labels, rare_sentence
-from compete.oof.state import ModelState, State, changed_by_competition, competition_rows, model_state, stored_models
+from compete.oof.state import ModelState, State, changed_by_competition, model_state
 
 # A pretrained model's training on a processor takes some gigabytes (`compete plan` says how many): bytes per job.
 _PRETRAINED = 8 * 10**9
@@ -34,46 +30,20 @@ _PRETRAINED = 8 * 10**9
 
 @dataclass(frozen=True)
 class Work:
-    """What one call of train-base is going to do.
+    """What one call of train-base is going to do."""
 
-    states: of every chosen recipe before anything runs; jobs: one per fold that is missing, stale or forced;
-    notices: sentences on what is trained again and why, and on labels that are not learnt.
-    """
-
-    competition: Competition
-    plan: FoldPlan
+    planned: Planned
     recipes: list[Recipe]
     states: dict[str, ModelState]
+    """Of every chosen recipe, before anything runs."""
     jobs: list[Job]
+    """One per fold that is missing, stale or forced."""
     notices: list[str] = field(default_factory=list)
+    """Sentences on what is trained again and why, and on labels that are not learnt."""
 
-
-@contextlib.contextmanager
-def exclusive(
-    workspace: Workspace, waiting: Callable[[], None] = lambda: None, *, reading: bool = False
-) -> Iterator[None]:
-    """Hold the workspace's lock; `waiting` is called once if another command holds it.
-
-    reading: nothing has to be written; where nothing can be, on somebody else's disk, no lock is needed.
-    """
-    lock = FileLock(workspace.oof / ".lock")
-    try:
-        with atomic.disk_full_is_said(workspace.oof):
-            workspace.oof.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        waiting()
-        lock.acquire()
-    except OSError as error:
-        if not (reading and error.errno in atomic.NOT_WRITABLE):
-            raise
-        yield
-        return
-    try:
-        atomic.sweep(workspace.oof)
-        yield
-    finally:
-        lock.release()
+    def seconds_per_fold(self) -> dict[str, float]:
+        """What a fold of each model took before, by model, where one is trained."""
+        return {name: state.seconds / max(state.folds_done, 1) for name, state in self.states.items() if state.seconds}
 
 
 def choose_recipes(competition: Competition, names: Sequence[str], *, as_published: bool = False) -> list[Recipe]:
@@ -110,27 +80,7 @@ def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:
     return max(1, min(usable_cores(), processor_memory() // _PRETRAINED))
 
 
-def current_plan(competition: Competition, replace_stale: bool = False) -> FoldPlan:
-    """The fold plan in force: the stored one, or a new one where none is stored.
-
-    Raises StoreError if the stored plan no longer fits the competition and models were trained under it,
-    unless `replace_stale`.
-    """
-    with atomic.unless_read_only():
-        remember_sources(competition)
-    plan = stored_plan(competition.workspace)
-    origin = made_from(competition.fingerprints, competition.declaration.folds)
-    if plan is not None and plan.made_from == origin:
-        return plan
-    trained = stored_models(competition.workspace)
-    if plan is not None and trained and not replace_stale:
-        raise _edited(differences(plan.made_from, origin), trained)
-    new = make_plan(competition)
-    save_plan(competition, new)
-    return new
-
-
-def plan_work(
+def find_work(
     competition: Competition,
     recipes: Sequence[Recipe],
     folds: Sequence[int] = (),
@@ -145,18 +95,18 @@ def plan_work(
     A recipe that was edited is trained again, and said. Stale because the competition was edited: only with
     `replace_stale`. Damaged or foreign files: only with `force`.
     """
-    plan = current_plan(competition, replace_stale)
+    planned = with_plan(competition, replace_stale)
+    plan, rows = planned.plan, planned.identity
     outside = [fold for fold in folds if not 0 <= fold < plan.k]
     if outside:
         raise UserError(f"--fold {outside[0]}: the fold plan has folds 0 to {plan.k - 1}")
-    rows = competition_rows(competition, plan)
     states = {r.name: model_state(competition.workspace, r.name, r, rows, plan.k) for r in recipes}
     _refuse_imported(states)
     if not force:
         _refuse_damaged(states)
     if not (force or replace_stale):
         _refuse_edited(states, rows, {recipe.name: recipe.size for recipe in recipes})
-    work = Work(competition, plan, list(recipes), states, [])
+    work = Work(planned, list(recipes), states, [])
     for recipe in recipes:
         workspace, chosen = competition.workspace, folds or range(plan.k)
         todo = [f for f in chosen if force or needs_training(states[recipe.name], f)]
@@ -169,7 +119,7 @@ def plan_work(
         state = states[recipe.name]
         if todo and state.state is State.STALE:
             work.notices.append(f"{recipe.name} is stale and trained again: {'; '.join(state.reasons)}")
-    if work.jobs and (rare := rare_sentence(learnt_labels(competition, plan.k), plan.k)) is not None:
+    if work.jobs and (rare := rare_sentence(planned.learnt, plan.k)) is not None:
         work.notices.append(rare)
     return work
 
@@ -197,36 +147,30 @@ def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = la
     whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
     if failures:
         raise JobsFailedError(_failure_text(work, failures))
-    shutil.rmtree(work.competition.workspace.oof / TRUNKS, ignore_errors=True)
+    shutil.rmtree(work.planned.workspace.hidden_states, ignore_errors=True)
     return whole
 
 
 def assemble_if_complete(work: Work, name: str) -> bool:
     """Write the model's own files once every fold is fresh; test probabilities are the mean over folds."""
-    competition, plan = work.competition, work.plan
+    competition, plan, rows = work.planned.competition, work.planned.plan, work.planned.identity
     recipe = next(recipe for recipe in work.recipes if recipe.name == name)
-    rows = competition_rows(competition, plan)
     state = model_state(competition.workspace, name, recipe, rows, plan.k)
     if any(part.state is not State.FRESH for part in state.parts):
         return state.whole.state is State.FRESH
     records = [dict(part.record) for part in state.parts]
     if state.whole.state is State.FRESH and state.whole.record["parts"] == [r["files"] for r in records]:
         return True
-    folder = competition.workspace.oof / name
-    shape = shape_of(competition)
+    folder, shape = competition.workspace.base_model(name), competition.shape
     oof = np.empty((len(shape.train_ids), len(shape.labels)), dtype=np.float32)
     test = np.zeros((len(shape.test_ids), len(shape.labels)), dtype=np.float64)
     for fold in range(plan.k):
-        part = store.read_part(folder, fold, plan, shape)
+        part = store.read_part(folder.part(fold), plan, shape)
         oof[plan.rows(fold)] = part.oof
         test += part.test
     probabilities = store.Probabilities(oof, (test / plan.k).astype(np.float32))
     store.write_model(folder, probabilities, shape, _manifest(recipe, rows, records))
     return True
-
-
-def shape_of(competition: Competition) -> store.Shape:
-    return store.Shape(competition.train_ids, competition.test_ids, competition.labels)
 
 
 def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, object]]) -> dict[str, object]:
@@ -252,15 +196,6 @@ def _together(made: Sequence[object]) -> dict[str, str]:
     return {name: ", ".join(values) for name, values in found.items()}
 
 
-def _edited(changes: Sequence[str], models: Sequence[str]) -> StoreError:
-    return StoreError(
-        "the competition is no longer the one these models were trained for\n"
-        + "\n".join(f"  {change}" for change in changes)
-        + f"\nstale: {', '.join(models)}\n"
-        "Undo the change in competition.toml or the data, or train them again with --replace-stale."
-    )
-
-
 def _refuse_imported(states: dict[str, ModelState]) -> None:
     for name, state in states.items():
         if state.kind == "imported":
@@ -280,7 +215,7 @@ def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str], sizes: d
     changes = {name: changed_by_competition(state, rows, sizes[name]) for name, state in states.items()}
     stale = [name for name, changed in changes.items() if changed]
     if stale:
-        raise _edited(list(dict.fromkeys(c for name in stale for c in changes[name])), stale)
+        raise edited(list(dict.fromkeys(c for name in stale for c in changes[name])), stale)
 
 
 def _failure_text(work: Work, failures: Sequence[Failed]) -> str:
@@ -291,7 +226,7 @@ def _failure_text(work: Work, failures: Sequence[Failed]) -> str:
     lines = []
     for (model, error, message), group in alike.items():
         folds = ", ".join(str(fold) for fold in sorted(failure.job.payload["fold"] for failure in group))
-        log = work.competition.workspace.shown(group[0].job.log)
+        log = work.planned.workspace.shown(group[0].job.log)
         lines.append(f"  {model} fold{'s' * (len(group) > 1)} {folds}: {error}: {message} (log: {log})")
     done = len(work.jobs) - len(failures)
     return f"{len(failures)} of {len(work.jobs)} jobs failed; {done} were finished and kept\n" + "\n".join(lines)

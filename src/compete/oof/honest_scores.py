@@ -1,0 +1,87 @@
+"""What a result is worth: its honest score, kept beside its probabilities, so that tables need not compute it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compete import atomic
+from compete.competition.workspace import ResultFolder
+from compete.oof import store
+
+# Raise it when the same probabilities would be scored or cut differently.
+VERSION = 3
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """One label under the honest decisions."""
+
+    precision: float
+    recall: float
+    f1: float
+    threshold: float | None
+    """The one for the test set, None for a rule without any."""
+    threshold_spread: float | None
+    """Standard deviation of the thresholds of the folds."""
+    gain: float
+    """F1 more than with a threshold of 0.5; then its 95 % interval."""
+    gain_low: float
+    gain_high: float
+
+    @property
+    def worth_tuning(self) -> bool:
+        """Whether the threshold's gain over 0.5 is more than noise."""
+        return self.gain_low > 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model's or a stack's score, and its labels one by one."""
+
+    metric: str
+    honest: float
+    low: float
+    """Of the honest score's 95 % interval."""
+    high: float
+    naive: float
+    """Fitted and scored on the same rows, as in most notebooks."""
+    repeats: tuple[float, ...]
+    """The honest score under every plan of folds."""
+    decision: dict[str, Any]
+    """How the test set is decided (`decision_from`)."""
+    labels: dict[str, LabelScore]
+
+    def record(self) -> dict[str, Any]:
+        return {**vars(self), "labels": {name: vars(label) for name, label in self.labels.items()}}
+
+
+def score_from(record: Mapping[str, Any]) -> Score:
+    """The inverse of Score.record; raises KeyError, TypeError or ValueError for anything else."""
+    labels = {name: LabelScore(**label) for name, label in record["labels"].items()}
+    numbers = {key: float(record[key]) for key in ("honest", "low", "high", "naive")}
+    repeats = tuple(float(score) for score in record["repeats"])
+    decision = dict(record["decision"])
+    return Score(metric=str(record["metric"]), repeats=repeats, decision=decision, labels=labels, **numbers)
+
+
+def kept_score(folder: ResultFolder, metric: str, manifest: Mapping[str, Any]) -> Score | None:
+    """The score of exactly these probabilities under this metric and plan, or None if it must be computed."""
+    try:
+        record = json.loads(folder.scores.read_text(encoding="utf-8"))
+        current = record["metric"] == metric and record["of"] == _scored(folder, manifest)
+        return score_from(record) if current and record["labels"] else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # only a cache
+
+
+def keep_score(folder: ResultFolder, manifest: Mapping[str, Any], score: Score) -> None:
+    """Write a score beside the probabilities that were scored."""
+    atomic.write_json(folder.scores, {"of": _scored(folder, manifest), **score.record()})
+
+
+def _scored(folder: ResultFolder, manifest: Mapping[str, Any]) -> list[str]:
+    """What a score depends on besides the metric; the plan's fingerprint covers the labels too."""
+    return [str(VERSION), str(manifest["identity"]["fold plan"]), store.hash_of(manifest, folder.oof)]

@@ -1,0 +1,116 @@
+"""Results as DataFrames: what the tables of the terminal show, in full precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from compete.oof.honest_scores import Score
+from compete.oof.state import ModelState
+from compete.submissions.ledger import Entry
+
+if TYPE_CHECKING:
+    from compete.planning.probe import Probed
+    from compete.planning.resources import ModelPlan
+    from compete.stacking.comparison import Comparison, Contributions
+    from compete.submissions.leaderboard.finalists import Finalists
+
+SCORE = ("honest", "low", "high", "naive")
+
+
+def models_frame(
+    states: Mapping[str, ModelState], families: Mapping[str, str], scores: Mapping[str, Score]
+) -> pd.DataFrame:
+    """A row per base model: state, family, folds done, honest score with its interval, naive score, seconds."""
+    rows = [
+        [name, s.state.value, families.get(name, s.kind), s.folds_done, *numbers(scores.get(name)), s.seconds]
+        for name, s in states.items()
+    ]
+    return _frame(rows, ["name", "state", "family", "folds", *SCORE, "seconds"])
+
+
+def comparison_frame(found: Comparison) -> pd.DataFrame:
+    """Stacks, then the plain stacks they are compared with, then base models: kind, and score; whether chosen."""
+    rows: list[tuple[str, str, Score]] = [("stack", each.recipe.name, each.score) for each in found.built]
+    rows += [("reference", name, score) for name, score in found.references.items()]
+    rows += [("base model", name, score) for name, score in found.base_models.items()]
+    chosen = found.chosen.recipe.name
+    return _frame(
+        [[name, kind, *numbers(score), kind == "stack" and name == chosen] for kind, name, score in rows],
+        ["name", "kind", *SCORE, "chosen"],
+    )
+
+
+def labels_frame(found: Comparison) -> pd.DataFrame:
+    """A row per label, of the chosen stack."""
+    rates, of_test = found.label_rates, found.test_rates
+    rows = []
+    for name, label in found.chosen.score.labels.items():
+        told = of_test[name] or {}
+        rows.append({"label": name, "rate": rates[name], "test_low": told.get("low"), "test_high": told.get("high")})
+        rows[-1] |= {**vars(label), "worth_tuning": label.worth_tuning}
+    return pd.DataFrame(rows).set_index("label")
+
+
+def contributions_frame(found: Contributions | None) -> pd.DataFrame:
+    """A row per base model, the most valuable first; no row where nobody asked."""
+    of_models = found.found if found else []
+    seconds: Mapping[str, float] = found.seconds if found else {}
+    rows = [
+        [each.model, each.without, each.gain, each.low, each.high, each.significant, seconds[each.model]]
+        for each in of_models
+    ]
+    return _frame(rows, ["name", "without", "gain", "low", "high", "significant", "seconds"])
+
+
+def ledger_frame(entries: Sequence[Entry]) -> pd.DataFrame:
+    """A row per submission by number: what was known before it was sent, and what became of it."""
+    rows = [{"number": e.number, "created": e.created, **vars(e.submission), **vars(e.outcome)} for e in entries]
+    return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
+
+
+def finalists_frame(found: Finalists) -> pd.DataFrame:
+    """A row per submission by number, the best first; `select`: the two to select."""
+    two = [found.first.entry.number, found.second.entry.number]
+    rows = [
+        {
+            "number": each.entry.number,
+            "source": each.entry.submission.source,
+            "validation": each.entry.submission.validation,
+            "public": each.entry.outcome.public,
+            "behind": each.behind,
+            "behind_deviation": each.deviation,
+            "best_probability": each.best,
+            "select": each.entry.number in two,
+        }
+        for each in found.candidates
+    ]
+    return pd.DataFrame(rows).set_index("number")
+
+
+def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:
+    """A row per model and device; one without a device for a model of which nothing is estimated."""
+    rows: list[list[Any]] = []
+    for plan in plans:
+        of_model = [plan.name, plan.checkpoint or None, plan.shape and plan.shape.parameters]
+        download = plan.disk and plan.disk.download
+        hours = probed[plan.name].hours if plan.name in probed else None
+        for verdict in plan.verdicts:
+            changes = ", ".join(f"{key} = {value}" for key, value in verdict.changes.items())
+            peak = verdict.footprint.peak
+            rows.append([*of_model, download, verdict.device.name, peak, verdict.fits, changes, hours, plan.aside])
+        if not plan.verdicts:
+            rows.append([*of_model, download, None, None, None, "", hours, plan.aside])
+    columns = ["name", "checkpoint", "parameters", "download", "device", "peak", "fits", "changes", "hours", "aside"]
+    return _frame(rows, columns)
+
+
+def numbers(score: Score | None) -> list[float | None]:
+    """Honest score, its interval, naive score; nothing where there is no score."""
+    return [None if score is None else float(getattr(score, name)) for name in SCORE]
+
+
+def _frame(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(columns)).set_index("name")

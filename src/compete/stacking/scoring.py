@@ -1,0 +1,108 @@
+"""Scoring what lies in oof/: honestly, under several plans of folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from compete import atomic
+from compete.competition.workspace import Workspace
+from compete.errors import DataError
+from compete.oof import store
+from compete.oof.honest_scores import LabelScore, Score, keep_score, kept_score
+from compete.oof.state import ModelState, State
+
+if TYPE_CHECKING:  # `compete status` reads scores, and imports neither pandas nor scikit-learn for it
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from compete.competition.planned import Planned
+    from compete.stacking.ensemble.evaluation import Evaluation
+
+# Plans of folds over which honest scores are averaged: which fold a row falls into is luck that costs only time. Among
+# very many rows there is none to speak of.
+REPEATS = 3
+
+
+def score_of(evaluation: Evaluation, labels: Sequence[str]) -> Score:
+    """An evaluation as plain numbers by label name."""
+    columns: dict[str, list[Any]] = {n: list(map(_number, v.tolist())) for n, v in vars(evaluation.labels).items()}
+    rows = [LabelScore(**{name: values[i] for name, values in columns.items()}) for i in range(len(labels))]
+    low, high = evaluation.interval
+    return Score(
+        metric=evaluation.metric.name,
+        honest=evaluation.honest,
+        low=low,
+        high=high,
+        naive=evaluation.naive,
+        repeats=evaluation.repeats,
+        decision=evaluation.decision.record(),
+        labels=dict(zip(labels, rows, strict=True)),
+    )
+
+
+def _number(value: float) -> Any:
+    return None if value != value else value
+
+
+def base_model_score(planned: Planned, name: str) -> Score:
+    """The honest score of a whole base model; computed once, then kept in oof/<model>/scores.json."""
+    competition, folder = planned.competition, planned.workspace.base_model(name)
+    manifest = store.read_record(folder)
+    kept = kept_score(folder, competition.metric.name, manifest)
+    if kept:
+        return kept
+    probabilities = store.read_model(folder, competition.shape).oof
+    score = score_of(evaluate_as_it_is(planned, probabilities), competition.labels)
+    with atomic.unless_read_only():
+        keep_score(folder, manifest, score)
+    return score
+
+
+def evaluate_as_it_is(planned: Planned, probabilities: NDArray[np.float32]) -> Evaluation:
+    """Out-of-fold probabilities with thresholds, and nothing else, fitted on them; as many repeats as a stack has."""
+    from compete.stacking.ensemble.cross_fitting import as_it_is
+    from compete.stacking.ensemble.evaluation import evaluate
+
+    fits = [as_it_is(probabilities, folds) for folds in repeated_plans(planned)]
+    return evaluate(planned.competition.metric, planned.competition.train_labels, fits, probabilities)
+
+
+def repeated_plans(planned: Planned) -> list[NDArray[np.int16]]:
+    """The fold plan, and others for meta-learner and thresholds; near-identical texts share a fold in all of them."""
+    from compete.stacking.ensemble.cross_fitting import MANY_ROWS, repeated_folds
+
+    competition = planned.competition
+    repeats = REPEATS if len(competition.train_ids) <= MANY_ROWS else 1
+    seed = competition.declaration.folds.seed
+    return repeated_folds(planned.plan.folds, competition.train_labels, competition.groups, repeats, seed)
+
+
+def whole_model_scores(
+    workspace: Workspace,
+    metric: str,
+    states: Mapping[str, ModelState],
+    undefined: Callable[[str], None] = lambda why: None,
+) -> dict[str, Score]:
+    """Scores of all models that are whole; reads the competition's rows only if a score was never computed.
+
+    undefined: called once with the reason, where the metric has no value on these rows.
+    """
+    scores, planned = {}, None
+    for name, state in states.items():
+        if state.whole.state is not State.FRESH:
+            continue
+        kept = kept_score(workspace.base_model(name), metric, state.whole.record)
+        if kept is None:
+            from compete.competition.data import labels_of_one_class, load_competition
+            from compete.oof.fold_plan import under_stored_plan
+
+            # A whole model is fresh only under the stored plan.
+            planned = planned or under_stored_plan(load_competition(workspace))
+            try:
+                kept = base_model_score(planned, name)
+            except DataError as error:
+                undefined(f"{error}: {', '.join(labels_of_one_class(planned.competition)) or 'of a fold'}")
+                break
+        scores[name] = kept
+    return scores

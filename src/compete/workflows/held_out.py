@@ -1,0 +1,115 @@
+"""A workspace of part of the training rows; the others play its test set, and their labels its solution."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from compete import atomic
+from compete.base_models.recipes import Recipe
+from compete.competition.column_names import free_name
+from compete.competition.data import Competition
+from compete.competition.metrics import Labels
+from compete.competition.workspace import Workspace
+from compete.errors import DataError, UserError
+from compete.stacking.ensemble.cross_fitting import repeated_folds
+
+_PARTS = 50  # rows are held out in steps of a fiftieth
+
+
+def workspace_without(competition: Competition, recipes: Sequence[Recipe], share: float, seed: int) -> Workspace:
+    """rehearsals/<seed>/: the workspace of the rows that are not held out; an older one of this seed is replaced."""
+    held_out = _hold_out(competition, share, seed)
+    workspace = competition.workspace.rehearsal(seed)
+    root = workspace.root
+    shutil.rmtree(root, ignore_errors=True)
+    for folder in (competition.workspace.recipes, competition.workspace.stack_recipes):
+        for recipe in sorted(folder.glob("*.toml")):
+            atomic.write_bytes(root / folder.name / recipe.name, recipe.read_bytes())
+    for name in {recipe.declaration.family.rpartition(":")[0] for recipe in recipes} - {""}:  # of the user's own
+        atomic.write_bytes(root / name, (competition.workspace.root / name).read_bytes())
+    data = competition.declaration.data
+    ids, texts = np.array(competition.train_ids, dtype=object), np.array(competition.train_texts, dtype=object)
+    table = pd.DataFrame({data.id: ids, data.text: texts})
+    labels = pd.DataFrame(competition.train_labels, columns=list(competition.labels))
+    usage = np.zeros(len(ids), dtype=bool)
+    rows, fraction = np.flatnonzero(held_out), competition.declaration.submission.public_fraction
+    usage[rows] = _deal(np.arange(len(rows)), competition.train_labels[rows], fraction, seed + 1)
+    _refuse_undefined(competition, held_out & usage, "public")
+    _refuse_undefined(competition, held_out & ~usage, "private")
+    solution = table[[data.id]].join(labels)
+    solution[free_name("Usage", solution.columns)] = np.where(usage, "Public", "Private")
+    for name, content in (
+        ("train", table.join(labels)[~held_out]),
+        ("test", table[held_out]),
+        ("solution", solution[held_out]),
+    ):
+        atomic.write_text(
+            root / "data" / f"{name}.csv", content.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        )
+    atomic.write_text(workspace.declaration, "\n".join(_declaration(competition, recipes)) + "\n")
+    return workspace
+
+
+def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
+    """Rows to hold out, (n_train,), with every label's share of them; near-identical texts stay together."""
+    return _deal(competition.groups, competition.train_labels, share, seed)
+
+
+def _deal(groups: NDArray[np.intp], labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
+    """`share` of the rows (n_rows,), dealt out like folds; rows of a group together."""
+    shape = (np.arange(len(groups)) % _PARTS).astype(np.int16)
+    return np.asarray(repeated_folds(shape, labels, groups, 2, seed)[1] < max(1, round(_PARTS * share)))
+
+
+def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: str) -> None:
+    """Raise UserError if the metric cannot score the half; before hours of training, not after."""
+    labels = competition.train_labels[half]
+    try:
+        if not len(labels):
+            raise DataError("there are no rows")
+        competition.metric.compute(
+            labels, labels.astype(np.float64) if competition.metric.thresholds is None else labels
+        )
+    except DataError as error:
+        raise UserError(
+            f"the {name} rows of the rehearsal cannot be scored ({error}): hold out more with --share"
+        ) from None
+
+
+def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> list[str]:
+    """The lines of the rehearsal's competition.toml; JSON's strings and lists are TOML's."""
+    declared = competition.declaration
+    folders = [(str(getattr(recipe.settings, "checkpoint", "")), recipe.folder) for recipe in recipes]
+    checkpoints = {name: str(folder.resolve()) for name, folder in folders if folder is not None}
+    sections: dict[str, dict[str, object]] = {
+        "data": {
+            "train": "data/train.csv",
+            "test": "data/test.csv",
+            "id": declared.data.id,
+            "text": declared.data.text,
+            "labels": list(competition.labels),
+        },
+        "folds": declared.folds.model_dump(),
+        "training": {"models": [recipe.name for recipe in recipes], "remote_code": declared.training.remote_code},
+        "checkpoints": {**checkpoints},
+        "submission": {
+            "solution": "data/solution.csv",
+            "public_fraction": declared.submission.public_fraction,
+            "daily_limit": declared.submission.daily_limit,
+        },
+    }
+    lines = [f"{key} = {_toml(getattr(declared, key))}" for key in ("name", "metric", "size")]
+    for title, keys in sections.items():
+        lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in keys.items())]
+    return lines
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,171 @@
+"""What the models need, before anything is downloaded: memory, disk, licence, and whether they fit here."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compete import atomic
+from compete.base_models.recipes import Recipe, load_recipes, recipe_names
+from compete.competition.declaration import CompetitionDeclaration, read_declaration
+from compete.competition.workspace import Workspace
+from compete.errors import CompeteError, UserError
+from compete.execution.devices import find_devices
+from compete.execution.inline import InlineExecutor
+from compete.execution.jobs import Failed, Job
+from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
+from compete.oof.work import default_workers
+from compete.workflows.session import Say, load, silent
+
+if TYPE_CHECKING:  # torch, which a mistyped name is found before
+    import pandas as pd
+
+    from compete.planning.longest_rows import Rows
+    from compete.planning.probe import Probe, Probed
+    from compete.planning.resources import Downloads, Machine, ModelPlan
+
+_USUAL_LABELS = 10
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Of every model, on a machine."""
+
+    plans: Sequence[ModelPlan]
+    machine: Machine
+    probed: Mapping[str, Probed]
+    """What came of the probes, by model; empty where none was asked for."""
+    downloads: Downloads
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per model and device: bytes it takes, whether it fits, what would make it fit, hours of all folds."""
+        from compete.reporting.frames import needs_frame
+
+        return needs_frame(self.plans, self.probed)
+
+
+def plan(
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    *,
+    probe: bool = False,
+    workers: int | None = None,
+    say: Say = silent,
+) -> Needs:
+    """Of the named recipes, or of all.
+
+    probe: train a few steps of each model for real, and estimate the hours. workers: jobs at once on the processor;
+    default: one per core. 0: in this process.
+    """
+    for library in ("bitsandbytes", "transformers"):  # reading a configuration needs none of what these miss
+        logging.getLogger(library).setLevel(logging.ERROR)
+    recipes = load_recipes(workspace, list(dict.fromkeys(names)) or recipe_names(workspace))
+    if not recipes:
+        raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
+    declaration = read_declaration(workspace)
+
+    from compete.planning.resources import Machine, downloads, plan_model
+
+    rows = _rows(workspace, declaration, say, probe=probe)
+    together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
+    at_once = max(1, default_workers(together, gpu_ids()) if workers is None else workers)
+    machine = Machine(find_devices(), at_once, declaration.folds.k, declaration.training.keep_weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load
+        plans = [plan_model(recipe, rows, machine) for recipe in recipes]
+    probed = _probe(workspace, recipes, plans, rows, machine, say, inline=workers == 0) if probe else {}
+    return Needs(plans, machine, probed, downloads(plans))
+
+
+def _rows(workspace: Workspace, declaration: CompetitionDeclaration, say: Say, *, probe: bool) -> Rows:
+    """The competition's rows; without its files, as many labels as are declared and texts as long as allowed."""
+    from compete.planning.longest_rows import Rows, rows_of
+
+    absent = [
+        name for name in [*declaration.data.train, *declaration.data.test] if not (workspace.root / name).is_file()
+    ]
+    if not absent:
+        competition = load(workspace, say)
+        return rows_of(competition.labels, competition.train_texts, competition.test_texts)
+    if probe:
+        raise UserError(f"--probe trains on the competition's rows, and {absent[0]} is not there")
+    labels = tuple(declaration.data.labels or (f"label {number}" for number in range(_USUAL_LABELS)))
+    say(f"{absent[0]} is not there: planning for {len(labels)} labels and texts as long as max_length")
+    return Rows(labels)
+
+
+def _probe(
+    workspace: Workspace,
+    recipes: Sequence[Recipe],
+    plans: Sequence[ModelPlan],
+    rows: Rows,
+    machine: Machine,
+    say: Say,
+    *,
+    inline: bool,
+) -> dict[str, Probed]:
+    """What came of the probe, by model."""
+    from compete.planning.probe import Probed, hours
+
+    probed = {}
+    for recipe, plan in zip(recipes, plans, strict=True):
+        probed[recipe.name] = Probed(why=_no_probe(recipe, plan))
+        if probed[recipe.name].why or plan.settings is None or plan.batch is None:
+            continue
+        say(f"probing {recipe.name}: a few steps of its training")
+        try:
+            found = _probe_one(workspace, recipe.name, plan.batch.rows, machine, inline=inline)
+        except CompeteError as error:  # the other models are still shown
+            probed[recipe.name] = Probed(why=str(error))
+            continue
+        at_once = min(_jobs_at_once(plan, machine), machine.folds)
+        estimate = hours(found, plan.settings, rows.n_train, rows.n_test, machine.folds, at_once)
+        probed[recipe.name] = Probed(found, estimate, at_once)
+    return probed
+
+
+def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Machine, *, inline: bool) -> Probe:
+    """A few steps of one model's training, in a process of its own unless `inline`."""
+    from compete.planning.probe import read_probe
+
+    threads = max(1, usable_cores() // machine.workers)
+    executor = InlineExecutor() if inline else LocalExecutor(1, threads)
+    with atomic.scratch_folder() as folder:
+        result = folder / "probe.json"
+        payload = {
+            "workspace": str(workspace.root),
+            "size": workspace.size,
+            "model": name,
+            "threads": threads,
+            "rows_at_once": rows_at_once,
+            "result": str(result),
+        }
+        job = Job(f"probe {name}", "compete.planning.probe:run", payload, folder / "log")
+        for event in executor.run([job]):
+            if isinstance(event, Failed):
+                raise CompeteError(f"the probe failed, {event.error}: {event.message.splitlines()[0]}")
+        return read_probe(result)
+
+
+def _no_probe(recipe: Recipe, plan: ModelPlan) -> str:
+    """Why a model cannot be probed; empty if it can."""
+    if plan.aside:
+        return "nothing to probe"
+    if not plan.on_machine:
+        return "no probe: the checkpoint is not on this machine"
+    if recipe.untrusted:
+        return "no probe: its code is not allowed yet"
+    if not any(verdict.fits and not verdict.refused for verdict in plan.verdicts):
+        return "no probe: it does not fit as it is"
+    return ""
+
+
+def _jobs_at_once(plan: ModelPlan, machine: Machine) -> int:
+    """Jobs that run together; a GPU takes one at a time, as far as an estimate goes."""
+    if any(device.kind == "gpu" for device in machine.devices):
+        return 1
+    return plan.verdicts[0].at_once or 1

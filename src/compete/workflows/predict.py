@@ -1,0 +1,85 @@
+"""Score new texts with the models that training kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from compete.competition.column_names import free_name
+from compete.competition.data import read_new_texts
+from compete.competition.planned import Planned
+from compete.competition.workspace import Workspace
+from compete.execution.local import usable_cores
+from compete.oof.fold_plan import with_plan
+from compete.oof.results import Result
+from compete.progress import Progress, unseen
+from compete.stacking.ensemble.decision_rules import decision_from
+from compete.stacking.new_texts import predict_base_model, predict_stack
+from compete.stacking.recipes import load_stack_recipe
+from compete.stacking.results import Results
+from compete.submissions.csv_file import Form, render
+from compete.workflows.session import Say, exclusively, load, silent
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Probabilities or decisions of new texts."""
+
+    source: Result
+    form: Form
+    values: NDArray[np.generic]
+    """(n_texts, n_labels), in the order of the texts."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per text, by id, and a column per label."""
+        index = pd.Index(list(self.form.ids), name=free_name("id", self.form.labels))
+        return pd.DataFrame(self.values, index=index, columns=self.form.labels)
+
+    def csv(self) -> bytes:
+        """The same as a file, with the competition's column of ids."""
+        return render(self.form, self.form.ids, self.form.labels, self.values)
+
+
+def predict(
+    workspace: Workspace,
+    texts: Path | Sequence[str],
+    what: str | None = None,
+    *,
+    decisions: bool = False,
+    threads: int | None = None,
+    say: Say = silent,
+    progress: Progress = unseen,
+) -> Predicted:
+    """Of a stack or a base model; for no name the stack that was chosen.
+
+    texts: a table with the columns of the test file, or the texts themselves, whose ids then count from 0. decisions: 0
+    and 1, cut at the thresholds, in place of probabilities. threads: default: all cores.
+    """
+    with exclusively(workspace, say, reading=True):
+        planned = with_plan(load(workspace, say))
+        competition = planned.competition
+        if isinstance(texts, Path):
+            ids, rows = read_new_texts(texts, competition.declaration.data)
+        else:
+            ids, rows = [str(number) for number in range(len(texts))], list(texts)
+        results = Results(planned)
+        source = results.to_submit() if what is None else results.find(what)
+        values: NDArray[np.generic] = _probabilities(planned, source, rows, threads or usable_cores(), progress)
+    if decisions:
+        values = decision_from(source.score.decision).decide(values.astype(np.float32))
+    return Predicted(source, Form([competition.declaration.data.id, *competition.labels], ids, decisions), values)
+
+
+def _probabilities(
+    planned: Planned, source: Result, texts: Sequence[str], threads: int, progress: Progress
+) -> NDArray[np.float32]:
+    if source.is_stack:
+        recipe = load_stack_recipe(planned.workspace, source.name)
+        return predict_stack(planned, recipe, texts, threads, progress)
+    return predict_base_model(planned, source.name, texts, threads, progress)

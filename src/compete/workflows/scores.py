@@ -1,0 +1,45 @@
+"""Validation, public and, once revealed, private score of every submission, and what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compete.competition.workspace import Workspace
+from compete.submissions.leaderboard.interpretation import read_scores
+from compete.submissions.ledger import Entry, ledger_of
+from compete.workflows.session import Say, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The ledger, read."""
+
+    entries: list[Entry]
+
+    @property
+    def reading(self) -> list[str]:
+        """What the scores mean, a sentence each."""
+        return read_scores(self.entries)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per submission, by number."""
+        from compete.reporting.frames import ledger_frame
+
+        return ledger_frame(self.entries)
+
+
+def scores(workspace: Workspace, *, refresh: bool = False, private: bool = False, say: Say = silent) -> Scores:
+    """refresh: ask the leaderboard for new scores, and submissions made elsewhere; private: reveal the private ones."""
+    if not refresh and not private:
+        return Scores(ledger_of(workspace).entries())
+    from compete.submissions.targets import make_target
+    from compete.workflows.session import exclusively, load
+
+    with exclusively(workspace, say), make_target(load(workspace, say)) as target:
+        ledger = ledger_of(workspace)
+        return Scores(target.reveal(ledger) if private else target.refresh(ledger))

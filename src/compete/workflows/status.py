@@ -1,0 +1,45 @@
+"""Every base model: folds done, stale or fresh, honest score, training time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compete.competition.workspace import Workspace
+from compete.oof.honest_scores import Score
+from compete.oof.state import ModelState
+from compete.oof.survey import Survey, survey
+from compete.stacking.scoring import whole_model_scores
+
+if TYPE_CHECKING:  # `compete status` answers before pandas would be there
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Status:
+    """What lies in oof/."""
+
+    survey: Survey
+    states: dict[str, ModelState]
+    """Of the models that were asked for."""
+    scores: dict[str, Score]
+    """Of those that are whole."""
+    undefined: str = ""
+    """Why there are no scores, where the metric has no value on these rows."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per model: state, family, folds done, honest score with its interval, naive score, seconds."""
+        from compete.reporting.frames import models_frame
+
+        return models_frame(self.states, self.survey.families, self.scores)
+
+
+def status(workspace: Workspace, only: Sequence[str] = ()) -> Status:
+    """Of the named models, or of all."""
+    found = survey(workspace)
+    states = {name: state for name, state in found.states.items() if not only or name in only}
+    undefined: list[str] = []
+    scores = whole_model_scores(workspace, found.declaration.metric, states, undefined.append)
+    return Status(found, states, scores, "".join(undefined))

@@ -1,0 +1,129 @@
+"""Check and write the CSV, send it, keep the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compete.competition.data import Competition
+from compete.competition.planned import Planned
+from compete.competition.workspace import Workspace
+from compete.errors import SubmissionError, UserError
+from compete.oof.fold_plan import with_plan
+from compete.oof.results import Result
+from compete.stacking.results import Results
+from compete.submissions import sending
+from compete.submissions.csv_file import CsvFile
+from compete.submissions.kaggle.kaggle_leaderboard import wait_for_score
+from compete.submissions.ledger import Entry, ledger_of
+from compete.submissions.sending import Permissions, Prepared, prepare
+from compete.submissions.targets import Target, make_target
+from compete.workflows.session import Say, exclusively, load, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LONGEST_WAIT = 3600.0
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a submission."""
+
+    target: Target
+    rows: int
+    """Of the file."""
+    entry: Entry | None
+    """Its row of the ledger; None if nothing was sent."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Its row of the ledger, without the private score."""
+        from compete.reporting.frames import ledger_frame
+
+        return ledger_frame([self.entry] if self.entry else []).drop(columns="private", errors="ignore")
+
+
+def nobody_to_ask(target: str) -> bool:
+    """Where no answer can be had, the answer has to be there before."""
+    raise UserError("a submission to Kaggle counts: say --yes where nobody can be asked")
+
+
+def submit(
+    workspace: Workspace,
+    what: str | None = None,
+    *,
+    yes: bool = False,
+    wait: bool = False,
+    again: bool = False,
+    allow_constant: bool = False,
+    late: bool = False,
+    kernel: str | None = None,
+    kernel_version: int | None = None,
+    say: Say = silent,
+    ask: Callable[[str], bool] = nobody_to_ask,
+    sent: Callable[[Submitted], None] = lambda found: None,
+    waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Submitted:
+    """Send a stack, a base model or a CSV file; for no name the stack that was chosen. Shows the public score only.
+
+    ask: given the target's name, whether to send to where submissions count; not asked where `yes`. wait: until Kaggle
+    has scored it, an hour at most. again: content that was sent before, or nearly; allow_constant: a file in which a
+    label has one value in all rows. late: after the deadline. kernel: a notebook on Kaggle whose output is submitted in
+    the file's place. sent: told at once, before the waiting.
+    """
+    with contextlib.ExitStack() as stack:
+        with exclusively(workspace, say):
+            planned = with_plan(load(workspace, say))
+            competition = planned.competition
+            target = make_target(competition, kernel=kernel, kernel_version=kernel_version, late=late)
+            stack.enter_context(target)
+            prepared = prepare(planned, to_send(planned, what), target.name, target.notebook)
+            if prepared.notice:
+                say(prepared.notice)
+
+            def confirm(prepared: Prepared, left: int) -> bool:
+                say(_summary(competition, prepared, left))
+                return not target.counts or yes or ask(target.name)
+
+            allowed = Permissions(again, allow_constant)
+            entry = sending.submit(competition, prepared, target, allowed=allowed, confirm=confirm, say=say)
+        found = Submitted(target, len(competition.submission_ids), entry)
+        if entry is None:
+            return found
+        sent(found)
+        if wait and target.counts:
+
+            def look() -> Sequence[Entry]:
+                with exclusively(workspace, say):
+                    return target.refresh(ledger_of(workspace))
+
+            with contextlib.suppress(KeyboardInterrupt), waiting():
+                entry = wait_for_score(entry, look, _LONGEST_WAIT)
+        return Submitted(target, found.rows, entry)
+
+
+def to_send(planned: Planned, what: str | None) -> Result | CsvFile:
+    """The stack or base model of that name, or the CSV of that path."""
+    if what is None:
+        return Results(planned).to_submit()
+    if not what.lower().endswith(".csv"):
+        return Results(planned).find(what)
+    if not Path(what).is_file():
+        raise SubmissionError(f"{what} does not exist")
+    return CsvFile(Path(what))
+
+
+def _summary(competition: Competition, prepared: Prepared, left: int) -> str:
+    sent, rows = prepared.submission, len(competition.submission_ids)
+    text = f"submissions/{sent.file}: checked, {rows} rows, {sent.source}"
+    if sent.validation is not None:
+        text += (
+            f"\nhonest {competition.metric.title} {sent.validation:.4f} ({sent.low:.4f} to {sent.high:.4f}); a public "
+            f"score from {sent.public_low:.4f} to {sent.public_high:.4f} would be no surprise"
+        )
+    return f"{text}\nsubmissions left today, this one among them: {left}"
