@@ -84,7 +84,7 @@ def make_workspace(root: Path, n_models: int, n_labels: int, n_rows: int) -> Non
 
 
 def _write_curves(folder: ResultFolder) -> None:
-    rows = [{"epoch": e, "train_loss": 0.5 / e, "inner_loss": 0.4 + abs(e - 4) / 50} for e in range(1, EPOCHS + 1)]
+    rows = [{"epoch": e, "train_loss": 0.5 / e, "validation_loss": 0.4 + abs(e - 4) / 50} for e in range(1, EPOCHS + 1)]
     for fold in range(K):
         folder.part(fold).path.mkdir()
         folder.part(fold).curves.write_text(json.dumps(rows), encoding="utf-8")

@@ -92,7 +92,7 @@ def ours(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], held
         learning_rate=options.rate,
         batch_size=options.batch_size,
         max_length=MAX_LENGTH,
-        inner_share=0.05,
+        validation_share=0.05,
     )
     spent: list[float] = []
     train_whole = fine_tuning._Trainer.train

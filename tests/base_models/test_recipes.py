@@ -191,9 +191,9 @@ def test_the_problems_of_several_recipes_are_reported_together(root: Path) -> No
 def test_a_generator_reads_its_own_settings(root: Path) -> None:
     write(root, "model", RECIPE.replace('"sequence_classifier"', '"label_generator"'))
     assert isinstance(load(root).settings, LabelGeneratorSettings)
-    write(root, "model", RECIPE.replace('"sequence_classifier"', '"label_generator"') + "trunk = 1\n")
+    write(root, "model", RECIPE.replace('"sequence_classifier"', '"label_generator"') + "frozen_layers = 1\n")
     assert load(root).settings
-    with pytest.raises(DeclarationError, match=r"published\.settings\.trunk: unknown key"):
+    with pytest.raises(DeclarationError, match=r"published\.settings\.frozen_layers: unknown key"):
         load(root, "model_as_published")
 
 

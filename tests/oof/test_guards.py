@@ -21,16 +21,16 @@ from compete.oof.state import model_state
 from compete.oof.work import choose_recipes, find_work, train
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-Curve = list[tuple[float, float]]  # training and inner loss of every epoch
+Curve = list[tuple[float, float]]  # training and validation loss of every epoch
 
 LABELS = ("joy", "anger", "trust")
 FINE = np.array([[0.1, 0.9, 0.6], [0.7, 0.2, 0.1], [0.4, 0.5, 0.3]], dtype=np.float32)
-PARTING = "training and inner loss part: the best epoch was kept, fewer epochs would do"
-NOT_FINITE = "the loss on the inner rows is not finite"
+PARTING = "training and validation loss part: the best epoch was kept, fewer epochs would do"
+NOT_FINITE = "the loss on the validation rows is not finite"
 BETTER: Curve = [(0.7, 0.6), (0.5, 0.5), (0.4, 0.45)]
 WORSE: Curve = [(0.7, 0.6), (0.5, 0.5), (0.2, 0.8)]
 
-# Joy is always the same, trust never reaches a half, the inner loss goes wrong; one fold has bad luck besides.
+# Joy is always the same, trust never reaches a half, the validation loss goes wrong; one fold has bad luck besides.
 DULL = """
 import numpy as np
 from pydantic import BaseModel
@@ -48,8 +48,8 @@ class Dull:
     def fit(self, texts, labels, context):
         if context.seed == {unlucky}:
             context.warnings.append("out of luck")
-        context.curves.append({{"epoch": 1, "train_loss": 0.5, "inner_loss": 0.5}})
-        context.curves.append({{"epoch": 2, "train_loss": 0.1, "inner_loss": 0.9}})
+        context.curves.append({{"epoch": 1, "train_loss": 0.5, "validation_loss": 0.5}})
+        context.curves.append({{"epoch": 2, "train_loss": 0.1, "validation_loss": 0.9}})
         return self
 
     def predict_proba(self, texts):
@@ -61,8 +61,8 @@ class Dull:
 def curves(epochs: Curve, **more: float) -> list[dict[str, float]]:
     """Rows as a family appends them."""
     return [
-        {**more, "epoch": number, "train_loss": train_loss, "inner_loss": inner_loss}
-        for number, (train_loss, inner_loss) in enumerate(epochs, start=1)
+        {**more, "epoch": number, "train_loss": train_loss, "validation_loss": validation_loss}
+        for number, (train_loss, validation_loss) in enumerate(epochs, start=1)
     ]
 
 
@@ -130,7 +130,7 @@ def test_members_are_judged_apart() -> None:
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_an_inner_loss_that_is_not_finite(loss: float) -> None:
+def test_an_validation_loss_that_is_not_finite(loss: float) -> None:
     assert said_of(FINE, LABELS, curves([(0.7, 0.6), (0.5, loss), (0.2, 0.8)])) == [NOT_FINITE]
     members = curves([(0.7, loss)], member=1) + curves(WORSE, member=2)
     assert said_of(FINE, LABELS, members) == [NOT_FINITE, PARTING]

@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.families import Needs
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.recipes import Recipe, RecipeDeclaration
 from compete.declarations import read_toml
@@ -107,7 +108,7 @@ def test_adapters_are_rank_times_inputs_and_outputs_of_every_layer() -> None:
 
 def test_what_is_frozen_is_not_trained() -> None:
     whole, half, head = (
-        anatomy(BERT, classifier(**more), 11).trained for more in ({}, {"trunk": 3}, {"adaptation": "frozen"})
+        anatomy(BERT, classifier(**more), 11).trained for more in ({}, {"frozen_layers": 3}, {"adaptation": "frozen"})
     )
     assert whole == anatomy(BERT, classifier(), 11).parameters
     assert head == 11 * 384 + 11
@@ -183,7 +184,9 @@ def recipe(raw: Mapping[str, Any] | None, *, parameters: int = 1, **settings: An
     described = {"some/where": {"config": raw, "parameters": parameters, "download_gb": 2.0}} if raw else {}
     declaration = RecipeDeclaration.model_validate({"family": "sequence_classifier", "architectures": described})
     family: Any = SequenceClassifier
-    return Recipe("model", Path("model.toml"), declaration, family, classifier(**settings))
+    resolved = classifier(**settings)
+    needs = SequenceClassifier.needs(resolved)
+    return Recipe("model", Path("model.toml"), declaration, family, resolved, needs)
 
 
 def plan(raw: Mapping[str, Any] | None, *devices: Device, workers: int = 1, **settings: Any) -> ModelPlan:
@@ -242,7 +245,7 @@ def test_what_does_not_fit_says_what_it_needs_and_how_many_cards_hold_it() -> No
     assert f"it would take {found.cards[24]} of 24 GB or " in on_gpu
     # As many cards as it says are enough, and one card less is not.
     enough = [gpu(24, number) for number in range(found.cards[24])]
-    assert all("over" in sentence and "spread = true" in sentence for sentence in said(plan_on(huge, *enough)))
+    assert all("over" in sentence and "model_parallel = true" in sentence for sentence in said(plan_on(huge, *enough)))
     assert all("does not fit" in sentence for sentence in said(plan_on(huge, *enough[:-1])))
 
 
@@ -289,8 +292,12 @@ def test_a_checkpoint_of_unknown_shape_says_what_would_help() -> None:
 
 
 def test_hours_follow_from_rows_epochs_and_folds() -> None:
-    settings = classifier(epochs=2, inner_share=0.1)
+    settings = classifier(epochs=2, validation_share=0.1)
     found = Probe(opening=0.0, trained_row=1.0, predicted_row=0.1, peak=0)
     fold = 2 * (800 * 0.9 * 1.0 + 800 * 0.1 * 0.1) + (200 + 100) * 0.1
-    assert hours(found, settings, 1000, 100, 5, 1) == pytest.approx(5 * fold / 3600)
-    assert hours(found, settings, 1000, 100, 5, 2) == pytest.approx(3 * fold / 3600)
+    of_all = {"n_train": 1000, "n_test": 100, "folds": 5}
+    assert hours(found, settings, Needs(), **of_all, at_once=1) == pytest.approx(5 * fold / 3600)
+    assert hours(found, settings, Needs(), **of_all, at_once=2) == pytest.approx(3 * fold / 3600)
+    once = (1000 + 100) * 0.1  # what frozen layers compute of every row
+    frozen = hours(found, settings, Needs(frozen_layers=2), **of_all, at_once=1)
+    assert frozen == pytest.approx((5 * fold + once) / 3600)

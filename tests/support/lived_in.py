@@ -42,7 +42,7 @@ TURNED = frozenset(f"a{10 * number:04d}" for number in range(12))
 
 _CURVE = 'context.curves.append({"epoch": 1, "words": len(self.odds)})'
 _LOSSES = (
-    'context.curves.extend({"epoch": e, "train_loss": 1 / e, "inner_loss": 1 / e + 0.02 * e, "member": m}'
+    'context.curves.extend({"epoch": e, "train_loss": 1 / e, "validation_loss": 1 / e + 0.02 * e, "member": m}'
     " for m in (1, 2) for e in (1, 2, 3))"
 )
 

@@ -10,34 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from compete.errors import CompeteError
+
+MINIATURE = "miniature:"  # what the name of a miniature's checkpoint begins with
+
 
 @dataclass(frozen=True)
 class FitContext:
-    """What one training run is told besides its rows.
-
-    labels: names of the label columns, in the order of the columns of the label matrix.
-    seed: differs between folds, the same whenever the same fold of the same recipe is trained.
-    threads: how many threads the run may use; the environment (OMP_NUM_THREADS) already says the same.
-    progress: called with the fraction of the work that is done, from 0 to 1, as often as is convenient.
-    curves: rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`).
-    warnings: sentences on what the user should know of this run, such as a batch that had to be made smaller.
-    cache: folder for what every fold of every recipe may share, because it depends on a text alone; None: no such
-        folder.
-    """
+    """What one training run is told besides its rows."""
 
     labels: tuple[str, ...]
+    """Names of the label columns, in the order of the columns of the label matrix."""
     seed: int
+    """Differs between folds; the same whenever the same fold of the same recipe is trained."""
     threads: int = 1
+    """How many threads the run may use; the environment (OMP_NUM_THREADS) already says the same."""
     progress: Callable[[float], None] = lambda fraction: None
+    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient."""
     curves: list[dict[str, float]] = field(default_factory=list)
+    """Rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`)."""
     warnings: list[str] = field(default_factory=list)
+    """Sentences on what the user should know of this run, such as a batch that had to be made smaller."""
     cache: Path | None = None
+    """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
 
 
 class FittedModel(Protocol):
@@ -61,16 +62,48 @@ class Keepable(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What training a recipe takes besides its rows, and `compete` has to know of beforehand."""
+
+    checkpoint: str = ""
+    """Name on the hub, a local folder, or "miniature:ARCHITECTURE"; empty for a model that starts from nothing."""
+    remote_code: bool = False
+    """The checkpoint runs code of its repository."""
+    all_gpus: bool = False
+    """One model lies on all GPUs of the machine."""
+    frozen_layers: int = 0
+    """Lowest layers that never change, so that what they compute is kept for all folds."""
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it is a checkpoint of the size that checkpoints have."""
+        return bool(self.checkpoint) and not self.is_miniature
+
+    @property
+    def is_miniature(self) -> bool:
+        return self.checkpoint.startswith(MINIATURE)
+
+
 class Family(Protocol):
     """The code that trains one kind of base model; constructed with its validated settings.
 
-    version: raise it when the same settings and rows would now give other probabilities; results of the
-    older version then count as stale. A built-in family may also name in `imports` the modules that training and
-    loading need, for the process that jobs are forked from.
+    A user's own class has `Settings` and `fit`; what of the rest it leaves out is filled in (`completed`).
     """
 
     Settings: ClassVar[type[BaseModel]]
     version: ClassVar[int]
+    """Raise it when the same settings and rows would now give other probabilities; results of the older version then
+    count as stale. Of a user's own class the hash of its file says so instead."""
+    imports: ClassVar[tuple[str, ...]]
+    """Modules that training and loading need, for the process that jobs are forked from."""
+
+    def __init__(self, settings: Any) -> None: ...
+
+    @classmethod
+    def needs(cls, settings: Any) -> Needs:
+        """What these settings take."""
+        ...
 
     def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedModel:
         """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels).
@@ -79,3 +112,36 @@ class Family(Protocol):
         early or choose an epoch on are taken from them too.
         """
         ...
+
+    def load(self, folder: Path, context: FitContext) -> FittedModel:
+        """What `save` of a fitted model wrote into `folder`; raises NotKeptError where nothing is ever written."""
+        ...
+
+
+class NotKeptError(CompeteError):
+    """The models of a family cannot be written down."""
+
+
+class _Defaults:
+    """What a user's own class may leave out of the contract."""
+
+    version: ClassVar[int] = 1
+    imports: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def needs(cls, settings: Any) -> Needs:
+        return Needs()
+
+    def load(self, folder: Path, context: FitContext) -> FittedModel:
+        raise NotKeptError("it has no `save` and `load`, so its models are not kept")
+
+
+def completed(family: type[Any]) -> type[Family]:
+    """A user's own class with all of the contract; itself where it has that."""
+    absent = {name: value for name, value in vars(_Defaults).items() if name[0] != "_" and not hasattr(family, name)}
+    return type(family.__name__, (family,), absent) if absent else family
+
+
+def keeps_models(family: type[Family]) -> bool:
+    """Whether the family can read a model again."""
+    return vars(family).get("load") is not vars(_Defaults)["load"]

@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from compete import atomic
-from compete.base_models.families import Family
+from compete.base_models.families import Family, Needs, completed
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
@@ -101,33 +101,34 @@ class OwnFamily:
             module = _import_file(self.file)
         except (Exception, SystemExit) as error:  # whatever the user's file raises is the user's to see
             raise UserError(f"{self.shown} cannot be imported: {type(error).__name__}: {error}") from error
-        family = getattr(module, self.attribute, None)
+        family = vars(module).get(self.attribute)
         if not isinstance(family, type) or not callable(getattr(family, "fit", None)):
             raise UserError(f"{self.shown} has no class {self.attribute!r} with a method `fit`")
         settings = getattr(family, "Settings", None)
         if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
             raise UserError(f"class {self.attribute!r} in {self.shown} has no pydantic model `Settings`")
-        return family
+        return completed(family)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A base model: its name, its family and its resolved settings.
-
-    family: None for a user's own (`own`) that is not imported yet. size: the size whose table changed the settings,
-    "full" where none did. changes: the tables that changed [settings], by name. folder: the local folder that holds the
-    settings' checkpoint, None for one that is fetched.
-    """
+    """A base model: its name, its family and its resolved settings."""
 
     name: str
     path: Path
     declaration: RecipeDeclaration
     family: type[Family] | None
+    """None for a user's own that is not imported yet."""
     settings: BaseModel
+    needs: Needs
     own: OwnFamily | None = None
+    """Where the family is a user's own."""
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The tables that changed [settings], by name."""
     size: str = "full"
+    """The size whose table changed the settings, "full" where none did."""
     folder: Path | None = None
+    """The local folder that holds the checkpoint; None for one that is fetched."""
     remote_code_allowed: bool = False
 
     def ready(self) -> Recipe:
@@ -145,41 +146,36 @@ class Recipe:
             raise
         return replace(self, family=family, settings=_validated(family, self.declaration.settings, self.changes, shown))
 
-    def build(self) -> Family:
+    def build(self, **changes: Any) -> Family:
         """The family with this recipe's settings, its checkpoint where it lies on this machine.
 
-        Whatever trains, probes, checks or predicts comes by here: raises UserError as `refuse_untrusted` does.
+        changes: of settings, for a trial. Whatever trains, probes, checks or predicts comes by here: raises UserError
+        as `refuse_untrusted` does.
         """
         self.refuse_untrusted()
         recipe = self.ready()
         assert recipe.family is not None
-        settings = recipe.settings
-        if recipe.folder is not None:
-            settings = settings.model_copy(update={"checkpoint": str(recipe.folder)})
-        return recipe.family(settings)  # type: ignore[call-arg]
+        here = {"checkpoint": str(recipe.folder)} if recipe.folder is not None else {}
+        return recipe.family(recipe.settings.model_copy(update={**here, **changes}))
 
     def imports(self) -> tuple[str, ...]:
         """Modules that training and loading are going to need, for a process that imports them ahead.
 
         None of a user's own family: its file is run in its jobs alone.
         """
-        return () if self.own is not None else getattr(self.family, "imports", ())
-
-    def all_gpus(self) -> bool:
-        """Whether one model lies on all GPUs of the machine."""
-        return bool(getattr(self.settings, "spread", False))
+        return () if self.own is not None or self.family is None else self.family.imports
 
     @property
     def untrusted(self) -> bool:
         """Whether the checkpoint runs code of its repository, and nobody allowed it."""
-        return bool(getattr(self.settings, "remote_code", False)) and not self.remote_code_allowed
+        return self.needs.remote_code and not self.remote_code_allowed
 
     def refuse_untrusted(self) -> None:
         """Raise UserError if it is `untrusted`."""
         if self.untrusted:
             base = self.name.removesuffix(AS_PUBLISHED)
             raise UserError(
-                f"base_models/{base}.toml: {getattr(self.settings, 'checkpoint', '')} runs Python code from its own "
+                f"base_models/{base}.toml: {self.needs.checkpoint} runs Python code from its own "
                 f"repository. To allow it, write remote_code = [{base!r}] under [training] in competition.toml; "
                 f"to do without the model, list the others under [training] models."
             )
@@ -203,7 +199,8 @@ class Recipe:
             version = {"family source": self.own.sha256}
         else:
             settings = self.settings.model_dump(mode="json")
-            version = {"family version": str(getattr(self.family, "version", 1))}
+            assert self.family is not None  # only a user's own waits to be imported
+            version = {"family version": str(self.family.version)}
         return {**version, **{f"settings.{key}": str(value) for key, value in settings.items()}}
 
     def _folder_identity(self) -> dict[str, str]:
@@ -286,19 +283,24 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     settings: BaseModel = AsWritten.model_validate(_merged(declaration.settings, changes))
     if family is not None:
         settings = _validated(family, declaration.settings, changes, shown)
-    checkpoint = str(getattr(settings, "checkpoint", ""))
+    if family is not None:
+        needs = family.needs(settings)
+    else:  # as written: the class is not imported to be asked
+        written = settings.model_dump()
+        needs = Needs(str(written.get("checkpoint", "")), remote_code=bool(written.get("remote_code")))
     return Recipe(
         name,
         path,
         declaration,
         family,
         settings,
+        needs,
         own,
         changes,
         size=competition.size if competition.size in changes else "full",
-        folder=_local_folder(workspace, checkpoint, competition.checkpoints),
+        folder=_local_folder(workspace, needs.checkpoint, competition.checkpoints),
         # A miniature's code is compete's own.
-        remote_code_allowed=base in competition.training.remote_code or checkpoint.startswith("miniature:"),
+        remote_code_allowed=base in competition.training.remote_code or needs.is_miniature,
     )
 
 
@@ -357,7 +359,7 @@ def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, 
     """The built-in class that a recipe names, or the user's own, not imported; and what is wrong with the name."""
     if name in FAMILIES:
         module, attribute = FAMILIES[name].split(":")
-        return getattr(importlib.import_module(module), attribute), None, []
+        return vars(importlib.import_module(module))[attribute], None, []
     file_name, separator, attribute = name.rpartition(":")
     if not separator or not file_name.endswith(".py"):
         known = unknown_name(name, FAMILIES)

@@ -13,7 +13,7 @@ from compete.competition.near_identical import near_identical_groups
 Rows = NDArray[np.int64]
 
 
-def inner_split(texts: Sequence[str], labels: NDArray[np.int8], share: float, seed: int) -> tuple[Rows, Rows]:
+def validation_split(texts: Sequence[str], labels: NDArray[np.int8], share: float, seed: int) -> tuple[Rows, Rows]:
     """Rows to fit and rows to choose on, disjoint, together all rows; about `share` of them choose.
 
     Stratified by all labels where that can be done; near-identical texts stay on one side, as in the fold plan.

@@ -14,7 +14,7 @@ _CONSTANT = 1e-6
 _CONSTANT_COLUMN = "the same probability in every row"
 _NEVER_PREDICTED = f"never predicted, no probability reaches {NEVER}"
 _TOO_RARE = "fewer positive rows than folds, not learnt, a constant in every row"
-_DIVERGED = 1.1  # the last inner loss against the best
+_DIVERGED = 1.1  # the last validation loss against the best
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,20 @@ def _of_curves(curves: Sequence[Mapping[str, float]]) -> list[FoldWarning]:
     """Of every run in the curves; a family that trains several nets numbers them as members."""
     warnings = []
     for member in dict.fromkeys(row.get("member", 1) for row in curves):
-        rows = [row for row in curves if row.get("member", 1) == member and {"train_loss", "inner_loss"} <= row.keys()]
-        if not all(math.isfinite(row["inner_loss"]) for row in rows):
-            warnings.append(FoldWarning("the loss on the inner rows is not finite"))
+        rows = [
+            row for row in curves if row.get("member", 1) == member and {"train_loss", "validation_loss"} <= row.keys()
+        ]
+        if not all(math.isfinite(row["validation_loss"]) for row in rows):
+            warnings.append(FoldWarning("the loss on the validation rows is not finite"))
         elif rows and _diverges(rows):
-            warnings.append(FoldWarning("training and inner loss part: the best epoch was kept, fewer epochs would do"))
+            warnings.append(
+                FoldWarning("training and validation loss part: the best epoch was kept, fewer epochs would do")
+            )
     return list(dict.fromkeys(warnings))
 
 
 def _diverges(rows: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the training loss went on falling while the inner loss had long begun to rise."""
-    best = min(rows, key=lambda row: row["inner_loss"])
+    """Whether the training loss went on falling while the validation loss had long begun to rise."""
+    best = min(rows, key=lambda row: row["validation_loss"])
     last = rows[-1]
-    return last["inner_loss"] > _DIVERGED * best["inner_loss"] and last["train_loss"] < best["train_loss"]
+    return last["validation_loss"] > _DIVERGED * best["validation_loss"] and last["train_loss"] < best["train_loss"]

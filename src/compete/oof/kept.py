@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from compete import atomic
-from compete.base_models.families import FitContext, FittedModel, Keepable
+from compete.base_models.families import FitContext, FittedModel, Keepable, keeps_models
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
@@ -95,7 +95,7 @@ def check_job(workspace: Workspace, recipe: Recipe, fold: int, threads: int) -> 
         },
         log=workspace.base_model(recipe.name).log(fold),
         imports=("compete.oof.job", *recipe.imports()),
-        all_gpus=recipe.all_gpus(),
+        all_gpus=recipe.needs.all_gpus,
     )
 
 
@@ -106,7 +106,7 @@ def load_kept(
     folder = workspace.base_model(recipe.name).kept(fold)
     again = f"`compete train-base {recipe.name} --force` trains it again"
     recipe = recipe.ready()
-    if not callable(getattr(recipe.family, "load", None)):
+    if recipe.family is not None and not keeps_models(recipe.family):
         raise StoreError(f"the family of {recipe.name} has no `save` and `load`, so its models are not kept")
     if not (folder / _RECORD).is_file():
         raise StoreError(
@@ -195,6 +195,4 @@ def _sampled(rows: int) -> NDArray[np.intp]:
 
 
 def _load(recipe: Recipe, folder: Path, labels: Sequence[str], threads: int) -> FittedModel:
-    family: Any = recipe.build()
-    loaded: FittedModel = family.load(folder, FitContext(labels=tuple(labels), seed=0, threads=threads))
-    return loaded
+    return recipe.build().load(folder, FitContext(labels=tuple(labels), seed=0, threads=threads))

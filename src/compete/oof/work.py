@@ -73,9 +73,8 @@ def choose_recipes(competition: Competition, names: Sequence[str], *, as_publish
 def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:
     """Jobs at once: one per GPU; without one, one per core as far as the memory goes for pretrained models."""
     if gpus:
-        return 1 if any(recipe.all_gpus() for recipe in recipes) else len(gpus)
-    checkpoints = [str(getattr(recipe.settings, "checkpoint", "miniature:")) for recipe in recipes]
-    if all(checkpoint.startswith("miniature:") for checkpoint in checkpoints):
+        return 1 if any(recipe.needs.all_gpus for recipe in recipes) else len(gpus)
+    if not any(recipe.needs.is_pretrained for recipe in recipes):
         return usable_cores()
     return max(1, min(usable_cores(), processor_memory() // _PRETRAINED))
 

@@ -22,7 +22,9 @@ from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.adaptation import add_adapters, freeze_lowest, layers_of
 from compete.base_models.pretrained.checkpoints import HEADS, attention_on
-from compete.base_models.pretrained.settings import TransformerSettings
+
+# Settings of what is trained from a checkpoint: both say how much of it.
+Adapted = SequenceClassifierSettings | LabelGeneratorSettings
 
 FLOAT = 4
 HALF = 2
@@ -145,7 +147,7 @@ def configuration(raw: Mapping[str, Any]) -> PretrainedConfig:
     return config
 
 
-def anatomy(raw: Mapping[str, Any], settings: TransformerSettings, n_labels: int) -> Anatomy:
+def anatomy(raw: Mapping[str, Any], settings: Adapted, n_labels: int) -> Anatomy:
     """Count the model of a configuration as `settings` would have it trained."""
     config = configuration(raw)
     generates = isinstance(settings, LabelGeneratorSettings)
@@ -176,11 +178,9 @@ def anatomy(raw: Mapping[str, Any], settings: TransformerSettings, n_labels: int
     )
 
 
-def footprint(
-    shape: Anatomy, settings: TransformerSettings, batch: Batch, *, half: bool, gpu: bool, files: int
-) -> Footprint:
+def footprint(shape: Anatomy, settings: Adapted, batch: Batch, *, half: bool, gpu: bool, files: int) -> Footprint:
     """Bytes that training takes. half: in bfloat16 or float16; files: bytes of the checkpoint's weight files."""
-    adaptation = _adaptation(settings)
+    adaptation = settings.adaptation
     four_bits = adaptation == "qlora"
     lowest = _frozen_layers(settings)
     active = 0 if adaptation == "frozen" else max(shape.layers - lowest, 0)
@@ -204,9 +204,9 @@ def footprint(
     )
 
 
-def kept_bytes(shape: Anatomy, settings: TransformerSettings, *, whole: bool) -> int:
+def kept_bytes(shape: Anatomy, settings: Adapted, *, whole: bool) -> int:
     """Bytes that one fold leaves in oof/: adapters or a head; all weights only if they are to be kept."""
-    if _adaptation(settings) == "full":
+    if settings.adaptation == "full":
         return FLOAT * shape.parameters if whole else 0
     return FLOAT * shape.trained
 
@@ -218,9 +218,9 @@ def _retained(shape: Anatomy) -> int:
     return FLOAT * shape.quantisable // 3 if FLOAT * shape.largest_layer < _MAPPED_ALONE else 0
 
 
-def _adapted(model: Any, settings: TransformerSettings) -> tuple[int, int]:
+def _adapted(model: Any, settings: Adapted) -> tuple[int, int]:
     """Parameters with adapters, and those that are trained; changes `model` as training would."""
-    adaptation = _adaptation(settings)
+    adaptation = settings.adaptation
     lowest = _frozen_layers(settings)
     if lowest:
         freeze_lowest(model, lowest)
@@ -262,9 +262,9 @@ def _rate(config: Any, *names: str) -> float:
     return max((float(getattr(config, name, 0.0) or 0.0) for name in names), default=0.0)
 
 
-def _layer_bytes(layer: Layer, settings: TransformerSettings, tokens: int, *, half: bool, gpu: bool) -> float:
+def _layer_bytes(layer: Layer, settings: Adapted, tokens: int, *, half: bool, gpu: bool) -> float:
     """What one layer saves for its backward pass, bytes per token."""
-    adaptation = _adaptation(settings)
+    adaptation = settings.adaptation
     low = HALF if half else FLOAT
     trains_weights = adaptation in ("full", "frozen")
     # The input of a norm in float32, and its output where the norm's own weight is trained by separate operations.
@@ -292,7 +292,7 @@ def _attention_bytes(layer: Layer, tokens: int, low: int, *, written_out: bool) 
     return 3 * FLOAT * layer.attention + 3 * FLOAT * layer.heads * tokens  # weights, the dropped part, and what is left
 
 
-def _copies(shape: Anatomy, settings: TransformerSettings, active: int, *, four_bits: bool, half: bool) -> int:
+def _copies(shape: Anatomy, settings: Adapted, active: int, *, four_bits: bool, half: bool) -> int:
     """Half precision copies of the weights that are multiplied, which live until the backward pass."""
     outer = shape.linear - shape.layers * shape.layer.weights
     outer = max(outer, shape.vocabulary * shape.layer.hidden if shape.generates else 0)
@@ -319,13 +319,8 @@ def _prediction_bytes(shape: Anatomy, batch: Batch, *, gpu: bool) -> float:
     return FLOAT * batch.predicted * (batch.tokens * width + logits)
 
 
-def _adaptation(settings: TransformerSettings) -> str:
-    assert isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings)
-    return settings.adaptation
-
-
-def _frozen_layers(settings: TransformerSettings) -> int:
-    return settings.lowest_frozen if isinstance(settings, SequenceClassifierSettings) else 0
+def _frozen_layers(settings: Adapted) -> int:
+    return settings.frozen_layers if isinstance(settings, SequenceClassifierSettings) else 0
 
 
 def _count(model: nn.Module) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete import atomic
-from compete.base_models.families import FitContext, FittedModel
+from compete.base_models.families import FitContext, FittedModel, Needs
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import Competition, load_competition
@@ -73,8 +73,8 @@ def probe(
     few, many = typical[: rows_at_once + 2], typical[: _STEPS * rows_at_once + 2]
     with atomic.scratch_folder() as cache:
         family.cache = cache
-        if getattr(recipe.settings, "trunk", 0):
-            family.fit(many)  # fills the cache: a trunk is computed once, not in every epoch
+        if recipe.needs.frozen_layers:
+            family.fit(many)  # fills the cache: frozen layers are computed once, not in every epoch
         short = family.fit(few)[0]
         report(0.6)
         long, model = family.fit(many)
@@ -89,15 +89,24 @@ def probe(
     return Probe(max(short - trained * len(few), 0.0), trained, predicted, peak_memory())
 
 
-def hours(found: Probe, settings: TransformerSettings, n_train: int, n_test: int, folds: int, at_once: int) -> float:
+def hours(
+    found: Probe,
+    settings: TransformerSettings,
+    needs: Needs,
+    *,
+    n_train: int,
+    n_test: int,
+    folds: int,
+    at_once: int,
+) -> float:
     """Hours until all folds are trained and have predicted their rows and the test set, `at_once` at a time."""
     rows = n_train * (folds - 1) / folds
-    inner = rows * settings.inner_share
-    trained = settings.epochs * ((rows - inner) * found.trained_row + inner * found.predicted_row)
+    held_out = rows * settings.validation_share
+    trained = settings.epochs * ((rows - held_out) * found.trained_row + held_out * found.predicted_row)
     predicted = (n_train / folds + n_test) * found.predicted_row
-    trunk = (n_train + n_test) * found.predicted_row if getattr(settings, "trunk", 0) else 0.0
+    frozen = (n_train + n_test) * found.predicted_row if needs.frozen_layers else 0.0
     fold = found.opening + trained + predicted
-    return (math.ceil(folds / max(at_once, 1)) * fold + trunk) / 3600
+    return (math.ceil(folds / max(at_once, 1)) * fold + frozen) / 3600
 
 
 def peak_memory() -> int:
@@ -114,9 +123,9 @@ class _Trial:
     """A recipe's own training on chosen rows, for one epoch, one micro-batch per step."""
 
     def __init__(self, recipe: Recipe, competition: Competition, rows_at_once: int, threads: int) -> None:
-        family: Any = recipe.build()
-        short = {"epochs": 1, "batch_size": rows_at_once, "micro_batch_size": rows_at_once, "inner_share": 0.01}
-        self.family: Any = type(family)(family.settings.model_copy(update=short))
+        self.family = recipe.build(
+            epochs=1, batch_size=rows_at_once, micro_batch_size=rows_at_once, validation_share=0.01
+        )
         self.competition = competition
         self.seed = recipe.declaration.seed
         self.threads = threads
@@ -127,5 +136,5 @@ class _Trial:
         context = FitContext(self.competition.labels, self.seed, self.threads, cache=self.cache)
         texts = [self.competition.train_texts[row] for row in rows]
         start = time.monotonic()
-        model: FittedModel = self.family.fit(texts, self.competition.train_labels[rows].copy(), context)
+        model = self.family.fit(texts, self.competition.train_labels[rows].copy(), context)
         return time.monotonic() - start, model

@@ -14,13 +14,12 @@ from typing import Any, Protocol
 from huggingface_hub import constants, get_token
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.families import MINIATURE
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.batching import micro_batches
-from compete.base_models.pretrained.checkpoints import MINIATURE
-from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
-from compete.planning.footprint import Anatomy, Batch, Footprint, anatomy, footprint, kept_bytes
+from compete.planning.footprint import Adapted, Anatomy, Batch, Footprint, anatomy, footprint, kept_bytes
 from compete.planning.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes
 from compete.planning.longest_rows import Length, Rows, longest_row
 
@@ -69,16 +68,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes: of the weight files, of them still to fetch, kept in oof/ over all folds, and of the trunk's cache.
-
-    free: where the hub's files go.
-    """
+    """Bytes on the disk."""
 
     files: int | None
+    """Of the checkpoint's weight files."""
     download: int | None
+    """Of those that are still to fetch."""
     kept: int
-    trunk: int
+    """In oof/, over all folds."""
+    hidden_states: int
+    """Of what frozen layers compute."""
     free: int
+    """Where the hub's files go."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class ModelPlan:
     name: str
     checkpoint: str = ""
     aside: str = ""
-    settings: TransformerSettings | None = None
+    settings: Adapted | None = None
     shape: Anatomy | None = None
     batch: Batch | None = None
     tokens_counted: bool = False
@@ -160,7 +161,7 @@ def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
     )
 
 
-def variants(settings: TransformerSettings, shape: Anatomy) -> Iterator[dict[str, Any]]:
+def variants(settings: Adapted, shape: Anatomy) -> Iterator[dict[str, Any]]:
     """Sets of changes that save memory, small sets first; of equal ones those that cost least first."""
     rows = _rows_at_once(settings)
     smaller: list[dict[str, Any]] = []
@@ -175,7 +176,7 @@ def variants(settings: TransformerSettings, shape: Anatomy) -> Iterator[dict[str
                 yield {key: value for part in parts for key, value in part.items()}
 
 
-def computes_half(settings: TransformerSettings, device: Device) -> bool:
+def computes_half(settings: Adapted, device: Device) -> bool:
     """Whether training on the device is in bfloat16 or float16."""
     return settings.precision in ("bfloat16", "float16") or (
         settings.precision == "auto" and (device.kind == "gpu" or device.bfloat16)
@@ -192,30 +193,30 @@ class _Sizes:
     files: int
     _shapes: dict[str, Anatomy] = field(default_factory=dict)
 
-    def shape(self, settings: TransformerSettings) -> Anatomy:
-        adaptation = str(getattr(settings, "adaptation", ""))
+    def shape(self, settings: Adapted) -> Anatomy:
+        adaptation = settings.adaptation
         if adaptation not in self._shapes:
             self._shapes[adaptation] = anatomy(self.raw, settings, self.n_labels)
         return self._shapes[adaptation]
 
-    def batch(self, settings: TransformerSettings) -> Batch:
+    def batch(self, settings: Adapted) -> Batch:
         rows, predicted = _rows_at_once(settings), settings.eval_batch_size
         if isinstance(settings, LabelGeneratorSettings) and settings.decoding == "slots" and not settings.shared_prefix:
             rows, predicted = rows * self.n_labels, predicted * self.n_labels  # a prompt per label
         return Batch(rows, predicted, self.length.tokens, self.length.kept)
 
-    def footprint(self, settings: TransformerSettings, *, half: bool, gpu: bool) -> Footprint:
+    def footprint(self, settings: Adapted, *, half: bool, gpu: bool) -> Footprint:
         batch = self.batch(settings)
         return footprint(self.shape(settings), settings, batch, half=half, gpu=gpu, files=self.files)
 
 
-def _verdict(sizes: _Sizes, settings: TransformerSettings, device: Device, machine: Machine) -> Verdict:
+def _verdict(sizes: _Sizes, settings: Adapted, device: Device, machine: Machine) -> Verdict:
     gpu, half = device.kind == "gpu", computes_half(settings, device)
     written = sizes.footprint(settings, half=half, gpu=gpu)
     refused = _refused(settings, device)
     room = USABLE * device.memory
     alike = [other.memory for other in machine.devices if other.kind == "gpu"] if gpu else [device.memory]
-    if settings.spread and gpu and written.spread_over(len(alike)) <= USABLE * min(alike):
+    if settings.model_parallel and gpu and written.spread_over(len(alike)) <= USABLE * min(alike):
         return Verdict(device, written, fits=True, gpus=len(alike), refused=refused)
     needed = written.peak
     for gpus in (1, len(alike)) if len(alike) > 1 else (1,):
@@ -223,14 +224,14 @@ def _verdict(sizes: _Sizes, settings: TransformerSettings, device: Device, machi
             found = sizes.footprint(settings.model_copy(update=change), half=half, gpu=gpu)
             needed = min(needed, found.peak)
             if found.spread_over(gpus) <= (room if gpus == 1 else USABLE * min(alike)):
-                changes = {**change, "spread": True} if gpus > 1 and not settings.spread else change
+                changes = {**change, "model_parallel": True} if gpus > 1 and not settings.model_parallel else change
                 at_once = 1 if gpu else min(int(room // found.peak), machine.workers)
                 fewer = not gpu and at_once < machine.workers
                 return Verdict(device, written, not changes, changes, found.peak, gpus, at_once, fewer, refused)
     return Verdict(device, written, fits=False, needed=needed, refused=refused)
 
 
-def _refused(settings: TransformerSettings, device: Device) -> str:
+def _refused(settings: Adapted, device: Device) -> str:
     if settings.precision == "bfloat16" and device.kind == "gpu" and not device.bfloat16:
         return 'cannot: precision = "bfloat16" is not computed there; "auto" takes float16'
     if settings.precision == "float16" and device.kind != "gpu":
@@ -238,7 +239,7 @@ def _refused(settings: TransformerSettings, device: Device) -> str:
     return ""
 
 
-def _cards(sizes: _Sizes, settings: TransformerSettings) -> dict[int, int]:
+def _cards(sizes: _Sizes, settings: Adapted) -> dict[int, int]:
     """How many GPUs of each common size hold the model with the least that helps: as written, if it can be."""
     numbers = {}
     smallest = min(
@@ -254,14 +255,14 @@ def _cards(sizes: _Sizes, settings: TransformerSettings) -> dict[int, int]:
     return numbers
 
 
-def _lighter(settings: TransformerSettings, shape: Anatomy) -> tuple[str, ...]:
-    adaptation = getattr(settings, "adaptation", "")
+def _lighter(settings: Adapted, shape: Anatomy) -> tuple[str, ...]:
+    adaptation = settings.adaptation
     # bitsandbytes' 4 bits are for decoders here: an encoder is small, and its pieces are not block-sized.
     quantised = ("qlora",) if shape.layer.gated else ()
     return {"full": ("lora", *quantised), "lora": quantised}.get(adaptation, ())
 
 
-def _rows_at_once(settings: TransformerSettings) -> int:
+def _rows_at_once(settings: Adapted) -> int:
     return micro_batches(settings.batch_size, settings.micro_batch_size or settings.batch_size)[0]
 
 
@@ -278,17 +279,17 @@ def _unknown(recipe: Recipe, checkpoint: str) -> str:
     )
 
 
-def _disk(recipe: Recipe, settings: TransformerSettings, shape: Anatomy, rows: Rows, machine: Machine) -> Disk:
+def _disk(recipe: Recipe, settings: Adapted, shape: Anatomy, rows: Rows, machine: Machine) -> Disk:
     files = weight_bytes(recipe)
-    trunk = 0
-    if isinstance(settings, SequenceClassifierSettings) and settings.trunk:
-        # A token has three bytes or more in most texts; a trunk is its hidden states in float32.
-        trunk = rows.total_bytes // 3 * shape.layer.hidden * 4
+    hidden = 0
+    if isinstance(settings, SequenceClassifierSettings) and settings.frozen_layers:
+        # A token has three bytes or more in most texts, and its hidden states are float32.
+        hidden = rows.total_bytes // 3 * shape.layer.hidden * 4
     kept = machine.folds * kept_bytes(shape, settings, whole=machine.keep_weights)
-    return Disk(files, 0 if is_on_machine(recipe) else files, kept, trunk, hub_cache()[1])
+    return Disk(files, 0 if is_on_machine(recipe) else files, kept, hidden, hub_cache()[1])
 
 
-def _notices(recipe: Recipe, settings: TransformerSettings) -> Iterator[str]:
+def _notices(recipe: Recipe, settings: Adapted) -> Iterator[str]:
     architecture = recipe.declaration.architectures.get(settings.checkpoint)
     fetched = not is_on_machine(recipe)
     if architecture is not None and architecture.gated and fetched:

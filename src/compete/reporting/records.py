@@ -259,7 +259,7 @@ def _planned(plan: ModelPlan, probed: Probed | None) -> Record:
         "name": plan.name,
         "checkpoint": plan.checkpoint or None,
         "aside": plan.aside or None,
-        "adaptation": getattr(plan.settings, "adaptation", None),
+        "adaptation": plan.settings and plan.settings.adaptation,
         "parameters": plan.shape and plan.shape.parameters,
         "parameters_trained": plan.shape and plan.shape.trained,
         "batch": batch,

@@ -86,7 +86,7 @@ def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: s
 def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> list[str]:
     """The lines of the rehearsal's competition.toml; JSON's strings and lists are TOML's."""
     declared = competition.declaration
-    folders = [(str(getattr(recipe.settings, "checkpoint", "")), recipe.folder) for recipe in recipes]
+    folders = [(recipe.needs.checkpoint, recipe.folder) for recipe in recipes]
     checkpoints = {name: str(folder.resolve()) for name, folder in folders if folder is not None}
     sections: dict[str, dict[str, object]] = {
         "data": {
@@ -105,7 +105,7 @@ def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> list[st
             "daily_limit": declared.submission.daily_limit,
         },
     }
-    lines = [f"{key} = {_toml(getattr(declared, key))}" for key in ("name", "metric", "size")]
+    lines = [f"{key} = {_toml(vars(declared)[key])}" for key in ("name", "metric", "size")]
     for title, keys in sections.items():
         lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in keys.items())]
     return lines

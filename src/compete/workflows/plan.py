@@ -123,7 +123,15 @@ def _probe(
             probed[recipe.name] = Probed(why=str(error))
             continue
         at_once = min(_jobs_at_once(plan, machine), machine.folds)
-        estimate = hours(found, plan.settings, rows.n_train, rows.n_test, machine.folds, at_once)
+        estimate = hours(
+            found,
+            plan.settings,
+            recipe.needs,
+            n_train=rows.n_train,
+            n_test=rows.n_test,
+            folds=machine.folds,
+            at_once=at_once,
+        )
         probed[recipe.name] = Probed(found, estimate, at_once)
     return probed
 

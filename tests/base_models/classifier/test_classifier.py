@@ -62,7 +62,7 @@ def test_a_text_gives_the_same_probabilities_alone_and_in_a_padded_batch(archite
     assert together[:, 0].std() > 0  # texts are told apart
     alone = np.concatenate([model.predict_proba([text]) for text in UNSEEN])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    assert context.curves[0].keys() == {"epoch", "train_loss", "inner_loss", "learning_rate"}
+    assert context.curves[0].keys() == {"epoch", "train_loss", "validation_loss", "learning_rate"}
 
 
 @pytest.mark.parametrize("architecture", ["distilbert", "llama"])
@@ -92,10 +92,10 @@ def test_the_seed_decides() -> None:
 
 
 def test_the_best_epoch_is_kept_and_patience_stops_early() -> None:
-    """At this rate the inner loss falls, and some epochs later is worse again."""
+    """At this rate the validation loss falls, and some epochs later is worse again."""
     wild: dict[str, Any] = {"learning_rate": 0.01, "scheduler": "constant", "warmup": 0.0}
     model, context = fit("miniature:distilbert", epochs=40, patience=2, **wild)
-    losses = [row["inner_loss"] for row in context.curves]
+    losses = [row["validation_loss"] for row in context.curves]
     best = int(np.argmin(losses)) + 1
     assert len(losses) == best + 2 < 40
     stopped, _ = fit("miniature:distilbert", epochs=best, **wild)
@@ -117,7 +117,7 @@ def test_accumulated_micro_batches_are_one_batch() -> None:
 @pytest.mark.parametrize("loss", ["bce", "focal", "asymmetric"])
 def test_schedulers_and_losses_run(scheduler: str, loss: str) -> None:
     _, context = fit("miniature:distilbert", scheduler=scheduler, loss=loss, epochs=2)
-    assert np.isfinite([row["inner_loss"] for row in context.curves]).all()
+    assert np.isfinite([row["validation_loss"] for row in context.curves]).all()
 
 
 def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:

@@ -117,10 +117,10 @@ def test_heavier_class_weights_raise_the_rare_label() -> None:
 def test_keeps_the_weights_of_the_best_epoch() -> None:
     # Without regularisation and with a rate that grows wild, later epochs are worse than the best.
     texts, labels = posts(60)
-    settings = {**SMALL, "learning_rate": 0.3, "dropout": 0.0, "token_dropout": 0.0, "inner_share": 0.3}
+    settings = {**SMALL, "learning_rate": 0.3, "dropout": 0.0, "token_dropout": 0.0, "validation_share": 0.3}
     context = FitContext(labels=LABELS, seed=3)
     model = FeedForward(FeedForwardSettings(**settings, epochs=25)).fit(texts, labels, context)
-    losses = [row["inner_loss"] for row in context.curves]
+    losses = [row["validation_loss"] for row in context.curves]
     best = int(np.argmin(losses))
     assert best < len(losses) - 1
     stopped = FeedForward(FeedForwardSettings(**settings, epochs=best + 1)).fit(texts, labels, context)
@@ -133,7 +133,7 @@ def test_curves_and_progress_have_a_row_per_epoch() -> None:
     FeedForward(FeedForwardSettings(**SMALL, epochs=2, members=2)).fit(*posts(), context)
     assert seen == [0.25, 0.5, 0.75, 1.0]
     assert [(row["member"], row["epoch"]) for row in context.curves] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert {"train_loss", "inner_loss", "learning_rate"} <= context.curves[0].keys()
+    assert {"train_loss", "validation_loss", "learning_rate"} <= context.curves[0].keys()
     assert context.curves[0]["train_loss"] != context.curves[2]["train_loss"]  # members differ
 
 

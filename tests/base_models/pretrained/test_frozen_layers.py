@@ -1,4 +1,4 @@
-"""The shared trunk: hidden states that are computed once stand in for frozen layers, and nothing differs."""
+"""Hidden states that are computed once stand in for frozen layers, and nothing differs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.classifier.settings import SequenceClassifierSettings
@@ -52,7 +51,7 @@ def checkpoint(posts: Posts, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("adaptation", ["full", "lora"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_trunk_gives_what_frozen_layers_give(
+def test_what_is_kept_gives_what_computing_it_again_gives(
     posts: Posts, tmp_path: Path, architecture: str, adaptation: str
 ) -> None:
     name = f"miniature:{architecture}"
@@ -60,46 +59,49 @@ def test_a_trunk_gives_what_frozen_layers_give(
     expected = fit(posts, name, frozen_layers=1, **more).predict_proba(UNSEEN)
     spread = float(np.ptp(expected[:, 0]))
     assert spread > 3e-4  # texts are told apart
-    shared = fit(posts, name, cache=tmp_path, trunk=1, **more)
+    shared = fit(posts, name, cache=tmp_path, frozen_layers=1, **more)
     # Rounding grows with every step that learns; another model would differ by as much as texts do.
     np.testing.assert_allclose(shared.predict_proba(UNSEEN), expected, atol=max(1e-5, spread / 1000))
 
 
 @pytest.mark.parametrize("architecture", ["distilbert", "llama"])
-def test_a_trunk_of_all_layers_leaves_the_head_to_train(posts: Posts, architecture: str) -> None:
+def test_freezing_all_layers_leaves_the_head_to_train(posts: Posts, architecture: str, tmp_path: Path) -> None:
     name = f"miniature:{architecture}"
     frozen = fit(posts, name, learning_rate=0.01, frozen_layers=2)
-    shared = fit(posts, name, learning_rate=0.01, trunk=2)
+    shared = fit(posts, name, cache=tmp_path, learning_rate=0.01, frozen_layers=2)
     np.testing.assert_allclose(shared.predict_proba(UNSEEN), frozen.predict_proba(UNSEEN), atol=1e-5)
     assert not any(weight.requires_grad for weight in layers_of(frozen.model).parameters())
 
 
-def test_a_text_gives_the_same_probabilities_alone_and_in_a_padded_batch(posts: Posts) -> None:
-    model = fit(posts, "miniature:llama", trunk=1)
+def test_a_text_gives_the_same_probabilities_alone_and_in_a_padded_batch(posts: Posts, tmp_path: Path) -> None:
+    model = fit(posts, "miniature:llama", cache=tmp_path, frozen_layers=1)
     alone = np.concatenate([model.predict_proba([text]) for text in UNSEEN])
     np.testing.assert_allclose(model.predict_proba(UNSEEN), alone, atol=1e-5)
 
 
-def test_a_second_fit_computes_nothing_of_the_trunk_again(posts: Posts, checkpoint: str, tmp_path: Path) -> None:
-    fit(posts, checkpoint, cache=tmp_path, trunk=1)
+def test_a_second_fit_computes_nothing_of_the_frozen_layers_again(
+    posts: Posts, checkpoint: str, tmp_path: Path
+) -> None:
+    fit(posts, checkpoint, cache=tmp_path, frozen_layers=1)
     before = stored(tmp_path)
     assert sorted(Path(name).name for name in before) == ["hidden.f32", "index.json"]
-    again = fit(posts, checkpoint, cache=tmp_path, trunk=1, seed=4)
+    again = fit(posts, checkpoint, cache=tmp_path, frozen_layers=1, seed=4)
     again.predict_proba(posts[0])
-    adapters = fit(posts, checkpoint, cache=tmp_path, trunk=1, adaptation="lora")
+    adapters = fit(posts, checkpoint, cache=tmp_path, frozen_layers=1, adaptation="lora")
     assert stored(tmp_path) == before
-    fresh = fit(posts, checkpoint, trunk=1, seed=4)
+    fresh = fit(posts, checkpoint, cache=tmp_path / "fresh", frozen_layers=1, seed=4)
     np.testing.assert_array_equal(again.predict_proba(UNSEEN), fresh.predict_proba(UNSEEN))
     adapters.predict_proba(UNSEEN)
+    shutil.rmtree(tmp_path / "fresh")
     added = stored(tmp_path)
     assert added.keys() == before.keys()
     assert all(len(added[name]) > len(content) for name, content in before.items())
 
 
 def test_hidden_states_are_kept_by_the_weights_they_came_from(posts: Posts, checkpoint: str, tmp_path: Path) -> None:
-    fit(posts, checkpoint, cache=tmp_path, trunk=1)
-    fit(posts, checkpoint, cache=tmp_path, trunk=2)
-    fit(posts, "miniature:roberta", cache=tmp_path, trunk=1)  # other weights, of the same shape
+    fit(posts, checkpoint, cache=tmp_path, frozen_layers=1)
+    fit(posts, checkpoint, cache=tmp_path, frozen_layers=2)
+    fit(posts, "miniature:roberta", cache=tmp_path, frozen_layers=1)  # other weights, of the same shape
     assert len(stored(tmp_path)) == 3 * 2
 
 
@@ -108,13 +110,13 @@ def begun(posts: Posts, checkpoint: str, tmp_path_factory: pytest.TempPathFactor
     """The cache of a fit on some of the rows."""
     texts, labels = posts
     cache = tmp_path_factory.mktemp("cache")
-    fit((texts[:72], labels[:72]), checkpoint, cache=cache, trunk=1)
+    fit((texts[:72], labels[:72]), checkpoint, cache=cache, frozen_layers=1)
     return cache
 
 
 @pytest.fixture(scope="module")
 def without_cache(posts: Posts, checkpoint: str) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = fit(posts, checkpoint, trunk=1).predict_proba(UNSEEN)
+    values: NDArray[np.float32] = fit(posts, checkpoint, frozen_layers=1).predict_proba(UNSEEN)
     return values
 
 
@@ -126,25 +128,37 @@ def test_what_a_killed_process_left_half_written_does_no_harm(
     (values,) = cache.rglob("hidden.f32")
     with values.open("ab") as file:
         file.write(garbage)
-    model = fit(posts, checkpoint, cache=cache, trunk=1)
+    model = fit(posts, checkpoint, cache=cache, frozen_layers=1)
     np.testing.assert_allclose(model.predict_proba(UNSEEN), without_cache, atol=1e-5)
 
 
 @pytest.mark.parametrize("adaptation", ["full", "lora"])
 def test_a_saved_model_has_its_lower_layers_again(posts: Posts, tmp_path: Path, adaptation: str) -> None:
     name = "miniature:qwen2"
-    model = fit(posts, name, trunk=1, adaptation=adaptation)
+    model = fit(posts, name, cache=tmp_path / "cache", frozen_layers=1, adaptation=adaptation)
     before = model.predict_proba(UNSEEN)
     kinds = {type(layer).__name__ for layer in layers_of(model.model)}
     assert kinds != {"Qwen2DecoderLayer"}  # while it is trained, something else stands in for the lowest
-    assert model.save(tmp_path, whole=True)
+    (tmp_path / "kept").mkdir()
+    assert model.save(tmp_path / "kept", whole=True)
     assert [type(layer).__name__ for layer in layers_of(model.model)] == ["Qwen2DecoderLayer"] * 2
     np.testing.assert_allclose(model.predict_proba(UNSEEN), before, atol=1e-5)
-    family = SequenceClassifier(settings(name, trunk=1, adaptation=adaptation))
-    loaded = family.load(tmp_path, FitContext(labels=LABELS, seed=3))
+    family = SequenceClassifier(settings(name, frozen_layers=1, adaptation=adaptation))
+    loaded = family.load(tmp_path / "kept", FitContext(labels=LABELS, seed=3))
     np.testing.assert_allclose(loaded.predict_proba(UNSEEN), before, atol=1e-5)
 
 
-def test_trunk_and_frozen_layers_together_are_refused() -> None:
-    with pytest.raises(ValidationError, match="say the same thing: give one of them"):
-        settings("miniature:roberta", trunk=1, frozen_layers=1)
+@pytest.mark.parametrize("full_for", ["training", "prediction"])
+def test_without_room_on_the_disk_all_is_computed_again(
+    posts: Posts, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_for: str
+) -> None:
+    expected = fit(posts, checkpoint, frozen_layers=1).predict_proba(UNSEEN)
+    free = {"training": 10**9, "prediction": 10**12}[full_for]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**12, 0, free))
+    context = FitContext(labels=LABELS, seed=3, cache=tmp_path)
+    model = SequenceClassifier(settings(checkpoint, frozen_layers=1)).fit(*posts, context)
+    assert any("no room on the disk" in warning for warning in context.warnings) == (full_for == "training")
+    free = 10**9
+    before = stored(tmp_path)
+    np.testing.assert_allclose(model.predict_proba(UNSEEN), expected, atol=1e-5)
+    assert stored(tmp_path) == before

@@ -78,7 +78,7 @@ def fit(checkpoint: str, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("architecture", ["roberta", "distilbert"])
-@pytest.mark.parametrize("more", [{}, {"adaptation": "frozen"}, {"adaptation": "lora"}, {"trunk": 1}])
+@pytest.mark.parametrize("more", [{}, {"adaptation": "frozen"}, {"adaptation": "lora"}, {"frozen_layers": 1}])
 def test_it_trains_is_kept_and_predicts_the_same_again(architecture: str, more: dict[str, Any], tmp_path: Path) -> None:
     model, settings = fit(f"miniature:{architecture}", **more)
     texts = ["such a sunny day", "", "rotten"]

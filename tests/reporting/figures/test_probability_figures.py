@@ -66,7 +66,7 @@ def test_flat_and_empty_columns_are_drawn(threshold: float | None) -> None:
 def test_curves_of_which_half_is_missing_are_drawn() -> None:
     curves = {
         0: [{"step": 1.0, "train_loss": 1.0}, {"epoch": 2.0, "train_loss": 0.5}],
-        3: [{"epoch": float(epoch), "inner_loss": 1 / epoch} for epoch in range(1, 40)],
+        3: [{"epoch": float(epoch), "validation_loss": 1 / epoch} for epoch in range(1, 40)],
     }
     assert has_losses(curves)
     figure = drawn(lambda: curve_figure(curves))

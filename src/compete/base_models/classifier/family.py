@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
-from compete.base_models.families import FitContext, FittedModel
+from compete.base_models.families import FitContext, FittedModel, Needs
 
 
 class SequenceClassifier:
@@ -28,6 +28,11 @@ class SequenceClassifier:
 
     def __init__(self, settings: SequenceClassifierSettings) -> None:
         self.settings = settings
+
+    @classmethod
+    def needs(cls, settings: SequenceClassifierSettings) -> Needs:
+        """Its checkpoint, and what comes with it."""
+        return Needs(settings.checkpoint, settings.remote_code, settings.model_parallel, settings.frozen_layers)
 
     def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedModel:
         """Train on most of these rows and keep the epoch that is best on the rest."""

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
 from compete.base_models.losses import make_loss, positive_weights
-from compete.base_models.pretrained import frozen_layers as trunk
+from compete.base_models.pretrained import frozen_layers
 from compete.base_models.pretrained.adaptation import (
     add_adapters,
     check_depth,
@@ -27,7 +27,7 @@ from compete.base_models.pretrained.adaptation import (
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_classifier, open_tokenizer, source_of
 from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
-from compete.base_models.validation_split import inner_split
+from compete.base_models.validation_split import validation_split
 
 
 def train(
@@ -39,19 +39,20 @@ def train(
     rows = _rows(tokenizer, texts, settings.max_length)
     for row, target in zip(rows, labels.astype(np.float32), strict=True):
         row["labels"] = target
-    fitted, inner = inner_split(texts, labels, settings.inner_share, context.seed)
+    fitted, validation = validation_split(texts, labels, settings.validation_share, context.seed)
     loss = make_loss(settings.loss, positive_weights(labels[fitted], settings.class_weights))
 
     def build() -> Any:
         model = _build(source, tokenizer, labels.shape[1])
-        return trunk.replaced(model, settings.trunk, rows, collate, context) if settings.trunk else model
+        count = settings.frozen_layers
+        return frozen_layers.replaced(model, count, rows, collate, context) if count else model
 
     def loss_of(model: Any, batch: Batch) -> Tensor:
         targets = batch.pop("labels")
         return loss(model(**batch).logits.float(), targets)
 
     collate = _Collator(tokenizer)
-    model = fine_tune(Task(build, rows, collate, loss_of), settings, fitted, inner, context)
+    model = fine_tune(Task(build, rows, collate, loss_of), settings, fitted, validation, context)
     return FittedClassifier(source, tokenizer, model, labels.shape[1], context)
 
 
@@ -86,7 +87,7 @@ class FittedClassifier:
             return np.empty((0, self.n_labels), dtype=np.float32)
         rows = _rows(self.tokenizer, texts, self.settings.max_length)
         collate = _Collator(self.tokenizer)
-        trunk.extend(self.model, rows, collate)
+        frozen_layers.extend(self.model, rows, collate)
         device = next(self.model.parameters()).device
 
         def compute(batch: Batch) -> Tensor:
@@ -96,7 +97,7 @@ class FittedClassifier:
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters, head or whole model, with the tokenizer."""
-        return save_trained(self.source, self.tokenizer, trunk.restored(self.model), folder, whole=whole)
+        return save_trained(self.source, self.tokenizer, frozen_layers.restored(self.model), folder, whole=whole)
 
 
 def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) -> Any:
@@ -107,7 +108,7 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) ->
     model: Any = open_classifier(source, int(tokenizer.pad_token_id), n_labels, four_bits=four_bits)
     if settings.pooling == "mean":
         pool_by_mean(model, settings.checkpoint)
-    frozen = settings.lowest_frozen
+    frozen = settings.frozen_layers
     if frozen:
         check_depth(model, frozen, settings, settings.adaptation)
         freeze_lowest(model, frozen)
@@ -142,6 +143,6 @@ class _Collator:
         batch: Batch = {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
         if "labels" in rows[0]:
             batch["labels"] = torch.from_numpy(np.stack([row["labels"] for row in rows]))
-        if trunk.ROW in rows[0]:
-            batch[trunk.ROW] = trunk.padded(rows, batch["attention_mask"])
+        if frozen_layers.ROW in rows[0]:
+            batch[frozen_layers.ROW] = frozen_layers.padded(rows, batch["attention_mask"])
         return batch

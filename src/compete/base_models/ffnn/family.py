@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.families import FitContext
+from compete.base_models.families import FitContext, Needs
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.linear.tokens import tokenise
 
@@ -36,6 +36,11 @@ class FeedForward:
 
     def __init__(self, settings: FeedForwardSettings) -> None:
         self.settings = settings
+
+    @classmethod
+    def needs(cls, settings: FeedForwardSettings) -> Needs:
+        """Nothing: it starts from the texts alone."""
+        return Needs()
 
     def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedFeedForward:
         """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels), at least three rows."""

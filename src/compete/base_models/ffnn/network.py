@@ -18,7 +18,7 @@ from torch.nn import functional
 from compete.base_models.families import FitContext
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.losses import positive_weights
-from compete.base_models.validation_split import Rows, inner_split
+from compete.base_models.validation_split import Rows, validation_split
 
 Encoded = Sequence[NDArray[np.int64]]
 
@@ -67,15 +67,15 @@ def train(
     labels: NDArray[np.int8],
     context: FitContext,
 ) -> list[Network]:
-    """The members, each at the epoch with the lowest loss on its own inner rows."""
+    """The members, each at the epoch with the lowest loss on its own validation rows."""
     targets = torch.from_numpy(labels.astype(np.float32))
     networks = []
     for member in range(settings.members):
         seed = int(np.random.SeedSequence([context.seed, member]).generate_state(1)[0])
-        fitted, inner = inner_split(texts, labels, settings.inner_share, seed)
+        fitted, validation = validation_split(texts, labels, settings.validation_share, seed)
         with _reproducible(seed, context.threads):
             network = Network(settings, n_tokens, labels.shape[1])
-            _train_member(settings, network, encoded, targets, fitted, inner, context, member)
+            _train_member(settings, network, encoded, targets, fitted, validation, context, member)
         networks.append(network)
     return networks
 
@@ -114,7 +114,7 @@ def _train_member(
     encoded: Encoded,
     targets: Tensor,
     fitted: Rows,
-    inner: Rows,
+    validation: Rows,
     context: FitContext,
     member: int,
 ) -> None:
@@ -123,16 +123,18 @@ def _train_member(
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
     )
-    inner_texts = [encoded[row] for row in inner]
+    validation_texts = [encoded[row] for row in validation]
     best_loss, best_weights = math.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, settings.epochs + 1):
         rate = optimiser.param_groups[0]["lr"]
         train_loss = _train_epoch(network, optimiser, loss_of, encoded, targets, fitted, settings.batch_size)
-        inner_loss = float(loss_of(_logits(network, inner_texts, settings.eval_batch_size), targets[inner]))
-        if inner_loss < best_loss:
-            best_loss, best_weights = inner_loss, copy.deepcopy(network.state_dict())
-        plateau.step(inner_loss)
-        losses = {"train_loss": train_loss, "inner_loss": inner_loss, "learning_rate": rate}
+        validation_loss = float(
+            loss_of(_logits(network, validation_texts, settings.eval_batch_size), targets[validation])
+        )
+        if validation_loss < best_loss:
+            best_loss, best_weights = validation_loss, copy.deepcopy(network.state_dict())
+        plateau.step(validation_loss)
+        losses = {"train_loss": train_loss, "validation_loss": validation_loss, "learning_rate": rate}
         context.curves.append({"member": member + 1, "epoch": epoch, **losses})
         context.progress((member + epoch / settings.epochs) / settings.members)
     network.load_state_dict(best_weights)

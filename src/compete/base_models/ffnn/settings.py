@@ -22,10 +22,12 @@ class FeedForwardSettings(Declaration):
     eval_batch_size: int = Field(default=128, ge=1, description="rows predicted at once")
     learning_rate: float = Field(default=0.005, gt=0, description="AdamW's rate at the start")
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's weight decay")
-    plateau_patience: int = Field(default=0, ge=0, description="epochs without a better inner loss that are borne")
+    plateau_patience: int = Field(default=0, ge=0, description="epochs without a better validation loss that are borne")
     plateau_factor: float = Field(default=0.5, gt=0, lt=1, description="what the rate is then multiplied by")
-    inner_share: float = Field(default=0.1, gt=0, lt=1, description="share of the training rows to judge epochs on")
+    validation_share: float = Field(
+        default=0.1, gt=0, lt=1, description="share of the training rows to judge epochs on"
+    )
     class_weights: Literal["none", "balanced", "sqrt"] = Field(
         default="none", description="weight of a label's positives: 1, negatives / positives, or its square root"
     )
-    members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and inner rows")
+    members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and validation rows")

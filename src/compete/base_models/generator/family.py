@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.families import FitContext, FittedModel
+from compete.base_models.families import FitContext, FittedModel, Needs
 from compete.base_models.generator.settings import LabelGeneratorSettings
 
 
@@ -30,6 +30,11 @@ class LabelGenerator:
 
     def __init__(self, settings: LabelGeneratorSettings) -> None:
         self.settings = settings
+
+    @classmethod
+    def needs(cls, settings: LabelGeneratorSettings) -> Needs:
+        """Its checkpoint, and what comes with it."""
+        return Needs(settings.checkpoint, settings.remote_code, settings.model_parallel)
 
     def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedModel:
         """Train on most of these rows and keep the epoch that is best on the rest."""

@@ -21,7 +21,7 @@ from compete.base_models.losses import make_loss, positive_weights
 from compete.base_models.pretrained.adaptation import add_adapters, load_trained
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
 from compete.base_models.pretrained.fine_tuning import Batch, Task, fine_tune
-from compete.base_models.validation_split import inner_split
+from compete.base_models.validation_split import validation_split
 
 
 def train(
@@ -31,7 +31,7 @@ def train(
     source = source_of(settings, texts, context.seed, words=context.labels)
     tokenizer = open_tokenizer(source, padding_side="left")
     prompt = Prompt(tokenizer, settings, context.labels)
-    fitted, inner = inner_split(texts, labels, settings.inner_share, context.seed)
+    fitted, validation = validation_split(texts, labels, settings.validation_share, context.seed)
     weights = positive_weights(labels[fitted], settings.class_weights)
 
     def build() -> Any:
@@ -40,7 +40,7 @@ def train(
     if settings.decoding == "generate":
         answers = FreeAnswers(prompt)
         rows = answers.rows(texts, labels, weights)
-        model = fine_tune(Task(build, rows, answers.collate, answers.loss), settings, fitted, inner, context)
+        model = fine_tune(Task(build, rows, answers.collate, answers.loss), settings, fitted, validation, context)
         return FreeGenerator(source, model, answers)
     slots = LabelSlots(prompt)
     loss = make_loss(settings.loss, weights)
@@ -49,7 +49,7 @@ def train(
         return loss(slots.logits(model, batch), batch["labels"])
 
     rows = slots.rows(texts, labels)
-    model = fine_tune(Task(build, rows, slots.collate, loss_of), settings, fitted, inner, context)
+    model = fine_tune(Task(build, rows, slots.collate, loss_of), settings, fitted, validation, context)
     return SlotScorer(source, model, slots)
 
 

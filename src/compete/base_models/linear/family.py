@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.families import FitContext
+from compete.base_models.families import FitContext, Needs
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.linear.tokens import normalise, tokenise
 
@@ -35,6 +35,11 @@ class Linear:
 
     def __init__(self, settings: LinearSettings) -> None:
         self.settings = settings
+
+    @classmethod
+    def needs(cls, settings: LinearSettings) -> Needs:
+        """Nothing: it starts from the texts alone."""
+        return Needs()
 
     def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedLinear:
         """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels)."""

@@ -54,7 +54,7 @@ def add_adapters(model: Any, settings: TransformerSettings, *, task: str, four_b
 def train_in_four_bits(model: nn.Module) -> None:
     """Keep bitsandbytes from packing 4-bit weights for inference, as it does on a CPU once it has predicted.
 
-    The packed weights have no backward pass: after the first evaluation of the inner rows the adapters' gradients
+    The packed weights have no backward pass: after the first evaluation of the validation rows the adapters' gradients
     would be zero.
     """
     for module in model.modules():
@@ -72,9 +72,7 @@ def check_depth(model: nn.Module, count: int, settings: TransformerSettings, ada
     depth = len(layers_of(model))
     if count > depth or (count == depth and adaptation in ("lora", "qlora")):
         room = "" if count > depth else ", and adapters need one that is not frozen"
-        raise UserError(
-            f"{count} frozen layers: {settings.checkpoint} has {depth}{room}. Lower trunk or frozen_layers."
-        )
+        raise UserError(f"{count} frozen layers: {settings.checkpoint} has {depth}{room}. Lower frozen_layers.")
 
 
 def lower_parameters(base: nn.Module, count: int) -> dict[str, nn.Parameter]:

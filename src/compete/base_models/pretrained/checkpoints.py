@@ -37,6 +37,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 from transformers.utils.hub import HF_MODULES_CACHE
 
 from compete import atomic
+from compete.base_models.families import MINIATURE
 from compete.base_models.miniatures.architectures import MINIATURES
 from compete.base_models.miniatures.writing import write_miniature
 from compete.base_models.pretrained.fine_tuning import is_out_of_memory, training_precision
@@ -44,7 +45,6 @@ from compete.base_models.pretrained.settings import TransformerSettings
 from compete.declarations import unknown_name
 from compete.errors import UserError
 
-MINIATURE = "miniature:"
 _KEPT_MINIATURE = "miniature"
 _SHORT = 512  # tokens
 _SPARE_TOKENS = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<|pad|>", "<|reserved_special_token_0|>", "<unk>")
@@ -169,7 +169,7 @@ def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: 
         attn_implementation=attention_on(source.settings.max_length, gpu=torch.cuda.is_available()),
         use_safetensors=True,
         quantization_config=_nf4(source.settings) if four_bits else None,
-        device_map="auto" if source.settings.spread else None,
+        device_map="auto" if source.settings.model_parallel else None,
         **source.options(),
     )
     return model

@@ -58,9 +58,13 @@ class Batches(NamedTuple):
 
 
 def fine_tune(
-    task: Task, settings: TransformerSettings, fitted: NDArray[np.int64], inner: NDArray[np.int64], context: FitContext
+    task: Task,
+    settings: TransformerSettings,
+    fitted: NDArray[np.int64],
+    validation: NDArray[np.int64],
+    context: FitContext,
 ) -> Any:
-    """Train on the rows `fitted`; the epoch with the lowest loss on the rows `inner` is kept.
+    """Train on the rows `fitted`; the epoch with the lowest loss on the rows `validation` is kept.
 
     Out of memory, the rows that are computed at once are halved and more of them accumulated, so that an optimiser
     step still sees `batch_size` rows.
@@ -71,7 +75,7 @@ def fine_tune(
     while True:
         micro, accumulated = micro_batches(settings.batch_size, micro)
         try:
-            return _train(task, settings, Batches(micro, accumulated, evaluated), fitted, inner, context)
+            return _train(task, settings, Batches(micro, accumulated, evaluated), fitted, validation, context)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -81,7 +85,7 @@ def fine_tune(
             raise OutOfMemoryError(
                 "out of memory with a single row at a time: `compete plan` says what this model needs"
             )
-        # Training or the inner rows may have been too much: both are halved.
+        # Training or the validation rows may have been too much: both are halved.
         what, rows = (f"{micro} rows at once", micro) if micro > 1 else (f"{evaluated} rows in evaluation", evaluated)
         context.warnings.append(f"out of memory with {what}: tried again with {rows // 2}")
         context.curves.clear()
@@ -137,7 +141,7 @@ def _train(
     settings: TransformerSettings,
     batches: Batches,
     fitted: NDArray[np.int64],
-    inner: NDArray[np.int64],
+    validation: NDArray[np.int64],
     context: FitContext,
 ) -> Any:
     torch.manual_seed(context.seed)
@@ -151,7 +155,7 @@ def _train(
             model=model,
             args=_arguments(settings, batches, context.seed, str(scratch)),
             train_dataset=_Dataset([task.rows[row] for row in fitted]),
-            eval_dataset=_Dataset([task.rows[row] for row in inner]),
+            eval_dataset=_Dataset([task.rows[row] for row in validation]),
             data_collator=task.collate,
             callbacks=[best],
         )
@@ -209,7 +213,7 @@ class _Dataset(torch.utils.data.Dataset[Row]):
 
 
 class _Trainer(Trainer):
-    """The Trainer with a loss of its own, in training and for the inner rows, and batches of like lengths."""
+    """The Trainer with a loss of its own, in training and for the validation rows, and batches of like lengths."""
 
     def __init__(self, loss: Callable[[Any, Batch], Tensor], order: LikeLengths, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -233,13 +237,13 @@ class _Trainer(Trainer):
     def prediction_step(
         self, model: Any, inputs: dict[str, Tensor | Any], *_: Any, **__: Any
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """The loss alone: nothing else of the inner rows is looked at."""
+        """The loss alone: nothing else of the validation rows is looked at."""
         with torch.no_grad(), self.compute_loss_context_manager():
             return self.loss(model, dict(self._prepare_inputs(inputs))).detach(), None, None
 
 
 class _BestEpoch(TrainerCallback):
-    """Keeps the trained weights of the epoch with the lowest inner loss, and the curves of all epochs."""
+    """Keeps the trained weights of the epoch with the lowest validation loss, and the curves of all epochs."""
 
     def __init__(self, context: FitContext, patience: int | None) -> None:
         self.context = context
@@ -267,18 +271,18 @@ class _BestEpoch(TrainerCallback):
         model: Any = None,
         **_: Any,
     ) -> None:
-        inner_loss, epoch = float(metrics["eval_loss"]), round(state.epoch)
-        losses = {"train_loss": self.train_loss, "inner_loss": inner_loss, "learning_rate": self.rate}
+        validation_loss, epoch = float(metrics["eval_loss"]), round(state.epoch)
+        losses = {"train_loss": self.train_loss, "validation_loss": validation_loss, "learning_rate": self.rate}
         self.context.curves.append({"epoch": epoch, **losses})
-        if inner_loss < self.best_loss:
-            self.best_loss, self.best_epoch = inner_loss, epoch
+        if validation_loss < self.best_loss:
+            self.best_loss, self.best_epoch = validation_loss, epoch
             trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
             self.weights = {name: copy.deepcopy(weight.detach()) for name, weight in trained.items()}
         elif self.patience is not None and epoch - self.best_epoch >= self.patience:
             control.should_training_stop = True
 
     def restore(self, model: Any) -> None:
-        """Put the best epoch's weights back; without any finite inner loss the last ones stay."""
+        """Put the best epoch's weights back; without any finite validation loss the last ones stay."""
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if name in self.weights:

@@ -1,8 +1,9 @@
-"""The shared trunk: what frozen lower layers compute is computed once and reused by every epoch and fold.
+"""Frozen layers: what they compute is computed once, and reused by every epoch and fold.
 
-The layers below `trunk = N` never change, so the hidden states of a text above them never change either. They are
-kept on the disk by what they depend on (the weights of the trunk, the text's tokens), and handed to the model in
-place of its lower layers. Hidden states are float32, so that nothing differs from computing them again.
+The N lowest layers of `frozen_layers = N` never change, so the hidden states of a text above them never change either.
+They are kept on the disk by what they depend on (the weights of these layers, the text's tokens), and handed to the
+model in place of its lower layers. Hidden states are float32, so that nothing differs from computing them again; where
+the disk has no room for them, they are.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +27,18 @@ from compete import atomic
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained.adaptation import layers_of, lower_parameters
 from compete.base_models.pretrained.batching import in_batches
-from compete.base_models.pretrained.checkpoints import Scratch
 from compete.base_models.pretrained.fine_tuning import Batch, Collate, Row
 
-ROW = "trunk"
-_ATTRIBUTE = "compete_trunk"
+ROW = "hidden_states"
+_ATTRIBUTE = "compete_frozen_layers"
 _BATCH = 64
+_SPARE = 2 * 10**9  # bytes that the rest of a run may need
 _VALUES, _INDEX = "hidden.f32", "index.json"
 
 
 @dataclass
-class _Trunk:
-    """What a model with a replaced trunk needs: the layers to put back, and where their results lie."""
+class _Replaced:
+    """What a model without its frozen layers needs: the layers to put back, and where their results lie."""
 
     layers: nn.ModuleList
     frozen: list[nn.Module]
@@ -45,24 +47,37 @@ class _Trunk:
 
 
 def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, context: FitContext) -> Any:
-    """Give every row its hidden states above the `count` lowest layers, and make the model start from those."""
+    """Give every row its hidden states above the `count` lowest layers, and make the model start from those.
+
+    The model as it is where nothing is to be kept, or where there is no room for it.
+    """
+    if context.cache is None:
+        return model
     layers = layers_of(model)
     frozen = list(layers[:count])
-    store = HiddenStates(context.cache, _digest(model, count), model.eval(), layers[count - 1])
+    store = HiddenStates(context.cache / _digest(model, count), model.eval(), layers[count - 1])
+    if not store.has_room(rows, collate):
+        context.warnings.append("no room on the disk for what the frozen layers compute: it is computed in every epoch")
+        return model
     store.attach(rows, collate)
     given = _Given(store.as_tuple)
     _place(layers, [*(_Skipped(store.as_tuple) for _ in range(count - 1)), given])
     hook = model.register_forward_pre_hook(given.take, with_kwargs=True)
-    setattr(model, _ATTRIBUTE, _Trunk(layers, frozen, hook, store))
+    setattr(model, _ATTRIBUTE, _Replaced(layers, frozen, hook, store))
     return model
 
 
 def extend(model: Any, rows: Sequence[Row], collate: Collate) -> None:
-    """Give rows their hidden states, if the model wants them."""
+    """Give rows their hidden states, if the model wants them; where there is no room, it computes all of it again."""
     state = getattr(model, _ATTRIBUTE, None)
-    if state is not None:
-        with _whole(state):
+    if state is None:
+        return
+    with _whole(state):
+        has_room = state.store.has_room(rows, collate)
+        if has_room:
             state.store.attach(rows, collate)
+    if not has_room:
+        restored(model)
 
 
 def restored(model: Any) -> Any:
@@ -86,23 +101,27 @@ def padded(rows: Sequence[Row], attention_mask: Tensor) -> Tensor:
 class HiddenStates:
     """Hidden states on the disk, by tokens; several processes may read and add to one folder."""
 
-    def __init__(self, cache: Path | None, trunk: str, model: Any, top: nn.Module) -> None:
-        self.scratch = Scratch()
-        self.folder = (cache or self.scratch.path) / trunk
+    def __init__(self, folder: Path, model: Any, top: nn.Module) -> None:
+        self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.model = model
         self.top = top
         self.as_tuple = False
         self.width = 0
 
+    def has_room(self, rows: Sequence[Row], collate: Collate) -> bool:
+        """Whether the disk takes the hidden states of all these rows, should none of them be there yet."""
+        if not self.width:
+            self._probe(rows[0], collate)
+        needed = sum(int(row["length"]) for row in rows) * self.width * 4
+        return shutil.disk_usage(self.folder).free - needed > _SPARE
+
     def attach(self, rows: Sequence[Row], collate: Collate) -> None:
-        """Set row["trunk"], float32 (n_tokens, width), computing what is not there yet."""
+        """Set row["hidden_states"], float32 (n_tokens, width), computing what is not there yet."""
         keys = [hashlib.sha256(np.asarray(row["input_ids"], dtype=np.int64).tobytes()).hexdigest()[:24] for row in rows]
         with FileLock(self.folder / ".lock"):
             index = self._index()
             missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in index["rows"]}
-            if not self.width:
-                self._probe(rows[0], collate)
             if missing:
                 self._add(index, missing, collate)
         # No further than the index goes: what a killed process added lies behind it.
@@ -142,7 +161,7 @@ class HiddenStates:
 
 
 class _PassedError(Exception):
-    """Ends a forward pass once the trunk is through."""
+    """Ends a forward pass once the frozen layers are through."""
 
 
 @dataclass
@@ -168,8 +187,8 @@ def _stopping_after(layer: nn.Module) -> Iterator[_Stopped]:
 
 
 @contextlib.contextmanager
-def _whole(state: _Trunk) -> Iterator[None]:
-    """The trunk's own layers in their places for a while."""
+def _whole(state: _Replaced) -> Iterator[None]:
+    """The frozen layers in their places for a while."""
     replacements = list(state.layers[: len(state.frozen)])
     _place(state.layers, state.frozen)
     try:
@@ -184,7 +203,7 @@ def _place(layers: nn.ModuleList, lowest: Sequence[nn.Module]) -> None:
 
 
 class _Given(nn.Module):
-    """Stands in for the trunk's highest layer."""
+    """Stands in for the highest frozen layer."""
 
     def __init__(self, as_tuple: bool) -> None:
         super().__init__()
@@ -204,7 +223,7 @@ class _Given(nn.Module):
 
 
 class _Skipped(nn.Module):
-    """Stands in for the trunk's other layers."""
+    """Stands in for the other frozen layers."""
 
     def __init__(self, as_tuple: bool) -> None:
         super().__init__()

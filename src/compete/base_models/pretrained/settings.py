@@ -32,9 +32,13 @@ class TransformerSettings(Declaration):
     revision: str | None = Field(default=None, description="commit of the hub's repository")
     remote_code: bool = Field(default=False, description="the checkpoint runs code of its repository, at `revision`")
     lora: Lora = Field(default=Lora(), description='the adapters of adaptation = "lora" and "qlora"')
-    spread: bool = Field(default=False, description="lay the layers over all GPUs, for a model too large for one")
+    model_parallel: bool = Field(
+        default=False, description="lay the layers over all GPUs, for a model too large for one"
+    )
     max_length: int = Field(default=128, ge=4, description="tokens; longer texts are cut at their end")
-    epochs: int = Field(default=3, ge=1, description="passes over the rows; the one with the best inner loss is kept")
+    epochs: int = Field(
+        default=3, ge=1, description="passes over the rows; the one with the best validation loss is kept"
+    )
     batch_size: int = Field(default=32, ge=1, description="rows per optimiser step")
     micro_batch_size: int | None = Field(default=None, ge=1, description="rows at once; the rest is accumulated")
     eval_batch_size: int = Field(default=64, ge=1, description="rows predicted at once")
@@ -42,7 +46,8 @@ class TransformerSettings(Declaration):
     weight_decay: float = Field(default=0.01, ge=0, description="of the optimiser")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
     scheduler: Literal["linear", "cosine", "constant", "plateau"] = Field(
-        default="linear", description="how the rate falls after its warm-up; plateau: when the inner loss stops falling"
+        default="linear",
+        description="how the rate falls after its warm-up; plateau: when the validation loss stops falling",
     )
     max_grad_norm: float = Field(default=1.0, gt=0, description="longer gradients are cut to this length")
     gradient_checkpointing: bool = Field(
@@ -57,11 +62,11 @@ class TransformerSettings(Declaration):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="of the training; auto: the fastest that the processor or GPU computes natively"
     )
-    inner_share: float = Field(
+    validation_share: float = Field(
         default=0.1, gt=0, lt=0.5, description="share of the training rows that choose the epoch"
     )
     patience: int | None = Field(
-        default=None, ge=1, description="stop after so many epochs without a better inner loss"
+        default=None, ge=1, description="stop after so many epochs without a better validation loss"
     )
 
     @field_validator("remote_code")

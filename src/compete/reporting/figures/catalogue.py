@@ -139,8 +139,8 @@ def _of_curves(view: View) -> Found:
                 f"curves_{name}",
                 "models",
                 f"Training of {name}",
-                "Loss by epoch, one pair of lines per fold. Inner rows are part of the training folds, kept apart to "
-                "choose the epoch; the held-out fold is not looked at.",
+                "Loss by epoch, one pair of lines per fold. Validation rows are part of the training folds, kept apart "
+                "to choose the epoch; the held-out fold is not looked at.",
                 partial(probability_figures.curve_figure, curves),
             )
     if not drawn:

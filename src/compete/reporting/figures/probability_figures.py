@@ -117,13 +117,13 @@ def precision_recall(labels: NDArray[np.int8], probabilities: Probabilities) -> 
 
 
 def curve_figure(curves: Mapping[int, Sequence[Mapping[str, float]]]) -> Figure:
-    """Training and inner-validation loss by epoch, a pair of lines per fold (and net, where a fold trains several)."""
+    """Training and validation loss by epoch, a pair of lines per fold (and net, where a fold trains several)."""
     figure = new_figure(3.6)
     axes = figure.subplots()
     named: set[str] = set()
     for what, colour, style, label in (
         ("train_loss", BLUE, "-", "training rows"),
-        ("inner_loss", ORANGE, "--", "inner rows, kept apart from training"),
+        ("validation_loss", ORANGE, "--", "validation rows, kept apart from training"),
     ):
         for rows in (rows for fold in curves.values() for rows in _runs(fold)):
             points = [(row["epoch"], row[what]) for row in rows if "epoch" in row and what in row]
@@ -143,7 +143,9 @@ def curve_figure(curves: Mapping[int, Sequence[Mapping[str, float]]]) -> Figure:
 
 def has_losses(curves: Mapping[int, Sequence[Mapping[str, float]]]) -> bool:
     """Whether there is anything for `curve_figure` to draw."""
-    return any("epoch" in row and ("train_loss" in row or "inner_loss" in row) for c in curves.values() for row in c)
+    return any(
+        "epoch" in row and ("train_loss" in row or "validation_loss" in row) for c in curves.values() for row in c
+    )
 
 
 def _runs(rows: Sequence[Mapping[str, float]]) -> list[list[Mapping[str, float]]]:

@@ -108,7 +108,7 @@ def _on_cards(cards: Mapping[int, int]) -> str:
     listed = [f"{count} of {card} GB" for card, count in cards.items() if alone is None or card <= alone]
     if not listed:
         return ""
-    spread = " (several: with spread = true)" if len(listed) > 1 or alone is None else ""
+    spread = " (several: with model_parallel = true)" if len(listed) > 1 or alone is None else ""
     return f"; of GPUs it would take {' or '.join(listed)}{spread}"
 
 
@@ -175,7 +175,7 @@ def _word(verdict: Verdict) -> tuple[str, str]:
 
 def _training(plan: ModelPlan) -> str:
     assert plan.settings is not None and plan.batch is not None and plan.shape is not None
-    adaptation = str(getattr(plan.settings, "adaptation", ""))
+    adaptation = plan.settings.adaptation if plan.settings else ""
     trained = "" if plan.shape.trained == plan.shape.parameters else f", {_count(plan.shape.trained)} trained"
     bound = "" if plan.tokens_counted else "at most "
     rows = "1 row" if plan.batch.rows == 1 else f"{plan.batch.rows} rows"
@@ -193,8 +193,8 @@ def _disk(plan: ModelPlan) -> str:
         parts = [f"downloads {gb(plan.disk.files)} GB{short}"]
     if plan.disk.kept:
         parts.append(f"oof/ keeps {gb(plan.disk.kept)} GB for all folds")
-    if plan.disk.trunk:
-        parts.append(f"the trunk's cache takes about {gb(plan.disk.trunk)} GB")
+    if plan.disk.hidden_states:
+        parts.append(f"hidden states of the frozen layers take about {gb(plan.disk.hidden_states)} GB")
     return "; ".join(parts)
 
 

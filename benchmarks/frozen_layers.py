@@ -1,6 +1,6 @@
-"""The shared trunk: all folds of a classifier with frozen lower layers, with and without keeping what they compute.
+"""All folds of a classifier with frozen lower layers, with and without keeping what these compute.
 
-    python benchmarks/trunk_cache.py --checkpoint FOLDER --train train.csv [--rows 500] [--frozen 15] [--epochs 3]
+    python benchmarks/frozen_layers.py --checkpoint FOLDER --train train.csv [--rows 500] [--frozen 15] [--epochs 3]
 
 Both train LoRA adapters above the same frozen layers on five folds of the same rows, fold by fold in turn; both
 predict every held-out row. The difference is the largest between the probabilities.
@@ -61,15 +61,14 @@ def main() -> None:
         "learning_rate": 2e-4,
         "precision": options.precision,
     }
-    without = SequenceClassifierSettings(**common, frozen_layers=options.frozen)
-    with_trunk = SequenceClassifierSettings(**common, trunk=options.frozen)
+    settings = SequenceClassifierSettings(**common, frozen_layers=options.frozen)
     spent = {"without": 0.0, "with": 0.0}
     largest = 0.0
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(FOLDS):
-            seconds, plain = fold(without, rows, folds == number, options.threads, None)
+            seconds, plain = fold(settings, rows, folds == number, options.threads, None)
             spent["without"] += seconds
-            seconds, cached = fold(with_trunk, rows, folds == number, options.threads, Path(scratch))
+            seconds, cached = fold(settings, rows, folds == number, options.threads, Path(scratch))
             spent["with"] += seconds
             largest = max(largest, float(np.abs(plain - cached).max()))
     print(
