@@ -31,7 +31,8 @@ docs: .venv/installed-dev
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: pyproject.toml | .venv/bin/python
+# __init__.py has the version, which an editable install remembers.
+.venv/installed: pyproject.toml src/compete/__init__.py | .venv/bin/python
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
