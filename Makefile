@@ -1,8 +1,14 @@
-# Set-up and what to do with a clone: play the demo, run the tests (the quick ones, or all), build the documentation. All may be run again.
+# Set-up and what to do with a clone: play the demo, run the tests (the quick ones, or all), build the documentation,
+# build what is published and play the demo with it. All may be run again. On Windows: GNU make, in Git's bash.
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := .venv/Scripts
+else
 PYTHON ?= python3
 BIN := .venv/bin
+endif
 
-.PHONY: demo check test docs clean
+.PHONY: demo check test docs build test-installed clean
 
 demo: .venv/installed
 	$(BIN)/compete demo-data data
@@ -28,10 +34,18 @@ docs: .venv/installed-dev
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-.venv/bin/python:
+build: .venv/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation   # the sdist, and the wheel from it
+
+test-installed: build
+	$(BIN)/python tests/play_installed.py dist
+
+.venv/pyvenv.cfg:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: pyproject.toml | .venv/bin/python
+# __init__.py has the version, which an editable install remembers.
+.venv/installed: pyproject.toml src/compete/__init__.py | .venv/pyvenv.cfg
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
@@ -40,4 +54,4 @@ docs: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv data oof submissions report site
+	rm -rf .venv dist data oof submissions report site

@@ -27,8 +27,7 @@ def cells(changed: int = 0) -> Cells:
     """2000 cells of both values, of which the first `changed` are turned over."""
     values: Cells = (np.arange(2 * ROWS) % 3 == 0).astype(np.float64)
     values[:changed] = 1 - values[:changed]
-    values.shape = (ROWS, 2)
-    return values
+    return values.reshape(ROWS, 2)
 
 
 def write(folder: Path, name: str, values: Cells, form: Form = FORM) -> CheckedFile:

@@ -26,7 +26,7 @@ def numbers(path: Path, ids: Sequence[str], cells: pd.DataFrame) -> NDArray[np.f
         cell = str(cells.iloc[row, column])
         hint = ". Decimal commas? Save with points: to_csv(..., decimal='.')" if "," in cell else ""
         raise DataError(
-            f"{path}: {_count(unread.any(axis=1).sum())} what is no number, first row {row + 1} ({ids[row]}): "
+            f"{path}: {_count(unread.to_numpy())} what is no number, first row {row + 1} ({ids[row]}): "
             f"{cells.columns[column]} is {cell!r}{hint}"
         )
     return np.asarray(found, dtype=np.float64)
@@ -38,12 +38,12 @@ def refuse_what_is_no_probability(
     """Raise DataError, with rows and labels, for empty cells and for values outside of 0 to 1."""
     empty = np.isnan(matrix)
     if empty.any():
-        raise DataError(f"{path}: {_count(empty.any(axis=1).sum())} empty cells: {_empty_rows(ids, labels, empty)}")
+        raise DataError(f"{path}: {_count(empty)} empty cells: {_empty_rows(ids, labels, empty)}")
     outside = ~((matrix >= -ROUNDING) & (matrix <= 1 + ROUNDING))
     if outside.any():
         row = int(np.flatnonzero(outside.any(axis=1))[0])
         raise DataError(
-            f"{path}: {_count(outside.any(axis=1).sum())} values that are no probabilities, first row {row + 1} "
+            f"{path}: {_count(outside)} values that are no probabilities, first row {row + 1} "
             f"({ids[row]}): {matrix[row].tolist()}. {_meaning(matrix)}"
         )
 
@@ -72,5 +72,6 @@ def _empty_rows(ids: Sequence[str], labels: Sequence[str], empty: NDArray[np.boo
     return "; ".join(shown) + (f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
 
 
-def _count(rows: int) -> str:
+def _count(cells: NDArray[np.bool_]) -> str:
+    rows = int(cells.any(axis=1).sum())
     return f"{rows} row{'s hold' if rows != 1 else ' holds'}"

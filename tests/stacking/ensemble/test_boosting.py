@@ -97,7 +97,7 @@ def test_trees_add_to_the_mean_and_do_not_count_it_again() -> None:
     """What the trees start from is what their predictions are added to: the result is calibrated on new rows."""
     labels, fresh_labels = make_labels(), make_labels(seed=5)
     models, fresh = make_models(labels, (1.5, 1.5)), make_models(fresh_labels, (1.5, 1.5), seed=6)
-    hints = [1.5 * y + noise(3, seed=y.sum()) for y in (labels, fresh_labels)]
+    hints = [1.5 * y + noise(3, seed=int(y.sum())) for y in (labels, fresh_labels)]
     fitted = LightGBM().fit(models, labels, hints[0])
     assert min(trees(fitted)) > 0
     found = fitted.predict_proba(fresh, hints[1])

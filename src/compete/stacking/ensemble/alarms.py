@@ -79,7 +79,7 @@ def find_alarms(
 def _constant_columns(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
     found = []
     for what, sets in (("out-of-fold", oof), ("test", test)):
-        for model, columns in enumerate(np.ptp(sets, axis=1) < 1e-6 if sets.shape[1] > 1 else []):
+        for model, columns in enumerate(sets.max(axis=1) - sets.min(axis=1) < 1e-6 if sets.shape[1] > 1 else []):
             if columns.any():
                 named = ", ".join(label_names[i] for i in np.flatnonzero(columns).tolist())
                 found.append((model, f"the same {what} probability in every row for {named}"))

@@ -107,7 +107,7 @@ def estimate_rates(labels: Labels, oof: Probabilities, test: Probabilities) -> L
     """
     labels, oof, test = labels[_some_rows(labels)], oof[_some_rows(oof)], test[_some_rows(test)]
     enough = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0)) >= _FEWEST
-    varies = (np.ptp(labels, axis=0) > 0) & (np.ptp(oof, axis=0) > 0)
+    varies = (labels.max(axis=0) > labels.min(axis=0)) & (oof.max(axis=0) > oof.min(axis=0))
     unknown = np.full(labels.shape[1], np.nan)
     found = LabelRates(unknown, unknown.copy(), unknown.copy())
     if len(test) and varies.any():

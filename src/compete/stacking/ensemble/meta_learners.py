@@ -152,7 +152,7 @@ class PassingConstants(_Around):
     """
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedMetaLearner:
-        varies = np.ptp(probabilities, axis=(0, 1)) > 0
+        varies = probabilities.max(axis=(0, 1)) > probabilities.min(axis=(0, 1))
         if varies.all() or not varies.any():
             return self.learner.fit(probabilities, labels, rows)
         fitted = self.learner.fit(probabilities[:, :, varies], labels[:, varies], rows)
