@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.folds import assign_folds
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.alarms import find_alarms
-from compete.stacking.ensemble.logits import logits, sigmoid
 from rows import read_rows
 
 Cells = NDArray[np.float32]

@@ -29,8 +29,8 @@ from compete.competition.folds import assign_folds
 from compete.competition.metrics import METRICS
 from compete.competition.near_identical import near_identical_groups
 from compete.competition.workspace import Workspace
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.cross_fitting import repeated_folds
-from compete.stacking.ensemble.logits import logits, sigmoid
 from compete.stacking.ensemble.thresholds import cross_fitted_f1_threshold, decide, fit_thresholds
 from rows import Rows, read_rows
 

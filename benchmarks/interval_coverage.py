@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels
+from compete.logits import sigmoid
 from compete.stacking.ensemble.cross_fitting import as_it_is
 from compete.stacking.ensemble.evaluation import evaluate
-from compete.stacking.ensemble.logits import sigmoid
 from compete.stacking.ensemble.resampling import interval, resampled_scores
 
 SHAPES = [

@@ -39,8 +39,8 @@ def predict_and_measure(folder: str, train: str, settings: dict[str, Any]) -> di
     from compete.base_models.classifier.settings import SequenceClassifierSettings
     from compete.base_models.families import FitContext
     from compete.execution.devices import find_devices
-    from compete.planning.footprint import Batch, anatomy, footprint
-    from compete.planning.longest_rows import longest_row, rows_of
+    from compete.planning.footprint import BatchSize, anatomy, footprint
+    from compete.planning.longest_rows import longest_row, rows_to_plan
     from compete.planning.probe import peak_memory
 
     torch.set_num_threads(1)
@@ -51,10 +51,10 @@ def predict_and_measure(folder: str, train: str, settings: dict[str, Any]) -> di
 
     from transformers import AutoTokenizer
 
-    length = longest_row(chosen, rows_of(labels, texts, []), AutoTokenizer.from_pretrained(folder))
+    length = longest_row(chosen, rows_to_plan(labels, texts, []), AutoTokenizer.from_pretrained(folder))
     raw = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
     files = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
-    batch = Batch(chosen.batch_size, chosen.eval_batch_size, length.tokens)
+    batch = BatchSize(chosen.batch_size, chosen.eval_batch_size, length.tokens)
     half = find_devices()[0].bfloat16
     predicted = footprint(anatomy(raw, chosen, len(labels)), chosen, batch, half=half, gpu=False, files=files).resident
     return {"tokens": length.tokens, "predicted": predicted / 1e6, "measured": measured / 1e6}

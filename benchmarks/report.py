@@ -79,7 +79,7 @@ def make_workspace(root: Path, n_models: int, n_labels: int, n_rows: int) -> Non
             "identity": planned.identity,
             "made_by": made_by(),
         }
-        store.write_model(folder, store.Probabilities(oof[number], test[number]), competition.shape, record)
+        store.write_model(folder, store.Predictions(oof[number], test[number]), competition.shape, record)
         _write_curves(folder)
 
 

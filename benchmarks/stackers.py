@@ -40,7 +40,7 @@ from compete.stacking.ensemble.resampling import interval, resampled_scores
 from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds
 from compete.stacking.fitting import Materials, Workbench
-from compete.stacking.recipes import StackDeclaration, StackRecipe
+from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 F1 = METRICS["f1_macro"]
 RECIPES = Path(__file__).parent.parent / "stacking"

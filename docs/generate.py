@@ -29,7 +29,7 @@ from compete.cli.main import app
 from compete.competition.declaration import CompetitionDeclaration, Data, Folds, Submission, Training
 from compete.competition.starter import starter_folder
 from compete.declarations import read_toml
-from compete.stacking.recipes import StackDeclaration, Trees
+from compete.stacking.stack_recipes import StackDeclaration, Trees
 
 DOCS = Path(__file__).parent
 OPTIONS, FIELDS, COMMANDS = (f"<!-- generated: {what} -->" for what in ("options", "fields", "commands"))

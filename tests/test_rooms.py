@@ -29,10 +29,10 @@ APART = {
     "base_models/pretrained": ["linear", "ffnn", "classifier", "generator", "recipes"],
     "base_models/miniatures": ["linear", "ffnn", "classifier", "generator", "pretrained", "recipes"],
     "stacking/ensemble": [
-        "recipes",
+        "stack_recipes",
         "fitting",
         "members",
-        "results",
+        "inventory",
         "scoring",
         "choosing",
         "building",

@@ -13,13 +13,13 @@ from compete.errors import UserError
 from compete.oof.work import Work
 from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.style import drawn
-from compete.reporting.terminal.progress import TrainingDisplay
+from compete.reporting.terminal.training_display import TrainingDisplay
 from compete.reporting.view import View
 from compete.workflows import folds as _folds
 from compete.workflows.download import download
 from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
-from compete.workflows.plan import Needs, plan
+from compete.workflows.plan import Requirements, plan
 from compete.workflows.predict import Predicted, predict
 from compete.workflows.rehearse import Rehearsal, rehearse
 from compete.workflows.report import WrittenReport, report
@@ -58,7 +58,7 @@ class Opened(View):
         self.forget()
         return found
 
-    def plan(self, *names: str, probe: bool = False, workers: int | None = None) -> Needs:
+    def plan(self, *names: str, probe: bool = False, workers: int | None = None) -> Requirements:
         """`compete plan`: what the models need, before anything is downloaded."""
         return plan(self.workspace, names, probe=probe, workers=workers, say=self._say)
 

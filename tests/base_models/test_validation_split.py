@@ -34,6 +34,12 @@ def test_the_seed_decides() -> None:
     assert first == again != other
 
 
+def test_a_single_label_is_stratified_too() -> None:
+    labels = (np.random.default_rng(5).random((200, 1)) < 0.1).astype(np.int8)
+    fitted, validation = validation_split(numbered(200), labels, 0.25, seed=3)
+    assert labels[validation].mean() == pytest.approx(labels[fitted].mean(), abs=0.02)
+
+
 @pytest.mark.parametrize("labels", [np.zeros((3, 2)), np.eye(4), np.ones((5, 1)), np.zeros((30, 2))])
 @pytest.mark.parametrize("same_text", [False, True])
 def test_few_or_plain_rows(labels: NDArray[np.float64], same_text: bool) -> None:

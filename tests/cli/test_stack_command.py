@@ -15,7 +15,7 @@ from compete.oof import store
 from compete.oof.fold_plan import with_plan
 from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.choosing import remembered_choice
-from compete.stacking.recipes import stack_names
+from compete.stacking.stack_recipes import stack_names
 from support.in_process import Ran, Run, in_process
 from support.lived_in import write_model
 
@@ -214,7 +214,7 @@ def damaged(trained: Workspace) -> Workspace:
     test = of_words.test.copy()
     test[:, 0] = 0.5
     record = {"kind": "imported", "identity": with_plan(competition).identity}
-    wrong = store.Probabilities(of_words.oof, test)
+    wrong = store.Predictions(of_words.oof, test)
     store.write_model(trained.base_model("mate"), wrong, competition.shape, record)
     return trained
 

@@ -25,7 +25,7 @@ from compete.base_models.recipes import FAMILIES, load_recipe
 from compete.cli.main import app
 from compete.competition.declaration import CompetitionDeclaration, Size, read_declaration
 from compete.competition.workspace import Workspace
-from compete.stacking.recipes import load_with_parts
+from compete.stacking.stack_recipes import load_with_parts
 from support.documented import Type, build_documented, command_line, write_recipes
 from support.pages import DOCS, PAGES, ROOT, Block, blocks_of, shown, spans_of
 

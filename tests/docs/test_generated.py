@@ -74,7 +74,7 @@ def test_an_option_says_what_follows_it() -> None:
 
 def test_a_value_is_told_in_words() -> None:
     from compete.competition.declaration import Submission
-    from compete.stacking.recipes import StackDeclaration
+    from compete.stacking.stack_recipes import StackDeclaration
 
     fields = {**Submission.model_fields, **StackDeclaration.model_fields}
     assert generate.field_value(fields["public_fraction"]) == "number, above 0, below 1"

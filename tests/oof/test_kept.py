@@ -105,7 +105,7 @@ def held_out(competition: Competition, fold: int) -> list[str]:
     return [competition.train_texts[row] for row in with_plan(competition).plan.rows(fold)]
 
 
-def part_of(competition: Competition, name: str, fold: int) -> store.Probabilities:
+def part_of(competition: Competition, name: str, fold: int) -> store.Predictions:
     planned = with_plan(competition)
     return store.read_part(competition.workspace.base_model(name).part(fold), planned.plan, competition.shape)
 

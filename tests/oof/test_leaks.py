@@ -82,7 +82,7 @@ class Witness:
 """
 
 
-def _train(competition: Competition, name: str) -> store.Probabilities:
+def _train(competition: Competition, name: str) -> store.Predictions:
     work = find_work(competition, choose_recipes(competition, [name]))
     train(work, InlineExecutor())
     return store.read_model(competition.workspace.base_model(name), competition.shape)

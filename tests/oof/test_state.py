@@ -38,7 +38,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def write_imported(competition: Competition, name: str = "mate") -> None:
     n_labels = len(competition.labels)
-    half = store.Probabilities(
+    half = store.Predictions(
         np.full((len(competition.train_ids), n_labels), 0.5, dtype=np.float32),
         np.full((len(competition.test_ids), n_labels), 0.5, dtype=np.float32),
     )

@@ -18,16 +18,16 @@ from compete.competition.shape import Shape
 from compete.competition.workspace import ResultFolder
 from compete.errors import StoreError
 from compete.oof import store
-from compete.oof.store import Probabilities
+from compete.oof.store import Predictions
 
 SHAPE = Shape(["a1", "a2", "a3", "a4"], ["b1", "b2"], ["joy", "anger"])
 PLAN = FoldPlan(np.array([1, 0, 1, 0], dtype=np.int16), 2, {}, "plan")
 RECORD = {"identity": {"family": "words"}, "kind": "trained"}
 
 
-def probabilities(n_rows: int = 4) -> Probabilities:
+def probabilities(n_rows: int = 4) -> Predictions:
     random = np.random.default_rng(n_rows)
-    return Probabilities(random.random((n_rows, 2), dtype=np.float32), random.random((2, 2), dtype=np.float32))
+    return Predictions(random.random((n_rows, 2), dtype=np.float32), random.random((2, 2), dtype=np.float32))
 
 
 @pytest.fixture
@@ -187,10 +187,10 @@ def test_an_older_part_survives_a_failed_rewrite(
     with monkeypatch.context() as patch:
         _fail_at("part.json", patch)
         with pytest.raises(RuntimeError, match="power cut"):
-            store.write_part(part, ["a2", "a4"], Probabilities(old.oof[::-1], old.test), SHAPE, RECORD, [])
+            store.write_part(part, ["a2", "a4"], Predictions(old.oof[::-1], old.test), SHAPE, RECORD, [])
     assert [path.name for path in tmp_path.iterdir()] == ["fold_0"]
     assert np.array_equal(store.read_part(part, PLAN, SHAPE).oof, old.oof)
-    store.write_part(part, ["a2", "a4"], Probabilities(old.oof[::-1], old.test), SHAPE, RECORD, [])
+    store.write_part(part, ["a2", "a4"], Predictions(old.oof[::-1], old.test), SHAPE, RECORD, [])
     assert np.array_equal(store.read_part(part, PLAN, SHAPE).oof, old.oof[::-1])
 
 
@@ -198,7 +198,7 @@ def test_a_model_whose_writing_was_cut_off_is_not_read(folder: ResultFolder, mon
     """The manifest is written last: until then the old one gives the new tables away."""
     _fail_at("manifest.json", monkeypatch)
     with pytest.raises(RuntimeError, match="power cut"):
-        store.write_model(folder, Probabilities(probabilities().oof[::-1], probabilities().test), SHAPE, RECORD)
+        store.write_model(folder, Predictions(probabilities().oof[::-1], probabilities().test), SHAPE, RECORD)
     with pytest.raises(StoreError, match=r"oof\.parquet"):
         store.read_model(folder, SHAPE)
 

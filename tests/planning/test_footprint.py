@@ -17,8 +17,8 @@ from compete.base_models.families import Needs
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.recipes import Recipe, RecipeDeclaration
 from compete.declarations import read_toml
-from compete.planning.footprint import NF4, SLACK, Batch, Footprint, anatomy, configuration, footprint, kept_bytes
-from compete.planning.longest_rows import longest_row, rows_of
+from compete.planning.footprint import NF4, SLACK, BatchSize, Footprint, anatomy, configuration, footprint, kept_bytes
+from compete.planning.longest_rows import longest_row, rows_to_plan
 from compete.planning.probe import Probe, hours
 from compete.planning.resources import Machine, ModelPlan, plan_model, variants
 from compete.reporting.terminal.plan_table import gb, model_lines, verdict_text
@@ -70,7 +70,9 @@ def classifier(**more: Any) -> SequenceClassifierSettings:
     return SequenceClassifierSettings(checkpoint="some/where", **more)
 
 
-def weighed(raw: Mapping[str, Any], batch: Batch, *, gpu: bool = False, half: bool = True, **more: Any) -> Footprint:
+def weighed(
+    raw: Mapping[str, Any], batch: BatchSize, *, gpu: bool = False, half: bool = True, **more: Any
+) -> Footprint:
     settings = classifier(**more)
     return footprint(anatomy(raw, settings, 11), settings, batch, half=half, gpu=gpu, files=0)
 
@@ -132,7 +134,7 @@ MEASURED = [
 def test_predicted_memory_is_that_of_real_trainings(
     raw: dict[str, Any], rows: int, tokens: int, settings: dict[str, Any], megabytes: int
 ) -> None:
-    found = weighed(raw, Batch(rows, 64, tokens), **settings)
+    found = weighed(raw, BatchSize(rows, 64, tokens), **settings)
     assert found.peak == pytest.approx(megabytes * 10**6, rel=0.2)
 
 
@@ -140,16 +142,16 @@ def test_a_generator_pays_for_its_slots() -> None:
     """Measured: 6560 MB with 11 slots behind prompts, 16 rows of 108 tokens."""
     settings = LabelGeneratorSettings(checkpoint="some/where", epochs=1)
     shape = anatomy(LLAMA, settings, 11)
-    found = footprint(shape, settings, Batch(16, 64, 108, kept=11), half=True, gpu=False, files=0)
+    found = footprint(shape, settings, BatchSize(16, 64, 108, kept=11), half=True, gpu=False, files=0)
     assert found.peak == pytest.approx(6560 * 10**6, rel=0.2)
-    without = footprint(shape, settings, Batch(16, 64, 108, kept=0), half=True, gpu=False, files=0)
+    without = footprint(shape, settings, BatchSize(16, 64, 108, kept=0), half=True, gpu=False, files=0)
     assert found.activations - without.activations == pytest.approx(SLACK * 16 * 11 * 49152 * 10)
 
 
 def test_each_saving_saves_where_it_should() -> None:
-    batch = Batch(16, 16, 64)
+    batch = BatchSize(16, 16, 64)
     plain = weighed(LLAMA, batch, adaptation="lora")
-    assert weighed(LLAMA, Batch(8, 16, 64), adaptation="lora").activations == pytest.approx(plain.activations / 2)
+    assert weighed(LLAMA, BatchSize(8, 16, 64), adaptation="lora").activations == pytest.approx(plain.activations / 2)
     again = weighed(LLAMA, batch, adaptation="lora", gradient_checkpointing=True)
     assert again.activations < plain.activations / 5
     assert again.weights == plain.weights
@@ -169,7 +171,7 @@ def test_what_a_fold_keeps() -> None:
 
 
 def test_a_text_is_estimated_longer_than_it_is_and_never_above_the_limit() -> None:
-    rows = rows_of(("joy", "anger"), ["ten bytes!", "x" * 60], ["y"])
+    rows = rows_to_plan(("joy", "anger"), ["ten bytes!", "x" * 60], ["y"])
     assert rows.total_bytes == 71
     assert longest_row(classifier(), rows, None).tokens == 32
     assert longest_row(classifier(max_length=16), rows, None).tokens == 16
@@ -191,7 +193,9 @@ def recipe(raw: Mapping[str, Any] | None, *, parameters: int = 1, **settings: An
 
 def plan(raw: Mapping[str, Any] | None, *devices: Device, workers: int = 1, **settings: Any) -> ModelPlan:
     texts = ["a day in the life " * 20] * 100
-    return plan_model(recipe(raw, **settings), rows_of(["joy"] * 11, texts, texts), Machine(devices, workers, folds=5))
+    return plan_model(
+        recipe(raw, **settings), rows_to_plan(["joy"] * 11, texts, texts), Machine(devices, workers, folds=5)
+    )
 
 
 def said(plan: ModelPlan) -> list[str]:
@@ -277,7 +281,7 @@ def test_a_precision_that_a_device_lacks_is_refused() -> None:
 
 
 def test_without_half_precision_activations_take_more_and_nothing_is_copied() -> None:
-    batch = Batch(16, 16, 64)
+    batch = BatchSize(16, 16, 64)
     half, whole = (weighed(LLAMA, batch, half=half, adaptation="lora") for half in (True, False))
     assert whole.copies == 0 < half.copies
     assert whole.activations > 1.3 * half.activations

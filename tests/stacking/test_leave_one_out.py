@@ -24,7 +24,7 @@ from compete.stacking.leave_one_out import (
     kept_contributions,
     leave_one_out,
 )
-from compete.stacking.recipes import StackDeclaration, StackRecipe
+from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 pytestmark = pytest.mark.slow
 

@@ -23,8 +23,8 @@ from compete.oof.fold_plan import with_plan
 from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.building import build, open_stacking
 from compete.stacking.new_texts import predict_base_model, predict_stack
-from compete.stacking.recipes import load_stack_recipe, load_with_parts
 from compete.stacking.scoring import base_model_score
+from compete.stacking.stack_recipes import load_stack_recipe, load_with_parts
 
 pytestmark = pytest.mark.slow
 

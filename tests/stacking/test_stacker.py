@@ -15,7 +15,7 @@ from compete import stacking
 from compete.competition.metrics import METRICS, Labels
 from compete.errors import DataError, UserError
 from compete.stacking import LeakWarning, MultilabelStacker, stacker
-from compete.stacking.recipes import StackDeclaration
+from compete.stacking.stack_recipes import StackDeclaration
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from compete.errors import StoreError
-from compete.submissions.ledger import Ledger, NewSubmission, Outcome, Status
+from compete.submissions.ledger import Ledger, NewSubmission, Outcome, SubmissionStatus
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 FIRST = NewSubmission(
@@ -109,7 +109,7 @@ def test_numbers_grow_and_entries_come_oldest_first(ledger: Ledger) -> None:
 
 
 def test_an_outcome_of_no_submission_or_of_no_known_kind_is_refused(ledger: Ledger) -> None:
-    number, unknown = ledger.add(FIRST, NOON), cast(Status, "arrived")
+    number, unknown = ledger.add(FIRST, NOON), cast(SubmissionStatus, "arrived")
     with pytest.raises(StoreError, match="FOREIGN KEY"):
         ledger.record(number + 1, Outcome("sent"))
     with pytest.raises(StoreError, match="CHECK"):
@@ -134,7 +134,9 @@ def test_submissions_are_counted_by_utc_day_and_target(ledger: Ledger) -> None:
     ("status", "counted"),
     [("pending", 1), ("sent", 1), ("scored", 1), ("failed", 1), ("refused", 0), ("lost", 0)],
 )
-def test_every_status_is_kept_and_only_what_never_arrived_is_free(ledger: Ledger, status: Status, counted: int) -> None:
+def test_every_status_is_kept_and_only_what_never_arrived_is_free(
+    ledger: Ledger, status: SubmissionStatus, counted: int
+) -> None:
     ledger.record(ledger.add(FIRST, NOON), Outcome(status, note="they said so"), NOON)
     (entry,) = ledger.entries()
     assert entry.outcome == Outcome(status, note="they said so")

@@ -26,8 +26,8 @@ from compete.stacking.building import Built, build, open_stacking
 from compete.stacking.choosing import remember_choice
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.per_row import best_decisions
-from compete.stacking.recipes import load_with_parts
-from compete.stacking.results import Results
+from compete.stacking.inventory import Inventory
+from compete.stacking.stack_recipes import load_with_parts
 from compete.submissions.csv_file import CheckedFile, CsvFile
 from compete.submissions.kaggle.client import UnknownOutcome
 from compete.submissions.leaderboard.expected_ranges import out_of_fold_predictions
@@ -60,7 +60,7 @@ def stacked(trained: Competition) -> Competition:
 
 
 def chosen(competition: Competition, what: str | None = None) -> Result:
-    results = Results(with_plan(competition))
+    results = Inventory(with_plan(competition))
     return results.to_submit() if what is None else results.find(what)
 
 

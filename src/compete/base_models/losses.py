@@ -10,21 +10,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from compete.base_models.class_weights import ClassWeights, positive_weight
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 FOCAL_GAMMA = 2.0
 ASYMMETRIC_GAMMA, ASYMMETRIC_MARGIN = 4.0, 0.05
 
 
-def positive_weights(labels: NDArray[np.int8] | NDArray[np.float32], how: str) -> Tensor:
+def positive_weights(labels: NDArray[np.int8] | NDArray[np.float32], how: ClassWeights) -> Tensor:
     """Weight of each label's positives (n_labels,): 1, negatives / positives ("balanced"), or its root ("sqrt").
 
     A label of one class counts as if it had one row of the other.
     """
     positives = np.maximum(labels.sum(axis=0, dtype=np.float64), 1)
     negatives = np.maximum((1 - labels).sum(axis=0, dtype=np.float64), 1)
-    power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[how]
-    return torch.tensor((negatives / positives) ** power, dtype=torch.float32)
+    weights = [positive_weight(*counts, how) for counts in zip(positives, negatives, strict=True)]
+    return torch.tensor(weights, dtype=torch.float32)
 
 
 def make_loss(name: str, weights: Tensor) -> Loss:

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from compete.competition.near_identical import near_identical_groups
 
-Rows = NDArray[np.int64]
+RowNumbers = NDArray[np.int64]
 
 
-def validation_split(texts: Sequence[str], labels: NDArray[np.int8], share: float, seed: int) -> tuple[Rows, Rows]:
+def validation_split(
+    texts: Sequence[str], labels: NDArray[np.int8], share: float, seed: int
+) -> tuple[RowNumbers, RowNumbers]:
     """Rows to fit and rows to choose on, disjoint, together all rows; about `share` of them choose.
 
-    Stratified by all labels where that can be done; near-identical texts stay on one side, as in the fold plan.
-    Needs at least three rows, so that two are left to fit.
+    Stratified by all labels; near-identical texts stay on one side, as in the fold plan. Needs at least three rows, so
+    that two are left to fit; of no more than five, chance decides where the stratification leaves a side empty.
     """
     groups = near_identical_groups(texts)
     if groups.max() < 2:  # fewer than three different texts: then rows are all there is to split
@@ -30,11 +32,10 @@ def validation_split(texts: Sequence[str], labels: NDArray[np.int8], share: floa
 
 
 def _choosing_groups(labels: NDArray[np.int8], count: int, seed: int) -> NDArray[np.intp]:
-    try:
-        splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=count, random_state=seed)
-        rest, chosen = next(splitter.split(labels, labels))
-        if len(chosen) and len(rest) > 1:
-            return np.asarray(chosen)
-    except (ValueError, IndexError):
-        pass  # one label column, or too few rows to stratify: any rows will do
+    if labels.shape[1] == 1:  # a single label is no multilabel problem to the stratifier; with its opposite it is
+        labels = np.hstack([labels, 1 - labels])
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=count, random_state=seed)
+    rest, chosen = next(splitter.split(labels, labels))
+    if len(chosen) and len(rest) > 1:
+        return np.asarray(chosen)
     return np.random.default_rng(seed).permutation(len(labels))[:count]

@@ -9,7 +9,7 @@ import typer
 from compete.cli.options import JsonOption, SizeOption
 
 if TYPE_CHECKING:
-    from compete.workflows.plan import Needs
+    from compete.workflows.plan import Requirements
 
 
 def command(
@@ -36,7 +36,7 @@ def command(
         _show(found)
 
 
-def _show(found: Needs) -> None:
+def _show(found: Requirements) -> None:
     from compete.cli.opening import console
     from compete.reporting.terminal.plan_table import download_line, machine_lines, model_lines, plan_table, probe_line
 

@@ -39,7 +39,7 @@ def command(
     from compete.cli.status import show
     from compete.errors import UserError
     from compete.oof.work import Work
-    from compete.reporting.terminal.progress import TrainingDisplay
+    from compete.reporting.terminal.training_display import TrainingDisplay
     from compete.workflows.train import train_base
 
     if bool(names) == all_:

@@ -193,12 +193,12 @@ def _count_words(cell: str) -> float:
     return len(re.findall(r"[^\W\d_]+", unspaced)) + (len(cell) - len(unspaced)) / 2
 
 
-Labels = tuple[tuple[str, ...], dict[str, str], str | _Otherwise]
+LabelColumns = tuple[tuple[str, ...], dict[str, str], str | _Otherwise]
 
 
 def _labels_of_sample(
     train: pd.DataFrame | None, others: Sequence[str], sample: pd.DataFrame, id_column: str | None
-) -> Labels:
+) -> LabelColumns:
     """The columns of the sample submission, unless what train has under their names are no labels."""
     named = [str(name) for name in sample.columns if name != id_column and not _saved_index(str(name))]
     if train is None:
@@ -216,7 +216,7 @@ def _labels_of_sample(
     return tuple(named), left_out, f"the columns of the sample submission{odd}"
 
 
-def _labels_of_train(train: pd.DataFrame | None, others: Sequence[str], test: pd.DataFrame | None) -> Labels:
+def _labels_of_train(train: pd.DataFrame | None, others: Sequence[str], test: pd.DataFrame | None) -> LabelColumns:
     """The columns of train that hold 0 and 1 alone and that test does not have."""
     if train is None:
         return (), {}, "no training file was given"

@@ -20,10 +20,10 @@ from typing import IO, Literal, TextIO, cast
 
 from compete.errors import DataError
 
-Kind = Literal["text", "json lines", "parquet", "workbook"]
+FileKind = Literal["text", "json lines", "parquet", "workbook"]
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz")
-_KINDS: dict[str, Kind] = {
+_KINDS: dict[str, FileKind] = {
     ".json": "json lines",
     ".jsonl": "json lines",
     ".ndjson": "json lines",
@@ -33,7 +33,7 @@ _KINDS: dict[str, Kind] = {
 }
 _TEXT = (".csv", ".tsv", ".txt", ".tab")
 # What is unpacked and still begins like a zip file is a workbook; the last is how workbooks began before 2007.
-_MARKS: tuple[tuple[bytes, Kind], ...] = (
+_MARKS: tuple[tuple[bytes, FileKind], ...] = (
     (b"PAR1", "parquet"),
     (b"PK\x03\x04", "workbook"),
     (b"\xd0\xcf\x11\xe0", "workbook"),
@@ -63,7 +63,7 @@ def unpacked_name(path: PurePath) -> PurePosixPath:
     return name
 
 
-def kind_of(path: Path) -> tuple[Kind, PurePosixPath]:
+def kind_of(path: Path) -> tuple[FileKind, PurePosixPath]:
     """What the file holds, and the name it has unpacked: where the path's own says nothing, that of its one member."""
     with _open(path) as (member, file):
         start = file.read(8)

@@ -48,7 +48,7 @@ def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedF
     id_column, labels = competition.declaration.data.id, competition.labels
     of_oof, notes = read_imported(oof, id_column, competition.train_ids, labels, "training")
     of_test, more_notes = read_imported(test, id_column, competition.test_ids, labels, "test")
-    probabilities = store.Probabilities(of_oof, of_test)
+    probabilities = store.Predictions(of_oof, of_test)
     record = {
         "kind": "imported",
         "model": name,
@@ -199,7 +199,7 @@ def _order(path: Path, found: Sequence[str], ids: Sequence[str], rows: str, id_c
     return np.array([position[name] for name in ids], dtype=np.intp)
 
 
-def _warnings(probabilities: store.Probabilities, labels: Sequence[str]) -> Sequence[str]:
+def _warnings(probabilities: store.Predictions, labels: Sequence[str]) -> Sequence[str]:
     warnings = []
     if np.isin(probabilities.oof, (0, 1)).all():
         warnings.append(

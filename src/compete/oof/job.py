@@ -99,7 +99,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
 
 def train_fold(
     planned: Planned, recipe: Recipe, fold: int, context: FitContext
-) -> tuple[store.Probabilities, FittedModel]:
+) -> tuple[store.Predictions, FittedModel]:
     """Fit on the other folds' rows, then predict this fold and the test set; the fitted model comes with it.
 
     The family is handed the texts and labels of the other folds and nothing else; this fold's texts reach
@@ -111,7 +111,7 @@ def train_fold(
     labels = competition.train_labels[others][:, learnt.mask]
     model = recipe.build().fit(texts, labels, replace(context, labels=learnt.names))
     held_out = [competition.train_texts[row] for row in plan.rows(fold)]
-    probabilities = store.Probabilities(
+    probabilities = store.Predictions(
         learnt.whole(_predict(model, held_out, len(learnt.names), recipe.name)),
         learnt.whole(_predict(model, competition.test_texts, len(learnt.names), recipe.name)),
     )

@@ -1,6 +1,6 @@
 """A result that holds, a base model's or a stack's, or why it is none.
 
-Which there are is told by `compete.stacking.results`, since a stack holds only as long as its base models do.
+Which there are is told by `compete.stacking.inventory`, since a stack holds only as long as its base models do.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _CHANGED = "is not the file that compete wrote: its content has changed"
 
 
 @dataclass(frozen=True)
-class Probabilities:
+class Predictions:
     """A base model's or a stack's probabilities.
 
     oof: float32 (n_train, n_labels) in the order of the training rows; test: float32 (n_test, n_labels) in
@@ -46,7 +46,7 @@ class Probabilities:
 def write_part(
     part: ResultFolder,
     ids: Sequence[str],
-    probabilities: Probabilities,
+    probabilities: Predictions,
     shape: Shape,
     record: Mapping[str, Any],
     curves: Sequence[Mapping[str, float]],
@@ -60,17 +60,17 @@ def write_part(
         write_record(folder.record, {**record, "files": _hashes(folder.oof, folder.test, folder.curves)})
 
 
-def read_part(part: ResultFolder, plan: FoldPlan, shape: Shape) -> Probabilities:
+def read_part(part: ResultFolder, plan: FoldPlan, shape: Shape) -> Predictions:
     """One job's result; raises StoreError if a file is damaged, foreign or of other rows."""
     check_hashes(part, read_record(part))
     assert part.fold is not None
     ids = [shape.train_ids[row] for row in plan.rows(part.fold)]
-    return Probabilities(
+    return Predictions(
         _read_table(part, part.oof, ids, shape.labels), _read_table(part, part.test, shape.test_ids, shape.labels)
     )
 
 
-def write_model(folder: ResultFolder, probabilities: Probabilities, shape: Shape, record: Mapping[str, Any]) -> None:
+def write_model(folder: ResultFolder, probabilities: Predictions, shape: Shape, record: Mapping[str, Any]) -> None:
     """Write the files of a whole model or a stack, the manifest last."""
     atomic.write_bytes(folder.writing, b"")
     atomic.write_bytes(folder.oof, to_parquet(shape.train_ids, probabilities.oof, shape.labels))
@@ -84,10 +84,10 @@ def was_interrupted(folder: ResultFolder) -> bool:
     return folder.writing.exists()
 
 
-def read_model(folder: ResultFolder, shape: Shape) -> Probabilities:
+def read_model(folder: ResultFolder, shape: Shape) -> Predictions:
     """A whole model's probabilities; raises StoreError if a file is damaged, foreign or of other rows."""
     check_hashes(folder, read_record(folder))
-    return Probabilities(
+    return Predictions(
         _read_table(folder, folder.oof, shape.train_ids, shape.labels),
         _read_table(folder, folder.test, shape.test_ids, shape.labels),
     )
@@ -182,7 +182,7 @@ def _read_table(folder: ResultFolder, path: Path, ids: Sequence[str], labels: Se
 
 
 def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
-    """Probabilities of exactly these ids and labels, in this order, float32 (len(ids), len(labels)).
+    """Predictions of exactly these ids and labels, in this order, float32 (len(ids), len(labels)).
 
     Raises StoreError for a file of anything else, or one whose content has changed.
     """

@@ -167,7 +167,7 @@ def assemble_if_complete(work: Work, name: str) -> bool:
         part = store.read_part(folder.part(fold), plan, shape)
         oof[plan.rows(fold)] = part.oof
         test += part.test
-    probabilities = store.Probabilities(oof, (test / plan.k).astype(np.float32))
+    probabilities = store.Predictions(oof, (test / plan.k).astype(np.float32))
     store.write_model(folder, probabilities, shape, _manifest(recipe, rows, records))
     return True
 

@@ -85,7 +85,7 @@ class Anatomy:
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchSize:
     """The largest batch: rows of `tokens` tokens each, and of each row the logits over a vocabulary at `kept` places.
 
     rows: at once in training, predicted: at once in prediction.
@@ -178,7 +178,7 @@ def anatomy(raw: Mapping[str, Any], settings: Adapted, n_labels: int) -> Anatomy
     )
 
 
-def footprint(shape: Anatomy, settings: Adapted, batch: Batch, *, half: bool, gpu: bool, files: int) -> Footprint:
+def footprint(shape: Anatomy, settings: Adapted, batch: BatchSize, *, half: bool, gpu: bool, files: int) -> Footprint:
     """Bytes that training takes. half: in bfloat16 or float16; files: bytes of the checkpoint's weight files."""
     adaptation = settings.adaptation
     four_bits = adaptation == "qlora"
@@ -309,7 +309,7 @@ def _logit_bytes(shape: Anatomy, places: int, *, half: bool) -> int:
     return places * shape.vocabulary * (3 * (HALF if half else FLOAT) + FLOAT) if shape.generates else 0
 
 
-def _prediction_bytes(shape: Anatomy, batch: Batch, *, gpu: bool) -> float:
+def _prediction_bytes(shape: Anatomy, batch: BatchSize, *, gpu: bool) -> float:
     """The largest layer's tensors of one batch in float32, and its logits."""
     layer = shape.layer
     width = 4 * layer.hidden + 4 * layer.attention + (3 if layer.gated else 2) * layer.wide

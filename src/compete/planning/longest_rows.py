@@ -36,7 +36,7 @@ class Rows:
     total_bytes: int = 0
 
 
-def rows_of(labels: Sequence[str], train: Sequence[str], test: Sequence[str]) -> Rows:
+def rows_to_plan(labels: Sequence[str], train: Sequence[str], test: Sequence[str]) -> Rows:
     """What a plan keeps of the texts: the longest and the sum."""
     longest = sorted(train, key=lambda text: len(text.encode()), reverse=True)[:_LONGEST]
     total = sum(len(text.encode()) for text in [*train, *test])

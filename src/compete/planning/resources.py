@@ -19,7 +19,7 @@ from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.batching import micro_batches
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
-from compete.planning.footprint import Adapted, Anatomy, Batch, Footprint, anatomy, footprint, kept_bytes
+from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint, anatomy, footprint, kept_bytes
 from compete.planning.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes
 from compete.planning.longest_rows import Length, Rows, longest_row
 
@@ -29,7 +29,7 @@ CARDS = (24, 40, 80)  # GiB of the GPUs that are commonly rented
 _MOST_GPUS = 64
 
 
-class Device(Protocol):
+class Hardware(Protocol):
     """What is asked of a device; memory in bytes."""
 
     @property
@@ -51,7 +51,7 @@ class Verdict:
     were asked for. refused: why it cannot be tried.
     """
 
-    device: Device
+    device: Hardware
     footprint: Footprint
     fits: bool
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class ModelPlan:
     aside: str = ""
     settings: Adapted | None = None
     shape: Anatomy | None = None
-    batch: Batch | None = None
+    batch: BatchSize | None = None
     tokens_counted: bool = False
     disk: Disk | None = None
     on_machine: bool = False
@@ -107,7 +107,7 @@ class ModelPlan:
 class Machine:
     """devices: the processor and every GPU. workers: jobs at once. folds, keep_weights: as the competition says."""
 
-    devices: Sequence[Device]
+    devices: Sequence[Hardware]
     workers: int
     folds: int
     keep_weights: bool = False
@@ -176,7 +176,7 @@ def variants(settings: Adapted, shape: Anatomy) -> Iterator[dict[str, Any]]:
                 yield {key: value for part in parts for key, value in part.items()}
 
 
-def computes_half(settings: Adapted, device: Device) -> bool:
+def computes_half(settings: Adapted, device: Hardware) -> bool:
     """Whether training on the device is in bfloat16 or float16."""
     return settings.precision in ("bfloat16", "float16") or (
         settings.precision == "auto" and (device.kind == "gpu" or device.bfloat16)
@@ -199,18 +199,18 @@ class _Sizes:
             self._shapes[adaptation] = anatomy(self.raw, settings, self.n_labels)
         return self._shapes[adaptation]
 
-    def batch(self, settings: Adapted) -> Batch:
+    def batch(self, settings: Adapted) -> BatchSize:
         rows, predicted = _rows_at_once(settings), settings.eval_batch_size
         if isinstance(settings, LabelGeneratorSettings) and settings.decoding == "slots" and not settings.shared_prefix:
             rows, predicted = rows * self.n_labels, predicted * self.n_labels  # a prompt per label
-        return Batch(rows, predicted, self.length.tokens, self.length.kept)
+        return BatchSize(rows, predicted, self.length.tokens, self.length.kept)
 
     def footprint(self, settings: Adapted, *, half: bool, gpu: bool) -> Footprint:
         batch = self.batch(settings)
         return footprint(self.shape(settings), settings, batch, half=half, gpu=gpu, files=self.files)
 
 
-def _verdict(sizes: _Sizes, settings: Adapted, device: Device, machine: Machine) -> Verdict:
+def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machine) -> Verdict:
     gpu, half = device.kind == "gpu", computes_half(settings, device)
     written = sizes.footprint(settings, half=half, gpu=gpu)
     refused = _refused(settings, device)
@@ -227,11 +227,21 @@ def _verdict(sizes: _Sizes, settings: Adapted, device: Device, machine: Machine)
                 changes = {**change, "model_parallel": True} if gpus > 1 and not settings.model_parallel else change
                 at_once = 1 if gpu else min(int(room // found.peak), machine.workers)
                 fewer = not gpu and at_once < machine.workers
-                return Verdict(device, written, not changes, changes, found.peak, gpus, at_once, fewer, refused)
+                return Verdict(
+                    device,
+                    written,
+                    fits=not changes,
+                    changes=changes,
+                    needed=found.peak,
+                    gpus=gpus,
+                    at_once=at_once,
+                    fewer=fewer,
+                    refused=refused,
+                )
     return Verdict(device, written, fits=False, needed=needed, refused=refused)
 
 
-def _refused(settings: Adapted, device: Device) -> str:
+def _refused(settings: Adapted, device: Hardware) -> str:
     if settings.precision == "bfloat16" and device.kind == "gpu" and not device.bfloat16:
         return 'cannot: precision = "bfloat16" is not computed there; "auto" takes float16'
     if settings.precision == "float16" and device.kind != "gpu":

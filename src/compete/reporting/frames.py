@@ -1,4 +1,4 @@
-"""Results as DataFrames: what the tables of the terminal show, in full precision."""
+"""Inventory as DataFrames: what the tables of the terminal show, in full precision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def models_frame(
 ) -> pd.DataFrame:
     """A row per base model: state, family, folds done, honest score with its interval, naive score, seconds."""
     rows = [
-        [name, s.state.value, families.get(name, s.kind), s.folds_done, *numbers(scores.get(name)), s.seconds]
+        [name, s.state.value, families.get(name, s.kind), s.folds_done, *score_numbers(scores.get(name)), s.seconds]
         for name, s in states.items()
     ]
     return _frame(rows, ["name", "state", "family", "folds", *SCORE, "seconds"])
@@ -38,7 +38,7 @@ def comparison_frame(found: Comparison) -> pd.DataFrame:
     rows += [("base model", name, score) for name, score in found.base_models.items()]
     chosen = found.chosen.recipe.name
     return _frame(
-        [[name, kind, *numbers(score), kind == "stack" and name == chosen] for kind, name, score in rows],
+        [[name, kind, *score_numbers(score), kind == "stack" and name == chosen] for kind, name, score in rows],
         ["name", "kind", *SCORE, "chosen"],
     )
 
@@ -107,7 +107,7 @@ def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.
     return _frame(rows, columns)
 
 
-def numbers(score: Score | None) -> list[float | None]:
+def score_numbers(score: Score | None) -> list[float | None]:
     """Honest score, its interval, naive score; nothing where there is no score."""
     return [None if score is None else float(getattr(score, name)) for name in SCORE]
 

@@ -25,10 +25,10 @@ from compete.oof import store
 from compete.oof.honest_scores import LabelScore
 from compete.oof.results import Missing, Result, missing_base_model
 from compete.oof.survey import Survey, survey
-from compete.reporting.frames import SCORE, ledger_frame, models_frame, numbers
+from compete.reporting.frames import SCORE, ledger_frame, models_frame, score_numbers
 from compete.stacking.choosing import remembered_choice
-from compete.stacking.recipes import load_stack_recipe, stack_names
-from compete.stacking.results import Results, not_built
+from compete.stacking.inventory import Inventory, not_built
+from compete.stacking.stack_recipes import load_stack_recipe, stack_names
 from compete.submissions.leaderboard.expected_ranges import out_of_fold_predictions
 from compete.submissions.ledger import Entry, ledger_of
 
@@ -43,7 +43,7 @@ class View:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self._probabilities: dict[str, store.Probabilities] = {}
+        self._probabilities: dict[str, store.Predictions] = {}
 
     def forget(self) -> None:
         """Read everything again when it is asked for next: something was done in the workspace."""
@@ -111,10 +111,10 @@ class View:
         return survey(self.workspace)
 
     @cached_property
-    def results(self) -> Results | None:
+    def results(self) -> Inventory | None:
         """What was trained and stacked under the fold plan; None where there is no plan."""
         return (
-            None if self.fold_plan is None else Results(Planned(self.competition, self.fold_plan), self.survey.states)
+            None if self.fold_plan is None else Inventory(Planned(self.competition, self.fold_plan), self.survey.states)
         )
 
     @cached_property
@@ -158,7 +158,7 @@ class View:
         candidates = [result for result in self.ranked if result.is_stack] or self.ranked
         return candidates[0] if candidates else None
 
-    def probabilities(self, name: str) -> store.Probabilities:
+    def probabilities(self, name: str) -> store.Predictions:
         """Out-of-fold and test probabilities of a base model or a stack, (n_rows, n_labels) each."""
         if name not in self._probabilities:
             self._probabilities[name] = store.read_model(self.find(name).folder, self.competition.shape)
@@ -208,7 +208,7 @@ class View:
         """Every stack recipe by name: state, method, honest score with its interval, naive score, whether chosen."""
         rows = []
         for name, found in self._stacks.items():
-            score = numbers(found.score if isinstance(found, Result) else None)
+            score = score_numbers(found.score if isinstance(found, Result) else None)
             state = "fresh" if isinstance(found, Result) else self._shortened(found.text)
             method = found.method if isinstance(found, Result) else self._method(name)
             rows.append([name, state, method, *score, self.chosen is not None and name == self.chosen.name])

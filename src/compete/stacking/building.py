@@ -23,10 +23,10 @@ from compete.stacking.ensemble.evaluation import Evaluation
 from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, shifted_rates
 from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import FittedStack, Materials, Workbench
+from compete.stacking.inventory import stack_identity
 from compete.stacking.members import read_members
-from compete.stacking.recipes import StackDeclaration, StackRecipe, count_rows
-from compete.stacking.results import stack_identity
 from compete.stacking.scoring import repeated_plans, score_of
+from compete.stacking.stack_recipes import StackDeclaration, StackRecipe, count_rows
 
 # What every stack is compared with, whether or not there are recipes for it.
 REFERENCES = (
@@ -150,7 +150,7 @@ def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
         "test rates": rates.record(),
         "made_by": made_by(),
     }
-    probabilities = store.Probabilities(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
+    probabilities = store.Predictions(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
     store.write_model(competition.workspace.stack(name), probabilities, competition.shape, record)
     return Built(recipe, evaluation, score, fitted, rates)
 

@@ -12,7 +12,7 @@ from compete import atomic
 from compete.competition.metrics import Metric
 from compete.competition.workspace import Workspace
 from compete.stacking.ensemble.evaluation import Evaluation
-from compete.stacking.recipes import StackRecipe
+from compete.stacking.stack_recipes import StackRecipe
 
 
 class Contender(Protocol):
@@ -30,8 +30,7 @@ Some = TypeVar("Some", bound=Contender)
 
 def best_of(metric: Metric, contenders: Sequence[Some]) -> Some:
     """The one with the best honest score; of equals the first."""
-    best = max if metric.greater_is_better else min
-    return best(contenders, key=lambda each: each.evaluation.honest)
+    return max(contenders, key=lambda each: metric.sign * each.evaluation.honest)
 
 
 def choose(metric: Metric, contenders: Sequence[Some]) -> Some:

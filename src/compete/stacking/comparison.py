@@ -92,7 +92,7 @@ def compare(
     """Lay the stacks beside the plain mean, a blend, and every base model they may use."""
     competition, metric = stacking.competition, stacking.competition.metric
     scores = {name: base_model_score(stacking.planned, name) for name in stacking.test}
-    order = sorted(scores, key=lambda name: scores[name].honest, reverse=metric.greater_is_better)
+    order = sorted(scores, key=lambda name: -metric.sign * scores[name].honest)
     return Comparison(
         metric=metric,
         built=built,

@@ -15,7 +15,7 @@ from compete.stacking.ensemble.blend import FittedBlend
 from compete.stacking.ensemble.cross_fitting import CrossFit, Folds, cross_fit, cross_fit_second_level
 from compete.stacking.ensemble.evaluation import Evaluation, evaluate
 from compete.stacking.ensemble.meta_learners import FittedMetaLearner, RowFeatures
-from compete.stacking.recipes import StackRecipe
+from compete.stacking.stack_recipes import StackRecipe
 
 Cells = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from compete.declarations import unknown_name
 from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.oof.state import ModelState, State
-from compete.stacking.results import Results
+from compete.stacking.inventory import Inventory
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ _LEFT_OUT = (State.MISSING, State.ORPHAN)
 
 
 def choose_members(
-    results: Results,
+    results: Inventory,
     named: Sequence[str] = (),
     without: Sequence[str] = (),
     *,

@@ -17,9 +17,9 @@ from compete.stacking.building import label_shift, mean_rates
 from compete.stacking.ensemble.meta_learners import RowFeatures
 from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import Materials, Workbench
+from compete.stacking.inventory import Inventory, present
 from compete.stacking.members import read_members
-from compete.stacking.recipes import StackRecipe, count_rows, load_with_parts
-from compete.stacking.results import Results, present
+from compete.stacking.stack_recipes import StackRecipe, count_rows, load_with_parts
 
 
 def predict_base_model(
@@ -64,7 +64,7 @@ def predict_stack(
     progress: Progress = unseen,
 ) -> NDArray[np.float32]:
     """The stack's meta-learner, fitted on all rows, over its base models' probabilities of the texts."""
-    members = present(Results(planned).stack(recipe.name)).record["models"]
+    members = present(Inventory(planned).stack(recipe.name)).record["models"]
     for name in members:  # all of them, before the first takes its time
         _trained(planned, name)
     base = {}

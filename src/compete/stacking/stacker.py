@@ -22,7 +22,7 @@ from compete.stacking.ensemble.alarms import find_alarms
 from compete.stacking.ensemble.cross_fitting import repeated_folds
 from compete.stacking.ensemble.resampling import interval, resampled_scores
 from compete.stacking.fitting import Materials, Workbench
-from compete.stacking.recipes import StackDeclaration, StackRecipe
+from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 OPTIONS: dict[str, set[str]] = {"mean": set(), "blend": {"per"}, "logistic": {"C"}, "lightgbm": {"trees"}}
 
@@ -131,7 +131,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             index = first.index if isinstance(first, pd.DataFrame) else y.index
             y = _frame_in_order(y, index, self.label_names_ or list(y.columns), "y").to_numpy()
         value = metric.compute(np.asarray(y).astype(np.int8), predicted)
-        return value if metric.greater_is_better else -value
+        return metric.sign * value
 
     def predict(self, X: Models) -> NDArray[np.int8]:
         """Decisions of 0 and 1, (n_rows, n_labels)."""

@@ -98,19 +98,19 @@ class NewSubmission:
         return self.source == title or self.source.startswith(f"{title}{_NOTEBOOK}")
 
 
-def source_of(title: str, notebook: str = "") -> str:
+def ledger_title(title: str, notebook: str = "") -> str:
     """What the ledger calls a source; notebook: what is sent in the file's place."""
     return f"{title}{_NOTEBOOK}{notebook}" if notebook else title
 
 
-Status = Literal["pending", "sent", "scored", "failed", "refused", "lost"]
+SubmissionStatus = Literal["pending", "sent", "scored", "failed", "refused", "lost"]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a submission."""
 
-    status: Status
+    status: SubmissionStatus
     """"pending" while it is being sent; "sent", counted and not scored yet; "scored"; "failed", counted and not fit to
     be scored; "refused" and "lost", not counted, for a reason or because it never arrived."""
     reference: str | None = None

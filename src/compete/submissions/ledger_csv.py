@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from compete.competition.declaration import MetricName
 from compete.errors import DataError
-from compete.submissions.ledger import UNKNOWN, Entry, NewSubmission, Outcome, Status
+from compete.submissions.ledger import UNKNOWN, Entry, NewSubmission, Outcome, SubmissionStatus
 
 _NUMBERS = (
     "validation", "low", "high", "public_low", "public_high", "private_low", "private_high", "public", "private",
@@ -60,7 +60,7 @@ def _entry(path: Path, number: int, row: dict[str, str]) -> Entry:
             raise DataError(f"{path} row {number}: {name} is {row[name]!r}, expected a number")
     texts: dict[str, Any] = {name: row.get(name) or "" for name in ("target", "file", "content", "source", "metric")}
     texts |= {name: row.get(name) or "" for name in ("fold_plan", "probabilities", "message")}
-    known = row.get("status") in get_args(Status)
+    known = row.get("status") in get_args(SubmissionStatus)
     scored = values["public"] is not None or values["private"] is not None
     status: Any = row["status"] if known else "scored" if scored else "sent"
     outcome = Outcome(

@@ -34,7 +34,7 @@ from compete.submissions.kaggle.client import UnknownOutcome
 from compete.submissions.kaggle.kaggle_leaderboard import longest_call
 from compete.submissions.kaggle.messages import new_message
 from compete.submissions.leaderboard.expected_ranges import expected_ranges, out_of_fold_predictions, public_rows
-from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome, ledger_of, source_of
+from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome, ledger_of, ledger_title
 from compete.submissions.targets import Receiver
 
 
@@ -83,7 +83,7 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
     )
     atomic.write_bytes(path, content)
     validation = None if isinstance(source, CsvFile) else source.score.honest
-    title = source_of(source.title, notebook)
+    title = ledger_title(source.title, notebook)
     try:
         file = check(path, form)
         submission = NewSubmission(

@@ -31,7 +31,7 @@ _USUAL_LABELS = 10
 
 
 @dataclass(frozen=True)
-class Needs:
+class Requirements:
     """Of every model, on a machine."""
 
     plans: Sequence[ModelPlan]
@@ -55,7 +55,7 @@ def plan(
     probe: bool = False,
     workers: int | None = None,
     say: Say = silent,
-) -> Needs:
+) -> Requirements:
     """Of the named recipes, or of all.
 
     probe: train a few steps of each model for real, and estimate the hours. workers: jobs at once on the processor;
@@ -78,19 +78,19 @@ def plan(
         warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load
         plans = [plan_model(recipe, rows, machine) for recipe in recipes]
     probed = _probe(workspace, recipes, plans, rows, machine, say, inline=workers == 0) if probe else {}
-    return Needs(plans, machine, probed, downloads(plans))
+    return Requirements(plans, machine, probed, downloads(plans))
 
 
 def _rows(workspace: Workspace, declaration: CompetitionDeclaration, say: Say, *, probe: bool) -> Rows:
     """The competition's rows; without its files, as many labels as are declared and texts as long as allowed."""
-    from compete.planning.longest_rows import Rows, rows_of
+    from compete.planning.longest_rows import Rows, rows_to_plan
 
     absent = [
         name for name in [*declaration.data.train, *declaration.data.test] if not (workspace.root / name).is_file()
     ]
     if not absent:
         competition = load(workspace, say)
-        return rows_of(competition.labels, competition.train_texts, competition.test_texts)
+        return rows_to_plan(competition.labels, competition.train_texts, competition.test_texts)
     if probe:
         raise UserError(f"--probe trains on the competition's rows, and {absent[0]} is not there")
     labels = tuple(declaration.data.labels or (f"label {number}" for number in range(_USUAL_LABELS)))

@@ -19,9 +19,9 @@ from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
 from compete.progress import Progress, unseen
 from compete.stacking.ensemble.decision_rules import decision_from
+from compete.stacking.inventory import Inventory
 from compete.stacking.new_texts import predict_base_model, predict_stack
-from compete.stacking.recipes import load_stack_recipe
-from compete.stacking.results import Results
+from compete.stacking.stack_recipes import load_stack_recipe
 from compete.submissions.csv_file import Form, render
 from compete.workflows.session import Say, exclusively, load, silent
 
@@ -68,7 +68,7 @@ def predict(
             ids, rows = read_new_texts(texts, competition.declaration.data)
         else:
             ids, rows = [str(number) for number in range(len(texts))], list(texts)
-        results = Results(planned)
+        results = Inventory(planned)
         source = results.to_submit() if what is None else results.find(what)
         values: NDArray[np.generic] = _probabilities(planned, source, rows, threads or usable_cores(), progress)
     if decisions:

@@ -19,9 +19,9 @@ from compete.errors import SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.building import open_stacking
-from compete.stacking.recipes import StackRecipe, load_with_parts, stack_names
-from compete.stacking.results import Results
+from compete.stacking.inventory import Inventory
 from compete.stacking.scoring import base_model_score
+from compete.stacking.stack_recipes import StackRecipe, load_with_parts, stack_names
 from compete.submissions import sending
 from compete.submissions.leaderboard.finalists import Finalists, choose_finalists
 from compete.submissions.leaderboard.interpretation import read_scores
@@ -125,7 +125,7 @@ def _by_honest_score(planned: Planned, models: Iterable[str], stacks: dict[str, 
 
 def _submit(planned: Planned, names: Sequence[str], say: Say) -> list[str]:
     """Submit the best ones of a day; why others were not."""
-    competition, refused, results = planned.competition, [], Results(planned)
+    competition, refused, results = planned.competition, [], Inventory(planned)
     target, allowed = local_leaderboard(competition), Permissions(constant=True)
     for name in names:
         say(f"submitting {name}")

@@ -17,9 +17,9 @@ from compete.stacking.choosing import choose, remember_choice
 from compete.stacking.comparison import Comparison, Contributions, compare, contributions
 from compete.stacking.ensemble.cross_fitting import MANY_ROWS
 from compete.stacking.ensemble.resampling import FEW_POSITIVES
+from compete.stacking.inventory import Inventory
 from compete.stacking.members import choose_members
-from compete.stacking.recipes import StackRecipe, load_with_parts, stack_names
-from compete.stacking.results import Results
+from compete.stacking.stack_recipes import StackRecipe, load_with_parts, stack_names
 from compete.workflows.session import Say, exclusively, load, silent
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _open(
     """The base models, read; and those that were left out, with the reason."""
     everything = any(not recipe.declaration.models and not recipe.declaration.stacks for recipe in recipes)
     files = {name: f"stacking/{recipe.name}.toml" for recipe in recipes for name in recipe.declaration.models or []}
-    members = choose_members(Results(planned), list(files), without, everything=everything, named_in=files)
+    members = choose_members(Inventory(planned), list(files), without, everything=everything, named_in=files)
     for model, reason in members.left_out.items():
         say(f"{model}: {reason}, not stacked")
     stacking = open_stacking(planned, recipes, members.names, allow)

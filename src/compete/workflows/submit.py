@@ -15,7 +15,7 @@ from compete.competition.workspace import Workspace
 from compete.errors import SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
-from compete.stacking.results import Results
+from compete.stacking.inventory import Inventory
 from compete.submissions import sending
 from compete.submissions.csv_file import CsvFile
 from compete.submissions.kaggle.kaggle_leaderboard import wait_for_score
@@ -110,9 +110,9 @@ def submit(
 def to_send(planned: Planned, what: str | None) -> Result | CsvFile:
     """The stack or base model of that name, or the CSV of that path."""
     if what is None:
-        return Results(planned).to_submit()
+        return Inventory(planned).to_submit()
     if not what.lower().endswith(".csv"):
-        return Results(planned).find(what)
+        return Inventory(planned).find(what)
     if not Path(what).is_file():
         raise SubmissionError(f"{what} does not exist")
     return CsvFile(Path(what))

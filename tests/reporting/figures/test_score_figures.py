@@ -22,10 +22,10 @@ def row(name: str, honest: float, hours: float) -> ScoreRow:
     return ScoreRow(name, False, honest, (honest - 0.01, honest + 0.01), honest + 0.005, hours=hours)
 
 
-@pytest.mark.parametrize(("greater_is_better", "joined"), [(True, [0.5, 0.6, 0.7]), (False, [0.5, 0.4])])
-def test_those_that_no_cheaper_one_beats_are_joined(greater_is_better: bool, joined: list[float]) -> None:
+@pytest.mark.parametrize(("sign", "joined"), [(1, [0.5, 0.6, 0.7]), (-1, [0.5, 0.4])])
+def test_those_that_no_cheaper_one_beats_are_joined(sign: int, joined: list[float]) -> None:
     rows = [row("c", 0.6, 3), row("a", 0.5, 1), row("d", 0.7, 4), row("b", 0.4, 2)]
-    figure = drawn(lambda: cost_figure(rows, "score", greater_is_better=greater_is_better))
+    figure = drawn(lambda: cost_figure(rows, "score", sign))
     dashed = next(line for line in figure.axes[0].lines if line.get_linestyle() == "--")
     assert np.asarray(dashed.get_ydata()).tolist() == joined
 

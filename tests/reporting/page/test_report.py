@@ -15,7 +15,7 @@ from compete.competition.workspace import Workspace
 from compete.opened import Opened
 from compete.reporting.figures.catalogue import Catalogue
 from compete.reporting.figures.style import PALETTE
-from compete.reporting.page.report import render, write_report
+from compete.reporting.page.report import render_page, write_report
 from support.lived_in import (
     LABELS,
     NAME,
@@ -51,7 +51,7 @@ def lived(worked_in: Workspace, tmp_path: Path) -> Workspace:
 
 def without_figures(workspace: Workspace, size: str | None = None) -> ReportPage:
     """The page of today; drawing is what takes its time."""
-    return read_page(render(compete.open(workspace.root, size=size), Catalogue(), {}))
+    return read_page(render_page(compete.open(workspace.root, size=size), Catalogue(), {}))
 
 
 def test_every_section_is_there_in_order_and_linked(page: ReportPage) -> None:

@@ -11,7 +11,7 @@ from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, PartState, State
 from compete.reporting.terminal.tables import finalists_table, fold_rates_table, scores_table, status_table
 from compete.submissions.leaderboard.finalists import Finalist, Finalists
-from compete.submissions.ledger import Entry, NewSubmission, Outcome, Status
+from compete.submissions.ledger import Entry, NewSubmission, Outcome, SubmissionStatus
 
 LONG = "sequence_classifier_large_with_a_long_name_that_someone_chose"
 ODD = "[red]model[/red]"
@@ -144,7 +144,7 @@ def test_several_metrics_are_named_and_one_is_not() -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "sent", "failed", "refused", "lost"])
-def test_what_has_no_score_shows_its_status(status: Status) -> None:
+def test_what_has_no_score_shows_its_status(status: SubmissionStatus) -> None:
     assert line_of(show(scores_table([entry(1, Outcome(status))], private=False)), "1 ")[-2:] == [status, "-"]
 
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.alarms import Alarm, find_alarms
-from compete.stacking.ensemble.logits import logits, sigmoid
 
 pytestmark = pytest.mark.slow
 

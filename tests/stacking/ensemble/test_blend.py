@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from compete.competition.metrics import METRICS, Labels, f1_per_label
+from compete.logits import sigmoid
 from compete.stacking.ensemble.blend import Blend, SelectBy
-from compete.stacking.ensemble.logits import sigmoid
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds
 
 ROWS, RATES = 600, (0.5, 0.3, 0.2)

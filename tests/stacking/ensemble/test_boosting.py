@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels
+from compete.logits import sigmoid
 from compete.stacking.ensemble.boosting import FittedLightGBM, LightGBM
 from compete.stacking.ensemble.calibration import fit_calibration
-from compete.stacking.ensemble.logits import sigmoid
 from compete.stacking.ensemble.meta_learners import RowFeatures
 
 ROWS = 800

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from compete.competition.metrics import METRICS, Labels
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Method, fit_calibration
-from compete.stacking.ensemble.logits import logits, sigmoid
 
 SLOPES, INTERCEPTS = np.array([0.5, 2.0, 1.0]), np.array([-1.0, 0.7, 0.0])
 METHODS: list[Method] = ["platt", "temperature"]

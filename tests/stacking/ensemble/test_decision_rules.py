@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels, Metric, RuleName
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.cross_fitting import as_it_is
 from compete.stacking.ensemble.decision_rules import Cut, PerRow, decision_from, default_rule, fit_rule, rules_for
 from compete.stacking.ensemble.evaluation import evaluate
-from compete.stacking.ensemble.logits import logits, sigmoid
 from compete.stacking.ensemble.thresholds import DEFAULT, best_expected_f1_threshold, fit_thresholds
 
 ROWS, RATES = 600, (0.4, 0.2, 0.05)

@@ -16,7 +16,7 @@ from compete.stacking.ensemble.evaluation import Evaluation, evaluate
 from compete.stacking.ensemble.meta_learners import Logistic, Mean
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds
 from compete.stacking.fitting import Materials, Workbench
-from compete.stacking.recipes import StackDeclaration, StackRecipe
+from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Calibration, fit_calibration
 from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, rates_from, shifted_rates
-from compete.stacking.ensemble.logits import logits, sigmoid
 
 Floats = NDArray[np.float64]
 BEFORE = np.array([0.5, 0.3, 0.1])

@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels
+from compete.logits import EPSILON, logits, sigmoid
 from compete.stacking.ensemble.blend import Blend
 from compete.stacking.ensemble.calibration import fit_calibration
-from compete.stacking.ensemble.logits import EPSILON, logits, sigmoid
 from compete.stacking.ensemble.meta_learners import Calibrated, Logistic, Mean, MetaLearner, features
 
 ROWS = 400

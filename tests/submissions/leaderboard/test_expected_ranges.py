@@ -14,7 +14,7 @@ from compete.oof import store
 from compete.oof.fold_plan import with_plan
 from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.ensemble.decision_rules import fit_rule
-from compete.stacking.results import Results
+from compete.stacking.inventory import Inventory
 from compete.submissions.leaderboard.expected_ranges import expected_ranges, out_of_fold_predictions, public_rows
 
 F1 = METRICS["f1_macro"]
@@ -80,7 +80,7 @@ def trained(competition: Competition) -> Competition:
 
 def test_every_fold_is_decided_by_thresholds_of_the_other_folds(trained: Competition) -> None:
     planned = with_plan(trained)
-    source = Results(planned).find("words")
+    source = Inventory(planned).find("words")
     oof = store.read_model(source.folder, trained.shape).oof
     decisions = out_of_fold_predictions(planned, source)
     for fold in range(planned.plan.k):
@@ -92,7 +92,7 @@ def test_every_fold_is_decided_by_thresholds_of_the_other_folds(trained: Competi
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_the_labels_of_a_fold_do_not_touch_its_own_decisions(trained: Competition, fold: int) -> None:
     planned = with_plan(trained)
-    source = Results(planned).find("words")
+    source = Inventory(planned).find("words")
     labels = trained.train_labels.copy()
     labels[planned.plan.rows(fold)] = 1 - labels[planned.plan.rows(fold)]
     before, after = (
@@ -109,6 +109,6 @@ def test_a_metric_of_probabilities_keeps_them(trained: Competition) -> None:
     toml.write_text('metric = "log_loss"\n' + toml.read_text(encoding="utf-8"), encoding="utf-8")
     competition = load_competition(trained.workspace)
     planned = with_plan(competition)
-    source = Results(planned).find("words")
+    source = Inventory(planned).find("words")
     oof = store.read_model(source.folder, competition.shape).oof
     assert np.array_equal(out_of_fold_predictions(planned, source), oof)

@@ -15,7 +15,7 @@ from compete.errors import UserError
 from compete.oof import store
 from compete.submissions.csv_file import predictions_beside
 from compete.submissions.leaderboard.finalists import choose_finalists, private_draws
-from compete.submissions.ledger import Entry, NewSubmission, Outcome, Status
+from compete.submissions.ledger import Entry, NewSubmission, Outcome, SubmissionStatus
 
 F1 = METRICS["f1_macro"]
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -84,7 +84,7 @@ def add(
     number: int,
     predicted: NDArray[np.int8],
     public: float | None = None,
-    status: Status = "scored",
+    status: SubmissionStatus = "scored",
 ) -> Entry:
     file = f"{number:03d}_model.csv"
     path = predictions_beside(competition.workspace.submissions / file)

@@ -18,7 +18,8 @@ from torch.nn import functional
 from compete.base_models.families import FitContext
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.losses import positive_weights
-from compete.base_models.validation_split import Rows, validation_split
+from compete.base_models.validation_split import RowNumbers, validation_split
+from compete.logits import sigmoid
 
 Encoded = Sequence[NDArray[np.int64]]
 
@@ -104,8 +105,7 @@ def read_networks(
 def probabilities(networks: Sequence[Network], encoded: Encoded, batch_size: int) -> NDArray[np.float32]:
     """Mean probabilities of the nets, shape (len(encoded), n_labels)."""
     logits = np.stack([_logits(network, encoded, batch_size).numpy() for network in networks]).astype(np.float64)
-    # tanh neither overflows nor warns, however sure a net is.
-    return np.asarray((0.5 + 0.5 * np.tanh(logits / 2)).mean(axis=0), dtype=np.float32)
+    return np.asarray(sigmoid(logits).mean(axis=0), dtype=np.float32)
 
 
 def _train_member(
@@ -113,8 +113,8 @@ def _train_member(
     network: Network,
     encoded: Encoded,
     targets: Tensor,
-    fitted: Rows,
-    validation: Rows,
+    fitted: RowNumbers,
+    validation: RowNumbers,
     context: FitContext,
     member: int,
 ) -> None:
@@ -146,7 +146,7 @@ def _train_epoch(
     loss_of: nn.BCEWithLogitsLoss,
     encoded: Encoded,
     targets: Tensor,
-    fitted: Rows,
+    fitted: RowNumbers,
     batch_size: int,
 ) -> float:
     """One pass over the rows in random order; the mean training loss per row."""

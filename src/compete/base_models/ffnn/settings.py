@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
+from compete.base_models.class_weights import ClassWeights
 from compete.declarations import Declaration
 
 
@@ -27,7 +26,7 @@ class FeedForwardSettings(Declaration):
     validation_share: float = Field(
         default=0.1, gt=0, lt=1, description="share of the training rows to judge epochs on"
     )
-    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+    class_weights: ClassWeights = Field(
         default="none", description="weight of a label's positives: 1, negatives / positives, or its square root"
     )
     members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and validation rows")

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.base_models.class_weights import positive_weight
 from compete.base_models.families import FitContext, Needs
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.linear.tokens import normalise, tokenise
+from compete.logits import sigmoid
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -105,8 +107,7 @@ class Linear:
         negatives = len(targets) - positives
         if positives == 0 or negatives == 0:  # nothing to tell apart: the rate of Laplace's rule of succession
             return np.zeros(features.shape[1]), float(np.log((positives + 1) / (negatives + 1)))
-        power = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}[self.settings.class_weights]
-        weights = {0: 1.0, 1: (negatives / positives) ** power}
+        weights = {0: 1.0, 1: positive_weight(positives, negatives, self.settings.class_weights)}
         # Of sparse rows, liblinear's dual coordinate descent finds the optimum in a third of the primal's time; so
         # tight, probabilities differ in the fourth digit, and its random order is always the same.
         model = LogisticRegression(
@@ -141,8 +142,7 @@ class FittedLinear:
         if not texts:
             return np.zeros((0, len(self.intercepts)), dtype=np.float32)
         logits = _features(self.vectorisers, texts) @ self.coefficients + self.intercepts
-        # tanh neither overflows nor warns, however sure the model is.
-        return np.asarray(0.5 + 0.5 * np.tanh(logits / 2), dtype=np.float32)
+        return sigmoid(logits).astype(np.float32)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Vocabularies as JSON, weights as safetensors; small enough to be kept always."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from compete.base_models.class_weights import ClassWeights
 from compete.declarations import Declaration
 
 
@@ -20,7 +21,7 @@ class LinearSettings(Declaration):
     min_df: int = Field(default=2, ge=1, description="an n-gram of fewer training texts than this is not known")
     sublinear_tf: bool = Field(default=True, description="count an n-gram as 1 + log(its occurrences in the text)")
     C: float = Field(default=1.0, gt=0, description="inverse strength of the L2 penalty")
-    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+    class_weights: ClassWeights = Field(
         default="none", description="weight of a label's positives: 1, negatives / positives, or its square root"
     )
     weighting: Literal["tfidf", "nbsvm"] = Field(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from compete.base_models.class_weights import ClassWeights
 from compete.declarations import Declaration
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -56,7 +57,7 @@ class TransformerSettings(Declaration):
     loss: Literal["bce", "focal", "asymmetric"] = Field(
         default="bce", description="binary cross-entropy; focal (Lin et al. 2017); asymmetric (Ridnik et al. 2021)"
     )
-    class_weights: Literal["none", "balanced", "sqrt"] = Field(
+    class_weights: ClassWeights = Field(
         default="sqrt", description="weight of a label's positives: 1, negatives / positives, or its square root"
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(

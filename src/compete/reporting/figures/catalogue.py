@@ -36,7 +36,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Missing:
+class NotDrawn:
     """A figure that this workspace cannot give, and what would change that."""
 
     section: Section
@@ -47,7 +47,7 @@ class Missing:
 @dataclass
 class Catalogue:
     pictures: list[Picture] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[NotDrawn] = field(default_factory=list)
 
 
 def catalogue(view: View) -> Catalogue:
@@ -59,10 +59,10 @@ def catalogue(view: View) -> Catalogue:
     return found
 
 
-Found = Iterator[Picture | Missing]
+Drawings = Iterator[Picture | NotDrawn]
 
 
-def _of_data(view: View) -> Found:
+def _of_data(view: View) -> Drawings:
     competition, chosen = view.competition, view.chosen
     caption = "Share of the rows with the label."
     if chosen:
@@ -92,10 +92,10 @@ def _of_data(view: View) -> Found:
     )
 
 
-def _of_scores(view: View) -> Found:
+def _of_scores(view: View) -> Drawings:
     title = "Validation, public and private score"
     if not view.shown:
-        yield Missing("models", title, "nothing is trained yet: `compete train-base --all`")
+        yield NotDrawn("models", title, "nothing is trained yet: `compete train-base --all`")
         return
     metric = view.competition.metric
     rows = score_rows(view)
@@ -113,7 +113,7 @@ def _of_scores(view: View) -> Found:
         "Honest against naive score",
         "The naive score is fitted and scored on the same rows, as in most notebooks. The difference is what it "
         "flatters by.",
-        partial(score_figures.optimism_figure, rows, metric.title, greater_is_better=metric.greater_is_better),
+        partial(score_figures.optimism_figure, rows, metric.title, metric.sign),
     )
     timed = [row for row in rows if row.hours > 0]
     if len(timed) > 1:
@@ -123,13 +123,13 @@ def _of_scores(view: View) -> Found:
             "What a score costs",
             "Hours of training, all folds, against honest score with its 95 % interval. The dashed line joins the "
             "models that no cheaper one beats.",
-            partial(score_figures.cost_figure, timed, metric.title, greater_is_better=metric.greater_is_better),
+            partial(score_figures.cost_figure, timed, metric.title, metric.sign),
         )
     else:
-        yield Missing("models", "What a score costs", "fewer than two base models were trained here")
+        yield NotDrawn("models", "What a score costs", "fewer than two base models were trained here")
 
 
-def _of_curves(view: View) -> Found:
+def _of_curves(view: View) -> Drawings:
     drawn = False
     for name in view.base_models:
         curves = view.curves(name)
@@ -144,10 +144,10 @@ def _of_curves(view: View) -> Found:
                 partial(probability_figures.curve_figure, curves),
             )
     if not drawn:
-        yield Missing("models", "Training curves", "no base model here trains in epochs")
+        yield NotDrawn("models", "Training curves", "no base model here trains in epochs")
 
 
-def _of_stack(view: View) -> Found:
+def _of_stack(view: View) -> Drawings:
     models = list(view.base_models)
     if len(models) > 1:
         yield Picture(
@@ -158,13 +158,13 @@ def _of_stack(view: View) -> Found:
             partial(_correlation, view, models),
         )
     else:
-        yield Missing("stack", "How alike the base models err", "it takes two base models")
+        yield NotDrawn("stack", "How alike the base models err", "it takes two base models")
     title = "What each base model is worth"
     told = [(stack, kept_contributions(stack.folder, stack.record)) for stack in _chosen_first(view)]
     stack, parts = next(((stack, parts) for stack, parts in told if parts), (None, None))
     if stack is None or parts is None:
         why = "`compete stack --leave-one-out` finds out" if told else "no stack is built yet: `compete stack`"
-        yield Missing("stack", title, why)
+        yield NotDrawn("stack", title, why)
         return
     hours = [view.survey.states[each.model].seconds / 3600 for each in parts]
     yield Picture(
@@ -182,10 +182,10 @@ def _chosen_first(view: View) -> list[Result]:
     return sorted(view.stacked.values(), key=lambda stack: stack is not view.chosen)
 
 
-def _of_chosen(view: View) -> Found:
+def _of_chosen(view: View) -> Drawings:
     chosen, competition = view.chosen, view.competition
     if chosen is None:
-        yield Missing("stack", "Reliability and precision-recall curves", "nothing is trained yet")
+        yield NotDrawn("stack", "Reliability and precision-recall curves", "nothing is trained yet")
         return
     rows = some_rows(len(competition.train_ids))
     truth = competition.train_labels[rows]
@@ -233,9 +233,9 @@ def _threshold_shown(shown: Result) -> str:
     )
 
 
-def _of_labels(view: View) -> Found:
+def _of_labels(view: View) -> Drawings:
     if not view.shown:
-        yield Missing("labels", "Precision, recall and F1 per label", "nothing is trained yet")
+        yield NotDrawn("labels", "Precision, recall and F1 per label", "nothing is trained yet")
         return
     rates = view.competition.label_rates
     ranked = view.ranked
@@ -262,12 +262,12 @@ def _decided(view: View) -> str:
     return "Decided row by row by what was fitted on other folds."
 
 
-def _of_submissions(view: View) -> Found:
+def _of_submissions(view: View) -> Drawings:
     rows = submission_rows(view)
     metric = view.competition.metric.title
     if not rows:
         why = "nothing was submitted yet" if not view.entries else "no submission has a score yet"
-        yield Missing("submissions", "What was expected, and what came", f"{why}: `compete submit`, `compete scores`")
+        yield NotDrawn("submissions", "What was expected, and what came", f"{why}: `compete submit`, `compete scores`")
         return
     yield Picture(
         "leaderboard",
@@ -286,7 +286,7 @@ def _of_submissions(view: View) -> Found:
             partial(score_figures.shake_up_figure, rows, metric),
         )
     else:
-        yield Missing("submissions", "Public against private score", "no private score is revealed yet")
+        yield NotDrawn("submissions", "Public against private score", "no private score is revealed yet")
 
 
 def some_rows(count: int) -> NDArray[np.intp] | slice:

@@ -62,7 +62,7 @@ def score_figure(rows: Sequence[ScoreRow], metric: str) -> Figure:
     return figure
 
 
-def optimism_figure(rows: Sequence[ScoreRow], metric: str, *, greater_is_better: bool = True) -> Figure:
+def optimism_figure(rows: Sequence[ScoreRow], metric: str, sign: int = 1) -> Figure:
     """Honest beside naive score: the line between them is what a notebook would have fooled its reader by."""
     figure, axes, places = _rows([_bold(row) for row in rows])
     honest, naive = np.array([row.honest for row in rows]), np.array([row.naive for row in rows])
@@ -70,7 +70,7 @@ def optimism_figure(rows: Sequence[ScoreRow], metric: str, *, greater_is_better:
     axes.plot(honest, places, "o", color=BLUE, label="honest: fitted on other rows")
     axes.plot(naive, places, "D", color=ORANGE, markerfacecolor="none", label="naive: fitted on the rows it scores")
     for place, low, high in zip(places, honest, naive, strict=True):
-        gap = (f"{(high - low) * (1 if greater_is_better else -1):+.4f}", (max(low, high), place))
+        gap = (f"{sign * (high - low):+.4f}", (max(low, high), place))
         axes.annotate(*gap, xytext=(7, 0), textcoords="offset points", va="center", fontsize=8.5, color=MUTED)
     axes.margins(x=0.12)
     axes.set_xlabel(metric)
@@ -103,7 +103,7 @@ def leave_one_out_figure(found: Sequence[Contribution], metric: str, hours: Sequ
     return figure
 
 
-def cost_figure(rows: Sequence[ScoreRow], metric: str, *, greater_is_better: bool = True) -> Figure:
+def cost_figure(rows: Sequence[ScoreRow], metric: str, sign: int = 1) -> Figure:
     """Hours of training against honest score; those that no cheaper model beats are joined."""
     figure = new_figure(4.2)
     axes = figure.subplots()
@@ -111,7 +111,7 @@ def cost_figure(rows: Sequence[ScoreRow], metric: str, *, greater_is_better: boo
     hours, honest = np.array([row.hours for row in rows]), np.array([row.honest for row in rows])
     errors = np.abs(np.array([row.interval for row in rows]).T - honest)
     axes.errorbar(hours, honest, yerr=errors, fmt="o", color=BLUE, capsize=3)
-    best = honest >= np.maximum.accumulate(honest) if greater_is_better else honest <= np.minimum.accumulate(honest)
+    best = sign * honest >= np.maximum.accumulate(sign * honest)
     axes.plot(hours[best], honest[best], color=GREEN, linestyle="--", drawstyle="steps-post", zorder=0)
     for row, x, y in zip(rows, hours, honest, strict=True):
         axes.annotate(shortened(row.name), (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8.5)

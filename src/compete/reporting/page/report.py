@@ -41,7 +41,7 @@ def write_report(view: View, folder: Path | None = None, progress: Progress = un
     for name in earlier.difference(drawings):
         (figures / f"{name}.png").unlink(missing_ok=True)
         (figures / f"{name}.svg").unlink(missing_ok=True)
-    page = render(view, found, drawings)
+    page = render_page(view, found, drawings)
     atomic.write_text(folder / PAGE, page)
     return folder / PAGE
 
@@ -65,7 +65,7 @@ def _drawn_earlier(page: Path) -> set[str]:
     return {name for name in names if "/" not in name}
 
 
-def render(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -> str:
+def render_page(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -> str:
     """The whole page, nothing outside of it needed."""
     hard = hard_rows(view, view.chosen) if view.chosen else None
     templates = resources.files("compete.reporting.page") / "templates"

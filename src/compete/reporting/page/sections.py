@@ -141,7 +141,7 @@ def _stack_section(view: View) -> PageSection:
     if not view.stacked:
         section.notes.append("No stack is built yet, or none that is up to date: `compete stack` builds them.")
     section.notes += _left_out(view, stacks=True)
-    chosen, better_is_more = view.chosen, view.competition.metric.greater_is_better
+    chosen, sign = view.chosen, view.competition.metric.sign
     if rows and chosen:
         cells = [
             [
@@ -149,7 +149,7 @@ def _stack_section(view: View) -> PageSection:
                 f"{row.honest:.4f}",
                 f"{row.interval[0]:.4f} to {row.interval[1]:.4f}",
                 f"{row.naive:.4f}",
-                f"{row.naive - row.honest if better_is_more else row.honest - row.naive:+.4f}",
+                f"{sign * (row.naive - row.honest):+.4f}",
             ]
             for row in rows
         ]

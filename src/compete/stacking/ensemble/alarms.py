@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.logits import logits
 from compete.stacking.ensemble.calibration import fit_calibration
-from compete.stacking.ensemble.logits import logits
 from compete.stacking.ensemble.resampling import auc_values
 
 Floats = NDArray[np.float64]

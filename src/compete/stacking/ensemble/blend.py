@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
-from compete.stacking.ensemble.logits import EPSILON
+from compete.logits import EPSILON
 from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
 
 Cells = NDArray[np.float32]

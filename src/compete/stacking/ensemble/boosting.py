@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Calibration, fit_calibration
-from compete.stacking.ensemble.logits import logits, sigmoid
 from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
 
 # Of so many rows, half the trees that each add twice as much predict as well, in two thirds of the time.

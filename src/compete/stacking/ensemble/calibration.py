@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
-from compete.stacking.ensemble.logits import logits, sigmoid
+from compete.logits import logits, sigmoid
 
 Method = Literal["platt", "temperature"]
 _STEPS = 100

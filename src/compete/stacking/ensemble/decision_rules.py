@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName, f1_per_label
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Calibration, fit_calibration
-from compete.stacking.ensemble.logits import logits, sigmoid
 from compete.stacking.ensemble.per_row import best_decisions
 from compete.stacking.ensemble.resampling import TAILS, resampled_gain
 from compete.stacking.ensemble.thresholds import (

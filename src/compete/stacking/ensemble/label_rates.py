@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Calibration
-from compete.stacking.ensemble.logits import logits, sigmoid
 
 Floats = NDArray[np.float64]
 # Log-odds of a label before anything is known of the test set: one time in twenty they move by more than 2, which is a

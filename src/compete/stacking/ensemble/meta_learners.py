@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Calibration, Method, fit_calibration
 from compete.stacking.ensemble.logistic_regression import fit_logistic
-from compete.stacking.ensemble.logits import logits, sigmoid
 
 RowFeatures = NDArray[np.float32]
 Parallel = Literal["threads", "processes"]

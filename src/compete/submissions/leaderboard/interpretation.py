@@ -63,8 +63,8 @@ def read_scores(entries: Sequence[Entry]) -> list[str]:
     for target in targets:  # each has rows of its own
         known = [e for e in entries if e.submission.target == target and e.outcome.public is not None]
         if known:
-            higher = METRICS[known[0].submission.metric].greater_is_better
-            told = [*_about_gaps(gaps(known)), *_about_ranks(known), *_about_shake_up(known, higher)]
+            sign = METRICS[known[0].submission.metric].sign
+            told = [*_about_gaps(gaps(known)), *_about_ranks(known), *_about_shake_up(known, sign)]
             sentences += [f"{target}: {sentence}" for sentence in told] if len(targets) > 1 else told
     return sentences
 
@@ -119,13 +119,13 @@ def _about_ranks(known: Sequence[Entry]) -> list[str]:
     return [f"rank correlation of validation with public, {len(pairs)} submissions: {rho:.2f}; {verdict}"]
 
 
-def _about_shake_up(known: Sequence[Entry], higher: bool) -> list[str]:
+def _about_shake_up(known: Sequence[Entry], sign: int) -> list[str]:
     both = [(e.outcome.public, e.outcome.private, e) for e in known if e.outcome.private is not None]
     if len(both) < 2:
         return []
     from scipy.stats import rankdata
 
-    scores = np.array([[public, private] for public, private, _ in both], dtype=np.float64) * (1 if higher else -1)
+    scores = sign * np.array([[public, private] for public, private, _ in both], dtype=np.float64)
     places = rankdata(-scores, axis=0, method="min").astype(int)
     moved = places[:, 0] - places[:, 1]
     text = f"shake-up among these {len(both)} submissions: "

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from compete.execution.jobs import Failed, Finished, Job, Progressed, Started
 from compete.reporting.durations import duration
-from compete.reporting.terminal.progress import TimeLeft, TrainingDisplay
+from compete.reporting.terminal.training_display import TimeLeft, TrainingDisplay
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Which results a workspace holds, what they are worth, and why the others are missing."""
+"""The inventory of a workspace: which results it holds, what they are worth, and why the others are missing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from compete.oof.results import Missing, Reason, Result, missing_base_model
 from compete.oof.state import ModelState, State, every_model_state, recipes_in_force
 from compete.stacking.choosing import remembered_choice
 from compete.stacking.ensemble.decision_rules import default_rule
-from compete.stacking.recipes import StackRecipe, load_stack_recipe, load_with_parts, parts_of, stack_names
 from compete.stacking.scoring import base_model_score
+from compete.stacking.stack_recipes import StackRecipe, load_stack_recipe, load_with_parts, parts_of, stack_names
 
 
-class Results:
+class Inventory:
     """Everything in oof/ under one plan, looked at when it is asked for.
 
     states: of the base models, where they are known already.
