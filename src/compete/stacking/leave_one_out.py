@@ -1,4 +1,4 @@
-"""What each base model is worth to a stack: the honest score without it, and how alike the models err."""
+"""What each base model adds to a stack: the honest score without it, and how alike the models err."""
 
 from __future__ import annotations
 

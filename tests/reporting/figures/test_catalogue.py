@@ -182,7 +182,7 @@ def test_worth_is_what_was_kept_with_the_stack(opened: Opened, lived: Workspace)
     lived.stack("logistic").leave_one_out.unlink()
     again = compete.open(lived.root)
     assert "leave_one_out" not in again.figures()
-    assert missing(again) == {"What each base model is worth": "`compete stack --leave-one-out` finds out"}
+    assert missing(again) == {"What each base model adds": "`compete stack --leave-one-out` finds out"}
 
 
 def test_the_point_of_precision_and_recall_is_the_threshold(opened: Opened) -> None:

@@ -159,7 +159,7 @@ def _of_stack(view: View) -> Drawings:
         )
     else:
         yield NotDrawn("stack", "How alike the base models err", "it takes two base models")
-    title = "What each base model is worth"
+    title = "What each base model adds"
     told = [(stack, kept_contributions(stack.folder, stack.record)) for stack in _chosen_first(view)]
     stack, parts = next(((stack, parts) for stack, parts in told if parts), (None, None))
     if stack is None or parts is None:
