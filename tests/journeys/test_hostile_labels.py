@@ -50,7 +50,9 @@ def started(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> W
 
 
 @pytest.fixture
-def run(started: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    started: Workspace, unpainted: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
     return in_process(started.root, monkeypatch, capsys)
 
 
