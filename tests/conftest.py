@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gc
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import IO, TYPE_CHECKING, Any
@@ -136,6 +137,16 @@ def build_workspace(
         (root / "base_models" / f"{name}.toml").write_text(recipe, encoding="utf-8")
     (root / "stacking" / "logistic.toml").write_text('method = "logistic"\n', encoding="utf-8")
     return Workspace(root.resolve())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lasting() -> Iterator[None]:
+    """What was imported by now is out of a module's collections of garbage: accelerate asks for one after every fit,
+    and going through all that torch and transformers are made of took longer than many a fit.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()  # who refers to an object that is frozen is not found
 
 
 @pytest.fixture
