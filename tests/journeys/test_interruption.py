@@ -28,9 +28,10 @@ PATIENCE = 120.0  # seconds, for what comes in one or two on a machine with noth
 # waited for holds none.
 ENDLESS = """        import os, pathlib, filelock
         busy = pathlib.Path(__file__).parent / "busy"
-        filelock.FileLock(busy / f"{os.getpid()}.lock", is_singleton=True).acquire()
+        self.lock = filelock.FileLock(busy / f"{os.getpid()}.lock")
+        self.lock.acquire()
         (busy / f"{os.getpid()}.begun").touch()
-        time.sleep(10 * self.settings.seconds)
+        time.sleep(2 * self.settings.seconds)
 """
 
 
