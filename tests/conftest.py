@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gc
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from compete.opened import Opened
 
 LABELS = ("joy", "anger", "trust")
@@ -136,6 +139,16 @@ def build_workspace(
     return Workspace(root.resolve())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _lasting() -> Iterator[None]:
+    """What was imported by now is out of a module's collections of garbage: accelerate asks for one after every fit,
+    and going through all that torch and transformers are made of took longer than many a fit.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()  # who refers to an object that is frozen is not found
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return build_workspace(tmp_path)
@@ -196,6 +209,17 @@ def report_page(opened: Opened, tmp_path_factory: pytest.TempPathFactory) -> Pat
     from compete.reporting.page.report import write_report
 
     return write_report(opened, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are composed and not painted, which is most of a report's time; for tests that do not look at them."""
+    import matplotlib.figure
+
+    def savefig(figure: Figure, file: IO[bytes], *, format: str, **how: Any) -> None:
+        file.write({"svg": b"<svg></svg>", "png": b""}[format])
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", savefig)
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -69,7 +69,7 @@ def test_stacks_are_compared_with_their_base_models(played: Opened) -> None:
     table = stacked.table
     assert table.index.tolist() == ["mean", "blend", "nbsvm", "linear"]
     assert table["chosen"].sum() == 1 and bool(table.loc[stacked.chosen, "chosen"])
-    assert table.loc["nbsvm", "honest"] == played.models.loc["nbsvm", "honest"]
+    assert table["honest"]["nbsvm"] == played.models["honest"]["nbsvm"]
     left_out = stacked.left_one_out
     assert set(left_out.index) == {"linear", "nbsvm"}
     assert (left_out["low"] <= left_out["gain"]).all() and (left_out["gain"] <= left_out["high"]).all()

@@ -28,10 +28,11 @@ from compete.competition.workspace import Workspace
 from compete.oof.fold_plan import with_plan
 from compete.oof.guards import warnings_of
 from compete.oof.job import train_fold
+from support.in_process import Ran, Run, in_process
 
 pytestmark = pytest.mark.slow
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Process = Callable[..., subprocess.CompletedProcess[str]]
 
 SMALL = 'epochs = 1\nbatch_size = 64\nmax_length = 128\nprecision = "float32"\n'
 COMMIT = "0123456789" * 4
@@ -90,6 +91,12 @@ importlib.metadata.Distribution.from_name = staticmethod(no_distribution)
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """For what is refused before anything is trained."""
+    return in_process(tmp_path, monkeypatch, capsys)
 
 
 def write_recipe(
@@ -152,7 +159,7 @@ def hide_bitsandbytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_trouble_is_named_and_the_other_models_are_trained(
-    workspace: Workspace, compete: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, compete: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hide_bitsandbytes(tmp_path / "path", monkeypatch)
     spoil_checkpoints(workspace)
@@ -163,7 +170,7 @@ def test_every_trouble_is_named_and_the_other_models_are_trained(
     lines[1:3] = ["b0000,", f"b0001,{'sunny ' * 3000}"]
     test.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    # In this process, one after the other: the libraries are imported once for all of them.
+    # In one process, one after the other: the libraries are imported once for all of them.
     ran = compete("train-base", "--all", "--fold", "0", "--workers", "0", "--no-parity")
 
     assert ran.returncode == 1, ran.stderr
@@ -190,32 +197,28 @@ def declare(workspace: Workspace, text: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["", f'revision = "{COMMIT}"\n'], ids=["not pinned", "not allowed"])
-def test_code_of_a_repository_is_refused_before_anything_is_trained(
-    workspace: Workspace, compete: Run, code: str
-) -> None:
+def test_code_of_a_repository_is_refused_before_anything_is_trained(workspace: Workspace, here: Run, code: str) -> None:
     write_recipe(workspace, "own_code", "nobody/nothing", f"remote_code = true\n{code}")
     said = ["base_models/own_code.toml"]
     if code:
         said += ["runs Python code from its own repository", "remote_code = ['own_code'] under [training]"]
     else:
         said += ["settings.remote_code: found true, needs `revision`, a commit of 40 hex digits"]
-    _refused(workspace, compete("train-base", "--all"), *said)
+    _refused(workspace, here("train-base", "--all"), *said)
 
 
-def test_a_stand_in_that_does_not_exist(workspace: Workspace, compete: Run) -> None:
+def test_a_stand_in_that_does_not_exist(workspace: Workspace, here: Run) -> None:
     declare(workspace, '\n[checkpoints]\n"nobody/nothing" = "models/absent"\n')
     said = ("competition.toml", "checkpoints.nobody/nothing", "the folder models/absent does not exist")
-    _refused(workspace, compete("train-base", "--all"), *said)
+    _refused(workspace, here("train-base", "--all"), *said)
 
 
-def test_as_published_without_published_settings(workspace: Workspace, compete: Run) -> None:
-    _refused(
-        workspace, compete("train-base", "words", "--as-published"), "base_models/words.toml", "has no [published]"
-    )
+def test_as_published_without_published_settings(workspace: Workspace, here: Run) -> None:
+    _refused(workspace, here("train-base", "words", "--as-published"), "base_models/words.toml", "has no [published]")
 
 
-def test_a_size_that_is_none(workspace: Workspace, compete: Run) -> None:
-    ran = compete("train-base", "--all", "--size", "minature")
+def test_a_size_that_is_none(workspace: Workspace, here: Run) -> None:
+    ran = here("train-base", "--all", "--size", "minature")
     _refused(workspace, ran, "--size minature", "did you mean 'miniature'?", "full, laptop")
 
 
@@ -278,8 +281,8 @@ def test_a_label_that_no_training_row_has_is_learnt_and_warned_of(workspace: Wor
     assert said in map(str, warnings_of(probabilities.oof, competition.labels, context.curves))
 
 
-def _refused(workspace: Workspace, ran: subprocess.CompletedProcess[str], *said: str) -> None:
-    assert ran.returncode == 2, ran.stdout + ran.stderr
+def _refused(workspace: Workspace, ran: Ran, *said: str) -> None:
+    assert ran.code == 2, ran.stdout + ran.stderr
     assert ran.stderr.count("error: ") == 1
     assert "Traceback" not in ran.stderr
     for part in said:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from compete.competition.workspace import Workspace
+from support.in_process import Ran, Run, in_process
 
 pytestmark = pytest.mark.slow
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+TRAIN = ("train-base", "--all", "--workers", "0")
+
+
+@pytest.fixture
+def compete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """What is refused is refused by the process that was called: a process of its own, once, is enough."""
+    return in_process(tmp_path, monkeypatch, capsys)
 
 
 @dataclass(frozen=True)
@@ -51,14 +59,18 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named(workspace: Workspace, compete: Run, name: str) -> None:
-    mistake = MISTAKES[name]
-    path = workspace.root / mistake.file
-    before = path.read_text(encoding="utf-8")
-    assert mistake.old in before
-    path.write_text(before.replace(mistake.old, mistake.new, 1), encoding="utf-8")
-    ran = compete("train-base", "--all")
-    _one_clear_message(ran, *mistake.said)
+    _make(workspace, MISTAKES[name])
+    _one_clear_message(compete("train-base", "--all"), *MISTAKES[name].said)
     assert not list(workspace.oof.rglob("oof.parquet"))
+
+
+def test_a_mistake_ends_the_process_with_its_message_alone(workspace: Workspace) -> None:
+    """The exit code that a shell sees, and nothing of Python's around the message."""
+    _make(workspace, MISTAKES["a missing file"])
+    command = [sys.executable, "-m", "compete.cli.main", "train-base", "--all"]
+    ran = subprocess.run(command, cwd=workspace.root, capture_output=True, encoding="utf-8", timeout=300, check=False)
+    _one_clear_message(Ran(ran.returncode, ran.stdout, ran.stderr), *MISTAKES["a missing file"].said)
+    assert len(ran.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("value", "said"), [("2", "is '2'"), ("", "is empty"), ("perhaps", "is 'perhaps'")])
@@ -77,48 +89,45 @@ def test_an_empty_text_is_an_error_in_train_and_a_warning_in_test(workspace: Wor
         cells = lines[3].split(",")
         lines[3] = ",".join([cells[0], "", *cells[2:]])
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        ran = compete("train-base", "--all")
+        ran = compete(*TRAIN)
         if name == "test.csv":
-            assert ran.returncode == 0, ran.stderr
+            assert ran.code == 0, ran.stderr
             assert "1 empty text in the test set, first row 3 (b0002)" in ran.stderr
         else:
             _one_clear_message(ran, "empty text", "row 3 (a0002)")
 
 
-def test_an_edited_competition_lists_what_became_stale(workspace: Workspace, compete: Run) -> None:
-    compete("train-base", "--all")
-    path = workspace.declaration
+def test_an_edited_competition_lists_what_became_stale(trained: Workspace, compete: Run) -> None:
+    path = trained.declaration
     path.write_text(path.read_text(encoding="utf-8").replace("seed = 7", "seed = 8"), encoding="utf-8")
-    kept = {p: p.read_bytes() for p in workspace.oof.rglob("*.parquet")}
-    for command in (("train-base", "--all"), ("stack",), ("submit", "words")):
+    kept = {p: p.read_bytes() for p in trained.oof.rglob("*.parquet")}
+    for command in (TRAIN, ("stack",), ("submit", "words")):
         _one_clear_message(compete(*command), "folds.seed: 7 -> 8", "stale: words, words_smooth")
-    assert {p: p.read_bytes() for p in workspace.oof.rglob("*.parquet")} == kept
-    assert compete("train-base", "--all", "--replace-stale").returncode == 0
+    assert {p: p.read_bytes() for p in trained.oof.rglob("*.parquet")} == kept
+    assert compete(*TRAIN, "--replace-stale").code == 0
     # Alarms are allowed: two models on folds of 80 rows can look like anything.
-    assert compete("stack", "--allow", "words", "--allow", "words_smooth").returncode == 0
+    assert compete("stack", "--allow", "words", "--allow", "words_smooth").code == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 torn", b"id,joy\na0000,0.5\n"])
-def test_a_damaged_or_foreign_file_in_oof(workspace: Workspace, compete: Run, content: bytes) -> None:
-    compete("train-base", "--all")
-    victim = workspace.oof / "words" / "oof.parquet"
+def test_a_damaged_or_foreign_file_in_oof(trained: Workspace, compete: Run, content: bytes) -> None:
+    victim = trained.oof / "words" / "oof.parquet"
     victim.write_bytes(content)
-    for command in (("train-base", "--all"), ("stack",), ("submit", "words")):
+    for command in (TRAIN, ("stack",), ("submit", "words")):
         _one_clear_message(compete(*command), "oof/words/oof.parquet", "--force")
     assert victim.read_bytes() == content  # it may be somebody's: nothing replaces it unasked
     assert "damaged" in compete("status").stdout
-    assert compete("train-base", "words", "--force").returncode == 0
-    assert compete("stack").returncode == 0
+    assert compete("train-base", "words", "--force", "--workers", "0").code == 0
+    assert compete("stack").code == 0
 
 
-def test_a_foreign_fold_plan(workspace: Workspace, compete: Run) -> None:
-    compete("train-base", "--all")
-    plan = workspace.oof / "folds.parquet"
-    plan.write_bytes((workspace.oof / "words" / "oof.parquet").read_bytes())
-    _one_clear_message(compete("train-base", "--all"), "oof/folds.parquet is damaged")
+def test_a_foreign_fold_plan(trained: Workspace, compete: Run) -> None:
+    plan = trained.oof / "folds.parquet"
+    plan.write_bytes((trained.oof / "words" / "oof.parquet").read_bytes())
+    _one_clear_message(compete(*TRAIN), "oof/folds.parquet is damaged")
     plan.unlink()
-    again = compete("train-base", "--all")
-    assert again.returncode == 0
+    again = compete(*TRAIN)
+    assert again.code == 0
     assert " jobs" not in again.stderr  # the same plan again: everything is still fresh
 
 
@@ -128,12 +137,19 @@ def test_bom_line_ends_quotes_and_newlines_work(workspace: Workspace, compete: R
     cells = lines[2].split(",")
     lines[2] = f'{cells[0]},"he said ""no"", twice\r\nand left",{",".join(cells[2:])}'
     path.write_bytes(("\ufeff" + "\r\n".join(lines) + "\r\n").encode())
-    ran = compete("train-base", "--all")
-    assert ran.returncode == 0, ran.stderr
+    ran = compete(*TRAIN)
+    assert ran.code == 0, ran.stderr
 
 
-def _one_clear_message(ran: subprocess.CompletedProcess[str], *said: str) -> None:
-    assert ran.returncode == 2, ran.stdout + ran.stderr
+def _make(workspace: Workspace, mistake: Mistake) -> None:
+    path = workspace.root / mistake.file
+    before = path.read_text(encoding="utf-8")
+    assert mistake.old in before
+    path.write_text(before.replace(mistake.old, mistake.new, 1), encoding="utf-8")
+
+
+def _one_clear_message(ran: Ran, *said: str) -> None:
+    assert ran.code == 2, ran.stdout + ran.stderr
     assert ran.stderr.count("error: ") == 1
     assert "Traceback" not in ran.stderr
     for part in said:

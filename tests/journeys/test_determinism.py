@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from compete.competition.workspace import Workspace
+from support.lived_in import train_models
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,8 @@ def test_only_the_seed_decides(workspace: Workspace, compete: Run) -> None:
 
     # The control: the bytes are equal because the seed is, not because it is never used.
     _write_recipes(workspace, seed=5)
-    other = _run(workspace, compete, workers=2)
+    train_models(workspace, ["ffnn", "words"])
+    other = _stored(workspace)
     assert other["ffnn/oof.parquet"] != first["ffnn/oof.parquet"]
     assert other["words/oof.parquet"] != first["words/oof.parquet"]
 
@@ -46,6 +48,11 @@ def _write_recipes(workspace: Workspace, seed: int) -> None:
 
 
 def _run(workspace: Workspace, compete: Run, workers: int) -> dict[str, bytes]:
-    ran = compete("train-base", "--all", "--threads", "1", "--workers", str(workers))
+    # Whether what was kept gives the same when it is read again is another question, and as much work.
+    ran = compete("train-base", "--all", "--no-parity", "--threads", "1", "--workers", str(workers))
     assert ran.returncode == 0, ran.stderr
+    return _stored(workspace)
+
+
+def _stored(workspace: Workspace) -> dict[str, bytes]:
     return {p.relative_to(workspace.oof).as_posix(): p.read_bytes() for p in workspace.oof.rglob("*.parquet")}

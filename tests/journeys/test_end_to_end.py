@@ -12,13 +12,21 @@ from pathlib import Path
 import pytest
 
 from compete.competition.workspace import Workspace
+from support.in_process import Run as InProcess
+from support.in_process import in_process
 
 pytestmark = pytest.mark.slow
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_train_stack_submit_scores(workspace: Workspace, compete: Run) -> None:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """For commands behind those that have to be processes of their own."""
+    return in_process(tmp_path, monkeypatch, capsys)
+
+
+def test_train_stack_submit_scores(workspace: Workspace, compete: Run, here: InProcess) -> None:
     trained = compete("train-base", "--all")
     assert trained.returncode == 0, trained.stderr
     assert "words_smooth fold 2" in trained.stdout
@@ -38,37 +46,35 @@ def test_train_stack_submit_scores(workspace: Workspace, compete: Run) -> None:
     assert len(rows) == 90
     assert {value for row in rows for value in list(row.values())[1:]} == {"0", "1"}
 
-    hidden = compete("scores")
+    hidden = here("scores")
     assert "private" not in hidden.stdout
-    revealed = compete("scores", "--private")
+    revealed = here("scores", "--private")
     assert "private" in revealed.stdout
-    assert "private" in compete("scores").stdout  # once revealed, it stays
+    assert "private" in here("scores").stdout  # once revealed, it stays
 
 
-def test_the_same_content_is_sent_once(workspace: Workspace, compete: Run) -> None:
-    compete("train-base", "--all")
-    assert compete("submit", "words").returncode == 0
-    second = compete("submit", "words")
-    assert second.returncode == 2
+def test_the_same_content_is_sent_once(trained: Workspace, here: InProcess) -> None:
+    assert here("submit", "words").code == 0
+    second = here("submit", "words")
+    assert second.code == 2
     assert "submitted before: number 1" in second.stderr
-    assert compete("submit", "words", "--again").returncode == 0
-    with sqlite3.connect(workspace.submissions / "ledger.sqlite") as ledger:
+    assert here("submit", "words", "--again").code == 0
+    with sqlite3.connect(trained.submissions / "ledger.sqlite") as ledger:
         assert ledger.execute("SELECT count(*) FROM submissions").fetchone() == (2,)
     ledger.close()
-    assert len(list(workspace.submissions.glob("*.csv"))) == 2
+    assert len(list(trained.submissions.glob("*.csv"))) == 2
 
 
-def test_a_team_mates_model_is_imported_and_stacked(workspace: Workspace, compete: Run) -> None:
-    compete("train-base", "--all")
+def test_a_team_mates_model_is_imported_and_stacked(trained: Workspace, here: InProcess) -> None:
     for role in ("oof", "test"):
-        (workspace.root / f"{role}.parquet").write_bytes((workspace.oof / "words" / f"{role}.parquet").read_bytes())
-    imported = compete("import", "team_mate", "--oof", "oof.parquet", "--test", "test.parquet")
-    assert imported.returncode == 0, imported.stderr
+        (trained.root / f"{role}.parquet").write_bytes((trained.oof / "words" / f"{role}.parquet").read_bytes())
+    imported = here("import", "team_mate", "--oof", "oof.parquet", "--test", "test.parquet")
+    assert imported.code == 0, imported.stderr
     assert "imported" in imported.stdout
-    assert "team_mate" in compete("stack").stdout
+    assert "team_mate" in here("stack").stdout
 
 
-def test_two_runs_at_once_neither_fail_nor_train_twice(workspace: Workspace, compete: Run) -> None:
+def test_two_runs_at_once_neither_fail_nor_train_twice(workspace: Workspace, here: InProcess) -> None:
     for recipe in workspace.recipes.glob("*.toml"):
         recipe.write_text(recipe.read_text(encoding="utf-8") + "seconds = 0.3\n", encoding="utf-8")
     command = [sys.executable, "-m", "compete.cli.main", "train-base", "--all", "--workers", "1"]
@@ -80,7 +86,7 @@ def test_two_runs_at_once_neither_fail_nor_train_twice(workspace: Workspace, com
     assert [process.returncode for process in both] == [0, 0]
     assert sum("waiting" in error for _, error in outputs) == 1
     assert sum("6 jobs" in error for _, error in outputs) == 1
-    assert compete("stack").returncode == 0
+    assert here("stack").code == 0
 
 
 def test_a_failed_job_fails_alone(workspace: Workspace, compete: Run) -> None:
@@ -105,13 +111,13 @@ def test_a_failed_job_fails_alone(workspace: Workspace, compete: Run) -> None:
     assert (workspace.oof / "words" / "manifest.json").is_file()
 
 
-def test_outside_of_a_workspace(compete: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_outside_of_a_workspace(here: InProcess, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere: Path = tmp_path_factory.mktemp("elsewhere")
-    ran = compete("status", cwd=elsewhere)
-    assert ran.returncode == 2
+    ran = here("status", cwd=elsewhere)
+    assert ran.code == 2
     assert "compete init" in ran.stderr
 
 
-def test_traceback_is_shown_on_demand(workspace: Workspace, compete: Run) -> None:
-    assert "Traceback" not in compete("train-base", "nobody").stderr
+def test_traceback_is_shown_on_demand(workspace: Workspace, compete: Run, here: InProcess) -> None:
+    assert "Traceback" not in here("train-base", "nobody").stderr
     assert "Traceback" in compete("train-base", "nobody", "--traceback").stderr

@@ -45,7 +45,7 @@ def lived(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Wor
 
 
 @pytest.fixture
-def run(lived: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(lived: Workspace, unpainted: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     return in_process(lived.root, monkeypatch, capsys)
 
 

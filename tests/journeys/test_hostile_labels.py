@@ -50,13 +50,15 @@ def started(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> W
 
 
 @pytest.fixture
-def run(started: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    started: Workspace, unpainted: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
     return in_process(started.root, monkeypatch, capsys)
 
 
 def test_the_whole_road(started: Workspace, run: Run) -> None:
     root = started.root
-    for command in (["folds"], ["train-base", "--all"], ["status"], ["scores"]):
+    for command in (["folds"], ["train-base", "--all", "--workers", "0"], ["status"], ["scores"]):
         done = run(*command, "--json")
         assert done.code == 0, done.stderr
         assert "nothing can be scored" not in done.stderr
@@ -116,7 +118,7 @@ def _import_again(root: Path, run: Run) -> None:
 
 def test_it_can_be_rehearsed(started: Workspace, run: Run) -> None:
     """The rehearsal's own solution keeps the label Usage and the column that divides public from private apart."""
-    done = run("rehearse", "words", "--share", "0.4", "--json")
+    done = run("rehearse", "words", "--share", "0.4", "--workers", "0", "--json")
     assert done.code == 0, done.stderr
     header = (started.root / "rehearsals" / "0" / "data" / "solution.csv").read_text(encoding="utf-8").split("\n")[0]
     assert next(csv.reader([header])) == ["ID", *LABELS, "_Usage"]

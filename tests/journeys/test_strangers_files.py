@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ LIBRARIES = (
     "sitecustomize",
     "usercustomize",
 )
+FAMILY = "compete_workspace_families"
 # In this order: two submissions, for `finalists` to choose from.
 WITHOUT_FAMILY = (
     ("status",),
@@ -56,24 +59,42 @@ def marker(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return marker
 
 
-def run(workspace: Workspace, *arguments: str) -> None:
-    """As the installed script: the folder it is called in is not on Python's path."""
-    script = "import sys; from compete.cli.main import main; sys.argv[0] = 'compete'; main()"
+# As the installed script: the folder it is called in is not on Python's path. Several commands run in one process,
+# each of which imports what those before it did not need, up to the first that fails or runs a file.
+SCRIPT = """
+import json, pathlib, sys
+from compete.cli.main import main
+
+marker = pathlib.Path(sys.argv[2])
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["compete", *arguments]
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code or marker.exists():
+            sys.exit(f"compete {arguments} ended with {ended.code}; ran: {marker.exists() and marker.read_text()}")
+print("all done")
+"""
+
+
+def run(workspace: Workspace, marker: Path, commands: Sequence[Sequence[str]]) -> str:
+    """What went wrong; nothing if all was done."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
-    command = [sys.executable, "-P", "-c", script, *arguments]
-    done = subprocess.run(command, cwd=workspace.root, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-P", "-c", SCRIPT, json.dumps(commands), str(marker)]
+    done = subprocess.run(
+        command, cwd=workspace.root, env=environment, capture_output=True, encoding="utf-8", timeout=300, check=False
+    )
+    return "" if done.returncode == 0 and done.stdout.endswith("all done\n") else done.stderr or "it ended early"
 
 
 def test_no_file_is_taken_for_a_library_and_a_family_runs_for_training_only(workspace: Workspace, marker: Path) -> None:
     for recipe in (starter_folder() / "stacking").glob("*.toml"):
         shutil.copy(recipe, workspace.stack_recipes)
-    run(workspace, "train-base", "--all")
-    assert set(marker.read_text(encoding="utf-8").split()) == {"compete_workspace_families"}
+    trouble = run(workspace, marker, [("train-base", "--all")])
+    assert f"ended with 0; ran: {FAMILY}" in trouble, trouble
+    assert set(marker.read_text(encoding="utf-8").split()) == {FAMILY}
     marker.unlink()
-    for command in WITHOUT_FAMILY:
-        run(workspace, *command)
-        assert not marker.exists(), f"compete {' '.join(command)} ran {marker.read_text(encoding='utf-8')}"
+    assert run(workspace, marker, WITHOUT_FAMILY) == ""
 
 
 @pytest.mark.parametrize("command", [("rehearse", "words", "--share", "0.4"), ("predict", "test.csv", "words")])
@@ -88,7 +109,7 @@ def test_a_family_runs_where_its_code_is_needed(
     train_models(workspace, ["words"])
     marker.unlink()
     in_process(workspace.root, monkeypatch, capsys)(*command)
-    assert set(marker.read_text(encoding="utf-8").split()) == {"compete_workspace_families"}
+    assert set(marker.read_text(encoding="utf-8").split()) == {FAMILY}
 
 
 @pytest.mark.parametrize("started", ["as compete does", "as Python does"])

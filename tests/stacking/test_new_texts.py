@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,10 +24,9 @@ from compete.stacking.building import build, open_stacking
 from compete.stacking.new_texts import predict_base_model, predict_stack
 from compete.stacking.scoring import base_model_score
 from compete.stacking.stack_recipes import load_stack_recipe, load_with_parts
+from support.in_process import in_process
 
 pytestmark = pytest.mark.slow
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 RECIPES = {
     "of_words": 'family = "linear"\n[settings]\nword_ngrams = [1, 1]\nchar_ngrams = []\n',
@@ -107,13 +105,19 @@ def stackable(untouched_shifted: Workspace, tmp_path_factory: pytest.TempPathFac
     return competition
 
 
+def stack_once(competition: Competition, name: str) -> None:
+    """Build it if no test of this module has."""
+    if not competition.workspace.stack(name).path.exists():
+        build_stack(competition, name)
+
+
 def stored_stack(competition: Competition, name: str) -> NDArray[np.float32]:
     return store.read_model(competition.workspace.stack(name), competition.shape).test
 
 
 @pytest.mark.parametrize("name", STACKS)
 def test_a_stack_gives_the_test_sets_probabilities_again(stackable: Competition, name: str) -> None:
-    build_stack(stackable, name)
+    stack_once(stackable, name)
     recipe = load_stack_recipe(stackable.workspace, name)
     found = predict_stack(with_plan(stackable), recipe, stackable.test_texts, 1)
     assert found.dtype == np.float32
@@ -123,7 +127,7 @@ def test_a_stack_gives_the_test_sets_probabilities_again(stackable: Competition,
 def test_the_kinds_of_stacks_do_predict_differently(stackable: Competition) -> None:
     """The control of the test above."""
     for name in STACKS:
-        build_stack(stackable, name)
+        stack_once(stackable, name)
     found = np.stack([stored_stack(stackable, name) for name in STACKS])
     apart = np.abs(found[:, None] - found[None]).max(axis=(2, 3))
     assert apart[~np.eye(len(found), dtype=bool)].min() > 1e-3
@@ -131,7 +135,7 @@ def test_the_kinds_of_stacks_do_predict_differently(stackable: Competition) -> N
 
 @pytest.mark.parametrize("name", ["lightgbm", "shifted", "second_level_shifted"])
 def test_a_stacks_probability_of_a_text_does_not_depend_on_its_company(stackable: Competition, name: str) -> None:
-    build_stack(stackable, name)
+    stack_once(stackable, name)
     planned, recipe = with_plan(stackable), load_stack_recipe(stackable.workspace, name)
     few = predict_stack(planned, recipe, stackable.test_texts[7:9], 1)
     np.testing.assert_allclose(few, stored_stack(stackable, name)[7:9], atol=1e-5, rtol=0)
@@ -210,13 +214,16 @@ def written(competition: Competition, name: str) -> pd.DataFrame:
     return pd.read_csv(competition.workspace.root / name, index_col="id")
 
 
-def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, compete: Run) -> None:
+def test_the_command_predicts_the_test_set_as_it_was(
+    prepared: Competition, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The competition's own test file stands in for new texts, since what it has to give is known."""
     planned = train_models(prepared, *RECIPES)
     build_stack(prepared, "logistic")
+    compete = in_process(prepared.workspace.root, monkeypatch, capsys)
 
     alone = compete("predict", "test.csv", "of_words", "-o", "alone.csv")
-    assert alone.returncode == 0, alone.stderr
+    assert alone.code == 0, alone.stderr
     assert "alone.csv: 90 rows, probabilities of base model of_words" in alone.stderr
     table, expected = written(prepared, "alone.csv"), stored(prepared, "of_words")
     assert list(table.columns) == ["joy", "anger", "trust"]
@@ -224,13 +231,13 @@ def test_the_command_predicts_the_test_set_as_it_was(prepared: Competition, comp
     np.testing.assert_allclose(table.to_numpy(), expected, atol=1e-6, rtol=0)
 
     stacked = compete("predict", "test.csv")  # the best stack, into predictions.csv
-    assert stacked.returncode == 0, stacked.stderr
+    assert stacked.code == 0, stacked.stderr
     assert "predictions.csv: 90 rows, probabilities of stack logistic" in stacked.stderr
     of_stack = stored_stack(prepared, "logistic")
     np.testing.assert_allclose(written(prepared, "predictions.csv").to_numpy(), of_stack, atol=1e-5, rtol=0)
 
     decided = compete("predict", "test.csv", "of_words", "--decisions", "-o", "decided.csv")
-    assert decided.returncode == 0, decided.stderr
+    assert decided.code == 0, decided.stderr
     assert "decided.csv: 90 rows, decisions of base model of_words" in decided.stderr
     thresholds = base_model_score(planned, "of_words").labels
     for column, label in enumerate(prepared.labels):

@@ -4,10 +4,10 @@ import contextlib
 import shutil
 import sqlite3
 import struct
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,18 +34,18 @@ from compete.submissions.leaderboard.expected_ranges import out_of_fold_predicti
 from compete.submissions.ledger import Entry, Outcome, ledger_of
 from compete.submissions.sending import Permissions, Prepared, prepare, submit
 from compete.submissions.targets import Receiver, local_leaderboard
+from support.in_process import in_process
+from support.lived_in import copied
 
 pytestmark = pytest.mark.slow
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 NOTHING, AGAIN = Permissions(), Permissions(again=True)
 
 
 @pytest.fixture
-def trained(competition: Competition) -> Competition:
-    train(find_work(competition, choose_recipes(competition, [])), InlineExecutor())
-    return competition
+def trained(trained_once: Workspace, tmp_path: Path) -> Competition:
+    return load_competition(copied(trained_once, tmp_path))
 
 
 def build_stack(competition: Competition, name: str = "logistic") -> Built:
@@ -53,10 +53,17 @@ def build_stack(competition: Competition, name: str = "logistic") -> Built:
     return build(open_stacking(with_plan(competition), recipes, ["words", "words_smooth"]), name)
 
 
+@pytest.fixture(scope="module")
+def stacked_once(trained_once: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = copied(trained_once, tmp_path_factory.mktemp("stacked"))
+    build_stack(load_competition(workspace))
+    return workspace
+
+
 @pytest.fixture
-def stacked(trained: Competition) -> Competition:
-    build_stack(trained)
-    return trained
+def stacked(stacked_once: Workspace, tmp_path: Path) -> Competition:
+    """A copy, to be sent from and to be changed."""
+    return load_competition(copied(stacked_once, tmp_path))
 
 
 def chosen(competition: Competition, what: str | None = None) -> Result:
@@ -293,12 +300,14 @@ def test_a_file_in_another_order_is_put_right_and_scores_the_same(stacked: Compe
     assert entry is not None and entry.outcome.public == first.outcome.public
 
 
-def test_what_was_put_right_is_said_on_the_command_line(compete: Run, workspace: Workspace) -> None:
+def test_what_was_put_right_is_said_on_the_command_line(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = (workspace.root / "solution.csv").read_text(encoding="utf-8").splitlines()
     mine = [row.rpartition(",")[0] for row in [rows[0], *reversed(rows[1:])]]
     (workspace.root / "mine.csv").write_text("\n".join(mine) + "\n", encoding="utf-8")
-    ran = compete("submit", "mine.csv")
-    assert ran.returncode == 0, ran.stderr
+    ran = in_process(workspace.root, monkeypatch, capsys)("submit", "mine.csv")
+    assert ran.code == 0, ran.stderr
     assert "mine.csv: its rows had to be put right" in ran.stderr
     assert "1.0000" in ran.stdout  # every row beside its own id
 

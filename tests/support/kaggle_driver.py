@@ -27,7 +27,7 @@ EVENTS = ("os.rename", "os.remove", "os.mkdir", "subprocess.Popen", "sqlite3.con
 
 def main() -> None:
     submitter = Submitter.open(Path(sys.argv[1]))
-    kaggle.SETTLED, kaggle._BETWEEN_LOOKS = 0.2, 0.05
+    kaggle.SETTLED, kaggle._BETWEEN_LOOKS = 0.05, 0.02
     for line in sys.stdin:
         reader, writer = os.pipe()
         process = os.fork()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import os
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
+from compete.cli.main import main
 from compete.competition.data import Competition as LoadedCompetition
 from compete.competition.data import load_competition
 from compete.competition.planned import Planned
@@ -200,9 +204,34 @@ def command(
     )
 
 
+def command_here(
+    service: KaggleService, home: Path, cwd: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has imported everything once; what talks to Kaggle is a process as ever."""
+    home.mkdir(exist_ok=True)
+    environment = {**service.environment(home), **(variables or PASSWORD)}
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as changed,
+        Path(os.devnull).open(encoding="utf-8") as nothing,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name in os.environ.keys() - environment.keys():
+            changed.delenv(name)
+        for name, value in environment.items():
+            changed.setenv(name, value)
+        changed.chdir(cwd)
+        changed.setattr(sys, "argv", ["compete", *arguments])
+        changed.setattr(sys, "stdin", nothing)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return subprocess.CompletedProcess(sys.argv, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
 def ledger_rows(workspace: Path) -> list[tuple[Any, ...]]:
     """(file, status, reference) of every submission's last outcome, read without compete."""
-    with closing(sqlite3.connect(workspace / "submissions" / "ledger.sqlite")) as database:
+    with contextlib.closing(sqlite3.connect(workspace / "submissions" / "ledger.sqlite")) as database:
         return database.execute(
             "SELECT file, status, reference FROM submissions s JOIN outcomes o ON o.rowid = "
             "(SELECT max(rowid) FROM outcomes WHERE number = s.number) ORDER BY s.number"

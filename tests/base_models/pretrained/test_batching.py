@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compete.base_models.pretrained.batching import LikeLengths, in_batches, micro_batches
@@ -12,6 +12,7 @@ from compete.base_models.pretrained.batching import LikeLengths, in_batches, mic
 lengths_of_rows = st.lists(st.integers(0, 60), max_size=400)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 600))
 def test_micro_batches_make_up_a_batch_exactly_and_are_as_large_as_allowed(batch_size: int, limit: int) -> None:
     micro, accumulated = micro_batches(batch_size, limit)
@@ -20,6 +21,7 @@ def test_micro_batches_make_up_a_batch_exactly_and_are_as_large_as_allowed(batch
     assert not any(batch_size % rows == 0 for rows in range(micro + 1, min(limit, batch_size) + 1))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500))
 def test_halving_the_micro_batch_comes_to_one_row(batch_size: int) -> None:
     micro, tried = batch_size, 0
@@ -30,6 +32,7 @@ def test_halving_the_micro_batch_comes_to_one_row(batch_size: int) -> None:
     assert tried <= 8
 
 
+@settings(deadline=None)
 @given(lengths_of_rows, st.integers(1, 40))
 def test_batches_go_from_the_shortest_rows_to_the_longest(lengths: list[int], batch_size: int) -> None:
     batches = list(in_batches(lengths, batch_size))
@@ -39,6 +42,7 @@ def test_batches_go_from_the_shortest_rows_to_the_longest(lengths: list[int], ba
     assert all(len(batch) == batch_size for batch in batches[:-1])
 
 
+@settings(deadline=None)
 @given(lengths_of_rows, st.integers(1, 40), st.integers(0, 9))
 def test_every_epoch_has_every_row_once(lengths: list[int], batch_size: int, seed: int) -> None:
     sampler = LikeLengths(lengths, batch_size, seed)

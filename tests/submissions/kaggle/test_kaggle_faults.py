@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,16 +71,24 @@ def client(service: KaggleService, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def target(service: KaggleService, client: KaggleClient, monkeypatch: pytest.MonkeyPatch) -> KaggleLeaderboard:
-    monkeypatch.setattr(kaggle, "SETTLED", 0.2)
-    monkeypatch.setattr(kaggle, "_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(kaggle, "SETTLED", 0.05)
+    monkeypatch.setattr(kaggle, "_BETWEEN_LOOKS", 0.02)
     service.submissions.clear()
     service.faults.clear()
     return KaggleLeaderboard(client, "f1_macro")
 
 
+@pytest.fixture(scope="module")
+def submitter_once(tmp_path_factory: pytest.TempPathFactory) -> Submitter:
+    return Submitter.make(tmp_path_factory.mktemp("faults") / "ws", guesses(1))
+
+
 @pytest.fixture
-def submitter(tmp_path: Path) -> Submitter:
-    return Submitter.make(tmp_path / "ws", guesses(1))
+def submitter(submitter_once: Submitter) -> Submitter:
+    """In a workspace that has sent nothing yet."""
+    shutil.rmtree(submitter_once.folder, ignore_errors=True)
+    submitter_once.csv.write_bytes(guesses(1))
+    return submitter_once
 
 
 def first_try(submitter: Submitter, target: KaggleLeaderboard) -> tuple[int, str]:
@@ -301,18 +309,22 @@ class Interrupted:
 def test_a_prompt_that_was_long_unanswered_shortens_no_waiting(
     service: KaggleService, submitter: Submitter, target: KaggleLeaderboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kaggle, "SETTLED", 2.0)
-    service.faults.append(Fault("CreateSubmission", "late", seconds=0.8))
+    monkeypatch.setattr(kaggle, "SETTLED", 1.0)
+    service.faults.append(Fault("CreateSubmission", "late", seconds=0.4))
+    asked, carried_out = service.endpoints().count("CreateSubmission"), list[str]()
+    tell = {"before": lambda endpoint: None, "after": carried_out.append}
+    monkeypatch.setattr(service, "on_request", lambda endpoint, moment: tell[moment](endpoint))
 
     def think(prepared: Prepared, left: int) -> bool:
-        time.sleep(2.1)
+        time.sleep(1.1)
         return True
 
     with pytest.raises(KeyboardInterrupt):
         submit(submitter.competition, submitter.prepare(target), Interrupted(target), confirm=think)
     first_try(submitter, target)
-    assert wait_until(lambda: bool(service.submissions))
-    time.sleep(1.0)
+    assert wait_until(
+        lambda: asked + carried_out.count("CreateSubmission") == service.endpoints().count("CreateSubmission") > asked
+    )
     assert_sent_once(service, submitter)
 
 

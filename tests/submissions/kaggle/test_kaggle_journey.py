@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from compete.submissions.kaggle import kaggle_leaderboard as kaggle
 from support.kaggle_service import KaggleService
-from support.kaggle_toy import CUES, SLUG, command, guesses, ledger_rows, solution, toy_competition
+from support.kaggle_toy import CUES, SLUG, command, command_here, guesses, ledger_rows, solution, toy_competition
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,13 @@ class User:
     root: Path
 
     def run(self, *arguments: str) -> Ended:
-        ended = command(self.service, self.home, self.root, *arguments)
+        return self._checked(command_here(self.service, self.home, self.root, *arguments))
+
+    def run_alone(self, *arguments: str) -> Ended:
+        """In a process of its own, as a shell does it."""
+        return self._checked(command(self.service, self.home, self.root, *arguments))
+
+    def _checked(self, ended: Ended) -> Ended:
         assert "Traceback" not in ended.stderr, ended.stderr
         assert not self.service.escapes
         return ended
@@ -75,6 +82,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return user.root
 
 
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kaggle, "SETTLED", 0.2)
+    monkeypatch.setattr(kaggle, "_BETWEEN_LOOKS", 0.05)
+
+
 @pytest.fixture
 def service() -> Iterator[KaggleService]:
     with KaggleService([toy_competition(pending_polls=1, daily_limit=5)]) as running:
@@ -88,7 +101,7 @@ def user(service: KaggleService, trained: Path, tmp_path: Path) -> User:
 
 
 def test_from_a_stack_to_private_scores(service: KaggleService, user: User) -> None:
-    asked = user.run("submit")
+    asked = user.run_alone("submit")
     assert asked.returncode == 2
     assert "submissions left today, this one among them: 5" in asked.stderr
     assert "--yes" in asked.stderr.splitlines()[-1]

@@ -133,8 +133,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch, killed: Killed) -> None:
-    monkeypatch.setattr(kaggle, "SETTLED", 0.2)
-    monkeypatch.setattr(kaggle, "_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(kaggle, "SETTLED", 0.05)
+    monkeypatch.setattr(kaggle, "_BETWEEN_LOOKS", 0.02)
     killed.start_over()
 
 
