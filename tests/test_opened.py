@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import compete
+from compete.competition import demo_data
 from compete.errors import JobsFailedError, UserError
 from compete.opened import Opened
 from compete.workflows.submit import nobody_to_ask
@@ -35,7 +36,10 @@ class Broken:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Opened:
     """The embedded competition, two models trained, the stacks built, two submissions sent."""
     root = tmp_path_factory.mktemp("emotions")
-    files = {path.stem: path for path in compete.demo_data(root / "data")}
+    with pytest.MonkeyPatch.context() as fewer:
+        fewer.setattr(demo_data, "TRAIN_ROWS", 400)
+        fewer.setattr(demo_data, "TEST_ROWS", 200)
+        files = {path.stem: path for path in compete.demo_data(root / "data")}
     ws = compete.init(root, train=files["train"], test=files["test"], sample=files["sample_submission"], quiet=True)
     declaration = ws.workspace.declaration
     text = declaration.read_text(encoding="utf-8")

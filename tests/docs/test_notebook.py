@@ -1,0 +1,44 @@
+"""The notebook in the documentation plays from its first cell to its last, on fewer rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+
+from compete.competition import demo_data
+from support.pages import DOCS
+
+pytestmark = pytest.mark.slow
+
+NOTEBOOK = DOCS / "tutorial.ipynb"
+
+
+def cells() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return found
+
+
+def test_every_cell_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(demo_data, "TRAIN_ROWS", 300)
+    monkeypatch.setattr(demo_data, "TEST_ROWS", 120)
+    monkeypatch.chdir(tmp_path)
+    mpl.use("Agg")
+    names: dict[str, Any] = {}
+    played = ["".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"]
+    for source in played:
+        exec(compile(source, "cell", "exec"), names)
+    assert names["final"].table["private"].notna().all()
+    assert (tmp_path / "emotions" / "report" / "index.html").is_file()
+
+
+def test_what_the_cells_gave_is_kept_and_names_no_place_on_a_machine() -> None:
+    outputs = [cell["outputs"] for cell in cells() if cell["cell_type"] == "code"]
+    assert sum(bool(of_cell) for of_cell in outputs) > 10
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    assert not re.search(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\", text)
+    assert "Traceback" not in text
