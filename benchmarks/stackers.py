@@ -35,7 +35,6 @@ from compete.competition.reading import read_table
 from compete.execution.local import usable_cores
 from compete.stacking.choosing import choose
 from compete.stacking.ensemble.cross_fitting import repeated_folds
-from compete.stacking.ensemble.evaluation import Evaluation
 from compete.stacking.ensemble.resampling import interval, resampled_scores
 from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds
@@ -55,8 +54,11 @@ class Answer(NamedTuple):
 
 
 class Contender(NamedTuple):
+    """A recipe with its honest score, and with that of resampled rows."""
+
     recipe: StackRecipe
-    evaluation: Evaluation
+    honest: float
+    draws: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def ours(split: Split, names: list[str]) -> dict[str, Answer]:
         recipe, fitted, evaluation = bench.recipes[name], bench.fitted(name), bench.evaluate(name)
         decisions = evaluation.decision.decide(fitted.predict_proba(aside, split.aside_rows))
         answers[name] = Answer(decisions, evaluation.honest)
-        contenders.append(Contender(recipe, evaluation))
+        contenders.append(Contender(recipe, evaluation.honest, evaluation.draws))
     answers["chosen"] = answers[choose(F1, contenders).recipe.name]
     return answers
 

@@ -126,10 +126,17 @@ class Opened(View):
         return found
 
     def stack(
-        self, *names: str, without: Sequence[str] = (), allow: Sequence[str] = (), leave_one_out: bool = False
+        self,
+        *names: str,
+        without: Sequence[str] = (),
+        allow: Sequence[str] = (),
+        leave_one_out: bool = False,
+        force: bool = False,
     ) -> Stacked:
         """`compete stack`: the named recipes, or all, of which one is chosen."""
-        found = stack(self.workspace, names, without=without, allow=allow, leave_one_out=leave_one_out, say=self._say)
+        found = stack(
+            self.workspace, names, without=without, allow=allow, leave_one_out=leave_one_out, force=force, say=self._say
+        )
         self.forget()
         return found
 

@@ -73,6 +73,17 @@ def test_every_shipped_recipe_is_built_and_one_is_chosen_and_sent(trained: Works
     assert f"submissions/001_{chosen}.csv: 90 rows, sent to local" in sent.stdout
 
 
+def test_a_second_call_says_the_same_and_writes_nothing_but_with_force(trained: Workspace, compete: Run) -> None:
+    first = compete("stack", "--leave-one-out")
+    files = {path: path.stat().st_mtime_ns for path in trained.stacks.rglob("*.*") if path.name != "choice.json"}
+    again = compete("stack", "--leave-one-out")
+    assert again.stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    forced = compete("stack", "--leave-one-out", "--force")
+    assert forced.stdout == first.stdout
+    assert all(path.stat().st_mtime_ns > then for path, then in files.items() if path.name == "manifest.json")
+
+
 def test_a_named_stack_is_built_alone_and_sent_from_then_on(trained: Workspace, compete: Run) -> None:
     write_stack(trained, "plain", 'method = "mean"')
     assert compete("stack").code == 0

@@ -19,14 +19,13 @@ from compete.oof import store
 from compete.oof.fold_plan import with_plan
 from compete.oof.honest_scores import Score
 from compete.oof.work import choose_recipes, find_work, train
-from compete.stacking.building import Built, Stacking, build, open_stacking, references
+from compete.stacking.building import Built, Stacking, as_it_was_built, build, open_stacking, references
 from compete.stacking.choosing import choose, remember_choice, remembered_choice
 from compete.stacking.ensemble.cross_fitting import cross_fit
 from compete.stacking.ensemble.decision_rules import Cut
 from compete.stacking.ensemble.evaluation import Evaluation, PerLabel, evaluate
 from compete.stacking.ensemble.label_rates import LabelRates
-from compete.stacking.ensemble.meta_learners import Logistic, Mean
-from compete.stacking.fitting import FittedStack
+from compete.stacking.ensemble.meta_learners import Logistic
 from compete.stacking.inventory import Inventory, present
 from compete.stacking.members import Members, choose_members, read_members
 from compete.stacking.scoring import repeated_plans, score_of
@@ -233,14 +232,44 @@ def test_every_stack_is_compared_with_the_mean_and_a_greedy_blend(trained: Compe
     assert stored.test == pytest.approx(read_members(trained, BOTH)[1].mean(axis=0), abs=1e-6)
 
 
+def same(one: Built, other: Built) -> bool:
+    alike = (one.members, one.score, one.where_worth) == (other.members, other.score, other.where_worth)
+    return alike and np.array_equal(one.draws, other.draws) and one.rates.record() == other.rates.record()
+
+
+def test_what_has_not_changed_is_as_it_was_built(trained: Competition) -> None:
+    write_stack_recipes(trained, SECOND_LEVEL)
+    built = {name: build_stack(trained, name) for name in ("logistic", "plain", "top")}
+    stacking = opened(trained, ["logistic", "plain", "top"])
+    for name, first in built.items():
+        again = as_it_was_built(stacking, name)
+        assert again is not None and same(first, again)
+    assert not stacking.bench._fitted and not stacking.bench._cross_fits  # nothing was fitted for that
+
+
+def test_what_has_changed_or_is_asked_of_other_models_is_built_anew(trained: Competition) -> None:
+    assert as_it_was_built(opened(trained), "logistic") is None
+    build_stack(trained)
+    assert as_it_was_built(opened(trained), "logistic") is not None
+    write_recipe(trained, "third", 20.0)
+    train_models(trained, ["third"])
+    assert as_it_was_built(opened(trained, members=["third", *BOTH]), "logistic") is None
+    write_stack_recipe(trained, 'method = "logistic"\nC = 0.7')
+    assert as_it_was_built(opened(trained), "logistic") is None
+    build_stack(trained)
+    write_recipe(trained, "words", 9.0)
+    train_models(trained, ["words"])
+    assert as_it_was_built(opened(trained), "logistic") is None
+
+
 def test_a_recipe_stacks_the_models_it_names(trained: Competition) -> None:
     write_recipe(trained, "third", 20.0)
     train_models(trained, ["third"])
     write_stack_recipes(trained, {"two": 'method = "mean"\nmodels = ["words_smooth", "third"]'})
     built = build_stack(trained, "two", ["third", *BOTH])
-    assert built.fitted.members == ["third", "words_smooth"]
+    assert built.members == ["third", "words_smooth"]
     stored = store.read_model(trained.workspace.stack("two"), trained.shape)
-    assert stored.test == pytest.approx(read_members(trained, built.fitted.members)[1].mean(axis=0), abs=1e-6)
+    assert stored.test == pytest.approx(read_members(trained, built.members)[1].mean(axis=0), abs=1e-6)
 
 
 def test_a_recipe_of_which_one_model_is_left_is_refused(trained: Competition) -> None:
@@ -321,7 +350,7 @@ def test_a_stack_is_stale_under_another_metric(trained: Competition) -> None:
 def test_a_stack_of_stacks_is_a_blend_of_what_its_parts_predict(trained: Competition) -> None:
     write_stack_recipes(trained, SECOND_LEVEL)
     built = build_stack(trained, "top")
-    assert built.fitted.members == BOTH
+    assert built.members == BOTH
     folders = [trained.workspace.stack(name) for name in ("plain", "logistic", "top")]
     plain, logistic, top = (store.read_model(folder, trained.shape) for folder in folders)
     weights = store.read_record(folders[-1])["state"]["weights"]
@@ -386,13 +415,7 @@ def a_stack(
     declared = StackDeclaration.model_validate({"method": name.split("_")[0], "stacks": parts})
     recipe = StackRecipe(name, declared)
     evaluation = Evaluation(METRICS[metric], honest, honest, (honest,), draws, [], PerLabel(*[empty] * 8), Cut(empty))
-    return Built(
-        recipe,
-        evaluation,
-        score_of(evaluation, []),
-        FittedStack(recipe, [], [], 0, Mean()),
-        LabelRates(empty, empty, empty),
-    )
+    return Built(recipe, [], score_of(evaluation, []), draws, LabelRates(empty, empty, empty))
 
 
 # Resampled rows are easy or hard for every stack alike; what one is better by varies far less.

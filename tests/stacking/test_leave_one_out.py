@@ -52,7 +52,7 @@ def worth_of(
     bench = Workbench(Materials(oof, labels, [plan, np.roll(plan, 1)]), recipes, metric)
     naive = bench.fitted("stack").predict_proba(oof)
     whole = evaluate(metric, labels, bench.cross_fits("stack"), naive)
-    return whole, leave_one_out(bench, "stack", whole)
+    return whole, leave_one_out(bench, "stack", whole.honest, whole.draws)
 
 
 @pytest.mark.parametrize("metric", [F1, METRICS["f1_samples"], METRICS["log_loss"]], ids=lambda metric: metric.name)
@@ -100,7 +100,7 @@ def test_progress_names_every_model_once() -> None:
     bench = Workbench(Materials(oof, labels, [plan]), {"mean": recipe}, F1)
     whole = evaluate(F1, labels, bench.cross_fits("mean"), models[[0, 2]].mean(axis=0))
     doing: list[str] = []
-    found = leave_one_out(bench, "mean", whole, lambda fraction, what: doing.append(what))
+    found = leave_one_out(bench, "mean", whole.honest, whole.draws, lambda fraction, what: doing.append(what))
     assert doing == ["without m0", "without m2"]  # what the stack does not use, it need not do without
     assert {worth.model for worth in found} == {"m0", "m2"}
 

@@ -29,6 +29,7 @@ def command(
             help="What each base model adds to the chosen stack, or to the best that is quick to fit.",
         ),
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Fit again what has not changed since it was built.")] = False,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,6 +51,7 @@ def command(
             without=without or [],
             allow=allow or [],
             leave_one_out=leave_one_out,
+            force=force,
             say=say,
             progress=lambda fraction, doing: status.update(doing),
             compared=compared,
@@ -85,12 +87,12 @@ def _show(out: Console, found: Comparison) -> None:
 
 
 def _say_where_worth(out: Console, found: Comparison) -> None:
-    if found.where_worth is None:
+    if found.chosen.where_worth is None:
         return
-    gain = found.where_worth - found.chosen.score.honest
+    gain = found.chosen.where_worth - found.chosen.score.honest
     out.print(
         f"with 0.5 for the labels not worth tuning (told in every fold from the others): honest {found.metric.title} "
-        f"{found.where_worth:.4f} ({gain:+.4f}); stacking/{found.chosen.recipe.name}.toml decides so with "
+        f"{found.chosen.where_worth:.4f} ({gain:+.4f}); stacking/{found.chosen.recipe.name}.toml decides so with "
         'thresholds = "where_worth"\n',
         soft_wrap=True,
         highlight=False,

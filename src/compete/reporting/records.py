@@ -113,12 +113,12 @@ def stack_record(found: Comparison, parts: Contributions | None) -> Record:
         "best": found.best.recipe.name,
         "best_base_model": found.best_base_model,
         "gain_over_best_base_model": found.gain,
-        "honest_where_worth": found.where_worth,
+        "honest_where_worth": found.chosen.where_worth,
         "stacks": [
             {
                 "name": each.recipe.name,
                 "method": each.recipe.declaration.method,
-                "models": list(each.fitted.members),
+                "models": list(each.members),
                 **_honest(each.score),
                 "repeats": each.score.repeats,
             }

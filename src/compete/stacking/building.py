@@ -16,14 +16,15 @@ from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.oof.honest_scores import Score
 from compete.oof.job import made_by
+from compete.oof.results import Missing
 from compete.progress import Progress, unseen
 from compete.stacking.ensemble.alarms import Alarm, find_alarms
 from compete.stacking.ensemble.calibration import fit_calibration
-from compete.stacking.ensemble.evaluation import Evaluation
-from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, shifted_rates
+from compete.stacking.ensemble.evaluation import score_where_worth
+from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, rates_from, shifted_rates
 from compete.stacking.ensemble.row_features import row_features
-from compete.stacking.fitting import FittedStack, Materials, Workbench
-from compete.stacking.inventory import stack_identity
+from compete.stacking.fitting import Materials, Workbench
+from compete.stacking.inventory import Inventory, stack_identity
 from compete.stacking.members import read_members
 from compete.stacking.scoring import repeated_plans, score_of
 from compete.stacking.stack_recipes import StackDeclaration, StackRecipe, count_rows
@@ -37,14 +38,23 @@ REFERENCES = (
 
 @dataclass(frozen=True)
 class Built:
-    """A stack that was fitted and stored."""
+    """A stack that was fitted and stored, now or before."""
 
     recipe: StackRecipe
-    evaluation: Evaluation
+    members: Sequence[str]
+    """Its base models, in the order they were fitted in."""
     score: Score
-    fitted: FittedStack
+    draws: NDArray[np.float64]
+    """Its honest score on resampled rows, (1000,): the same rows for every stack, so that two can be compared."""
     rates: LabelRates
     """Of the labels in the test set, estimated from its base models."""
+    where_worth: float | None = None
+    """The honest score with 0.5 for the labels whose thresholds are not worth tuning, told inside; None where all are,
+    or where its rule has no threshold per label."""
+
+    @property
+    def honest(self) -> float:
+        return self.score.honest
 
 
 @dataclass(frozen=True)
@@ -135,9 +145,9 @@ def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
     evaluation = bench.evaluate(name)
     score = score_of(evaluation, competition.labels)
     test = fitted.predict_proba(stacking.test, stacking.test_rows)
-    members = [model for model in bench.materials.oof if model in fitted.members]  # in the order they were fitted in
+    members = bench.members_of(name)
     of_members = [[cells[model] for model in members] for cells in (bench.materials.oof, stacking.test)]
-    rates = mean_rates(competition.train_labels, *of_members)
+    rates, where_worth = mean_rates(competition.train_labels, *of_members), _where_worth(bench, recipe, score)
     if recipe.declaration.label_shift:
         test = label_shift(competition.train_labels, fits[0].outer, rates).apply(test)
     record = {
@@ -146,13 +156,32 @@ def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
         "models": members,
         "identity": stack_identity(stacking.planned, recipe, members, bench.recipes),
         "score": score.record(),
+        "draws": evaluation.draws.tolist(),
+        "where worth": where_worth,
         "state": fitted.state(),
         "test rates": rates.record(),
         "made_by": made_by(),
     }
     probabilities = store.Predictions(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
     store.write_model(competition.workspace.stack(name), probabilities, competition.shape, record)
-    return Built(recipe, evaluation, score, fitted, rates)
+    return Built(recipe, members, score, evaluation.draws, rates, where_worth)
+
+
+def as_it_was_built(stacking: Stacking, name: str) -> Built | None:
+    """The stack as it lies in oof/, if it was made of just what it would be made of now."""
+    recipe, found = stacking.bench.recipes[name], Inventory(stacking.planned).stack(name)
+    if isinstance(found, Missing) or list(found.record["models"]) != stacking.bench.members_of(name):
+        return None
+    record, draws = found.record, np.array(found.record["draws"], dtype=np.float64)
+    rates = rates_from(record["test rates"])
+    return Built(recipe, record["models"], found.score, draws, rates, record["where worth"])
+
+
+def _where_worth(bench: Workbench, recipe: StackRecipe, score: Score) -> float | None:
+    some = any(not label.worth_tuning for label in score.labels.values())
+    if not some or bench.metric.thresholds != "label" or recipe.rule(bench.metric) in ("where_worth", "half"):
+        return None
+    return score_where_worth(bench.metric, bench.materials.labels, bench.cross_fits(recipe.name))
 
 
 def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]:

@@ -7,22 +7,25 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compete import atomic
 from compete.competition.metrics import Metric
 from compete.competition.workspace import Workspace
-from compete.stacking.ensemble.evaluation import Evaluation
 from compete.stacking.stack_recipes import StackRecipe
 
 
 class Contender(Protocol):
-    """A recipe with its evaluation."""
+    """A recipe with its honest score, and with that of resampled rows."""
 
     @property
     def recipe(self) -> StackRecipe: ...
 
     @property
-    def evaluation(self) -> Evaluation: ...
+    def honest(self) -> float: ...
+
+    @property
+    def draws(self) -> NDArray[np.float64]: ...
 
 
 Some = TypeVar("Some", bound=Contender)
@@ -30,7 +33,7 @@ Some = TypeVar("Some", bound=Contender)
 
 def best_of(metric: Metric, contenders: Sequence[Some]) -> Some:
     """The one with the best honest score; of equals the first."""
-    return max(contenders, key=lambda each: metric.sign * each.evaluation.honest)
+    return max(contenders, key=lambda each: metric.sign * each.honest)
 
 
 def choose(metric: Metric, contenders: Sequence[Some]) -> Some:
@@ -42,10 +45,10 @@ def choose(metric: Metric, contenders: Sequence[Some]) -> Some:
     best = best_of(metric, contenders)
 
     def behind(each: Some) -> float:
-        return abs(best.evaluation.honest - each.evaluation.honest)
+        return abs(best.honest - each.honest)
 
     def standard_error(each: Some) -> float:
-        return float(np.std(best.evaluation.draws - each.evaluation.draws))
+        return float(np.std(best.draws - each.draws))
 
     near = [each for each in contenders if behind(each) <= standard_error(each)]
     return min(near, key=lambda each: (each.recipe.simplicity(), behind(each)))

@@ -14,8 +14,13 @@ from compete.oof.store import read_record
 from compete.progress import Progress, unseen
 from compete.stacking.building import Built, Stacking, references
 from compete.stacking.choosing import best_of
-from compete.stacking.ensemble.evaluation import score_where_worth
-from compete.stacking.leave_one_out import Contribution, error_correlation, keep_contributions, leave_one_out
+from compete.stacking.leave_one_out import (
+    Contribution,
+    error_correlation,
+    keep_contributions,
+    kept_contributions,
+    leave_one_out,
+)
 from compete.stacking.scoring import base_model_score
 
 
@@ -37,9 +42,6 @@ class Comparison:
     """Base models that were passed over, and why."""
     label_rates: Mapping[str, float]
     """Of the training rows."""
-    where_worth: float | None = None
-    """Honest score of the chosen stack with 0.5 for the labels whose thresholds are not worth tuning, told inside; None
-    where all are, or where its rule has no threshold per label."""
 
     @property
     def best(self) -> Built:
@@ -102,28 +104,24 @@ def compare(
         base_models={name: scores[name] for name in order},
         left_out=left_out,
         label_rates=competition.label_rates,
-        where_worth=_where_worth(stacking, chosen),
     )
 
 
-def _where_worth(stacking: Stacking, chosen: Built) -> float | None:
-    metric = stacking.competition.metric
-    some = any(not label.worth_tuning for label in chosen.score.labels.values())
-    if not some or metric.thresholds != "label" or chosen.recipe.rule(metric) in ("where_worth", "half"):
-        return None
-    fits = stacking.bench.cross_fits(chosen.recipe.name)
-    return score_where_worth(metric, stacking.competition.train_labels, fits)
-
-
 def contributions(stacking: Stacking, stack: Built, progress: Progress = unseen) -> Contributions | None:
-    """Fit a stack without each of its base models, and keep what was found; None if it has only one."""
-    models, name = stack.fitted.members, stack.recipe.name
+    """Fit a stack without each of its base models, and keep what was found; None if it has only one.
+
+    What was found of just this stack before is not fitted again.
+    """
+    models, name = stack.members, stack.recipe.name
     if len(models) < 2:
         return None
-    competition, bench = stacking.competition, stacking.bench
-    found = leave_one_out(bench, name, stack.evaluation, progress)
-    workspace = competition.workspace
-    keep_contributions(workspace.stack(name), read_record(workspace.stack(name)), found)
+    competition, bench, workspace = stacking.competition, stacking.bench, stacking.competition.workspace
+    folder = workspace.stack(name)
+    manifest = read_record(folder)
+    found = kept_contributions(folder, manifest)
+    if found is None:
+        found = leave_one_out(bench, name, stack.score.honest, stack.draws, progress)
+        keep_contributions(folder, manifest, found)
     seconds = {model: float(read_record(workspace.base_model(model)).get("seconds", 0)) for model in models}
     correlation = error_correlation(bench.materials.stacked(models), competition.train_labels)
     return Contributions(name, found, seconds, models, correlation)

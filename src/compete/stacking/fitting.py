@@ -57,11 +57,6 @@ class FittedStack:
     candidate: int
     fitted: FittedMetaLearner
 
-    @property
-    def members(self) -> list[str]:
-        """Every base model it needs, directly or through its parts."""
-        return list(dict.fromkeys([*self.models, *(name for part in self.parts for name in part.members)]))
-
     def predict_proba(self, base: Mapping[str, Cells], rows: RowFeatures | None = None) -> NDArray[np.float64]:
         """Probabilities (n_rows, n_labels) from those of the base models, by name."""
         if self.parts:
@@ -96,6 +91,12 @@ class Workbench:
         """Base models that the recipe combines itself, in the order of the materials."""
         named = recipe.declaration.models
         return [] if recipe.declaration.stacks else [n for n in self.materials.oof if named is None or n in named]
+
+    def members_of(self, name: str) -> list[str]:
+        """Base models that a recipe combines, itself or through its parts, in the order of the materials."""
+        recipe = self.recipes[name]
+        used = {model for part in recipe.declaration.stacks or [] for model in self.members_of(part)}
+        return [model for model in self.materials.oof if model in {*used, *self.models_of(recipe)}]
 
     def cross_fits(self, name: str) -> list[CrossFit]:
         """Out-of-fold probabilities of a recipe, one CrossFit per plan."""

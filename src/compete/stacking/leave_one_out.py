@@ -14,7 +14,6 @@ from compete import atomic
 from compete.competition.metrics import Labels, Probabilities
 from compete.competition.workspace import ResultFolder
 from compete.progress import Progress, unseen
-from compete.stacking.ensemble.evaluation import Evaluation
 from compete.stacking.ensemble.resampling import interval
 from compete.stacking.fitting import Workbench
 
@@ -40,20 +39,22 @@ class Contribution:
 def leave_one_out(
     bench: Workbench,
     name: str,
-    whole: Evaluation,
+    honest: float,
+    draws: NDArray[np.float64],
     progress: Progress = unseen,
 ) -> list[Contribution]:
     """Fit the stack `name` again without each of its base models; the most valuable first.
 
-    One model is left out at a time: of two that say the same, each alone can go, but not both.
+    honest, draws: its score, and that of resampled rows. One model is left out at a time: of two that say the same,
+    each alone can go, but not both.
     """
-    sign, found, members = bench.metric.sign, [], bench.fitted(name).members
+    sign, found, members = bench.metric.sign, [], bench.members_of(name)
     for number, model in enumerate(members):
         progress(number / len(members), f"without {model}")
         rest = Workbench(bench.materials.without(model), bench.recipes, bench.metric)
         without = rest.evaluate(name)
-        low, high = interval(sign * (whole.draws - without.draws))
-        found.append(Contribution(model, without.honest, sign * (whole.honest - without.honest), low, high))
+        low, high = interval(sign * (draws - without.draws))
+        found.append(Contribution(model, without.honest, sign * (honest - without.honest), low, high))
     return sorted(found, key=lambda each: each.gain, reverse=True)
 
 

@@ -12,7 +12,7 @@ from compete.competition.workspace import Workspace
 from compete.errors import UserError
 from compete.oof.fold_plan import with_plan
 from compete.progress import Progress, unseen
-from compete.stacking.building import Built, Stacking, build, open_stacking
+from compete.stacking.building import Built, Stacking, as_it_was_built, build, open_stacking
 from compete.stacking.choosing import choose, remember_choice
 from compete.stacking.comparison import Comparison, Contributions, compare, contributions
 from compete.stacking.ensemble.cross_fitting import MANY_ROWS
@@ -68,20 +68,22 @@ def stack(
     without: Sequence[str] = (),
     allow: Sequence[str] = (),
     leave_one_out: bool = False,
+    force: bool = False,
     say: Say = silent,
     progress: Progress = unseen,
     compared: Callable[[Comparison], None] = lambda found: None,
 ) -> Stacked:
-    """Build the named stack recipes, or all of them, and choose one.
+    """Build the named stack recipes, or all of them, and choose one. What has not changed since is as it was built.
 
     without: base models to leave out; allow: those to stack in spite of an alarm. leave_one_out: fit the chosen stack,
-    or the best that is quick to fit, again without each base model. compared: told as soon as the stacks are there.
+    or the best that is quick to fit, again without each base model. force: fit again what has not changed. compared:
+    told as soon as the stacks are there.
     """
     recipes = _recipes(workspace, names)
     with exclusively(workspace, say):
         planned = with_plan(load(workspace, say))
         stacking, left_out = _open(planned, recipes, without, allow, say)
-        built = build_all(stacking, recipes, progress)
+        built = build_all(stacking, recipes, progress, force=force)
         contenders = [each for each in built if not names or each.recipe.name in names]
         chosen = choose_and_remember(stacking, contenders)
         found = compare(stacking, built, contenders, chosen, left_out)
@@ -89,8 +91,10 @@ def stack(
         return Stacked(found, contributions(stacking, found.told_by, progress) if leave_one_out else None)
 
 
-def build_all(stacking: Stacking, recipes: Sequence[StackRecipe], progress: Progress = unseen) -> list[Built]:
-    """Every recipe, fitted and stored."""
+def build_all(
+    stacking: Stacking, recipes: Sequence[StackRecipe], progress: Progress = unseen, *, force: bool = False
+) -> list[Built]:
+    """Every recipe, fitted and stored; as it was built before where nothing has changed since, unless `force`."""
     built = []
     for number, recipe in enumerate(recipes):
         title = f"{number + 1}/{len(recipes)} {recipe.name}"
@@ -99,7 +103,8 @@ def build_all(stacking: Stacking, recipes: Sequence[StackRecipe], progress: Prog
             progress((before + fraction) / len(recipes), f"{title} {fraction:.0%}")
 
         progress(number / len(recipes), title)
-        built.append(build(stacking, recipe.name, of_all))
+        earlier = None if force else as_it_was_built(stacking, recipe.name)
+        built.append(earlier or build(stacking, recipe.name, of_all))
     return built
 
 
