@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Probabilities
-
 # Probabilities of exactly 0 or 1 have no finite logit. A power of two, so that 1 - EPSILON is exact in float32
 # too and the largest logit is minus the smallest (about 13.9).
 EPSILON = 2.0**-20
 
 
-def logits(probabilities: Probabilities) -> NDArray[np.float32]:
+def logits(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
     """log(p / (1 - p)), with p clipped to [EPSILON, 1 - EPSILON]; same shape, float32."""
     clipped = np.clip(np.asarray(probabilities, dtype=np.float32), EPSILON, 1 - EPSILON)
     return np.asarray(np.log(clipped) - np.log1p(-clipped))

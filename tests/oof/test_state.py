@@ -215,8 +215,9 @@ def test_only_folders_that_hold_something_are_models(workspace: Workspace) -> No
 
 def test_jobs_at_once_follow_gpus_then_memory_then_cores(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pretrained model takes gigabytes per job on a processor, so cores alone do not decide."""
-    for name, checkpoint, spread in (("small", "miniature:llama", "false"), ("large", "some/where", "true")):
-        recipe = f'family = "sequence_classifier"\n[settings]\ncheckpoint = "{checkpoint}"\nspread = {spread}\n'
+    for name, checkpoint, on_all in (("small", "miniature:llama", "false"), ("large", "some/where", "true")):
+        settings = f'checkpoint = "{checkpoint}"\nmodel_parallel = {on_all}\n'
+        recipe = f'family = "sequence_classifier"\n[settings]\n{settings}'
         (workspace.recipes / f"{name}.toml").write_text(recipe, encoding="utf-8")
     small, large = (load_recipe(workspace, name) for name in ("small", "large"))
     monkeypatch.setattr("compete.oof.work.usable_cores", lambda: 16)

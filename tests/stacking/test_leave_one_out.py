@@ -194,7 +194,7 @@ def test_worth_is_told_of_the_best_stack_that_is_quick_to_fit(chosen: str, conte
     built: dict[str, Any] = {
         name: SimpleNamespace(
             recipe=StackRecipe(name, StackDeclaration.model_validate(declared[name])),
-            evaluation=SimpleNamespace(honest=honest[name]),
+            honest=honest[name],
         )
         for name in contenders
     }

@@ -49,7 +49,6 @@ def cuts(scores: Probabilities) -> list[NDArray[np.int8]]:
     return [(scores >= cut).astype(np.int8) for cut in [*np.unique(scores), np.inf]]
 
 
-@settings(deadline=None)
 @given(ROWS)
 @example([(1, 0.5), (0, 0.5), (1, 0.5)])  # all equal
 @example([(0, 0.9), (0, 0.8), (1, 0.1), (0, 0.05)])  # one positive
@@ -66,7 +65,6 @@ def test_no_cut_has_a_better_f1(rows: list[tuple[int, float]]) -> None:
     assert found == pytest.approx(max(f1(labels, decisions) for decisions in cuts(scores)), abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(SCORES, st.floats(0, 1)), min_size=1, max_size=14))
 @example([(0.5, 0.2), (0.5, 0.9), (0.5, 0.0)])  # all equal
 @example([(0.9, 0.0), (0.2, 0.0)])  # nothing promised
@@ -101,7 +99,6 @@ def test_neighbouring_floats_are_told_apart(neighbours: tuple[np.floating, ...])
         assert decide(scores, np.array(best_f1_threshold(labels, scores))).tolist() == labels.tolist()
 
 
-@settings(deadline=None)
 @given(ROWS, st.integers(1, 4), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
 def test_a_cross_fitted_threshold_is_the_mean_of_those_without_one_fold(
@@ -143,7 +140,6 @@ def mean_jaccard(labels: Labels, decisions: NDArray[np.int8]) -> float:
 
 
 @pytest.mark.parametrize("jaccard", [False, True], ids=["f1", "jaccard"])
-@settings(deadline=None)
 @given(table=tables())
 @settings(max_examples=50, deadline=None)
 def test_no_shared_cut_has_a_better_mean_over_rows(jaccard: bool, table: tuple[Labels, NDArray[np.float64]]) -> None:
@@ -154,7 +150,6 @@ def test_no_shared_cut_has_a_better_mean_over_rows(jaccard: bool, table: tuple[L
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
-@settings(deadline=None)
 @given(table=tables(), seed=st.integers(0, 99))
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_rows_is_nothing_and_that_of_labels_carries_over(
