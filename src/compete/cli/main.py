@@ -98,6 +98,7 @@ def main() -> None:
     _never_fail_on_a_letter()
     # Processes that libraries start (joblib's, for LightGBM) import nothing from the folder the command stands in.
     os.environ["PYTHONSAFEPATH"] = "1"
+    # Taken out here: behind a command, typer would refuse an option that is not the command's.
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
     wants_traceback = len(arguments) < len(sys.argv) - 1
     try:

@@ -57,4 +57,5 @@ def command(
     revealed = any(entry.outcome.private is not None for entry in entries)
     out.print(scores_table(entries, revealed))
     for sentence in found.reading:
+        # In a pipe, every sentence stays on one line.
         out.print(f"- {sentence}", markup=False, soft_wrap=not out.is_terminal)

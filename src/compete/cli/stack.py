@@ -40,6 +40,7 @@ def command(
 
     workspace, out = here(size), console()
 
+    # Shown before base models are left out one by one, which takes its time.
     def compared(found: Comparison) -> None:
         if not as_json:
             _show(out, found)

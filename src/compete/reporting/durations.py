@@ -5,6 +5,7 @@ from __future__ import annotations
 
 def duration(seconds: float) -> str:
     """'4.2 s', '3 min 20 s', '2 h 05 min'."""
+    # From there on, one digit shows 60.0.
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

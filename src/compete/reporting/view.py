@@ -49,6 +49,7 @@ class View:
         """Read everything again when it is asked for next: something was done in the workspace."""
         for name, value in vars(View).items():
             if isinstance(value, cached_property):
+                # A cached property keeps its value there, and is computed anew once that is gone.
                 self.__dict__.pop(name, None)
         self._probabilities.clear()
 

@@ -162,6 +162,7 @@ def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
         "test rates": rates.record(),
         "made_by": made_by(),
     }
+    # The first plan of folds is that of the base models; the others only serve the score.
     probabilities = store.Predictions(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
     store.write_model(competition.workspace.stack(name), probabilities, competition.shape, record)
     return Built(recipe, members, score, evaluation.draws, rates, where_worth)

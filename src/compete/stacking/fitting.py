@@ -22,16 +22,15 @@ Cells = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Materials:
-    """What stacks are made of: out-of-fold probabilities of base models by name, each (n_rows, n_labels).
-
-    plans: fold plans, (n_rows,) each, one per repeat; the first is that of the base models. rows: (n_rows, n_features),
-    for recipes with row_features.
-    """
+    """What stacks are made of."""
 
     oof: Mapping[str, Cells]
+    """Out-of-fold probabilities of base models by name, each (n_rows, n_labels)."""
     labels: Labels
     plans: Sequence[Folds]
+    """Fold plans, (n_rows,) each, one per repeat; the first is that of the base models."""
     rows: RowFeatures | None = None
+    """(n_rows, n_features), for recipes with row_features."""
 
     def stacked(self, models: Sequence[str]) -> NDArray[np.float32]:
         """(n_models, n_rows, n_labels)"""
@@ -45,16 +44,15 @@ class Materials:
 
 @dataclass(frozen=True)
 class FittedStack:
-    """A stack recipe fitted on all rows.
-
-    models: names of the base models it combines itself; parts: the stacks it combines. candidate: which of the recipe's
-    meta-learners was taken.
-    """
+    """A stack recipe fitted on all rows."""
 
     recipe: StackRecipe
     models: list[str]
+    """Names of the base models it combines itself."""
     parts: list[FittedStack]
+    """The stacks it combines."""
     candidate: int
+    """Which of the recipe's meta-learners was taken."""
     fitted: FittedMetaLearner
 
     def predict_proba(self, base: Mapping[str, Cells], rows: RowFeatures | None = None) -> NDArray[np.float64]:
@@ -75,14 +73,12 @@ class FittedStack:
 
 @dataclass
 class Workbench:
-    """Fits recipes on the same materials; what a stack of stacks shares with its parts is fitted once.
-
-    metric: what stacks are scored by, and blends selected.
-    """
+    """Fits recipes on the same materials; what a stack of stacks shares with its parts is fitted once."""
 
     materials: Materials
     recipes: Mapping[str, StackRecipe]
     metric: Metric
+    """What stacks are scored by, and blends selected."""
     progress: Progress = unseen
     _cross_fits: dict[str, list[CrossFit]] = field(default_factory=dict)
     _fitted: dict[str, FittedStack] = field(default_factory=dict)

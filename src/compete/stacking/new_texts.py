@@ -94,6 +94,7 @@ def _stacked(
         return row_features(texts) if count_rows(recipes) else None
 
     oofs = dict(zip(members, oof, strict=True))
+    # Nothing is scored here, and the other plans of folds only serve the score.
     materials = Materials(oofs, competition.train_labels, [planned.plan.folds], counted(competition.train_texts))
     bench = Workbench(materials, {each.name: each for each in recipes}, competition.metric)
     fitted = bench.fitted(recipe.name)

@@ -42,6 +42,7 @@ def score_of(evaluation: Evaluation, labels: Sequence[str]) -> Score:
 
 
 def _number(value: float) -> Any:
+    # NaN, which JSON does not have, is the one number that differs from itself.
     return None if value != value else value
 
 
@@ -103,6 +104,7 @@ def whole_model_scores(
                 kept = base_model_score(planned, name)
             except DataError as error:
                 undefined(f"{error}: {', '.join(labels_of_one_class(planned.competition)) or 'of a fold'}")
+                # The other models are scored on the same rows, and would fail alike.
                 break
         scores[name] = kept
     return scores

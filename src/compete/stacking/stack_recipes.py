@@ -144,6 +144,7 @@ def load_stack_recipe(workspace: Workspace, name: str) -> StackRecipe:
         raise UserError(f"no recipe stacking/{name}.toml; {unknown_name(name, stack_names(workspace))}")
     raw = read_toml(path)
     declaration, problems = validate(StackDeclaration, raw)
+    # Of what was written: a default contradicts nothing.
     problems = problems or _contradictions(raw)
     refuse(Path(workspace.shown(path)), problems)
     assert declaration is not None

@@ -149,7 +149,9 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     def _warn(self, X: Probabilities, labels: Labels, folds: NDArray[np.int16]) -> None:
         models = self.model_names_ or [f"model {number}" for number in range(len(X))]
         names = self.label_names_ or [f"label {number}" for number in range(labels.shape[1])]
+        # Fitting sees no test set: one without rows stands in, which raises no alarm.
         for alarm in find_alarms(models, X, X[:, :0], labels, folds, names):
+            # Level 1 is this line, 2 is `fit`, 3 the line that calls `fit`.
             warnings.warn(str(alarm), LeakWarning, stacklevel=3)
 
     def _metric(self) -> Metric:
@@ -188,6 +190,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             ):
                 raise DataError("folds must be whole numbers from 0 to K - 1, K at least 2, each with a row")
             return repeated_folds(np.asarray(folds).astype(np.int16), labels, groups, self.repeats, self.random_state)
+        # repeated_folds begins with the plan that it is given: this one only says how many folds there are.
         shape_only = np.arange(len(labels)) % self.n_folds
         return repeated_folds(shape_only.astype(np.int16), labels, groups, self.repeats + 1, self.random_state)[1:]
 

@@ -221,11 +221,13 @@ class Ledger:
         with disk_full_is_said(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            # As a context, a connection commits or rolls back, and stays open: it is closed by the other one.
             with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as database, database:
                 database.execute("PRAGMA foreign_keys = ON")
                 _prepare(database)
                 yield database
         except sqlite3.DatabaseError as error:
+            # SQLite says "database or disk is full".
             if "full" in str(error):
                 raise DiskFullError(
                     f"no space left on the disk for {self.path}: make some, then run the same command, which "
@@ -238,14 +240,17 @@ def _prepare(database: sqlite3.Connection) -> None:
     """Make the tables, or bring those of an older version up to date, in one transaction."""
     if _version(database) == _VERSION:
         return
+    # As SQLite advises before tables are renamed and dropped; inside a transaction the pragma has no effect.
     database.execute("PRAGMA foreign_keys = OFF")
     # This transaction is our own, also where other commands open the ledger now.
     level, database.isolation_level = database.isolation_level, None
     database.execute("BEGIN EXCLUSIVE")
+    # Looked at again under the lock: another command may have been first.
     found = _version(database)
     if found < _VERSION:
         (tables,) = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'submissions'").fetchone()
         script = _FROM_0.format(schema=_SCHEMA) if tables else _SCHEMA
+        # executescript would commit the transaction before it begins.
         for statement in script.split(";"):
             database.execute(statement)
         database.execute(f"PRAGMA user_version = {_VERSION}")

@@ -35,6 +35,7 @@ def to_csv(entries: list[Entry]) -> str:
 def from_csv(path: Path) -> list[Entry]:
     """Entries from a CSV with the columns source, metric, validation and public at least."""
     try:
+        # -sig: some spreadsheets begin a CSV with a byte-order mark, which would stick to the first column's name.
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -55,6 +56,7 @@ def _entry(path: Path, number: int, row: dict[str, str]) -> Entry:
         try:
             values[name] = float(row[name]) if row.get(name) else None
         except ValueError:
+            # Refused below, as infinity is.
             values[name] = math.nan
         if values[name] is not None and not math.isfinite(values[name]):
             raise DataError(f"{path} row {number}: {name} is {row[name]!r}, expected a number")

@@ -76,6 +76,7 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
     the version that is sent in the file's place, and makes the submission what it is.
     """
     competition, form = planned.competition, submission_form(planned.competition)
+    # What a killed run left half-written.
     atomic.sweep(competition.workspace.submissions)
     path = _new_path(competition.workspace, source.name)
     content, notice = (
@@ -124,6 +125,7 @@ def submit(
     """
     ledger = ledger_of(competition.workspace)
 
+    # Asked anew at every step: settling takes minutes, confirming as long as the user likes.
     def clock() -> datetime:
         return now or datetime.now(UTC)
 

@@ -77,16 +77,17 @@ class Target(Receiver, AbstractContextManager["Target"], Protocol):
 
 @dataclass(frozen=True)
 class LocalLeaderboard:
-    """Scores files against a Kaggle-style solution: id, labels, and Usage, which is Public, Private or Ignored.
+    """Scores files against a Kaggle-style solution.
 
-    Rows with a label of -1 are not scored either. Nothing is counted but by the ledger: a submission that was cut off
-    is simply scored again. Without a solution (the labels of a running competition are not to be had) files are
-    checked and recorded unscored.
+    Nothing is counted but by the ledger: a submission that was cut off is simply scored again.
     """
 
     counts: ClassVar[bool] = False
 
     solution: Path | None
+    """Id, labels, and Usage, which is Public, Private or Ignored; rows with a label of -1 are not scored either.
+    Without a solution (the labels of a running competition are not to be had) files are checked and recorded
+    unscored."""
     form: Form
     metric: Metric
     name: str = "local"

@@ -34,6 +34,7 @@ class FoldTable:
             columns=list(self.planned.competition.labels),
             index=pd.Index(names, name="fold"),
         )
+        # A label may be called "rows".
         frame.insert(0, "rows", list(self.rows), allow_duplicates=True)
         return frame
 

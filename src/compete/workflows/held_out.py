@@ -65,6 +65,7 @@ def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.b
 def _deal(groups: NDArray[np.intp], labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
     """`share` of the rows (n_rows,), dealt out like folds; rows of a group together."""
     shape = (np.arange(len(groups)) % _PARTS).astype(np.int16)
+    # The first of the two plans is `shape` itself, which only says how many parts there are.
     return np.asarray(repeated_folds(shape, labels, groups, 2, seed)[1] < max(1, round(_PARTS * share)))
 
 
@@ -74,6 +75,7 @@ def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: s
     try:
         if not len(labels):
             raise DataError("there are no rows")
+        # Labels that predict themselves: not the score matters, but that there is one.
         competition.metric.compute(
             labels, labels.astype(np.float64) if competition.metric.thresholds is None else labels
         )

@@ -89,10 +89,12 @@ def rehearse(
         for recipe in recipes:
             recipe.refuse_untrusted()
         crew = crew_for(recipes, workers)
+        # Read before anything is trained, so that a mistake in a stack recipe does not cost hours.
         of_stacks = load_with_parts(workspace, stacks or stack_names(workspace))
         names = [recipe.name for recipe in recipes]
         played = load_competition(workspace_without(competition, recipes, share, seed))
         say(f"training {', '.join(names)} on {len(played.train_ids)} rows")
+        # Chosen again: the workspace that is played has copies of the recipes, which its models are made of.
         train(find_work(played, choose_recipes(played, names), threads=crew.threads, parity=False), crew.executor)
         planned = with_plan(played)
         best_first = _by_honest_score(planned, names, _build(planned, of_stacks, names, say))

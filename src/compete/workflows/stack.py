@@ -126,6 +126,7 @@ def _open(
     planned: Planned, recipes: Sequence[StackRecipe], without: Sequence[str], allow: Collection[str], say: Say
 ) -> tuple[Stacking, dict[str, str]]:
     """The base models, read; and those that were left out, with the reason."""
+    # A recipe that names neither models nor stacks is made of every base model.
     everything = any(not recipe.declaration.models and not recipe.declaration.stacks for recipe in recipes)
     files = {name: f"stacking/{recipe.name}.toml" for recipe in recipes for name in recipe.declaration.models or []}
     members = choose_members(Inventory(planned), list(files), without, everything=everything, named_in=files)

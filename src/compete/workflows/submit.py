@@ -81,6 +81,7 @@ def submit(
             planned = with_plan(load(workspace, say))
             competition = planned.competition
             target = make_target(competition, kernel=kernel, kernel_version=kernel_version, late=late)
+            # Open for longer than the workspace is locked: while a score is waited for, other commands may work.
             stack.enter_context(target)
             prepared = prepare(planned, to_send(planned, what), target.name, target.notebook)
             if prepared.notice:

@@ -26,9 +26,10 @@ MOST_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Picture:
-    """name: of its files, and of the figure in `View.figure`."""
+    """A figure that can be drawn."""
 
     name: str
+    """Of its files, and of the figure in `Opened.figure`."""
     section: Section
     title: str
     caption: str

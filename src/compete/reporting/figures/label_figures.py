@@ -25,6 +25,7 @@ def rate_figure(labels: Sequence[str], train: Floats, test: LabelRates | None) -
     places, shift = np.arange(len(labels)), 0.0 if test is None else 0.2
     axes.barh(places - shift, 100 * train[order], height=0.38, color=BLUE, label="train")
     if test is not None:
+        # Of a rate that is not told, NaN, the bar has no length.
         rates, low, high = (np.nan_to_num(100 * each[order]) for each in (test.rates, test.low, test.high))
         axes.barh(places + shift, rates, height=0.38, color=ORANGE, label="test (estimated)")
         told = test.told[order]
@@ -96,6 +97,7 @@ def correlation_figure(models: Sequence[str], correlation: Floats) -> Figure:
     """How alike models err, (n_models, n_models): two that err alike add little to each other."""
     figure = new_figure(2.2 + 0.32 * len(models) + _room_below(models), max(5.5, 2.6 + 0.45 * len(models)))
     axes = figure.subplots()
+    # Every pair once, without the first row and the last column, which would be empty.
     below = np.where(np.tri(len(models), k=-1, dtype=bool), correlation, np.nan)[1:, :-1]
     low = float(np.nanmin(below))
     _cells(figure, axes, below, low, 1.0, "correlation of errors")

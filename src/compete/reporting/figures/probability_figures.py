@@ -57,6 +57,7 @@ def reliability_figure(labels: Sequence[str], truth: Labels, probabilities: Prob
     for number, axes in enumerate(panels):
         found = reliability(truth[:, number], probabilities[:, number])
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
+        # At shares of 0 and 1, rounding may leave an end on the wrong side, and matplotlib takes no negative error.
         errors = np.clip([found.share - found.low, found.high - found.share], 0, None)
         axes.errorbar(found.probability, found.share, yerr=errors, fmt="o-", color=BLUE, markersize=3.5, linewidth=1)
         axes.set(xlim=(0, 1), ylim=(0, 1))
@@ -95,6 +96,7 @@ def precision_recall_figure(
             inside = np.flatnonzero(band)
             inside = inside[_thinned(recall[inside])] if len(inside) else inside
             axes.plot(recall[inside], precision[inside], color=ORANGE, linewidth=4, alpha=0.55, solid_capstyle="round")
+            # The cuts fall: the last that is at least the threshold.
             at = int(np.searchsorted(-cuts, -score.threshold, side="right")) - 1
             if at >= 0:  # else it lies above every probability, and nothing is predicted
                 axes.plot(recall[at], precision[at], "o", color=ORANGE, markeredgecolor=INK, markersize=6)
@@ -171,6 +173,7 @@ def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
 
 def _equal_f1(axes: Axes) -> None:
     for f1 in (0.2, 0.4, 0.6, 0.8):
+        # F1 = 2 p r / (p + r) solved for p, which is infinite at r = F1 / 2.
         recall = np.linspace(f1 / 2 + 1e-3, 1, 40)
         precision = f1 * recall / (2 * recall - f1)
         shown = precision <= 1.02

@@ -119,6 +119,7 @@ def cost_figure(rows: Sequence[ScoreRow], metric: str, sign: int = 1) -> Figure:
     axes.margins(x=0.15)
     low, high = axes.get_xlim()
     ticks = {each: said for each, said in _TIMES.items() if low <= each <= high}
+    # Where none of _TIMES is in sight, the cheapest and the dearest model say their own.
     ticks = ticks or {each: _time(3600 * each) for each in (hours[0], hours[-1])}
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()

@@ -64,6 +64,7 @@ _STYLE: dict[Any, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "text.color": INK,
+    # A dollar in a label or a model's name begins no formula.
     "text.parse_math": False,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
@@ -102,6 +103,7 @@ def drawn(draw: Draw, *, dark: bool = False) -> Figure:
     """Draw a figure in the project's style."""
     with matplotlib.rc_context(_STYLE):
         figure = draw()
+        # A canvas attaches itself to its figure, as pyplot would do it.
         FigureCanvasAgg(figure)
     if dark:
         _darken(figure)

@@ -20,19 +20,20 @@ _MOST_MODELS = 12  # columns of probabilities beside a row
 
 @dataclass(frozen=True)
 class HardRows:
-    """source: whose probabilities; models: whose are shown beside them. suspects: likely label errors, per label.
-
-    rows: as JSON, one list per row and label: index of the text, index of the label, labelled (0 or 1), probability,
-    loss, fold, likely label error (0 or 1), probabilities of the models.
-    """
+    """The rows that are to be read, with what was said of them."""
 
     source: str
+    """Whose probabilities."""
     models: list[str]
+    """Whose are shown beside them."""
     labels: Sequence[str]
     ids: list[str]
     texts: list[str]
     rows: list[list[Any]]
+    """As JSON, one list per row and label: index of the text, index of the label, labelled (0 or 1), probability, loss,
+    fold, likely label error (0 or 1), probabilities of the models."""
     suspects: dict[str, int]
+    """Likely label errors, per label."""
 
 
 def hard_rows(view: View, source: Result, per_label: int = PER_LABEL) -> HardRows:

@@ -14,17 +14,20 @@ from compete.stacking.leave_one_out import kept_contributions
 
 @dataclass(frozen=True)
 class Provenance:
-    """versions: library -> version, several where results were made with several; commands: that make it all again.
-
-    machines: what trained; seeds, fingerprints: by name.
-    """
+    """How results were made."""
 
     versions: dict[str, str]
+    """Library -> version, several where results were made with several."""
     machines: list[str]
+    """What trained."""
     seeds: dict[str, str]
+    """By name."""
     fingerprints: dict[str, str]
+    """By name."""
     commands: list[str]
+    """That make it all again."""
     seconds: float
+    """Of training, all in all."""
 
 
 def provenance(view: View) -> Provenance:

@@ -41,6 +41,7 @@ def write_report(view: View, folder: Path | None = None, progress: Progress = un
     for name in earlier.difference(drawings):
         (figures / f"{name}.png").unlink(missing_ok=True)
         (figures / f"{name}.svg").unlink(missing_ok=True)
+    # Until the new page is there, the earlier one still tells which figures are compete's to remove.
     page = render_page(view, found, drawings)
     atomic.write_text(folder / PAGE, page)
     return folder / PAGE

@@ -20,13 +20,15 @@ from compete.submissions.ledger import UNKNOWN, Entry
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table of the page. columns from `numbers_from` on hold numbers, right-aligned; bold: index of one row."""
+    """A table of the page."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers_from: int = 1
+    """Columns from this one on hold numbers, right-aligned."""
     bold: int | None = None
+    """Index of one row."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,18 @@ class PageFigure:
 
 @dataclass
 class PageSection:
-    """notes: sentences; closed: figures that are shown when the reader opens them."""
+    """A section of the page."""
 
     name: str
     title: str
     notes: list[str] = field(default_factory=list)
+    """Sentences."""
     tables: list[PageTable] = field(default_factory=list)
     figures: list[PageFigure] = field(default_factory=list)
     closed: list[PageFigure] = field(default_factory=list)
+    """Figures that are shown when the reader opens them."""
     missing: list[tuple[str, str]] = field(default_factory=list)
+    """Figures that could not be drawn: title, and why."""
 
 
 def facts(view: View) -> list[tuple[str, str]]:

@@ -120,6 +120,7 @@ def short_name(device: str) -> str:
 def gb(size: float) -> str:
     """Bytes in 10^9, with three digits that count: "0.091", "2.61", "145"."""
     value = size / 1e9
+    # It would be shown as 0.000.
     if size and value < 0.0005:
         return "<0.001"
     if value < 1:
@@ -146,6 +147,7 @@ def download_line(found: Downloads) -> str:
 
 
 def shown_hours(hours: float) -> str:
+    # From there on, two digits would begin to show 0.10.
     return f"{hours:.1f}" if hours >= 0.095 else f"{hours:.2f}"
 
 

@@ -19,13 +19,14 @@ class TimeLeft:
     """Estimates the seconds until all jobs are done.
 
     A job is expected to take as long as the finished folds of its model, in this run or, failing that, in an
-    earlier one (`known`, seconds by model); as long as the average job where its model is new; and for a
-    running job its own pace counts once it has reported progress.
+    earlier one; as long as the average job where its model is new; and for a running job its own pace counts once it
+    has reported progress.
     """
 
     jobs: Sequence[Job]
     workers: int
     known: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of a fold in an earlier run, by model."""
     clock: Callable[[], float] = time.monotonic
     _finished: dict[str, list[float]] = field(default_factory=dict)
     _started: dict[str, float] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class TimeLeft:
             max((average if seconds is None else seconds) - self._elapsed(job), 0.0)
             for job, seconds in zip(pending, expected, strict=True)
         ]
+        # More workers than jobs do not end the longest one sooner.
         return max(sum(left) / self.workers, max(left, default=0.0))
 
     def _expected(self, job: Job) -> float | None:

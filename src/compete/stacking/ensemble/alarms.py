@@ -79,6 +79,7 @@ def find_alarms(
 def _constant_columns(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
     found = []
     for what, sets in (("out-of-fold", oof), ("test", test)):
+        # In a single row, every column is constant.
         for model, columns in enumerate(sets.max(axis=1) - sets.min(axis=1) < 1e-6 if sets.shape[1] > 1 else []):
             if columns.any():
                 named = ", ".join(label_names[i] for i in np.flatnonzero(columns).tolist())
@@ -148,6 +149,7 @@ def _auc_noise(auc: Floats, labels: Labels) -> Floats:
     own = auc.diagonal(axis1=1, axis2=2)
     positives = labels.sum(axis=0, dtype=np.int64)
     fewest = np.minimum(positives, len(labels) - positives)
+    # 0.01 is about 0.99 * (1 - 0.99): a perfect column is given the noise of an AUC of 0.99.
     return np.asarray(np.sqrt(np.maximum(own * (1 - own), 0.01) / np.maximum(fewest, 1)))
 
 
@@ -212,6 +214,7 @@ def _one_fold_too_good(
     found = []
     for model in range(len(oof)):
         usual = np.median(np.delete(excess, model, axis=0), axis=0) if len(oof) > 2 else np.zeros(n_folds)
+        # The lesser of both: a fold in which the others do badly is no sign of a leak.
         fold = int(np.argmax(np.minimum(excess[model], excess[model] - usual)))
         # The spread of all rows: the fold that looks best is the one whose own rows happen to vary least.
         noise = float(spread[model] / np.sqrt(np.sum(folds == fold)))
@@ -249,6 +252,7 @@ def _better_than_its_test_set(
 def _promised_auc(calibrated: Floats) -> float:
     """The AUC to be expected where every row is positive with its probability."""
     p = np.sort(calibrated)
+    # Expected negatives that are ranked below each row, itself not among them: a row makes no pair with itself.
     below = np.cumsum(1 - p) - (1 - p)
     pairs = p.sum() * (1 - p).sum() - float(np.sum(p * (1 - p)))
     return float(np.sum(p * below) / pairs) if pairs > 0 else 0.5
@@ -257,7 +261,8 @@ def _promised_auc(calibrated: Floats) -> float:
 def _other_distribution(oof: Probabilities, test: Probabilities, auc: Floats) -> list[tuple[int, str]]:
     """Models whose test probabilities are distributed unlike their out-of-fold ones, where other models' are not."""
     distance = np.array([_distances(a, b).mean() for a, b in zip(oof, test, strict=True)])
-    # What two samples of one distribution lie apart by chance (Kolmogorov 1933).
+    # What two samples of one distribution lie apart by chance (Kolmogorov 1933): the mean of the limiting
+    # distribution is sqrt(pi / 2) ln 2 = 0.87.
     by_chance = 0.87 * np.sqrt(1 / oof.shape[1] + 1 / test.shape[1])
     knows = auc.diagonal(axis1=1, axis2=2).mean(axis=1) > _KNOWS_SOMETHING
     found = []
@@ -288,6 +293,7 @@ def _auc_matrix(probabilities: Probabilities, labels: Labels) -> Floats:
     ranks = rankdata(probabilities, axis=0)
     positives = labels.sum(axis=0, dtype=np.float64)
     negatives = len(labels) - positives
+    # Mann and Whitney's U: the rank sum of the positives, less the lowest that so many ranks can have.
     wins = ranks.T @ labels.astype(np.float64) - positives * (positives + 1) / 2
     pairs = positives * negatives
     return np.asarray(np.divide(wins, pairs, out=np.full_like(wins, 0.5), where=pairs > 0))

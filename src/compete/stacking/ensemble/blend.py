@@ -24,15 +24,15 @@ class Blend:
     """Greedy forward selection with replacement (Caruana et al. 2004).
 
     Model after model is added to the mean, each time the one that helps most, and the best of the means on the way is
-    kept. What helps is told by select_by: "f1", the macro-F1 at the best threshold of every label, or "log_loss".
-
-    per_label: every label has weights of its own.
+    kept.
     """
 
     parallel: ClassVar[Parallel] = "threads"
     few_parameters: ClassVar[bool] = True
     select_by: SelectBy = "f1"
+    """What tells which model helps most: "f1", the macro-F1 at the best threshold of every label, or "log_loss"."""
     per_label: bool = False
+    """Every label has weights of its own."""
     steps: int = 20
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedBlend:
@@ -48,9 +48,10 @@ class Blend:
 
 @dataclass(frozen=True)
 class FittedBlend:
-    """weights: (n_models, n_labels), not negative; every label's sum is 1."""
+    """A weighted mean of the base models."""
 
     weights: NDArray[np.float64]
+    """(n_models, n_labels), not negative; every label's sum is 1."""
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         return np.asarray(np.einsum("mrl,ml->rl", probabilities, self.weights, dtype=np.float64))
@@ -89,6 +90,7 @@ def _log_likelihood(labels: Labels) -> Gain:
 def _best_f1(labels: Labels) -> Gain:
     """Macro-F1 at the best threshold of every label, on a grid of _BINS: exact thresholds would take a sort each."""
     n_labels = labels.shape[1]
+    # Every label has _BINS bins of its own, one label's after another's: a single bincount counts them all.
     offsets = (np.arange(n_labels) * _BINS).astype(np.int32)
     positive, positives = labels == 1, (labels == 1).sum(axis=0)[:, None]
 

@@ -78,6 +78,7 @@ class LightGBM:
             valid_names=["inner"],
             callbacks=[lightgbm.early_stopping(round(_PATIENCE / parameters["learning_rate"]), verbose=False)],
         )
+        # Log loss of the inner rows by what the trees start from, before any tree.
         without = float(np.mean(np.logaddexp(0, score[chosen]) - y[chosen] * score[chosen]))
         return booster if booster.best_score["inner"]["binary_logloss"] < without else None
 
@@ -96,15 +97,15 @@ class LightGBM:
             "num_leaves": self.num_leaves,
             "min_data_in_leaf": self.min_data_in_leaf,
             "max_bin": 63,
-            "bin_construct_sample_cnt": max(
-                2_000, n_rows // 10
-            ),  # where to cut is a matter of taste, and takes longest
+            # Where to cut is a matter of taste, and takes longest.
+            "bin_construct_sample_cnt": max(2_000, n_rows // 10),
             "feature_fraction": self.feature_fraction,
             "lambda_l2": self.lambda_l2,
             "seed": self.seed,
             # Where fits run beside one another, in processes, each has one; few rows gain nothing by more.
             "num_threads": 1 if n_rows < _MANY_ROWS else 0,
             "deterministic": True,
+            # Else LightGBM times two ways of counting and takes the quicker, which need not be the same one every time.
             "force_col_wise": True,
             "verbosity": -1,
         }
@@ -112,15 +113,18 @@ class LightGBM:
 
 @dataclass(frozen=True)
 class FittedLightGBM:
-    """start: calibration of the base models' mean; boosters: a LightGBM Booster per label, None without trees."""
+    """What the trees start from, and the trees of every label."""
 
     start: Calibration
+    """Calibration of the base models' mean."""
     boosters: list[Any]
+    """A LightGBM Booster per label, None without trees."""
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         z = logits(self.start.apply(_mean(probabilities))).astype(np.float64)
         for label, (booster, X) in enumerate(zip(self.boosters, _designs(probabilities, rows), strict=True)):
             if booster is not None:
+                # LightGBM predicts what the trees add: the scores that training started from are no part of a Booster.
                 z[:, label] += booster.predict(X, raw_score=True)
         return sigmoid(z)
 

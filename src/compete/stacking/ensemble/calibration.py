@@ -25,9 +25,10 @@ _PRIOR = 0.5
 
 @dataclass(frozen=True)
 class Calibration:
-    """slopes, intercepts: (n_labels,) or (n_models, 1, n_labels), as the probabilities it was fitted on."""
+    """What turns a column's logits into those of calibrated probabilities."""
 
     slopes: NDArray[np.float64]
+    """(n_labels,) or (n_models, 1, n_labels), as the probabilities it was fitted on; the intercepts too."""
     intercepts: NDArray[np.float64]
 
     def apply(self, probabilities: Probabilities) -> NDArray[np.float64]:
@@ -46,6 +47,7 @@ def fit_calibration(labels: Labels, probabilities: Probabilities, method: Method
     # nothing, and Newton's steps are astronomic.
     slopes, intercepts = np.zeros_like(z[..., :1, :]), np.zeros_like(z[..., :1, :])
     if method == "platt":
+        # Half a row more of either class: a label of one class has finite log-odds, too.
         rates = (labels.sum(axis=0) + 0.5) / (len(labels) + 1)
         intercepts += np.log(rates) - np.log1p(-rates)
     loss = _loss(labels, z, slopes, intercepts)
@@ -90,6 +92,7 @@ def _newton(
     h11 = (spread * z * z).sum(axis=-2, keepdims=True) + _PRIOR
     if method == "temperature":
         return g1 / h11, np.zeros_like(g1)
+    # 1e-3: no prior keeps the intercept's curvature off 0 where a column is saturated.
     g0, h00 = residual.sum(axis=-2, keepdims=True), spread.sum(axis=-2, keepdims=True) + 1e-3
     h01 = (spread * z).sum(axis=-2, keepdims=True)
     determinant = h11 * h00 - h01**2

@@ -36,18 +36,18 @@ MANY_ROWS = 20_000
 
 @dataclass(frozen=True)
 class CrossFit:
-    """Out-of-fold probabilities of a meta-learner under one plan of folds.
-
-    outer: (n_rows, n_labels), every row predicted without its fold. inner: for every fold k, (n_rows, n_labels): rows
-    of fold j predicted without folds j and k, or, for a learner of few parameters, without fold k; the rows of fold k
-    itself are NaN. best: which of the candidates has the lowest log loss over all rows. few_parameters: of the learner.
-    """
+    """Out-of-fold probabilities of a meta-learner under one plan of folds."""
 
     folds: Folds
     outer: Probabilities
+    """(n_rows, n_labels), every row predicted without its fold."""
     inner: Sequence[Probabilities]
+    """For every fold k, (n_rows, n_labels): rows of fold j predicted without folds j and k, or, for a learner of few
+    parameters, without fold k; the rows of fold k itself are NaN."""
     best: int = 0
+    """Which of the candidates has the lowest log loss over all rows."""
     few_parameters: bool = False
+    """Of the learner."""
 
 
 def as_it_is(probabilities: Probabilities, folds: Folds) -> CrossFit:
@@ -176,6 +176,7 @@ def repeated_folds(folds: Folds, labels: Labels, groups: NDArray[np.intp], repea
     plans = [folds]
     for repeat in range(1, repeats):
         random = np.random.default_rng([seed, repeat])
+        # By the rarest label, by chance among groups with the same one; groups without any label come last.
         order = np.lexsort((random.random(len(rarest)), rarest))
         dealt = np.empty(len(order), dtype=np.int16)
         dealt[order] = random.permutation(n_folds)[np.arange(len(order)) % n_folds]

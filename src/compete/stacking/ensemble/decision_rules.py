@@ -164,6 +164,7 @@ def _shrunk(labels: Labels, probabilities: Probabilities, empirical: Thresholds)
     calibration = fit_calibration(labels, probabilities)
     half_best = np.clip(f1_per_label(labels, decide(probabilities, empirical)) / 2, 1e-6, 0.5)
     slopes = np.where(calibration.slopes > 0, calibration.slopes, 1.0)
+    # The cut lies on the calibrated scale: calibration is undone to have it on that of the probabilities.
     in_theory = sigmoid((logits(half_best) - calibration.intercepts) / slopes)
     positives = labels.sum(axis=0)
     weight = positives / (positives + _SHRINKAGE)

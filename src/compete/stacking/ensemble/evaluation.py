@@ -25,41 +25,40 @@ from compete.stacking.ensemble.thresholds import DEFAULT, decide
 
 @dataclass(frozen=True)
 class PerLabel:
-    """Every label under the honest decisions, each (n_labels,), means over the repeats.
-
-    threshold: for the test set, NaN for a rule without thresholds; threshold_spread: their standard deviation over
-    folds and repeats. gain, gain_low, gain_high: F1 more than with a threshold of 0.5, and its interval.
-    """
+    """Every label under the honest decisions, each (n_labels,), means over the repeats."""
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
     threshold: NDArray[np.float64]
+    """For the test set, NaN for a rule without thresholds."""
     threshold_spread: NDArray[np.float64]
+    """Standard deviation of the thresholds over folds and repeats."""
     gain: NDArray[np.float64]
+    """F1 more than with a threshold of 0.5; then its interval."""
     gain_low: NDArray[np.float64]
     gain_high: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good probabilities are, told honestly.
-
-    honest: the metric over all rows, every row decided by thresholds (and a meta-learner) that never saw it, mean over
-    the repeats. repeats: the score of each. naive: everything fitted on all rows and scored on the same rows. draws: of
-    a paired bootstrap, (n_draws,); the same draw of two evaluations has the same rows. predicted: what was scored in
-    every repeat, honest decisions, or probabilities where the metric scores those. decision: fitted on all rows, for
-    the test set.
-    """
+    """How good probabilities are, told honestly."""
 
     metric: Metric
     honest: float
+    """The metric over all rows, every row decided by thresholds (and a meta-learner) that never saw it, mean over the
+    repeats."""
     naive: float
+    """Everything fitted on all rows and scored on the same rows."""
     repeats: tuple[float, ...]
+    """The score of each."""
     draws: NDArray[np.float64]
+    """Of a paired bootstrap, (n_draws,); the same draw of two evaluations has the same rows."""
     predicted: list[NDArray[Any]]
+    """What was scored in every repeat, honest decisions, or probabilities where the metric scores those."""
     labels: PerLabel
     decision: Decision
+    """Fitted on all rows, for the test set."""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -84,6 +83,8 @@ def evaluate(
     ]
     scores = tuple(metric.compute(labels, each) for each in predicted)
     in_sample = fit_rule(rule, metric, labels, naive, fits[0].folds).decide(naive)
+    # A learner of few parameters hardly fits its own rows, and is cut under the very weights that will be used. Any
+    # other is cut where it puts rows that it did not see.
     decision = fit_rule(rule, metric, labels, naive if fits[0].few_parameters else fits[0].outer, fits[0].folds)
     return Evaluation(
         metric=metric,

@@ -67,13 +67,12 @@ def rates_from(record: list[dict[str, float] | None]) -> LabelRates:
 
 @dataclass(frozen=True)
 class LabelShift:
-    """From probabilities of a model to what they would be at other label rates, on the same scale.
-
-    calibration: what makes the model's probabilities right at `before`; before, after: rates (n_labels,).
-    """
+    """From probabilities of a model to what they would be at other label rates, on the same scale."""
 
     calibration: Calibration
+    """What makes the model's probabilities right at `before`."""
     before: Floats
+    """Rates (n_labels,); then those that are corrected for."""
     after: Floats
 
     def apply(self, probabilities: Probabilities) -> Floats:
@@ -112,8 +111,10 @@ def estimate_rates(labels: Labels, oof: Probabilities, test: Probabilities) -> L
     found = LabelRates(unknown, unknown.copy(), unknown.copy())
     if len(test) and varies.any():
         rates, errors = _posterior(labels[:, varies], oof[:, varies], test[:, varies])
-        # On the scale of log-odds: a rate has no interval that reaches below 0.
+        # On the scale of log-odds, whose derivative by a rate is 1 / (rate (1 - rate)): a rate has no interval that
+        # reaches below 0.
         middle, spread = _log_odds(rates), _LEVEL * errors / np.clip(rates * (1 - rates), 1e-9, None)
+        # The ends are 2 * spread apart in log-odds, which is a factor of exp(2 * spread) in odds.
         told = enough[varies] & (np.exp(np.minimum(2 * spread, 50)) < _WIDEST)
         for values, of in ((found.rates, middle), (found.low, middle - spread), (found.high, middle + spread)):
             values[varies] = np.where(told, sigmoid(of), np.nan)
@@ -134,6 +135,7 @@ def _posterior(labels: Labels, oof: Probabilities, test: Probabilities) -> tuple
         weights = np.linalg.solve(at.noise, at.by_theta)
         spread = np.linalg.inv(at.by_theta.T @ weights + np.eye(n_labels) / _PRIOR**2)
         step = spread @ (weights.T @ (seen - at.columns) - theta / _PRIOR**2)
+        # No step changes a log-odds by more than 1: what it was computed from holds near theta only.
         theta = theta + step / max(1.0, float(np.abs(step).max()))
         if np.abs(step).max() < _TOLERANCE:
             break
@@ -146,17 +148,17 @@ def _posterior(labels: Labels, oof: Probabilities, test: Probabilities) -> tuple
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Training rows weighted by exp(theta . y): moments of labels and columns.
-
-    rates, columns: means, (n_labels,). rates_by_theta, by_theta: their derivatives. rates_noise, noise, shared:
-    covariances of what they differ by from the test rows', by chance in both; shared: of columns with labels.
-    """
+    """Training rows weighted by exp(theta . y): moments of labels and columns."""
 
     rates: Floats
+    """Means, (n_labels,): of the labels, then of the columns."""
     columns: Floats
     rates_by_theta: Floats
+    """Their derivatives, the labels' first."""
     by_theta: Floats
     rates_noise: Floats
+    """Covariances of what they differ by from the test rows', by chance in both: of the labels, of the columns, then of
+    columns with labels."""
     noise: Floats
     shared: Floats
 

@@ -50,6 +50,7 @@ def fit_logistic(X: NDArray[np.float32], labels: Labels, C: float) -> tuple[Floa
     )
     weights = to_weights @ (found.x.reshape(start.shape) * scale)
     one_class = (labels.min(axis=0) == labels.max(axis=0)) if n_rows else np.ones(n_labels, dtype=bool)
+    # Of one class alone, the unpenalised intercept has no finite optimum: such a label keeps its smoothed rate.
     weights[:, one_class] = start[:, one_class]
     return weights[:-1], weights[-1]
 
@@ -60,6 +61,8 @@ def _preconditioner(design: NDArray[np.float32], penalty: Floats, rates: Floats)
     hessian = (design.T @ design).astype(np.float64) / len(design) * spread.mean()
     hessian[np.diag_indices_from(hessian)] += penalty.ravel() + 1e-9
     inverse: Floats = np.linalg.inv(np.linalg.cholesky(hessian).T)
+    # The matrix is that of the labels' mean spread p (1 - p): a label's own Hessian is nearly spread / mean times as
+    # large, which its factor makes up for.
     return inverse, np.sqrt(spread.mean() / spread)
 
 

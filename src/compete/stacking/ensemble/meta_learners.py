@@ -28,17 +28,17 @@ class FittedMetaLearner(Protocol):
 
 
 class MetaLearner(Protocol):
-    """Learns to combine base models.
-
-    parallel: how several may be fitted at the same time: in threads of one process, or only in processes.
-    few_parameters: so few that it fits its own rows hardly better than others.
-    """
+    """Learns to combine base models."""
 
     @property
-    def parallel(self) -> Parallel: ...
+    def parallel(self) -> Parallel:
+        """How several may be fitted at the same time: in threads of one process, or only in processes."""
+        ...
 
     @property
-    def few_parameters(self) -> bool: ...
+    def few_parameters(self) -> bool:
+        """Whether it has so few that it fits its own rows hardly better than others."""
+        ...
 
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedMetaLearner:
         """Fit on probabilities (n_models, n_rows, n_labels) and 0/1 labels (n_rows, n_labels).
@@ -95,12 +95,15 @@ class Logistic:
 
 @dataclass(frozen=True)
 class FittedLogistic:
-    """center, scale: (n_models * n_labels,); weights: (n_models * n_labels, n_labels)."""
+    """What the features are standardised by, and a regression per label."""
 
     center: NDArray[np.float32]
+    """(n_models * n_labels,); the scale too."""
     scale: NDArray[np.float32]
     weights: NDArray[np.float64]
+    """(n_models * n_labels, n_labels)."""
     intercepts: NDArray[np.float64]
+    """(n_labels,)."""
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         X = features(probabilities)
@@ -161,10 +164,12 @@ class PassingConstants(_Around):
 
 @dataclass(frozen=True)
 class FittedPassingConstants:
-    """varies: labels (n_labels,) that were fitted; constants: (n_labels,), probabilities of the others."""
+    """What was fitted to some labels, and the constants of the others."""
 
     varies: NDArray[np.bool_]
+    """Labels (n_labels,) that were fitted."""
     constants: NDArray[np.float64]
+    """(n_labels,), probabilities of the others."""
     fitted: FittedMetaLearner
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from compete.competition.metrics import Probabilities
 
+# Rows: what is computed of each takes some n_labels^2 / 2 numbers.
 _AT_ONCE = 10_000
 
 
@@ -36,6 +37,7 @@ def _expected_scores(descending: NDArray[np.float64], jaccard: bool) -> NDArray[
     expected = np.empty((n_rows, n_labels))
     for m in range(1, n_labels + 1):
         taken = _with_one_more(taken, descending[:, m - 1])
+        # m labels are predicted and hits + missed are true, so F1 is 2 hits / (m + hits + missed).
         hits, missed = np.arange(m + 1)[:, None], np.arange(n_labels - m + 1)[None, :]
         score = hits / (m + missed) if jaccard else 2 * hits / (m + hits + missed)
         expected[:, m - 1] = np.sum((taken @ score) * others[m], axis=1)

@@ -97,6 +97,7 @@ def _resampled(sums: Sequence[Floats], sizes: tuple[int | None, ...], draws: int
     shares = [len(blocks) if n is None else max(1, round(n * len(blocks) / len(sums[0]))) for n in sizes]
     totals = np.empty((draws, blocks.shape[1]))
     random = np.random.default_rng(seed)
+    # Twenty million counts of four bytes: 80 MB, however many rows there are.
     at_once = max(1, 20_000_000 // len(blocks))
     for start in range(0, draws, at_once):
         count = min(at_once, draws - start)
@@ -159,6 +160,7 @@ def auc_values(labels: Labels, probabilities: NDArray[np.generic]) -> Floats:
         beaten = (ranks[positive] - rankdata(scores[positive])) / (~positive).sum()
         beating = 1 - (ranks[~positive] - rankdata(scores[~positive])) / positive.sum()
         auc, rate = beaten.mean(), positive.mean()
+        # The AUC moves with the mean of either class over its own rows, which are `rate` or 1 - `rate` of all rows.
         values[positive, column] = auc + (beaten - auc) / rate
         values[~positive, column] = auc + (beating - auc) / (1 - rate)
     return np.asarray(values.mean(axis=1))

@@ -56,6 +56,7 @@ class KaggleClient:
         try:
             answer = self._worker.ask(request, seconds)
         except TimeoutError:
+            # An answer that is still to come would be taken for that of the next request.
             self.close()
             raise self._lost(operation, f"Kaggle did not answer within {seconds:.0f} s") from None
         except EOFError:
@@ -111,6 +112,7 @@ class KaggleClient:
             )
         if kind == "file":
             return UserError(reason)
+        # 408: Kaggle gave up waiting. Of a call that counts, that does not say whether it was counted.
         if kind == "status" and answer["status"] < 500 and not (answer["status"] == 408 and under_way):
             return self._refusal(operation, answer["status"], reason)
         words = {
@@ -201,4 +203,5 @@ class _Worker:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self._answers.put(line)
+        # The end: every answer is a line that is not empty.
         self._answers.put("")

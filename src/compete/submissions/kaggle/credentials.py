@@ -23,11 +23,14 @@ _SECRET_VARIABLES = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_TOKEN", "KAGGLE_I
 
 @dataclass(frozen=True)
 class Credentials:
-    """kind: as a message names them; place: the variable or file; secrets: never shown, for `redacted`."""
+    """What the client could log in with."""
 
     kind: str
+    """As a message names them."""
     place: str
+    """The variable or file."""
     secrets: tuple[str, ...] = field(repr=False)
+    """Never shown, for `redacted`."""
 
 
 def find_credentials(environment: Mapping[str, str], home: Path) -> list[Credentials]:
@@ -39,6 +42,7 @@ def redacted(text: str, environment: Mapping[str, str], home: Path) -> str:
     """The text without any of the user's secrets, and without passwords in addresses."""
     secrets = {secret for found in find_credentials(environment, home) for secret in found.secrets}
     secrets |= {environment[name] for name in _SECRET_VARIABLES if environment.get(name)}
+    # The longest first: a secret that is part of another one would leave the rest of that readable.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) > 3:  # shorter ones are nobody's secret, and would tear every text apart
             text = text.replace(secret, "***")

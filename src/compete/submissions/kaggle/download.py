@@ -25,14 +25,14 @@ from compete.submissions.kaggle.client import PATIENCE, SLOWEST, KaggleClient
 
 @dataclass(frozen=True)
 class Downloaded:
-    """files: what lies in data/ now; found: what they tell, and [data] says now; None where it was right already.
-
-    kept: files that somebody edited, which stayed as they are, each with where its download lies.
-    """
+    """What came of a download."""
 
     files: list[Path]
+    """What lies in data/ now."""
     found: Found | None
+    """What they tell, and [data] says now; None where it was right already."""
     kept: dict[Path, Path]
+    """Files that somebody edited, which stayed as they are, each with where its download lies."""
 
 
 def fetch(workspace: Workspace, declaration: CompetitionDeclaration, client: KaggleClient) -> Downloaded:
@@ -41,6 +41,7 @@ def fetch(workspace: Workspace, declaration: CompetitionDeclaration, client: Kag
     named = [*declaration.data.train, *declaration.data.test]
     keep = all((workspace.root / path).is_file() for path in named)
     total = sum(int(each["bytes"] or 0) for each in client.call("files"))
+    # Twice: for a while, the archive and what is unpacked of it lie beside each other.
     _refuse_no_room(workspace.root, 2 * total)
     with tempfile.TemporaryDirectory(dir=workspace.root, prefix=".download-") as scratch:
         client.call("download", 10 * PATIENCE + total / SLOWEST, folder=scratch)
@@ -112,6 +113,7 @@ def _unpack(archive: Path, folder: Path, put: Callable[[Path, bytes], Path]) -> 
         with zipfile.ZipFile(archive) as opened:
             for member in opened.infolist():
                 path = (folder / member.filename).resolve()
+                # A name like "../x" leads out of the folder.
                 if member.is_dir() or not path.is_relative_to(folder.resolve()):
                     continue
                 lies = put(path, opened.read(member))
@@ -128,11 +130,13 @@ def _named(files: list[Path], role: str) -> Path | None:
     if role == "sample":
         return next(iter(sample), None)
     fitting = [path for path in tables if role in path.stem.lower() and path not in sample]
+    # The shortest name says it plainly: train.csv, and not train_extra.csv.
     return min(fitting, key=lambda path: len(path.name), default=None)
 
 
 def _fill_in(declaration: Path, found: Found) -> None:
     """Replace the section [data] of competition.toml, and nothing else; raises UserError where that cannot be done."""
+    # Not read_text, which would make every line break a \n: the file keeps those it has.
     text = declaration.read_bytes().decode("utf-8")
     newline = "\r\n" if "\r\n" in text else "\n"
     lines, section = text.splitlines(), data_lines(found)

@@ -68,6 +68,7 @@ class KaggleLeaderboard:
 
         A call that was cut off may be counted after it: until SETTLED has passed `since` then, the list is asked again.
         """
+        # `since` may lie ahead, where the longest call would have ended; the process that made it has ended already.
         since = min(since, datetime.now(UTC))
         while True:
             for listed in self.listed():

@@ -81,6 +81,7 @@ class Session:
     def submit(self, slug: str, file: str, message: str) -> int:
         """The reference; 0 if the upload failed, of which the client says nothing more."""
         reference = int(self.api.competition_submit(file, message, slug, quiet=True).ref)
+        # From CreateSubmission on it may have been counted: the parent must not take that for a failed upload.
         if reference <= 0 and "CreateSubmission" in self.reached:
             raise ValueError("Kaggle's answer names no submission")
         return reference
@@ -91,6 +92,7 @@ class Session:
 
     def _pages(self, page: Callable[[Any, str], Any]) -> Iterator[Any]:
         with self.api.build_kaggle_client() as client:
+            # The first page's token is empty, and so is what the last page names as its next: it has been seen by then.
             token, seen = "", set[str]()
             while token not in seen:
                 seen.add(token)
@@ -100,6 +102,7 @@ class Session:
 
     def _check(self, response: Any) -> None:
         """Called by the client with every answer that it takes for a good one."""
+        # Kaggle's addresses end in the name of the call: CreateSubmission, StartSubmissionUpload.
         self.reached.add(response.request.url.rsplit("/", 1)[-1])
         if "application/json" not in response.headers.get("Content-Type", ""):
             return
@@ -203,6 +206,7 @@ def _until_parent_ends(requests: io.TextIOBase | Any) -> Iterator[str]:
     def read() -> None:
         for line in requests:
             waiting.put(line)
+        # sys.exit would end this thread alone, and leave the call that hangs.
         os._exit(1)
 
     threading.Thread(target=read, daemon=True).start()

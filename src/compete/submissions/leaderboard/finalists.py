@@ -31,29 +31,31 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Finalist:
-    """behind: how far the expected private score stays behind that of the first, and the standard deviation of that;
-    best: probability to be the best of all.
-    """
+    """A submission, and what may be expected of it on the private leaderboard."""
 
     entry: Entry
     behind: float
+    """How far the expected private score stays behind that of the first; then the standard deviation of that."""
     deviation: float
     best: float
+    """Probability to be the best of all."""
 
 
 @dataclass(frozen=True)
 class Finalists:
-    """first, second: what to select. regret: how far the better of the two is expected to stay behind the best of all;
-    public_regret: the same for the two with the best public scores. candidates: all, best first.
-    left_out: why submissions could not be compared, by number.
-    """
+    """Which two to select, and how the others compare."""
 
     first: Finalist
+    """What to select, with the second."""
     second: Finalist
     regret: float
+    """How far the better of the two is expected to stay behind the best of all."""
     public_regret: float | None
+    """The same for the two with the best public scores."""
     candidates: list[Finalist]
+    """All, best first."""
     left_out: Mapping[int, str]
+    """Why submissions could not be compared, by number."""
 
 
 def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Finalists:
@@ -102,6 +104,8 @@ def private_draws(
     mean, covariance = validation.copy(), of_a_row / len(labels)
     seen = ~np.isnan(public)
     if seen.any():
+        # The Gaussian given the public scores, a Kalman step. Their noise is that of the public rows and, the same in
+        # every cell, the shift that all have alike.
         noise = of_a_row[np.ix_(seen, seen)] / n_public + _COMMON_SHIFT**2
         gain = covariance[:, seen] @ np.linalg.pinv(covariance[np.ix_(seen, seen)] + noise, hermitian=True)
         mean = mean + gain @ (public[seen] - mean[seen])

@@ -19,13 +19,14 @@ _CHANCE = 10  # with so many ranges, one that misses is likely
 
 @dataclass(frozen=True)
 class Gap:
-    """A submission's public score against its honest one. low, high: where the public score was expected."""
+    """A submission's public score against its honest one."""
 
     number: int
     source: str
     validation: float
     public: float
     low: float
+    """Where the public score was expected."""
     high: float
 
     @property
@@ -40,6 +41,7 @@ class Gap:
     @property
     def surprises(self) -> float:
         """The gap in standard errors."""
+        # A 95 % interval is 2 * 1.96 standard errors wide.
         return self.gap / max((self.high - self.low) / (2 * 1.96), 1e-12)
 
 
