@@ -68,6 +68,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         try:
             temporary.mkdir(parents=True)
             yield temporary
+            # No system renames a folder over one that holds files: the older one steps aside first.
             if target.exists():
                 target.rename(old)
             try:
@@ -125,6 +126,7 @@ def new_scratch() -> Path:
     """
     for path in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         _remove_if_left(path, path.name.removeprefix(_SCRATCH))
+    # transformers makes a package of this name for a checkpoint that brings its own code.
     return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{_owner()}_"))
 
 

@@ -26,15 +26,18 @@ D = TypeVar("D", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a declaration: the dotted key it is at and what to do about it."""
+    """One thing wrong with a declaration."""
 
     key: str
+    """The dotted key it is at."""
     message: str
+    """What to do about it."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; a syntax error names its line."""
     try:
+        # Some editors begin a file with a byte order mark, which TOML does not know.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DeclarationError(f"{path} does not exist") from None

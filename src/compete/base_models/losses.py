@@ -61,6 +61,7 @@ def _asymmetric(weights: Tensor) -> Loss:
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         p = torch.sigmoid(logits)
         shifted = (p - ASYMMETRIC_MARGIN).clamp(min=0)
+        # Positives are not focused (the paper's gamma+ is 0 here): the rare ones keep all of their gradient.
         positive = -weights.to(logits.device) * functional.logsigmoid(logits)
         negative = -(shifted**ASYMMETRIC_GAMMA) * torch.log((1 - shifted).clamp(min=1e-8))
         return torch.where(targets == 1, positive, negative).mean()

@@ -88,12 +88,15 @@ class AsWritten(BaseModel):
 
 @dataclass(frozen=True)
 class OwnFamily:
-    """A class in a Python file of the workspace. sha256: of the file, shortened."""
+    """A class in a Python file of the workspace."""
 
     file: Path
     shown: str
+    """The file as the recipe names it."""
     attribute: str
+    """Name of the class."""
     sha256: str
+    """Of the file, shortened."""
 
     def load(self) -> type[Family]:
         """Import the file, which runs it; raises UserError if it holds no family of that name."""
@@ -143,7 +146,7 @@ class Recipe:
             family = self.own.load()
         except UserError as error:
             refuse(shown, [Problem("family", str(error))])
-            raise
+            raise  # not reached, since `refuse` raises for any problem
         return replace(self, family=family, settings=_validated(family, self.declaration.settings, self.changes, shown))
 
     def build(self, **changes: Any) -> Family:
@@ -274,6 +277,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     if isinstance(raw.get("family"), str):
         family, own, family_problems = _find_family(workspace, raw["family"])
         problems += family_problems
+    # Before the size's changes: mistakes in [settings] are told together with those in the rest of the file.
     if family is not None and isinstance(raw.get("settings", {}), dict):
         _, found = validate(family.Settings, raw.get("settings", {}), prefix="settings.")
         problems += found or _unread_settings(family.Settings, raw.get("settings", {}))
@@ -297,6 +301,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         needs,
         own,
         changes,
+        # A size that changes nothing is no part of the identity: what was trained at the full size stays fresh.
         size=competition.size if competition.size in changes else "full",
         folder=_local_folder(workspace, needs.checkpoint, competition.checkpoints),
         # A miniature's code is compete's own.

@@ -48,18 +48,17 @@ _FEWEST_NAMED, _FEWEST_WORDS = 0.5, 2.0  # on average: in a text that is called 
 
 @dataclass(frozen=True)
 class Columns:
-    """id and text: None where they cannot be told; left_out: columns of train that are nothing, and why.
-
-    reasons: a few words on id, text and labels each, whether they were told or not; to_make_labels: what turns a
-    column that holds labels in another way into label columns.
-    """
+    """What the columns of a competition's tables are for; id and text are None where they cannot be told."""
 
     id: str | None = None
     text: str | None = None
     labels: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    """Columns of train that are nothing, and why."""
     reasons: Mapping[str, str] = field(default_factory=dict)
+    """A few words on id, text and labels each, whether they were told or not."""
     to_make_labels: str | None = None
+    """What turns a column that holds labels in another way into label columns."""
 
 
 def guess_columns(
@@ -222,10 +221,12 @@ def _labels_of_train(train: pd.DataFrame | None, others: Sequence[str], test: pd
         return (), {}, "no training file was given"
     plain = [name for name in others if holds_labels(train[name]) and not _NO_LABEL_WORDS & set(_words(name))]
     plain = [name for name in plain if not _saved_index(name)]
+    # A column of one value in test is a label that is to be filled in.
     in_test = [name for name in plain if test is not None and name in test.columns and test[name].nunique() > 1]
     in_test = [] if len(in_test) == len(plain) else in_test  # a test file with its labels
     labels = [name for name in plain if name not in in_test]
     numbers = [name for name in labels if train[name].str.contains(r"\d", regex=True).all()]
+    # Of as many columns of numbers as of words, nobody can tell which are the labels.
     odd = [] if len(numbers) * 2 == len(labels) else _fewer(labels, numbers)
     left_out = {name: "not 0 or 1 in every row" for name in others if name not in plain}
     left_out |= dict.fromkeys(in_test, "in test too")

@@ -32,11 +32,7 @@ _BY_CHANCE = 0.01
 
 @dataclass(frozen=True)
 class Competition:
-    """A workspace's declaration and its rows, all checks passed.
-
-    train_labels is 0/1 of shape (n_train, n_labels); sample is what a submission looks like; warnings are sentences to
-    show once.
-    """
+    """A workspace's declaration and its rows, all checks passed."""
 
     workspace: Workspace
     declaration: CompetitionDeclaration
@@ -44,10 +40,13 @@ class Competition:
     train_ids: list[str]
     train_texts: list[str]
     train_labels: NDArray[np.int8]
+    """0/1, shape (n_train, n_labels)."""
     test_ids: list[str]
     test_texts: list[str]
     sample: SampleSubmission
+    """What a submission looks like."""
     warnings: tuple[str, ...] = ()
+    """Sentences to show once."""
 
     @property
     def submission_ids(self) -> list[str]:

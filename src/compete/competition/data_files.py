@@ -130,6 +130,7 @@ def _unpacked(path: Path, name: str, file: IO[bytes], opened: ExitStack) -> tupl
     inner = str(unpacked_name(Path(name)))
     if start.startswith(b"\x1f\x8b"):
         return inner, cast(IO[bytes], opened.enter_context(gzip.GzipFile(fileobj=file)))
+    # A text may begin with BZh, but hardly with the mark of bzip2's first block behind it (between: the blocks' size).
     if start[:3] == b"BZh" and start[4:10] == b"1AY&SY":
         return inner, opened.enter_context(bz2.BZ2File(file))
     if start.startswith(b"\xfd7zXZ\x00"):
@@ -138,7 +139,7 @@ def _unpacked(path: Path, name: str, file: IO[bytes], opened: ExitStack) -> tupl
         return inner, _zstandard(path, file, opened)
     if start.startswith(b"PK\x03\x04"):
         return _zip_member(path, file, opened)
-    if start[257:262] == b"ustar":
+    if start[257:262] == b"ustar":  # behind the first member's name, numbers and link
         return _tar_member(path, file, opened)
     return None
 
@@ -149,6 +150,7 @@ def _zstandard(path: Path, file: IO[bytes], opened: ExitStack) -> IO[bytes]:
             zstandard = importlib.import_module(module)
         except ImportError:
             continue
+        # All of it: `zstandard` cannot go back in a stream, which telling what lies inside takes.
         content: bytes = zstandard.open(file, "rb").read()
         return opened.enter_context(io.BytesIO(content))
     raise DataError(f"{path} is packed with Zstandard, which this Python cannot unpack: unpack it first")

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 TRAIN_ROWS = 1200
 TEST_ROWS = 500
-NEAR_DUPLICATES = 33  # 1.5 % of all rows
+NEAR_DUPLICATES = 33  # 1.9 % of all rows
 ID_COLUMN = "id"
 TEXT_COLUMN = "synthetic_post"
 

@@ -33,17 +33,15 @@ ALGORITHM = "multilabel stratified, near-identical texts together, 2"
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """Which fold every training row belongs to.
-
-    folds: shape (n_train,), values 0 to k - 1, in the order of the training rows.
-    made_from: what the plan was made from, by name (ids, texts, labels, K, seed, algorithm).
-    fingerprint: a hash of the assignment itself and of made_from; stored with every OOF.
-    """
+    """Which fold every training row belongs to."""
 
     folds: NDArray[np.int16]
+    """Shape (n_train,), values 0 to k - 1, in the order of the training rows."""
     k: int
     made_from: dict[str, str]
+    """What the plan was made from, by name (ids, texts, labels, K, seed, algorithm)."""
     fingerprint: str
+    """A hash of the assignment itself and of made_from; stored with every OOF."""
 
     def rows(self, fold: int) -> NDArray[np.intp]:
         """Indices of the rows that are held out in `fold`."""

@@ -20,14 +20,12 @@ _LONGEST_NAME = 4  # words; what has more is a sentence, not a label
 
 @dataclass(frozen=True)
 class Held:
-    """What a column that is no 0/1 label seems to hold, and the line of pandas that makes 0/1 columns of it.
-
-    several: cells hold several labels, which hardly anything but labels does.
-    """
+    """What a column that is no 0/1 label seems to hold, and the line of pandas that makes 0/1 columns of it."""
 
     what: str
     line: str
     several: bool = False
+    """Cells hold several labels, which hardly anything but labels does."""
 
     @property
     def advice(self) -> str:

@@ -16,19 +16,19 @@ _OFF_ON = (("False", "True"), ("false", "true"), ("FALSE", "TRUE"))
 
 @dataclass(frozen=True)
 class Manner:
-    """A CSV's separator, line end and encoding; its header as it stands there, a byte order mark included.
-
-    header: None for the columns' names as they are. around: what stands before and after every cell of a column,
-    blanks and quotes; empty for nothing. off_on: how a label's decision is written. ends: whether the last line ends.
-    """
+    """How a CSV is written."""
 
     separator: str = ","
     line_end: str = "\n"
     encoding: str = "utf-8"
     header: str | None = None
+    """The first line as it stands there, a byte order mark included; None for the columns' names as they are."""
     around: tuple[tuple[str, str], ...] = ()
+    """What stands before and after every cell of a column, blanks and quotes; empty for nothing."""
     off_on: tuple[str, str] = ("0", "1")
+    """How a label's decision is written."""
     ends: bool = True
+    """Whether the last line ends."""
 
     def header_of(self, columns: Sequence[str]) -> str:
         """The first line, without its end."""

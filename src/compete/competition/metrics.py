@@ -20,19 +20,17 @@ RuleName = Literal["empirical", "expected", "cross_fitted", "where_worth", "shru
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric over a whole set of rows.
-
-    thresholds: "label" when every label may have its own threshold, "shared" when one serves all, None when
-        the metric scores probabilities and needs none.
-    compute: from 0/1 labels and either 0/1 decisions (with thresholds) or probabilities (without), both
-        (n_rows, n_labels), to a number.
-    """
+    """One metric over a whole set of rows."""
 
     name: MetricName
     title: str
     thresholds: Literal["label", "shared"] | None
+    """ "label" when every label may have its own threshold, "shared" when one serves all, None when the metric scores
+    probabilities and needs none."""
     greater_is_better: bool
     compute: Callable[[Labels, NDArray[np.generic]], float]
+    """From 0/1 labels and either 0/1 decisions (with thresholds) or probabilities (without), both (n_rows, n_labels),
+    to a number."""
 
     @property
     def sign(self) -> int:
@@ -97,6 +95,7 @@ def _roc_auc_macro(labels: Labels, probabilities: NDArray[np.generic]) -> float:
 
 def both_classes(labels: Labels) -> NDArray[np.bool_]:
     """(n_labels,): labels that some of the rows have, and some have not; of the others no AUC is defined."""
+    # `initial` counts for no rows at all, of which no label has both.
     return np.asarray(labels.min(axis=0, initial=1) < labels.max(axis=0, initial=0))
 
 

@@ -28,17 +28,18 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Quoted:
-    """A quoted field that a CSV writer would not have written so, or that goes over several lines.
-
-    first: number of its first line in the file, from 1; lines: all lines that it is on, whole and as written;
-    bare: its closing quote stands inside the field, as in `"c" she said`; open: it has none.
-    """
+    """A quoted field that a CSV writer would not have written so, or that goes over several lines."""
 
     first: int
+    """Number of its first line in the file, from 1."""
     column: int
+    """Number of its column, from 0."""
     lines: tuple[str, ...]
+    """All lines that it is on, whole and as written."""
     bare: bool
+    """Its closing quote stands inside the field, as in `"c" she said`."""
     open: bool = False
+    """It has no closing quote."""
 
     @property
     def where(self) -> str:
@@ -48,10 +49,12 @@ class Quoted:
 
 @dataclass(frozen=True)
 class Row:
-    """A row as a quoted reading sees it: how many fields it has, and those of its quoted fields that need a look."""
+    """A row as a quoted reading sees it."""
 
     fields: int
+    """How many fields it has."""
     quoted: tuple[Quoted, ...] = ()
+    """Those of its quoted fields that need a look."""
 
 
 def rows_of(lines: Iterable[str], separator: str, quotes: bool = True) -> Iterator[Row]:
@@ -185,6 +188,7 @@ class Neighbours:
             return any(self._ends_a_row(quoted.column, before, after) for before, after in breaks)
         if any(line.count(self._separator) != len(self._columns) - 1 for line in quoted.lines):
             return False
+        # Three breaks that agree say enough: ids behind them need not look like the others, only be hardly longer.
         loosely = len(breaks) > 2
         return all(self._ends_a_row(quoted.column, before, after, loosely) for before, after in breaks)
 
@@ -201,18 +205,19 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Values:
-    """What the values of a column look like.
-
-    shapes: letters as a, digits as 9, runs of them as one; kinds: of their characters, and those in every value.
-    """
+    """What the values of a column look like."""
 
     distinct: frozenset[str]
     shapes: frozenset[str]
+    """Letters as a, digits as 9, runs of them as one; empty where the kinds of characters tell enough."""
     kinds: frozenset[str]
+    """Of the values' characters."""
     always: frozenset[str]
+    """Those of the kinds that are in every value."""
     shortest: int
     longest: int
     rows: int
+    """How many values there are, equal ones counted."""
 
     @classmethod
     def of(cls, column: pd.Series) -> Values:
@@ -235,6 +240,7 @@ class Values:
     def fits(self, value: str, loosely: bool) -> bool:
         """Whether the value could stand in the column, in a row that was not read; an id stands there only once."""
         kinds = _kinds(value)
+        # A character more or less is borne, here and below: where r9 was read, r10 may have been swallowed.
         if "blank" in kinds or len(value) > self.longest + 1 or (not value and self.shortest):
             return False
         if loosely or len(value) < self.shortest - 1:

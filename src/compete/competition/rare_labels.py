@@ -18,15 +18,15 @@ from compete.competition.folds import too_rare
 
 @dataclass(frozen=True)
 class Learnt:
-    """Which of the labels models learn.
-
-    mask: (n_labels,). constant: the probability of the others in every row. It is no function of their labels: the
-    rate in the other folds' rows would be lowest where a fold has a positive, and tell of it.
-    """
+    """Which of the labels models learn."""
 
     labels: tuple[str, ...]
+    """All of the competition's."""
     mask: NDArray[np.bool_]
+    """Those that are learnt, (n_labels,)."""
     constant: float
+    """The probability of the others in every row. It is no function of their labels: the rate in the other folds' rows
+    would be lowest where a fold has a positive, and tell of it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,6 +47,7 @@ class Learnt:
 def learnt_labels(competition: Competition, k: int) -> Learnt:
     """What models under K folds learn. The constant: half of the highest rate that is too rare for them."""
     mask = ~too_rare(competition.train_texts, competition.train_labels, k)
+    # Fewer than k of n rows: rates below k / n. With fewer rows than folds, max() keeps the constant at one half.
     return Learnt(competition.labels, mask, k / 2 / max(len(competition.train_ids), k))
 
 

@@ -96,7 +96,7 @@ def _read_text(path: Path, separator: str, quoting: str | None, encoding: str, *
         if quoting is None:
             refuse_stray_quotes(path, table, separator, encoding, rows)
         else:
-            deque(rows, maxlen=0)
+            deque(rows, maxlen=0)  # to the end, for the checks of `_checked` alone
     return table
 
 
@@ -162,7 +162,7 @@ def _check_columns(table: pd.DataFrame, path: Path) -> None:
 def _checked(rows: Iterable[Row], path: Path, table: pd.DataFrame) -> Iterator[Row]:
     """The file's rows as they come; raises DataError where pandas filled one up with empty strings, or left one out."""
     fields, number = table.shape[1], 0
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows):  # the header is number 0
         if row.fields < fields:
             raise DataError(
                 f"{path} row {number} has fewer fields than the header ({fields}). "

@@ -20,13 +20,14 @@ _TEXT_FILES = {".csv", ".tsv", ".tab", ".txt"}
 
 @dataclass(frozen=True)
 class SampleSubmission:
-    """columns: the id column and the labels by the names that competition.toml and train have, in the order of a
-    submission; id_at: place of the id among them; ids: the rows in order.
-    """
+    """What a submission looks like."""
 
     columns: tuple[str, ...]
+    """The id column and the labels by the names that competition.toml and train have, in the order of a submission."""
     ids: list[str]
+    """The rows in order."""
     id_at: int = 0
+    """Place of the id among the columns."""
     manner: Manner = PLAIN
 
 
@@ -58,6 +59,7 @@ def _manner(path: Path, encoding: str, table: pd.DataFrame, id_at: int) -> Manne
     if path.suffix.lower() in _TEXT_FILES:
         values = pd.unique(table.drop(columns=names[id_at]).to_numpy().ravel())
         found = manner_of(path.read_bytes(), guess_separator(path, encoding), encoding, id_at, values)
+        # A header that reads back otherwise cannot be copied: the file is then written plainly.
         if found.names(names) == names:
             return found
     return replace(PLAIN, header=PLAIN.header_of(names))
@@ -68,6 +70,7 @@ def _columns(table: pd.DataFrame, data: Data, labels: Sequence[str], test_ids: S
     wanted, found = [data.id, *labels], [str(column) for column in table.columns]
     meant = matched(wanted, found)
     missing, unknown = [n for n in wanted if n not in meant], [c for c in found if c not in meant.values()]
+    # The id under another name, which its values tell.
     if missing == [data.id] and len(unknown) == 1 and set(table[unknown[0]]) == set(test_ids):
         return {**meant, data.id: unknown[0]}
     if missing or unknown:

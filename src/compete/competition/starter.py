@@ -29,11 +29,7 @@ _LOCAL = (
 
 @dataclass(frozen=True)
 class Found:
-    """What was read from the user's files; None where nothing was given or nothing could be told.
-
-    metric: only where the sample submission says more than "0 or 1"; left_out: columns of train that are nothing, and
-    why; reasons: of id, text, labels and metric; to_make_labels: what to do where they are held in another way.
-    """
+    """What was read from the user's files; None where nothing was given or nothing could be told."""
 
     train: str | None = None
     test: str | None = None
@@ -44,9 +40,13 @@ class Found:
     separator: str | None = None
     quoting: str | None = None
     metric: str | None = None
+    """Only where the sample submission says more than "0 or 1"."""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    """Columns of train that are nothing, and why."""
     reasons: Mapping[str, str] = field(default_factory=dict)
+    """Of id, text, labels and metric."""
     to_make_labels: str | None = None
+    """What to do where labels are held in another way."""
 
 
 def make_workspace(
@@ -73,6 +73,7 @@ def make_workspace(
             copy = workspace.root / name / recipe.name
             if not copy.exists():
                 atomic.write_bytes(copy, recipe.read_bytes())
+    # Last, since it makes the folder a workspace: what is killed before can be started again.
     atomic.write_text(workspace.declaration, declaration_text(workspace.root.name, found, kaggle))
     return workspace, found
 

@@ -99,7 +99,7 @@ def _strings(column: pd.Series) -> pd.Series:
 def _cell(value: Any) -> str:
     """A value as the text that would stand for it in a CSV; a list as JSON writes it."""
     if isinstance(value, str):
-        return str(value)
+        return str(value)  # a plain one, of a _Number too
     if isinstance(value, (list, tuple, dict, np.ndarray)):
         return _nested(value)
     if pd.isna(value):

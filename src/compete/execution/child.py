@@ -19,6 +19,7 @@ from compete.execution.jobs import call_target
 
 
 def main() -> None:
+    # Descriptor 1 becomes the log's, for whatever the job prints.
     answers = os.dup(1)
     work(sys.stdin.fileno(), answers)
 
@@ -66,7 +67,7 @@ def _redirect_output(log: Path, how: int) -> None:
 def _end_with_parent(requests: int) -> None:
     while os.read(requests, 4096):
         pass
-    os._exit(1)
+    os._exit(1)  # sys.exit would end this thread alone
 
 
 if __name__ == "__main__":

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+# A container's limit, under version 2 and version 1 of control groups.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 @dataclass(frozen=True)
 class Device:
-    """memory: bytes, all of it; bfloat16: computed natively, not emulated."""
+    """Something that models are trained on."""
 
     name: str
     kind: Literal["processor", "gpu"]
     memory: int
+    """Bytes, all of it."""
     bfloat16: bool
+    """Computed natively, not emulated."""
 
 
 def find_devices() -> list[Device]:

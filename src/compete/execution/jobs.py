@@ -13,25 +13,21 @@ Report = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work that depends on no other.
-
-    target: "module:function", called as function(payload, report); report takes the fraction done, 0 to 1.
-    payload: JSON, so that a job can be handed to another process or machine.
-    log: file that receives whatever a job in a process of its own prints, and the traceback of any job that
-        fails.
-    imports: modules that the job is going to need, which a process may import before it is the job's.
-    all_gpus: it computes on all GPUs of the machine, not on the one that is its turn.
-    afterwards: what is done when it has succeeded, in a process of its own; its failure is this job's, and so is its
-        log.
-    """
+    """One piece of work that depends on no other."""
 
     name: str
     target: str
+    """ "module:function", called as function(payload, report); report takes the fraction done, 0 to 1."""
     payload: dict[str, Any]
+    """JSON, so that a job can be handed to another process or machine."""
     log: Path
+    """File that receives whatever a job in a process of its own prints, and the traceback of any job that fails."""
     imports: tuple[str, ...] = ()
+    """Modules that the job is going to need, which a process may import before it is the job's."""
     all_gpus: bool = False
+    """It computes on all GPUs of the machine, not on the one that is its turn."""
     afterwards: Job | None = None
+    """What is done when it has succeeded, in a process of its own; its failure is this job's, and so is its log."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +49,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """error: class name of the exception, or of the signal that ended the process."""
+    """A job that ended without success."""
 
     job: Job
     error: str
+    """Class name of the exception, or name of the signal that ended the process."""
     message: str
 
 

@@ -45,25 +45,23 @@ def gpu_ids() -> tuple[str, ...]:
 
 @dataclass
 class LocalExecutor:
-    """`workers` processes at once, each told to use `threads` threads.
-
-    gpus: as CUDA_VISIBLE_DEVICES names them; every job sees one of them alone, in turn, so that two jobs share one only
-    where there are more workers than GPUs. A job that says `all_gpus` sees them all.
-
-    The number of threads never depends on how many jobs are left: sums in another order give other last
-    bits, and a resumed run must give the bytes of an uninterrupted one.
-    """
+    """`workers` processes at once, each told to use `threads` threads."""
 
     workers: int
     threads: int
+    """Never depends on how many jobs are left: sums in another order give other last bits, and a resumed run must give
+    the bytes of an uninterrupted one."""
     gpus: tuple[str, ...] = ()
+    """As CUDA_VISIBLE_DEVICES names them; every job sees one of them alone, in turn, so that two jobs share one only
+    where there are more workers than GPUs. A job that says `all_gpus` sees them all."""
 
     def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
         children = _Children(processes({**os.environ, **self._environment()}))
         slots: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(self.workers):
             slots.put(slot)
-        events: queue.Queue[Event | None] = queue.Queue()
+        events: queue.Queue[Event | None] = queue.Queue()  # None: a job is over, whatever became of it
+        # The pool is left first: no thread waits for a process any more when their source is closed.
         with contextlib.closing(children.processes), ThreadPoolExecutor(self.workers) as pool:
             for job in jobs:
                 pool.submit(self._run_one, job, events, children, slots)
@@ -151,6 +149,7 @@ class _Children:
 def _converse(child: Process, request: Mapping[str, Any], progress: Callable[[float], None]) -> dict[str, Any] | None:
     """Hand the job over and pass its progress on; the child's last word, or None if it died without one."""
     outcome = None
+    # `requests` stays open until the last answer: when it ends, the child takes its parent for dead.
     with child.answers, contextlib.suppress(BrokenPipeError, ConnectionResetError), child.requests:
         child.requests.write(json.dumps(request) + "\n")
         child.requests.flush()

@@ -21,10 +21,12 @@ _KILLED = -9  # exit code of what SIGKILL ended; Windows has no such name
 
 
 class Process(Protocol):
-    """A process that does one job: it is told which on `requests`, and answers with lines of JSON."""
+    """A process that does one job."""
 
     requests: IO[str]
+    """Where it is told which; when this ends, so does the process."""
     answers: IO[str]
+    """Lines of JSON."""
 
     def wait(self) -> int:
         """Its exit code when it has ended, negative for the signal that ended it."""

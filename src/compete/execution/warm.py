@@ -39,6 +39,7 @@ def main() -> None:
     # Asking whether there is a GPU must not open it: an opened one cannot be used after a fork.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     control = socket.socket(fileno=os.dup(0))
+    # A job that reads its standard input finds it empty, and not the messages for this process.
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     mine = _serve(control)
@@ -51,9 +52,11 @@ def _serve(control: socket.socket) -> int | None:
     ended, wake = os.pipe()
     for descriptor in (ended, wake):
         os.set_blocking(descriptor, False)
+    # The end of a job has to wake `select`; Python writes to `wake` only for signals that have a handler.
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     numbers: dict[int, int] = {}  # of jobs, by process
+    # Messages may arrive in pieces or several at once; their sockets arrive in the same order.
     waiting, sockets = b"", list[int]()
     while True:
         ready, _, _ = select.select([control.fileno(), ended], [], [])
@@ -120,6 +123,7 @@ def _fork(message: dict[str, Any]) -> int:
 
 def _reap(control: socket.socket, numbers: dict[int, int]) -> None:
     for process in list(numbers):
+        # WNOWAIT leaves it unreaped: its number cannot be another process's before the group is killed.
         if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             continue
         _kill(process)  # its group: a worker that the job forked would hold its answers open

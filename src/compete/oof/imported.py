@@ -32,10 +32,11 @@ _ADVICE = re.compile(r"[;:,.] (set|Set|if quotes|If quotes|A quote or|check the 
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """A file of probabilities; `ids` names the file with its row ids when it is an .npy matrix."""
+    """A file of probabilities."""
 
     path: Path
     ids: Path | None = None
+    """The file with its row ids, when it is an .npy matrix."""
 
 
 def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedFile, force: bool = False) -> list[str]:

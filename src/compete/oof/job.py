@@ -133,6 +133,7 @@ def made_by() -> dict[str, str]:
 
 def _gpu() -> dict[str, str]:
     """The GPU that trained, where one did."""
+    # Neither imports torch nor opens a GPU to find out: both take their time, and a job may need neither.
     torch = sys.modules.get("torch")
     return {"gpu": str(torch.cuda.get_device_name())} if torch and torch.cuda.is_initialized() else {}
 

@@ -112,7 +112,7 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
     identity = {**rows, **recipe.identity()} if recipe else dict(rows)
     whole = _part_state(folder, identity, recipe is None)
     if whole.record.get("kind") == "imported":
-        return ModelState(name, "imported", whole, (whole,) * k)
+        return ModelState(name, "imported", whole, (whole,) * k)  # it has no folds: the whole stands for each
     if recipe is None and whole.state in (State.FRESH, State.STALE):
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
@@ -124,6 +124,8 @@ def stored_models(workspace: Workspace) -> list[str]:
     """Names of the folders in oof/ that hold, or should hold, a base model; sorted."""
     if not workspace.oof.is_dir():
         return []
+    # What holds nothing but logs or kept models is none: a fold that fails leaves its log, and what a fold learnt is
+    # written before its part.
     folders = (path for path in workspace.oof.iterdir() if path.is_dir() and not path.name.startswith("."))
     beside = [(folder, (ResultFolder(folder).logs, ResultFolder(folder).all_kept)) for folder in folders]
     results = (folder for folder, others in beside if any(entry not in others for entry in folder.iterdir()))

@@ -33,14 +33,12 @@ _CHANGED = "is not the file that compete wrote: its content has changed"
 
 @dataclass(frozen=True)
 class Predictions:
-    """A base model's or a stack's probabilities.
-
-    oof: float32 (n_train, n_labels) in the order of the training rows; test: float32 (n_test, n_labels) in
-    the order of the test file.
-    """
+    """A base model's or a stack's probabilities."""
 
     oof: NDArray[np.float32]
+    """float32 (n_train, n_labels), in the order of the training rows; of one fold, its rows alone."""
     test: NDArray[np.float32]
+    """float32 (n_test, n_labels), in the order of the test file."""
 
 
 def write_part(
@@ -117,12 +115,14 @@ def intact_record(path: Path) -> dict[str, Any] | None:
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
     """Write a part.json, a manifest.json or a kept.json, with a hash of itself."""
+    # As it will be read: JSON turns tuples into lists and numbers among the keys into text, and the hash must agree.
     whole = json.loads(json.dumps({"format": FORMAT, **record}))
     atomic.write_json(path, {**whole, "sha256": _record_digest(whole)})
 
 
 def _record_digest(record: Mapping[str, Any]) -> str:
     content = {name: value for name, value in record.items() if name != "sha256"}
+    # Of the format that this version writes: a record of another is refused, not misread.
     return digest([str(FORMAT), json.dumps(content, sort_keys=True)])
 
 

@@ -137,6 +137,7 @@ def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = la
         for event in events:
             on_event(event)
             if isinstance(event, Failed):
+                # At once: whatever is still to be trained could not be written either.
                 if event.error == DiskFullError.__name__:
                     raise DiskFullError(event.message)
                 failures.append(event)
@@ -146,6 +147,7 @@ def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = la
     whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
     if failures:
         raise JobsFailedError(_failure_text(work, failures))
+    # Only now: after a failure the next run needs them again.
     shutil.rmtree(work.planned.workspace.hidden_states, ignore_errors=True)
     return whole
 
@@ -158,6 +160,7 @@ def assemble_if_complete(work: Work, name: str) -> bool:
     if any(part.state is not State.FRESH for part in state.parts):
         return state.whole.state is State.FRESH
     records = [dict(part.record) for part in state.parts]
+    # A fold that was trained again by force has the identity it had: only the hashes of its files tell.
     if state.whole.state is State.FRESH and state.whole.record["parts"] == [r["files"] for r in records]:
         return True
     folder, shape = competition.workspace.base_model(name), competition.shape

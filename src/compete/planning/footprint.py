@@ -33,6 +33,7 @@ NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 # Python, torch, transformers and peft, resident, with the code and scratch space that a first step adds: bytes.
 LIBRARIES = 690_000_000
 GPU_CONTEXT = 800_000_000  # what a CUDA context and its kernels take of a GPU before the first tensor
+# glibc's highest threshold: a larger block is always mapped on its own, and unmapped when it is freed.
 _MAPPED_ALONE = 32 * 2**20
 # Over what autograd saves: gradients on their way, copies between layouts, and memory that is free but in pieces, of
 # which batches of ever other lengths leave much on a processor (measured: 1.2 after three steps, 1.5 to 1.7 after
@@ -43,21 +44,23 @@ GPU_SLACK = 1.2
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of an encoder or decoder, as far as its activations go; widths in elements per token.
-
-    linears: inputs of its linear layers. attention: all heads together. norms: sum of the widths that are normed.
-    wide: width inside the feed-forward part, gated: whether two such are multiplied. weights: of its linear layers.
-    """
+    """One layer of an encoder or decoder, as far as its activations go; widths in elements per token."""
 
     hidden: int
     attention: int
+    """All heads together."""
     heads: int
     wide: int
+    """Width inside the feed-forward part."""
     gated: bool
+    """Whether two such are multiplied."""
     linears: tuple[int, ...]
+    """Inputs of its linear layers."""
     norms: int
+    """Sum of the widths that are normed."""
     norm_keeps_output: bool
     weights: int
+    """Of its linear layers."""
     drops_attention: bool
     drops_hidden: bool
     eager: bool
@@ -65,43 +68,45 @@ class Layer:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A model's counts. parameters: without adapters; adapters: parameters that LoRA adds; trained: all that move.
-
-    linear: weights of linear layers, which mixed precision copies; quantisable: those that QLoRA keeps in 4 bits.
-    largest: weights of the largest linear layer; largest_layer: of those that QLoRA quantises.
-    """
+    """A model's counts."""
 
     parameters: int
+    """Without adapters."""
     adapters: int
+    """Parameters that LoRA adds."""
     trained: int
+    """All parameters that move."""
     linear: int
+    """Weights of linear layers, which mixed precision copies."""
     quantisable: int
+    """Those of them that QLoRA keeps in 4 bits."""
     layers: int
     layer: Layer
     vocabulary: int
     generates: bool
     largest: int
+    """Weights of the largest linear layer."""
     largest_layer: int
+    """Weights of the largest of those that QLoRA quantises."""
 
 
 @dataclass(frozen=True)
 class BatchSize:
-    """The largest batch: rows of `tokens` tokens each, and of each row the logits over a vocabulary at `kept` places.
-
-    rows: at once in training, predicted: at once in prediction.
-    """
+    """The largest batch."""
 
     rows: int
+    """At once in training."""
     predicted: int
+    """At once in prediction."""
     tokens: int
+    """Of each row."""
     kept: int = 0
+    """Places of each row at which logits over a vocabulary are computed."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes. retained: what the allocator keeps of weights that were quantised. mapped: the checkpoint's files, which
-    lie in memory while the model is opened, as far as there is room for them.
-    """
+    """What training takes, in bytes."""
 
     runtime: int
     weights: int
@@ -112,7 +117,9 @@ class Footprint:
     activations: int
     prediction: int
     retained: int
+    """What the allocator keeps of weights that were quantised."""
     mapped: int
+    """The checkpoint's files, which lie in memory while the model is opened, as far as there is room for them."""
 
     @property
     def training(self) -> int:
@@ -238,6 +245,7 @@ def _adapted(model: Any, settings: Adapted) -> tuple[int, int]:
 
 def _layer(module: nn.Module, config: Any) -> Layer:
     linears = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    # By name, since architectures bring classes of their own: LlamaRMSNorm, Gemma3RMSNorm.
     norms = [part for part in module.modules() if "Norm" in type(part).__name__]
     hidden, heads = int(config.hidden_size), int(config.num_attention_heads)
     wide = max(part.out_features for part in linears)
@@ -247,7 +255,7 @@ def _layer(module: nn.Module, config: Any) -> Layer:
         attention=heads * int(head),
         heads=heads,
         wide=wide,
-        gated=sum(part.out_features == wide for part in linears) > 1,
+        gated=sum(part.out_features == wide for part in linears) > 1,  # the gate, and what it is multiplied with
         linears=tuple(part.in_features for part in linears),
         norms=sum(weight.numel() for part in norms for name, weight in part.named_parameters() if name == "weight"),
         norm_keeps_output=not any(isinstance(part, nn.LayerNorm) for part in norms),
@@ -277,6 +285,7 @@ def _layer_bytes(layer: Layer, settings: Adapted, tokens: int, *, half: bool, gp
         saved += (mask + low) * sum(layer.linears) + low * settings.lora.r * len(layer.linears)
     # Dequantised layers give their input's precision back, which is float32 behind a norm.
     inner = FLOAT if adaptation == "qlora" else low
+    # Gated: the gate, the gate after its activation, and what that is multiplied with; else the activation's input.
     saved += (3 if layer.gated else 1) * inner * layer.wide
     written_out = layer.eager or attention_on(settings.max_length, gpu=gpu) == "eager"
     saved += _attention_bytes(layer, tokens, low, written_out=written_out or (layer.drops_attention and not gpu))

@@ -24,6 +24,7 @@ def is_on_machine(recipe: Recipe) -> bool:
 def hub_cache() -> tuple[Path, int]:
     """Where the hub's files are kept, and the bytes that are free there."""
     folder = Path(constants.HF_HUB_CACHE)
+    # Nothing may have been downloaded yet, and only of a folder that exists can the free bytes be asked.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     return folder, shutil.disk_usage(existing).free
 

@@ -18,22 +18,20 @@ from compete.base_models.pretrained.settings import TransformerSettings
 
 _BYTES_PER_TOKEN = 2  # of the longest texts, which are full of rare words and emoji; most have 3 to 4
 _CHAT_TOKENS = 40  # what a chat template writes around a prompt
-_LONGEST = 256
+_LONGEST = 256  # texts, the longest in bytes: which of them has the most tokens is counted
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The competition's rows, as far as a plan needs them.
-
-    longest: the longest training texts; None: the data are not there, and every text may be as long as allowed.
-    total_bytes: of all texts, train and test, in UTF-8.
-    """
+    """The competition's rows, as far as a plan needs them."""
 
     labels: tuple[str, ...]
     n_train: int = 0
     n_test: int = 0
     longest: tuple[str, ...] | None = None
+    """The longest training texts; None: the data are not there, and every text may be as long as allowed."""
     total_bytes: int = 0
+    """Of all texts, train and test, in UTF-8."""
 
 
 def rows_to_plan(labels: Sequence[str], train: Sequence[str], test: Sequence[str]) -> Rows:
@@ -45,14 +43,14 @@ def rows_to_plan(labels: Sequence[str], train: Sequence[str], test: Sequence[str
 
 @dataclass(frozen=True)
 class Length:
-    """tokens: of the longest row; kept: places of a row at which logits over the vocabulary are computed.
-
-    counted: by the checkpoint's own tokenizer, not estimated.
-    """
+    """How long the longest row is."""
 
     tokens: int
+    """Of the longest row."""
     kept: int
+    """Places of a row at which logits over the vocabulary are computed."""
     counted: bool
+    """By the checkpoint's own tokenizer, not estimated."""
 
 
 def longest_row(settings: TransformerSettings, rows: Rows, tokenizer: Any) -> Length:
@@ -76,6 +74,7 @@ def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any
     prompt = Prompt(tokenizer, settings, rows.labels)
     if settings.decoding == "generate":
         answer = _answer_tokens(rows)
+        # One place more than the answer has tokens: its first token is predicted by the one before it.
         return Length(_longest(prompt.encode(rows.longest, spare=answer)) + answer, answer + 1, counted=True)
     slots = LabelSlots(prompt)
     widest = _longest(slots.slots)
@@ -85,6 +84,7 @@ def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any
 
 
 def _estimated_prompt(settings: LabelGeneratorSettings, rows: Rows) -> Length:
+    # Three bytes per token, not two: prompts and labels are plain words.
     around = len(settings.prompt.format(text="", labels=", ".join(rows.labels)).encode()) // 3 + _CHAT_TOKENS
     text = settings.max_length if rows.longest is None else _most_tokens(rows.longest)
     tokens = min(settings.max_length, around + text)

@@ -30,22 +30,28 @@ _PREDICTED = 32
 
 @dataclass(frozen=True)
 class Probe:
-    """Seconds for opening the model, per row trained and per row predicted; peak: resident memory, bytes."""
+    """What a few steps took; times in seconds."""
 
     opening: float
+    """For opening the model."""
     trained_row: float
+    """Per row trained."""
     predicted_row: float
+    """Per row predicted."""
     peak: int
+    """Resident memory, bytes."""
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What came of probing one model: found and the hours of all folds, `at_once` at a time; else why there is none."""
+    """What came of probing one model."""
 
     found: Probe | None = None
     hours: float | None = None
+    """Of all folds, `at_once` at a time."""
     at_once: int = 1
     why: str = ""
+    """Why there is no probe."""
 
 
 def run(payload: Mapping[str, Any], report: Callable[[float], None]) -> None:
@@ -104,6 +110,7 @@ def hours(
     held_out = rows * settings.validation_share
     trained = settings.epochs * ((rows - held_out) * found.trained_row + held_out * found.predicted_row)
     predicted = (n_train / folds + n_test) * found.predicted_row
+    # Once for all folds; as long as a whole prediction, which is an upper bound.
     frozen = (n_train + n_test) * found.predicted_row if needs.frozen_layers else 0.0
     fold = found.opening + trained + predicted
     return (math.ceil(folds / max(at_once, 1)) * fold + frozen) / 3600
@@ -115,6 +122,7 @@ def peak_memory() -> int:
         return 0
     import resource
 
+    # macOS counts in bytes, Linux in KiB.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

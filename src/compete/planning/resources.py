@@ -30,36 +30,42 @@ _MOST_GPUS = 64
 
 
 class Hardware(Protocol):
-    """What is asked of a device; memory in bytes."""
+    """What is asked of a device."""
 
     @property
     def name(self) -> str: ...
     @property
     def kind(self) -> str: ...
     @property
-    def memory(self) -> int: ...
+    def memory(self) -> int:
+        """Bytes."""
+        ...
+
     @property
     def bfloat16(self) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Of one model on one device: what it takes as it is written, and what is to be done.
-
-    fits: as written. changes: settings that make it fit, empty if nothing has to change or nothing helps.
-    needed: bytes of the smallest variant there is. at_once: jobs that fit together on a processor, fewer: less than
-    were asked for. refused: why it cannot be tried.
-    """
+    """What one model takes on one device as it is written, and what is to be done."""
 
     device: Hardware
     footprint: Footprint
+    """Of the model as it is written."""
     fits: bool
+    """As written."""
     changes: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that make it fit, empty if nothing has to change or nothing helps."""
     needed: int = 0
+    """Bytes of the smallest variant there is."""
     gpus: int = 1
+    """Over how many its layers are laid."""
     at_once: int = 1
+    """Jobs that fit together on a processor."""
     fewer: bool = False
+    """Fewer jobs at once than were asked for."""
     refused: str = ""
+    """Why it cannot be tried."""
 
     @property
     def possible(self) -> bool:
@@ -84,14 +90,12 @@ class Disk:
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """All that is known of one recipe. aside: a sentence in place of everything else, where there is no estimate.
-
-    cards: number of GPUs it takes, by their memory in GiB, for a model that does not fit on every device here.
-    """
+    """All that is known of one recipe."""
 
     name: str
     checkpoint: str = ""
     aside: str = ""
+    """A sentence in place of everything else, where there is no estimate."""
     settings: Adapted | None = None
     shape: Anatomy | None = None
     batch: BatchSize | None = None
@@ -101,25 +105,33 @@ class ModelPlan:
     notices: tuple[str, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     cards: Mapping[int, int] = field(default_factory=dict)
+    """Number of GPUs it takes, by their memory in GiB, for a model that does not fit on every device here."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """devices: the processor and every GPU. workers: jobs at once. folds, keep_weights: as the competition says."""
+    """What the models of a competition would be trained on."""
 
     devices: Sequence[Hardware]
+    """The processor and every GPU."""
     workers: int
+    """Jobs at once."""
     folds: int
+    """As the competition says."""
     keep_weights: bool = False
+    """As the competition says."""
 
 
 @dataclass(frozen=True)
 class Downloads:
-    """Bytes of all weight files still to fetch, as far as they are known; folder: where they go, with `free` bytes."""
+    """What all models together have still to fetch."""
 
     size: int
+    """Bytes of all weight files, as far as they are known."""
     folder: Path
+    """Where they go."""
     free: int
+    """Bytes that are free there."""
 
 
 def downloads(plans: Sequence[ModelPlan]) -> Downloads:
@@ -170,6 +182,7 @@ def variants(settings: Adapted, shape: Anatomy) -> Iterator[dict[str, Any]]:
         smaller.append({"micro_batch_size": rows})
     again: list[dict[str, Any]] = [] if settings.gradient_checkpointing else [{"gradient_checkpointing": True}]
     lighter: list[dict[str, Any]] = [{"adaptation": name} for name in _lighter(settings, shape)]
+    # No change at all comes first: what fits as it is written is found by that.
     for count in range(4):
         for kinds in combinations((smaller, again, lighter), count):
             for parts in product(*kinds):
@@ -219,6 +232,7 @@ def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machin
     if settings.model_parallel and gpu and written.spread_over(len(alike)) <= USABLE * min(alike):
         return Verdict(device, written, fits=True, gpus=len(alike), refused=refused)
     needed = written.peak
+    # One GPU first, whatever has to change for it: a model that lies on all of them is trained one fold at a time.
     for gpus in (1, len(alike)) if len(alike) > 1 else (1,):
         for change in variants(settings, sizes.shape(settings)):
             found = sizes.footprint(settings.model_copy(update=change), half=half, gpu=gpu)

@@ -37,6 +37,7 @@ class Network(nn.Module):
         super().__init__()
         self.token_dropout = settings.token_dropout
         self.embedding = nn.Embedding(n_tokens + 1, settings.embedding_size, padding_idx=0)
+        # Row 0, the hidden token's, is drawn as well: `padding_idx` leaves it out of what is pooled.
         nn.init.normal_(self.embedding.weight, std=0.1)
         width = 2 * settings.embedding_size
         self.scale = nn.BatchNorm1d(width)

@@ -61,6 +61,7 @@ class LabelSlots:
         inputs = {"input_ids": batch["input_ids"], "position_ids": batch["position_ids"], "use_cache": False}
         mask = batch["attention_mask"]
         if self.shared:
+            # The slots end the row. Logits over a vocabulary are large: only those at each slot's last token are made.
             keep = batch["input_ids"].shape[1] - self.width + self.last
             scores = model(
                 **inputs, attention_mask=_for_model(model, mask, batch["position_ids"]), logits_to_keep=keep
@@ -146,6 +147,7 @@ def _for_model(model: Any, visible: Tensor, positions: Tensor) -> Any:
     kinds = set(getattr(config, "layer_types", None) or ())
     if "sliding_attention" not in kinds:
         return finished(visible)
+    # By positions, not by places in the row: every slot stands right behind the prompt.
     near = (positions[:, :, None] - positions[:, None, :]).abs() < config.sliding_window
     return {"full_attention": finished(visible), "sliding_attention": finished(visible & near[:, None])}
 

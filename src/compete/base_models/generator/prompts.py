@@ -71,4 +71,5 @@ class Prompt:
         start = self.tokenizer.bos_token_id
         if self._is_chat() or start is None:
             return []
+        # A tokenizer may name such a token and not write it: only a look at what it does tells.
         return [start] if list(self.tokenizer("a")["input_ids"])[:1] == [start] else []

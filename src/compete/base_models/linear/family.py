@@ -131,11 +131,13 @@ class Linear:
 
 @dataclass(frozen=True)
 class FittedLinear:
-    """Vectorisers and, for their features side by side, coefficients (n_features, n_labels)."""
+    """Vectorisers, and what the logistic regressions learnt on their features."""
 
     vectorisers: list[Any]
     coefficients: NDArray[np.float64]
+    """(n_features, n_labels), for the features of all vectorisers side by side."""
     intercepts: NDArray[np.float64]
+    """(n_labels,)."""
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities, shape (len(texts), n_labels)."""

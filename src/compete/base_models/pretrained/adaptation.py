@@ -96,6 +96,7 @@ def freeze_lowest(model: Any, count: int) -> None:
         for part in module.modules():
             if isinstance(part, nn.Dropout):
                 part.p = 0.0
+            # Decoders have no module for it: they hand the rate to the function that computes attention.
             if isinstance(getattr(part, "attention_dropout", None), float):
                 setattr(part, "attention_dropout", 0.0)  # noqa: B010
 
@@ -109,6 +110,7 @@ def save_trained(source: Source, tokenizer: PreTrainedTokenizerBase, model: Any,
     from peft import PeftModel
 
     if isinstance(model, PeftModel):
+        # peft writes down where the checkpoint lay; a miniature's temporary folder is gone when adapters are read.
         if source.kept_as is not None:
             model.peft_config["default"].base_model_name_or_path = source.kept_as
         model.save_pretrained(str(folder), save_embedding_layers=False)  # which nothing here resizes or trains

@@ -65,14 +65,13 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a checkpoint is loaded from.
-
-    path: what transformers is given; scratch: holds a miniature's files for as long as they are needed.
-    """
+    """Where a checkpoint is loaded from."""
 
     settings: TransformerSettings
     path: str
+    """What transformers is given."""
     scratch: Scratch | None = None
+    """Holds a miniature's files for as long as they are needed."""
 
     @property
     def kept_as(self) -> str | None:

@@ -37,24 +37,26 @@ class OutOfMemoryError(CompeteError):
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be fine-tuned.
-
-    build: opens the model afresh, ready to train; called again when a smaller batch has to be tried.
-    rows: token ids, targets and "length" of every training row. loss: mean over a batch of the model's loss.
-    """
+    """What is to be fine-tuned."""
 
     build: Callable[[], Any]
+    """Opens the model afresh, ready to train; called again when a smaller batch has to be tried."""
     rows: Sequence[Row]
+    """Token ids, targets and "length" of every training row."""
     collate: Collate
     loss: Callable[[Any, Batch], Tensor]
+    """Mean over a batch of the model's loss."""
 
 
 class Batches(NamedTuple):
-    """Rows that are computed at once in training, how many of those make a step, and rows at once in evaluation."""
+    """How many rows are computed together."""
 
     micro: int
+    """Rows at once in training."""
     accumulated: int
+    """How many of those make a step."""
     evaluated: int
+    """Rows at once in evaluation."""
 
 
 def fine_tune(
@@ -113,6 +115,7 @@ def predict(
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or len(chosen) == 1:
                     raise
+            # Outside of the handler, as in `fine_tune`.
             _free_memory()
             at_once = len(chosen) // 2
     return values
@@ -182,11 +185,11 @@ def _arguments(settings: TransformerSettings, batches: Batches, seed: int, scrat
         use_cpu=not torch.cuda.is_available(),
         bf16=precision == "bfloat16",
         fp16=precision == "float16",
-        remove_unused_columns=False,
+        remove_unused_columns=False,  # or the Trainer drops what of our rows the model does not name
         eval_strategy="epoch",
         logging_strategy="epoch",
         save_strategy="no",  # the best epoch is kept in memory
-        metric_for_best_model="eval_loss",
+        metric_for_best_model="eval_loss",  # what the plateau scheduler goes by; the best epoch is _BestEpoch's affair
         report_to="none",
         disable_tqdm=True,
         seed=seed % 2**31,
@@ -231,6 +234,7 @@ class _Trainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
+        # A copy, since a loss may take the targets out of its batch.
         loss = self.loss(model, dict(inputs))
         return (loss, {}) if return_outputs else loss
 

@@ -38,12 +38,16 @@ _VALUES, _INDEX = "hidden.f32", "index.json"
 
 @dataclass
 class _Replaced:
-    """What a model without its frozen layers needs: the layers to put back, and where their results lie."""
+    """What a model without its frozen layers needs."""
 
     layers: nn.ModuleList
+    """All places, stand-ins in the lowest."""
     frozen: list[nn.Module]
+    """The layers to put back."""
     hook: torch.utils.hooks.RemovableHandle
+    """Takes the hidden states out of the model's input."""
     store: HiddenStates
+    """Where the frozen layers' results lie."""
 
 
 def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, context: FitContext) -> Any:
@@ -60,6 +64,7 @@ def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, cont
         context.warnings.append("no room on the disk for what the frozen layers compute: it is computed in every epoch")
         return model
     store.attach(rows, collate)
+    # A stand-in for each, so that the layers above keep their numbers, and their weights their names.
     given = _Given(store.as_tuple)
     _place(layers, [*(_Skipped(store.as_tuple) for _ in range(count - 1)), given])
     hook = model.register_forward_pre_hook(given.take, with_kwargs=True)
