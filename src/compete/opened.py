@@ -234,7 +234,9 @@ def _to_standard_error(sentence: str) -> None:
 def _shown(work: Work, at_once: int) -> AbstractContextManager[TrainingDisplay]:
     from rich.console import Console
 
-    return TrainingDisplay(Console(stderr=True, highlight=False), work.jobs, at_once, work.seconds_per_fold())
+    # In a notebook rich would put every line into the page; on standard error it can be put aside.
+    console = Console(stderr=True, highlight=False, force_jupyter=False)
+    return TrainingDisplay(console, work.jobs, at_once, work.seconds_per_fold())
 
 
 def _path(path: Path | str | None) -> Path | None:
