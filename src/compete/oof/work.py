@@ -106,7 +106,9 @@ def find_work(
     if not (force or replace_stale):
         _refuse_edited(states, rows, {recipe.name: recipe.size for recipe in recipes})
     work = Work(planned, list(recipes), states, [])
-    for recipe in recipes:
+    # What has no checkpoint first: it is quick, and while it trains the process that jobs are forked from imports torch
+    # and transformers for the rest.
+    for recipe in sorted(recipes, key=lambda recipe: bool(recipe.needs.checkpoint)):
         workspace, chosen = competition.workspace, folds or range(plan.k)
         todo = [f for f in chosen if force or needs_training(states[recipe.name], f)]
         due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
