@@ -44,11 +44,23 @@ def test_any_number_of_labels_with_any_names(count: int) -> None:
             correlation_figure([*names, "other"], np.ones((count + 1, count + 1))),
         ]
 
-    for number in range(6):
+    in_rows = [
+        count,
+        count,
+        1,
+        count,
+        count,
+        count + 1,
+    ]  # names beside a figure; a single model stands beside the third
+    for number, expected in enumerate(in_rows):
         figure = drawn(lambda number=number: figures()[number])  # type: ignore[misc]
         assert png(figure).startswith(b"\x89PNG")
-        texts = " ".join(text.get_text() for axes in figure.axes for text in axes.get_yticklabels())
-        assert shortened(names[0]) in texts or count == 1
+        figure.canvas.draw()  # at the figure's own size
+        texts = [text for text in figure.axes[0].get_yticklabels() if text.get_text()]
+        named = sorted(text.get_text().split("  (")[0] for text in texts)  # in one of them with the rate behind
+        assert named == sorted(map(shortened, expected))
+        page = figure.bbox
+        assert all(page.contains(*corner) for text in texts for corner in text.get_window_extent().corners())
 
 
 def test_in_many_cells_there_are_no_numbers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,18 @@ def test_those_that_no_cheaper_one_beats_are_joined(sign: int, joined: list[floa
 def test_times_can_be_read_however_short_and_close_they_are(hours: tuple[float, float]) -> None:
     figure = drawn(lambda: cost_figure([row("a", 0.5, hours[0]), row("b", 0.6, hours[1])], "score"))
     assert png(figure)
-    assert len([text for text in figure.axes[0].get_xticklabels() if text.get_text()]) >= 1
+    figure.canvas.draw()  # at the figure's own size
+    axes, (low, high) = figure.axes[0], figure.axes[0].get_xlim()
+    ticks = [text for text in axes.get_xticklabels() if text.get_text() and low <= text.get_position()[0] <= high]
+    assert ticks
+    for text in ticks:
+        number, unit = text.get_text().split()
+        of_an_hour = {"s": 1 / 3600, "min": 1 / 60, "h": 1.0}[unit]
+        assert float(number) * of_an_hour == pytest.approx(
+            text.get_position()[0], rel=0.12
+        )  # so few digits are written
+    places = [text.get_window_extent() for text in ticks]
+    assert all(left.x1 < right.x0 for left, right in pairwise(places)), "labels run into each other"
 
 
 def test_a_model_that_could_go_looks_unlike_one_that_could_not() -> None:

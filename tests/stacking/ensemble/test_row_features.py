@@ -48,5 +48,9 @@ def test_no_text_gives_no_row() -> None:
     assert row_features([]).shape == (0, len(NAMES))
 
 
-def test_names_are_told_apart() -> None:
-    assert len(set(NAMES)) == len(NAMES)
+def test_every_count_is_of_something_that_no_other_counts() -> None:
+    """Two patterns that count the same would give trees one feature twice, and leave another out."""
+    texts = ["a b c", "!!", "??", "...,", "aBcD", "ABC DEF", "a1b22", "#x", "@x", "http://x", "sooo", "\U0001f600 a"]
+    columns = row_features(texts).T
+    assert len({column.tobytes() for column in columns}) == len(NAMES)
+    assert (columns > 0).any(axis=1).all()

@@ -16,6 +16,7 @@ from compete.stacking.leave_one_out import Contribution
 
 Range = tuple[float, float]
 # Hours -> how a reader says it; about half a power of ten apart.
+_MOST_TICKS = 8  # more would run into each other
 _TIMES = {
     **{seconds / 3600: f"{seconds} s" for seconds in (1, 3, 10, 30)},
     **{minutes / 60: f"{minutes} min" for minutes in (1, 3, 10, 30)},
@@ -121,6 +122,8 @@ def cost_figure(rows: Sequence[ScoreRow], metric: str, sign: int = 1) -> Figure:
     ticks = {each: said for each, said in _TIMES.items() if low <= each <= high}
     # Where none of _TIMES is in sight, the cheapest and the dearest model say their own.
     ticks = ticks or {each: _time(3600 * each) for each in (hours[0], hours[-1])}
+    while len(ticks) > _MOST_TICKS:
+        ticks = dict(list(ticks.items())[::2])
     axes.set_xticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()
     axes.set_xlabel("training, all folds")
