@@ -4,15 +4,17 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compete.competition.data import Competition
+from compete.competition.data import Competition, load_competition
 from compete.competition.declaration import MetricName
 from compete.competition.metrics import METRICS
 from compete.competition.planned import Planned
+from compete.competition.workspace import Workspace
 from compete.errors import DeclarationError, StoreError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
@@ -30,6 +32,7 @@ from compete.stacking.inventory import Inventory, present
 from compete.stacking.members import Members, choose_members, read_members
 from compete.stacking.scoring import repeated_plans, score_of
 from compete.stacking.stack_recipes import StackDeclaration, StackRecipe, load_with_parts
+from support.lived_in import copied
 
 pytestmark = pytest.mark.slow
 
@@ -71,14 +74,13 @@ def check(competition: Competition, name: str = "logistic") -> Score:
 
 
 @pytest.fixture
-def trained(competition: Competition) -> Competition:
-    train_models(competition)
-    return competition
+def trained(trained_once: Workspace, tmp_path: Path) -> Competition:
+    return load_competition(copied(trained_once, tmp_path))
 
 
 @pytest.fixture
-def planned(competition: Competition) -> Planned:
-    return with_plan(competition)
+def planned(trained: Competition) -> Planned:
+    return with_plan(trained)
 
 
 def test_all_trained_models_are_members(trained: Competition, planned: Planned) -> None:
@@ -149,9 +151,9 @@ def test_one_model_is_no_stack(trained: Competition, planned: Planned) -> None:
     assert "compete submit words" in str(caught.value)
 
 
-def test_no_model_is_no_stack(competition: Competition, planned: Planned) -> None:
+def test_no_model_is_no_stack(competition: Competition) -> None:
     with pytest.raises(UserError, match="there is none") as caught:
-        choose_members(Inventory(planned))
+        choose_members(Inventory(with_plan(competition)))
     assert "words_smooth: not trained yet" in str(caught.value)
 
 

@@ -44,15 +44,9 @@ def test_any_number_of_labels_with_any_names(count: int) -> None:
             correlation_figure([*names, "other"], np.ones((count + 1, count + 1))),
         ]
 
-    in_rows = [
-        count,
-        count,
-        1,
-        count,
-        count,
-        count + 1,
-    ]  # names beside a figure; a single model stands beside the third
-    for number, expected in enumerate(in_rows):
+    # Names beside a figure: the third has a single model there, the last has no row for the first of its models.
+    beside = [names, names, names[:1], names, names, [*names[1:], "other"]]
+    for number, expected in enumerate(beside):
         figure = drawn(lambda number=number: figures()[number])  # type: ignore[misc]
         assert png(figure).startswith(b"\x89PNG")
         figure.canvas.draw()  # at the figure's own size
