@@ -71,6 +71,7 @@ class Reason(Enum):
 class Missing:
     """A result that is not there."""
 
+    kind: Kind
     reason: Reason
     text: str
     """What is wrong, in a sentence without a full stop."""
@@ -88,4 +89,4 @@ def missing_base_model(state: ModelState) -> Missing:
     error = StoreError(
         f"the base model {state.name!r} is {state.state}: {why}. First: `compete train-base {state.name}`"
     )
-    return Missing(reason, f"{state.state}: {why}" if state.reasons else state.how_far, error)
+    return Missing("base model", reason, f"{state.state}: {why}" if state.reasons else state.how_far, error)

@@ -104,23 +104,23 @@ class Inventory:
             recipe = load_stack_recipe(self.planned.workspace, name)
             rule = recipe.rule(self.planned.competition.metric)
         except CompeteError as error:
-            return Missing(Reason.RECIPE_WRONG, str(error), error)
+            return Missing("stack", Reason.RECIPE_WRONG, str(error), error)
         if store.was_interrupted(folder) or not folder.record.is_file():
             return not_built(name)
         try:
             record = store.read_record(folder)
             store.check_hashes(folder, record)
         except StoreError as error:
-            return Missing(Reason.DAMAGED, str(error), error)
+            return Missing("stack", Reason.DAMAGED, str(error), error)
         if record.get("kind") != "stack":
             foreign = StoreError(f"{folder.record} is no stack's: `compete stack {name}` builds the stack again")
-            return Missing(Reason.DAMAGED, str(foreign), foreign)
+            return Missing("stack", Reason.DAMAGED, str(foreign), foreign)
         try:
             stale = self._why_stale(recipe, record["models"], record["identity"])
         except CompeteError as error:  # a part's recipe, or a base model that is damaged or gone
-            return Missing(Reason.STALE, str(error), error)
+            return Missing("stack", Reason.STALE, str(error), error)
         if stale:
-            return Missing(Reason.STALE, stale, StoreError(stale))
+            return Missing("stack", Reason.STALE, stale, StoreError(stale))
         return Result("stack", name, recipe.declaration.method, folder, score_from(record["score"]), rule, record)
 
     def _why_stale(self, recipe: StackRecipe, members: Sequence[str], identity: Mapping[str, str]) -> str:
@@ -143,7 +143,7 @@ class Inventory:
 def not_built(name: str) -> Missing:
     """A stack that has a recipe and nothing else."""
     ask = StoreError(f"the stack {name!r} was not built yet: `compete stack {name}` builds it")
-    return Missing(Reason.NOT_BUILT, Reason.NOT_BUILT.value, ask)
+    return Missing("stack", Reason.NOT_BUILT, Reason.NOT_BUILT.value, ask)
 
 
 def present(found: Result | Missing) -> Result:

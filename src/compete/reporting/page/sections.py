@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from compete.competition.workspace import Kind
 from compete.oof.guards import warning_lines
 from compete.reporting.durations import time_text
 from compete.reporting.figures.catalogue import Catalogue
@@ -124,19 +125,19 @@ def _model_section(view: View) -> PageSection:
         section.tables.append(PageTable("Every base model", columns, rows, numbers_from=3))
     if not view.base_models:
         section.notes.append("No base model is trained on every fold yet: `compete train-base --all` does it.")
-    section.notes += _left_out(view, stacks=False)
+    section.notes += _left_out(view, "base model")
     for name in view.base_models:
         state = view.survey.states[name]
         section.notes += [f"{name}: {line}." for line in warning_lines(state.warnings, len(state.parts))]
     return section
 
 
-def _left_out(view: View, *, stacks: bool) -> list[str]:
-    """What of the base models, or of the stacks, is not shown though it was made."""
+def _left_out(view: View, kind: Kind) -> list[str]:
+    """What of this kind is not shown though it was made."""
     return [
         f"{name} is not in the figures: {view.left_out[name].removesuffix('.')}."
         for name, missing in view.missing.items()
-        if name.startswith("stack ") == stacks and missing.reason.is_news
+        if missing.kind == kind and missing.reason.is_news
     ]
 
 
@@ -145,7 +146,7 @@ def _stack_section(view: View) -> PageSection:
     rows = score_rows(view)
     if not view.stacked:
         section.notes.append("No stack is built yet, or none that is up to date: `compete stack` builds them.")
-    section.notes += _left_out(view, stacks=True)
+    section.notes += _left_out(view, "stack")
     chosen, sign = view.chosen, view.competition.metric.sign
     if rows and chosen:
         cells = [
