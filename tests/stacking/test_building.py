@@ -249,6 +249,15 @@ def test_what_has_not_changed_is_as_it_was_built(trained: Competition) -> None:
     assert not stacking.bench._fitted and not stacking.bench._cross_fits  # nothing was fitted for that
 
 
+def test_a_stack_that_was_stored_before_draws_were_kept_is_built_anew(trained: Competition) -> None:
+    build_stack(trained)
+    folder = trained.workspace.stack("logistic")
+    record = store.read_record(folder)
+    store.write_record(folder.record, {key: record[key] for key in record.keys() - {"draws", "sha256"}})
+    assert check(trained).honest > 0  # it holds all the same
+    assert as_it_was_built(opened(trained), "logistic") is None
+
+
 def test_what_has_changed_or_is_asked_of_other_models_is_built_anew(trained: Competition) -> None:
     assert as_it_was_built(opened(trained), "logistic") is None
     build_stack(trained)

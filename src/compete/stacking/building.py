@@ -173,6 +173,8 @@ def as_it_was_built(stacking: Stacking, name: str) -> Built | None:
     recipe, found = stacking.bench.recipes[name], Inventory(stacking.planned).stack(name)
     if isinstance(found, Missing) or list(found.record["models"]) != stacking.bench.members_of(name):
         return None
+    if "draws" not in found.record:  # stored before it was kept there
+        return None
     record, draws = found.record, np.array(found.record["draws"], dtype=np.float64)
     rates = rates_from(record["test rates"])
     return Built(recipe, record["models"], found.score, draws, rates, record["where worth"])
