@@ -41,8 +41,8 @@ def init(
     """
     from compete.competition.starter import make_workspace
 
-    files = [None if file is None else Path(file) for file in (train, test, sample)]
-    workspace, _ = make_workspace(Path(folder), files[0], files[1], files[2], kaggle)
+    files = [None if file is None else Path(file).expanduser() for file in (train, test, sample)]
+    workspace, _ = make_workspace(Path(folder).expanduser(), files[0], files[1], files[2], kaggle)
     return open(workspace.root, quiet=quiet)
 
 
@@ -50,4 +50,4 @@ def demo_data(folder: Path | str, seed: int = 2018) -> list[Path]:
     """`compete demo-data`: write the embedded competition, synthetic posts with eleven emotions; the files."""
     from compete.competition.demo_data import write_demo_data
 
-    return list(write_demo_data(Path(folder), seed))
+    return list(write_demo_data(Path(folder).expanduser(), seed))

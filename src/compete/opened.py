@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compete.competition.workspace import Workspace, find_workspace
+from compete.declarations import unknown_name
 from compete.errors import UserError
 from compete.oof.work import Work
 from compete.reporting.figures.catalogue import catalogue
@@ -39,8 +41,9 @@ if TYPE_CHECKING:
 class Opened(View):
     """What a workspace holds, as arrays, tables and figures, and what can be done in it; made by `compete.open`.
 
-    A method is a command: its arguments are the command's options, its errors are `compete.errors`. What it returns has
-    the numbers of the command's tables as DataFrames. Paths are relative to where Python runs, as in a terminal.
+    A method is a command: its arguments are the command's options, but for those that write a table into a file; its
+    errors are `compete.errors`. What it returns has the numbers of the command's tables as DataFrames. Paths are
+    relative to where Python runs, as in a terminal.
     """
 
     def __init__(self, workspace: Workspace, *, quiet: bool = False) -> None:
@@ -48,30 +51,48 @@ class Opened(View):
         self._say: Say = silent if quiet else _to_standard_error
         self._watch: Watch = unwatched if quiet else _shown
 
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """What was read before is read anew, also where the command ended half-way."""
+        try:
+            yield
+        finally:
+            self.forget()
+
+    def _tell(self, found: Status, *, warnings: bool = False) -> Status:
+        for sentence in found.notices(warnings=warnings):
+            self._say(sentence)
+        return found
+
     def status(self, *names: str) -> Status:
         """`compete status`: every base model, or the named ones."""
-        return status(self.workspace, names)
+        for name in names:
+            if name not in self.survey.states:
+                raise UserError(f"no base model {name!r}; {unknown_name(name, self.survey.states)}")
+        return self._tell(status(self.workspace, names))
 
     def fold_table(self) -> _folds.FoldTable:
         """`compete folds`: rows and label rates of every fold; makes the plan if there is none."""
-        found = _folds.folds(self.workspace, say=self._say)
-        self.forget()
-        return found
+        with self._changing():
+            return _folds.folds(self.workspace, say=self._say)
 
     def plan(self, *names: str, probe: bool = False, workers: int | None = None) -> Requirements:
         """`compete plan`: what the models need, before anything is downloaded."""
-        return plan(self.workspace, names, probe=probe, workers=workers, say=self._say)
+        found = plan(self.workspace, names, probe=probe, workers=workers, say=self._say)
+        for name, probed in found.probed.items():
+            if probed.why:
+                self._say(f"{name}: {probed.why}")
+        return found
 
     def download(self) -> Downloaded:
         """`compete download`: the competition's files from Kaggle."""
-        found = download(self.workspace, say=self._say)
-        self.forget()
-        return found
+        with self._changing():
+            return download(self.workspace, say=self._say)
 
     def train_base(
         self,
         *names: str,
-        folds: Sequence[int] = (),
+        folds: Sequence[int] | int = (),
         force: bool = False,
         replace_stale: bool = False,
         workers: int | None = None,
@@ -83,20 +104,21 @@ class Opened(View):
 
         Raises JobsFailedError if a job failed; what the others made is kept.
         """
-        trained = train_base(
-            self.workspace,
-            names,
-            folds=folds,
-            force=force,
-            replace_stale=replace_stale,
-            workers=workers,
-            threads=threads,
-            as_published=as_published,
-            parity=parity,
-            say=self._say,
-            watch=self._watch,
-        )
-        self.forget()
+        with self._changing():
+            trained = train_base(
+                self.workspace,
+                names,
+                folds=[folds] if isinstance(folds, int) else folds,
+                force=force,
+                replace_stale=replace_stale,
+                workers=workers,
+                threads=threads,
+                as_published=as_published,
+                parity=parity,
+                say=self._say,
+                watch=self._watch,
+            )
+        self._tell(trained.status, warnings=True)
         if trained.failed is not None:
             raise trained.failed
         return trained.status
@@ -112,18 +134,18 @@ class Opened(View):
         force: bool = False,
     ) -> Status:
         """`compete import`: a base model of probabilities that were computed elsewhere."""
-        found = import_model(
-            self.workspace,
-            name,
-            Path(oof),
-            Path(test),
-            oof_ids=_path(oof_ids),
-            test_ids=_path(test_ids),
-            force=force,
-            say=self._say,
-        )
-        self.forget()
-        return found
+        with self._changing():
+            found = import_model(
+                self.workspace,
+                name,
+                Path(oof).expanduser(),
+                Path(test).expanduser(),
+                oof_ids=_path(oof_ids),
+                test_ids=_path(test_ids),
+                force=force,
+                say=self._say,
+            )
+        return self._tell(found)
 
     def stack(
         self,
@@ -134,15 +156,20 @@ class Opened(View):
         force: bool = False,
     ) -> Stacked:
         """`compete stack`: the named recipes, or all, of which one is chosen."""
-        found = stack(
-            self.workspace, names, without=without, allow=allow, leave_one_out=leave_one_out, force=force, say=self._say
-        )
-        self.forget()
-        return found
+        with self._changing():
+            return stack(
+                self.workspace,
+                names,
+                without=without,
+                allow=allow,
+                leave_one_out=leave_one_out,
+                force=force,
+                say=self._say,
+            )
 
     def submit(
         self,
-        what: str | None = None,
+        what: Path | str | None = None,
         *,
         yes: bool = False,
         wait: bool = False,
@@ -154,39 +181,43 @@ class Opened(View):
     ) -> Submitted:
         """`compete submit`: a stack, a base model or a CSV file; by default the stack that was chosen.
 
-        Nobody is asked: where a submission counts, `yes` has to be said.
+        Nobody is asked: where a submission counts, `yes` has to be said. Raises KaggleError if Kaggle could not score
+        it.
         """
-        found = submit(
-            self.workspace,
-            what,
-            yes=yes,
-            wait=wait,
-            again=again,
-            allow_constant=allow_constant,
-            late=late,
-            kernel=kernel,
-            kernel_version=kernel_version,
-            say=self._say,
-        )
-        self.forget()
+        with self._changing():
+            found = submit(
+                self.workspace,
+                what,
+                yes=yes,
+                wait=wait,
+                again=again,
+                allow_constant=allow_constant,
+                late=late,
+                kernel=kernel,
+                kernel_version=kernel_version,
+                say=self._say,
+            )
+        if found.notice:
+            self._say(found.notice)
+        if found.failed is not None:
+            raise found.failed
         return found
 
     def predict(
         self,
-        texts: Path | Sequence[str],
+        texts: Path | str | Sequence[str],
         what: str | None = None,
         *,
         decisions: bool = False,
         threads: int | None = None,
     ) -> Predicted:
-        """`compete predict`: of a file (a Path) with the columns of the test file, or of the texts themselves."""
+        """`compete predict`: of a file (its path) with the columns of the test file, or of the texts themselves."""
         return predict(self.workspace, texts, what, decisions=decisions, threads=threads, say=self._say)
 
     def scores(self, *, refresh: bool = False, private: bool = False) -> Scores:
         """`compete scores`: every submission, and what its scores mean."""
-        found = scores(self.workspace, refresh=refresh, private=private, say=self._say)
-        self.forget()
-        return found
+        with self._changing():
+            return scores(self.workspace, refresh=refresh, private=private, say=self._say)
 
     def finalists(self) -> Selection:
         """`compete finalists`: which two submissions to select for the private leaderboard."""
@@ -240,4 +271,4 @@ def _shown(work: Work, at_once: int) -> AbstractContextManager[TrainingDisplay]:
 
 
 def _path(path: Path | str | None) -> Path | None:
-    return None if path is None else Path(path)
+    return None if path is None else Path(path).expanduser()

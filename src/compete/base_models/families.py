@@ -118,6 +118,15 @@ class Family(Protocol):
         ...
 
 
+def needs_by_name(settings: Any) -> Needs:
+    """What settings seem to take that are called as in `compete`'s own families."""
+    return Needs(
+        checkpoint=str(getattr(settings, "checkpoint", "")),
+        remote_code=bool(getattr(settings, "remote_code", False)),
+        all_gpus=bool(getattr(settings, "model_parallel", False)),
+    )
+
+
 class NotKeptError(CompeteError):
     """The models of a family cannot be written down."""
 
@@ -130,18 +139,21 @@ class _Defaults:
 
     @classmethod
     def needs(cls, settings: Any) -> Needs:
-        return Needs()
+        return needs_by_name(settings)
 
     def load(self, folder: Path, context: FitContext) -> FittedModel:
         raise NotKeptError("it has no `save` and `load`, so its models are not kept")
 
 
 def completed(family: type[Any]) -> type[Family]:
-    """A user's own class with all of the contract; itself where it has that."""
-    absent = {name: value for name, value in vars(_Defaults).items() if name[0] != "_" and not hasattr(family, name)}
-    return type(family.__name__, (family,), absent) if absent else family
+    """A user's own class with all of the contract: itself, so that what it makes can be sent between processes."""
+    for name, value in vars(_Defaults).items():
+        if not name.startswith("_") and not hasattr(family, name):
+            setattr(family, name, value)
+    return family
 
 
 def keeps_models(family: type[Family]) -> bool:
     """Whether the family can read a model again."""
-    return vars(family).get("load") is not vars(_Defaults)["load"]
+    reads: Any = family.load
+    return reads is not _Defaults.load

@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from compete import atomic
-from compete.base_models.families import Family, Needs, completed
+from compete.base_models.families import Family, Needs, completed, needs_by_name
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
@@ -147,7 +147,12 @@ class Recipe:
         except UserError as error:
             refuse(shown, [Problem("family", str(error))])
             raise  # not reached, since `refuse` raises for any problem
-        return replace(self, family=family, settings=_validated(family, self.declaration.settings, self.changes, shown))
+        settings = _validated(family, self.declaration.settings, self.changes, shown)
+        # What it needs may stand in its defaults, or in a method of its own. `folder` stays: it is in the identity,
+        # which is told without importing the file.
+        needs = family.needs(settings)
+        allowed = self.remote_code_allowed or needs.is_miniature
+        return replace(self, family=family, settings=settings, needs=needs, remote_code_allowed=allowed)
 
     def build(self, **changes: Any) -> Family:
         """The family with this recipe's settings, its checkpoint where it lies on this machine.
@@ -155,8 +160,8 @@ class Recipe:
         changes: of settings, for a trial. Whatever trains, probes, checks or predicts comes by here: raises UserError
         as `refuse_untrusted` does.
         """
-        self.refuse_untrusted()
         recipe = self.ready()
+        recipe.refuse_untrusted()
         assert recipe.family is not None
         here = {"checkpoint": str(recipe.folder)} if recipe.folder is not None else {}
         return recipe.family(recipe.settings.model_copy(update={**here, **changes}))
@@ -287,11 +292,9 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     settings: BaseModel = AsWritten.model_validate(_merged(declaration.settings, changes))
     if family is not None:
         settings = _validated(family, declaration.settings, changes, shown)
-    if family is not None:
         needs = family.needs(settings)
     else:  # as written: the class is not imported to be asked
-        written = settings.model_dump()
-        needs = Needs(str(written.get("checkpoint", "")), remote_code=bool(written.get("remote_code")))
+        needs = needs_by_name(settings)
     return Recipe(
         name,
         path,

@@ -24,23 +24,14 @@ def show(found: Status, *, warnings: bool = False, as_json: bool = False) -> Non
     warnings: also what the training of each fold warned of.
     """
     from compete.cli.opening import console, print_json, say
-    from compete.oof.guards import warning_lines
-    from compete.oof.state import State
     from compete.reporting.records import status_record
 
     survey, states = found.survey, found.states
-    if found.undefined:
-        say(found.undefined)
     if as_json:
         print_json(status_record(survey, states, found.scores))
     else:
         from compete.reporting.terminal.tables import status_table
 
         console().print(status_table(states, survey.families, found.scores, survey.metric_title))
-    for change in survey.plan_changes:
-        say(f"the competition was edited after the fold plan was made: {change}")
-    for name, state in states.items():
-        if state.state in (State.STALE, State.DAMAGED, State.ORPHAN):
-            say(f"{name} is {state.state}: {'; '.join(state.reasons)}")
-        for line in warning_lines(state.warnings, len(state.parts)) if warnings else ():
-            say(f"warning: {name}: {line}")
+    for sentence in found.notices(warnings=warnings):
+        say(sentence)

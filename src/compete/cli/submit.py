@@ -34,7 +34,6 @@ def command(
 ) -> None:
     """Check and write the CSV, send it, keep the ledger. Shows the public score only."""
     from compete.cli.opening import console, here, print_json, say
-    from compete.errors import KaggleError
     from compete.reporting.records import submit_record
     from compete.reporting.terminal.tables import scores_table
     from compete.workflows.submit import submit
@@ -60,19 +59,14 @@ def command(
         sent=sent,
         waiting=lambda: out.status("waiting for Kaggle's score (Ctrl-C: no longer)"),
     )
-    entry = found.entry
-    if entry is None:
-        say("nothing was sent")
-    elif entry.outcome.status == "sent" and found.target.counts:
-        say("not scored yet: `compete scores --refresh` asks Kaggle")
-    elif entry.outcome.status == "sent":
-        say("recorded without a score: [submission] names no solution file")
+    if found.notice:
+        say(found.notice)
     if as_json:
-        print_json(submit_record(found.target.name, found.rows, entry))
-    elif entry is not None:
-        out.print(scores_table([entry], private=False))
-    if entry is not None and entry.outcome.status == "failed":
-        raise KaggleError(f"Kaggle could not score {entry.submission.file}: {entry.outcome.note or 'no reason given'}")
+        print_json(submit_record(found.target.name, found.rows, found.entry))
+    elif found.entry is not None:
+        out.print(scores_table([found.entry], private=False))
+    if found.failed is not None:
+        raise found.failed
 
 
 def _ask(target: str) -> bool:

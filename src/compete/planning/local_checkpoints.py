@@ -11,6 +11,7 @@ from typing import Any
 from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoTokenizer
 
+from compete.base_models.pretrained.checkpoints import is_made_up
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
@@ -67,7 +68,7 @@ def tokenizer_of(recipe: Recipe) -> Any:
     if recipe.folder is None and _cached(settings, "tokenizer.json") is None:
         return None
     try:
-        return AutoTokenizer.from_pretrained(
+        tokenizer = AutoTokenizer.from_pretrained(
             str(recipe.folder or settings.checkpoint),
             revision=settings.revision or None,
             local_files_only=True,
@@ -75,6 +76,7 @@ def tokenizer_of(recipe: Recipe) -> Any:
         )
     except (OSError, ValueError, ImportError, KeyError):
         return None  # training will say what is wrong with it; here an estimate stands in
+    return None if recipe.folder is not None and is_made_up(tokenizer, recipe.folder) else tokenizer
 
 
 def _settings(recipe: Recipe) -> TransformerSettings:

@@ -1,4 +1,4 @@
-"""Inventory as DataFrames: what the tables of the terminal show, in full precision."""
+"""Results as DataFrames: what the tables of the terminal show, in full precision."""
 
 from __future__ import annotations
 

@@ -54,7 +54,10 @@ class View:
         self._probabilities.clear()
 
     def __repr__(self) -> str:
-        return f"<workspace {self.name!r}: {len(self.base_models)} base models, {len(self.stacked)} stacks>"
+        try:
+            return f"<workspace {self.name!r}: {len(self.base_models)} base models, {len(self.stacked)} stacks>"
+        except CompeteError:  # its data may still have to be downloaded, or its competition.toml filled in
+            return f"<workspace {self.workspace.root.name!r}, not ready: `compete status` says why>"
 
     # What was declared, and the rows.
 

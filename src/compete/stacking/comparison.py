@@ -107,10 +107,12 @@ def compare(
     )
 
 
-def contributions(stacking: Stacking, stack: Built, progress: Progress = unseen) -> Contributions | None:
+def contributions(
+    stacking: Stacking, stack: Built, progress: Progress = unseen, *, force: bool = False
+) -> Contributions | None:
     """Fit a stack without each of its base models, and keep what was found; None if it has only one.
 
-    What was found of just this stack before is not fitted again.
+    What was found of just this stack before is not fitted again, unless `force`.
     """
     models, name = stack.members, stack.recipe.name
     if len(models) < 2:
@@ -118,7 +120,7 @@ def contributions(stacking: Stacking, stack: Built, progress: Progress = unseen)
     competition, bench, workspace = stacking.competition, stacking.bench, stacking.competition.workspace
     folder = workspace.stack(name)
     manifest = read_record(folder)
-    found = kept_contributions(folder, manifest)
+    found = None if force else kept_contributions(folder, manifest)
     if found is None:
         found = leave_one_out(bench, name, stack.score.honest, stack.draws, progress)
         keep_contributions(folder, manifest, found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from compete.competition.metrics import Metric
 from compete.competition.workspace import Workspace
+from compete.submissions.kaggle.messages import tag_of
 from compete.submissions.leaderboard import finalists as leaderboard
 from compete.submissions.ledger import ledger_of
 from compete.submissions.targets import Target, make_target
@@ -19,7 +20,7 @@ class Selection:
     """Two submissions, and how the others compare."""
 
     found: leaderboard.Finalists
-    target: Target
+    target: Target = field(repr=False)
     metric: Metric
 
     @property
@@ -28,6 +29,23 @@ class Selection:
         from compete.reporting.frames import finalists_frame
 
         return finalists_frame(self.found)
+
+    @property
+    def reading(self) -> list[str]:
+        """Which two to select, what that costs to expect, and how they are told on Kaggle's page."""
+        first, second = self.found.first.entry, self.found.second.entry
+        text = (
+            f"select number {first.number} ({first.submission.source}), the best, and number {second.number} "
+            f"({second.submission.source}), the best hedge beside it; expected regret {self.found.regret:.4f}"
+        )
+        if self.found.public_regret is not None:
+            text += f", of the two best public scores {self.found.public_regret:.4f}"
+        if self.target.page is None:
+            return [text]
+        tags = " and ".join(tag_of(each.submission.message) for each in (first, second))
+        page = self.target.page
+        tick = f"Kaggle's API cannot select: on {page} tick those whose messages begin with {tags}, before the deadline"
+        return [text, tick]
 
 
 def finalists(workspace: Workspace, *, say: Say = silent) -> Selection:

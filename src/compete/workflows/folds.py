@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -19,7 +19,7 @@ from compete.workflows.session import Say, exclusively, load, silent
 class FoldTable:
     """The plan, and what it divides."""
 
-    planned: Planned
+    planned: Planned = field(repr=False)
     rows: Sequence[int]
     """Of all training rows, then of every fold."""
     rates: Sequence[tuple[str, Sequence[float]]]

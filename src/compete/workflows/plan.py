@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,21 @@ class Requirements:
         return needs_frame(self.plans, self.probed)
 
 
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Reading a configuration needs none of what these miss."""
+    loggers = [logging.getLogger(library) for library in ("bitsandbytes", "transformers")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@_quiet_libraries()
 def plan(
     workspace: Workspace,
     names: Sequence[str] = (),
@@ -61,8 +77,6 @@ def plan(
     probe: train a few steps of each model for real, and estimate the hours. workers: jobs at once on the processor;
     default: one per core. 0: in this process.
     """
-    for library in ("bitsandbytes", "transformers"):  # reading a configuration needs none of what these miss
-        logging.getLogger(library).setLevel(logging.ERROR)
     recipes = load_recipes(workspace, list(dict.fromkeys(names)) or recipe_names(workspace))
     if not recipes:
         raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from compete.competition.column_names import free_name
 from compete.competition.data import read_new_texts
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
+from compete.errors import DataError
 from compete.execution.local import usable_cores
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
@@ -31,7 +32,7 @@ class Predicted:
     """Probabilities or decisions of new texts."""
 
     source: Result
-    form: Form
+    form: Form = field(repr=False)
     values: NDArray[np.generic]
     """(n_texts, n_labels), in the order of the texts."""
 
@@ -48,7 +49,7 @@ class Predicted:
 
 def predict(
     workspace: Workspace,
-    texts: Path | Sequence[str],
+    texts: Path | str | Sequence[str],
     what: str | None = None,
     *,
     decisions: bool = False,
@@ -58,22 +59,33 @@ def predict(
 ) -> Predicted:
     """Of a stack or a base model; for no name the stack that was chosen.
 
-    texts: a table with the columns of the test file, or the texts themselves, whose ids then count from 0. decisions: 0
-    and 1, cut at the thresholds, in place of probabilities. threads: default: all cores.
+    texts: path of a table with the columns of the test file, or the texts themselves, whose ids then count from 0;
+    raises DataError for what is no text. decisions: 0 and 1, cut at the thresholds, in place of probabilities.
+    threads: default: all cores.
     """
     with exclusively(workspace, say, reading=True):
         planned = with_plan(load(workspace, say))
         competition = planned.competition
-        if isinstance(texts, Path):
-            ids, rows = read_new_texts(texts, competition.declaration.data)
+        if isinstance(texts, (str, Path)):
+            ids, rows = read_new_texts(Path(texts).expanduser(), competition.declaration.data)
         else:
-            ids, rows = [str(number) for number in range(len(texts))], list(texts)
+            rows = _as_texts(texts)
+            ids = [str(number) for number in range(len(rows))]
         results = Inventory(planned)
         source = results.to_submit() if what is None else results.find(what)
         values: NDArray[np.generic] = _probabilities(planned, source, rows, threads or usable_cores(), progress)
     if decisions:
         values = decision_from(source.score.decision).decide(values.astype(np.float32))
     return Predicted(source, Form([competition.declaration.data.id, *competition.labels], ids, decisions), values)
+
+
+def _as_texts(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, pd.DataFrame):
+        raise DataError("a DataFrame is no list of texts: give its column of texts")
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"text {number} is no string: {text!r}")
+    return list(texts)
 
 
 def _probabilities(

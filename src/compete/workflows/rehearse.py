@@ -83,6 +83,10 @@ def rehearse(
     models, stacks: default: those of --all, and every stack recipe. What is best by honest score is submitted first,
     until the daily limit is spent. Raises UserError if there is nothing to play with.
     """
+    if not 0.02 <= share <= 0.5:
+        raise UserError(f"share = {share}: from 0.02 to 0.5 of the training rows can be held out")
+    if seed < 0:
+        raise UserError(f"seed = {seed}: it is 0 or more")
     with exclusively(workspace, say):
         competition = load(workspace, say)
         recipes = choose_recipes(competition, models)

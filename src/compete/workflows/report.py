@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compete.competition.workspace import Workspace
+from compete.errors import UserError
 from compete.progress import Progress, unseen
 from compete.reporting.page.report import write_report
 from compete.reporting.view import View
@@ -29,6 +30,8 @@ def report(
     workspace: Workspace, folder: Path | None = None, *, say: Say = silent, progress: Progress = unseen
 ) -> WrittenReport:
     """folder: default: report/ in the workspace."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: the report needs a folder")
     view = View(workspace)
     for warning in view.competition.warnings:
         say(f"warning: {warning}")

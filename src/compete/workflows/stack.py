@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from compete.competition.planned import Planned
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Stacked:
     """What a call of stack found."""
 
-    comparison: Comparison
-    contributions: Contributions | None
+    comparison: Comparison = field(repr=False)
+    contributions: Contributions | None = field(repr=False)
     """What each base model adds, where that was asked for."""
 
     @property
@@ -59,6 +59,14 @@ class Stacked:
         from compete.reporting.frames import contributions_frame
 
         return contributions_frame(self.contributions)
+
+    @property
+    def error_correlation(self) -> pd.DataFrame:
+        """Of the base models' errors, by model, where each was left out once."""
+        import pandas as pd
+
+        found = self.contributions
+        return pd.DataFrame(found.correlation, list(found.models), list(found.models)) if found else pd.DataFrame()
 
 
 def stack(
@@ -88,7 +96,8 @@ def stack(
         chosen = choose_and_remember(stacking, contenders)
         found = compare(stacking, built, contenders, chosen, left_out)
         compared(found)
-        return Stacked(found, contributions(stacking, found.told_by, progress) if leave_one_out else None)
+        told = contributions(stacking, found.told_by, progress, force=force) if leave_one_out else None
+        return Stacked(found, told)
 
 
 def build_all(

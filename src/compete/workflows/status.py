@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from compete.competition.workspace import Workspace
 from compete.oof.honest_scores import Score
-from compete.oof.state import ModelState
+from compete.oof.state import ModelState, State
 from compete.oof.survey import Survey, survey
 from compete.stacking.scoring import whole_model_scores
 
@@ -34,6 +34,20 @@ class Status:
         from compete.reporting.frames import models_frame
 
         return models_frame(self.states, self.survey.families, self.scores)
+
+    def notices(self, *, warnings: bool = False) -> list[str]:
+        """Why something has no score, is stale or damaged; with `warnings` also what training warned of."""
+        from compete.oof.guards import warning_lines
+
+        found = [self.undefined] if self.undefined else []
+        for change in self.survey.plan_changes:
+            found.append(f"the competition was edited after the fold plan was made: {change}")
+        for name, state in self.states.items():
+            if state.state in (State.STALE, State.DAMAGED, State.ORPHAN):
+                found.append(f"{name} is {state.state}: {'; '.join(state.reasons)}")
+            if warnings:
+                found += [f"warning: {name}: {line}" for line in warning_lines(state.warnings, len(state.parts))]
+        return found
 
 
 def status(workspace: Workspace, only: Sequence[str] = ()) -> Status:

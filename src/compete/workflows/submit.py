@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compete.competition.data import Competition
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
-from compete.errors import SubmissionError, UserError
+from compete.errors import KaggleError, SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
 from compete.stacking.inventory import Inventory
@@ -34,7 +34,7 @@ _LONGEST_WAIT = 3600.0
 class Submitted:
     """What became of a submission."""
 
-    target: Target
+    target: Target = field(repr=False)
     rows: int
     """Of the file."""
     entry: Entry | None
@@ -47,6 +47,25 @@ class Submitted:
 
         return ledger_frame([self.entry] if self.entry else []).drop(columns="private", errors="ignore")
 
+    @property
+    def notice(self) -> str:
+        """Why there is no score, and when there may be one; empty where there is one or it failed."""
+        if self.entry is None:
+            return "nothing was sent"
+        if self.entry.outcome.status != "sent":
+            return ""
+        if self.target.counts:
+            return "not scored yet: `compete scores --refresh` asks Kaggle"
+        return "recorded without a score: [submission] names no solution file"
+
+    @property
+    def failed(self) -> KaggleError | None:
+        """What Kaggle said where it could not score the file."""
+        if self.entry is None or self.entry.outcome.status != "failed":
+            return None
+        why = self.entry.outcome.note or "no reason given"
+        return KaggleError(f"Kaggle could not score {self.entry.submission.file}: {why}")
+
 
 def nobody_to_ask(target: str) -> bool:
     """Where no answer can be had, the answer has to be there before."""
@@ -55,7 +74,7 @@ def nobody_to_ask(target: str) -> bool:
 
 def submit(
     workspace: Workspace,
-    what: str | None = None,
+    what: Path | str | None = None,
     *,
     yes: bool = False,
     wait: bool = False,
@@ -83,7 +102,8 @@ def submit(
             target = make_target(competition, kernel=kernel, kernel_version=kernel_version, late=late)
             # Open for longer than the workspace is locked: while a score is waited for, other commands may work.
             stack.enter_context(target)
-            prepared = prepare(planned, to_send(planned, what), target.name, target.notebook)
+            source = to_send(planned, None if what is None else str(what))
+            prepared = prepare(planned, source, target.name, target.notebook)
             if prepared.notice:
                 say(prepared.notice)
 
@@ -114,9 +134,10 @@ def to_send(planned: Planned, what: str | None) -> Result | CsvFile:
         return Inventory(planned).to_submit()
     if not what.lower().endswith(".csv"):
         return Inventory(planned).find(what)
-    if not Path(what).is_file():
+    path = Path(what).expanduser()
+    if not path.is_file():
         raise SubmissionError(f"{what} does not exist")
-    return CsvFile(Path(what))
+    return CsvFile(path)
 
 
 def _summary(competition: Competition, prepared: Prepared, left: int) -> str:

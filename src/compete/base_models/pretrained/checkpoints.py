@@ -120,7 +120,7 @@ def open_tokenizer(source: Source, *, padding_side: str = "right") -> PreTrained
     """The checkpoint's tokenizer, with a pad token."""
     with _explained(source):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.path, **source.options())
-    if _made_up(tokenizer, Path(source.path)):
+    if is_made_up(tokenizer, Path(source.path)):
         raise UserError(
             f"the checkpoint {source.settings.checkpoint!r} has no tokenizer files (tokenizer.json): copy or download "
             "it again"
@@ -132,7 +132,7 @@ def open_tokenizer(source: Source, *, padding_side: str = "right") -> PreTrained
     return tokenizer
 
 
-def _made_up(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
+def is_made_up(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
     """Whether transformers had no file of a tokenizer in the folder, for which it makes one of five tokens."""
     files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     return folder.is_dir() and not any((folder / name).is_file() for name in files)

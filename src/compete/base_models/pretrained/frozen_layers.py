@@ -2,8 +2,8 @@
 
 The N lowest layers of `frozen_layers = N` never change, so the hidden states of a text above them never change either.
 They are kept on the disk by what they depend on (the weights of these layers, the text's tokens), and handed to the
-model in place of its lower layers. Hidden states are float32, so that nothing differs from computing them again; where
-the disk has no room for them, they are.
+model in place of its lower layers. Hidden states are computed and kept in float32. Where the disk has no room for them
+they are computed in every epoch, in the precision of the training.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, cont
     """
     if context.cache is None:
         return model
+    for row in rows:
+        row.pop(ROW, None)  # of an attempt that ran out of memory
     layers = layers_of(model)
     frozen = list(layers[:count])
     store = HiddenStates(context.cache / _digest(model, count), model.eval(), layers[count - 1])
@@ -90,7 +92,7 @@ def restored(model: Any) -> Any:
     state = getattr(model, _ATTRIBUTE, None)
     if state is not None:
         state.hook.remove()
-        _place(state.layers, state.frozen)
+        _put_back(state)
         delattr(model, _ATTRIBUTE)
     return model
 
@@ -115,15 +117,16 @@ class HiddenStates:
         self.width = 0
 
     def has_room(self, rows: Sequence[Row], collate: Collate) -> bool:
-        """Whether the disk takes the hidden states of all these rows, should none of them be there yet."""
+        """Whether the disk takes the hidden states of those of these rows that are not there yet."""
         if not self.width:
             self._probe(rows[0], collate)
-        needed = sum(int(row["length"]) for row in rows) * self.width * 4
+        known = self._index()["rows"]
+        needed = sum(int(row["length"]) for row in rows if _key(row) not in known) * self.width * 4
         return shutil.disk_usage(self.folder).free - needed > _SPARE
 
     def attach(self, rows: Sequence[Row], collate: Collate) -> None:
         """Set row["hidden_states"], float32 (n_tokens, width), computing what is not there yet."""
-        keys = [hashlib.sha256(np.asarray(row["input_ids"], dtype=np.int64).tobytes()).hexdigest()[:24] for row in rows]
+        keys = [_key(row) for row in rows]
         with FileLock(self.folder / ".lock"):
             index = self._index()
             missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in index["rows"]}
@@ -165,6 +168,10 @@ class HiddenStates:
         return [hidden[row][mask[row]].float().cpu().numpy() for row in range(len(rows))]
 
 
+def _key(row: Row) -> str:
+    return hashlib.sha256(np.asarray(row["input_ids"], dtype=np.int64).tobytes()).hexdigest()[:24]
+
+
 class _PassedError(Exception):
     """Ends a forward pass once the frozen layers are through."""
 
@@ -195,11 +202,21 @@ def _stopping_after(layer: nn.Module) -> Iterator[_Stopped]:
 def _whole(state: _Replaced) -> Iterator[None]:
     """The frozen layers in their places for a while."""
     replacements = list(state.layers[: len(state.frozen)])
-    _place(state.layers, state.frozen)
+    _put_back(state)
     try:
         yield
     finally:
         _place(state.layers, replacements)
+
+
+def _put_back(state: _Replaced) -> None:
+    """The frozen layers in their places, on the device to which training moved the model without them."""
+    model = state.store.model
+    if getattr(model, "hf_device_map", None) is None:  # a model on several GPUs lies where it was loaded
+        device = next(model.parameters()).device
+        for layer in state.frozen:
+            layer.to(device)
+    _place(state.layers, state.frozen)
 
 
 def _place(layers: nn.ModuleList, lowest: Sequence[nn.Module]) -> None:
