@@ -16,8 +16,6 @@ from compete.oof.job import fold_seed, make_job, run, train_fold
 from compete.oof.state import stored_models
 from support.one_model import edit, train_model
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_job_refuses_a_workspace_that_was_edited_meanwhile(competition: Competition) -> None:
     recipe = load_recipe(competition.workspace, "words")

@@ -10,8 +10,6 @@ from compete.oof.state import State
 from compete.oof.work import choose_recipes, default_workers, find_work, train
 from support.one_model import state_of, train_words
 
-pytestmark = pytest.mark.slow
-
 
 def test_a_model_whose_files_were_being_written_is_to_be_put_together_again(competition: Competition) -> None:
     """A kill between oof.parquet and manifest.json leaves the marker, and nothing that is anybody's."""

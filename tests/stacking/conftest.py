@@ -19,3 +19,9 @@ def trained(trained_once: Workspace, tmp_path: Path) -> Competition:
 @pytest.fixture
 def planned(trained: Competition) -> Planned:
     return with_plan(trained)
+
+
+@pytest.fixture
+def stacked(stacked_once: Workspace, tmp_path: Path) -> Competition:
+    """A copy of it, to be changed."""
+    return load_competition(copied(stacked_once, tmp_path))

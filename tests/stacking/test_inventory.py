@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+from collections.abc import Sequence
 
 import pytest
 
-from compete.competition.data import Competition
-from compete.errors import StoreError
+from compete.competition.data import Competition, load_competition
+from compete.errors import StoreError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof.work import choose_recipes, find_work, train
+from compete.stacking.choosing import remember_choice
 from support.stacks import (
     SECOND_LEVEL,
     build_stack,
+    built_beside,
     check,
+    chosen,
     train_models,
     write_recipe,
     write_stack_recipe,
@@ -114,3 +119,62 @@ def test_a_stack_of_stacks_is_stale_once_a_base_model_is_trained_anew(trained: C
     train_models(trained, ["words"])
     with pytest.raises(StoreError, match=r"'top' is stale: base model words changed\. "):
         check(trained, "top")
+
+
+def test_a_damaged_stack_names_its_own_remedy(stacked: Competition) -> None:
+    (stacked.workspace.oof / "stacks" / "logistic" / "test.parquet").write_bytes(b"torn")
+    with pytest.raises(StoreError, match="`compete stack logistic` builds the stack again"):
+        chosen(stacked, "logistic")
+
+
+def test_an_unknown_name_gets_the_nearest(stacked: Competition) -> None:
+    with pytest.raises(UserError, match=r"called 'logistics'; did you mean 'logistic'\? .*words, words_smooth"):
+        chosen(stacked, "logistics")
+
+
+def test_without_a_stack_base_models_are_named(trained: Competition) -> None:
+    with pytest.raises(UserError, match=r"no stack was built yet: .* or name a base model: words, words_smooth"):
+        chosen(trained)
+
+
+@pytest.mark.parametrize(("names", "why"), [([], "missing: not trained yet"), (["words"], "stale: settings")])
+def test_a_base_model_that_is_not_fresh_is_refused(competition: Competition, names: Sequence[str], why: str) -> None:
+    if names:
+        train(find_work(competition, choose_recipes(competition, names)), InlineExecutor())
+        recipe = competition.workspace.recipes / "words.toml"
+        recipe.write_text(recipe.read_text().replace("smoothing = 1.0", "smoothing = 9.0"), encoding="utf-8")
+    with pytest.raises(StoreError, match=f"'words' is {why}.*`compete train-base words`"):
+        chosen(competition, "words")
+
+
+def test_the_chosen_stack_is_sent_by_default_and_not_the_best(stacked: Competition) -> None:
+    built = built_beside(stacked)
+    for name in built:
+        remember_choice(stacked.workspace, name)
+        assert chosen(stacked).name == name
+
+
+def test_without_a_choice_the_best_stack_is_sent(stacked: Competition) -> None:
+    built_beside(stacked)
+    assert chosen(stacked).name == "logistic"
+    stacked.workspace.chosen_stack.write_text("{}", encoding="utf-8")
+    assert chosen(stacked).name == "logistic"
+
+
+def test_where_a_lower_score_is_better_the_lowest_is_sent(trained: Competition) -> None:
+    toml = trained.workspace.declaration
+    toml.write_text('metric = "log_loss"\n' + toml.read_text(), encoding="utf-8")
+    competition = load_competition(trained.workspace)
+    (trained.workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
+    logistic, plain = build_stack(competition), build_stack(competition, "plain")
+    assert logistic.score.honest < plain.score.honest
+    assert chosen(competition).name == "logistic"
+
+
+@pytest.mark.parametrize("gone", ["stacking/plain.toml", "oof/stacks/plain"])
+def test_a_choice_that_is_gone_is_forgotten(stacked: Competition, gone: str) -> None:
+    built_beside(stacked)
+    remember_choice(stacked.workspace, "plain")
+    path = stacked.workspace.root / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert chosen(stacked).name == "logistic"

@@ -8,6 +8,7 @@ from compete.competition.data import Competition
 from compete.execution.inline import InlineExecutor
 from compete.oof.fold_plan import with_plan
 from compete.oof.honest_scores import Score
+from compete.oof.results import Result
 from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.building import Built, Stacking, build, open_stacking
 from compete.stacking.inventory import Inventory, present
@@ -48,3 +49,16 @@ def build_stack(competition: Competition, name: str = "logistic", members: Seque
 
 def check(competition: Competition, name: str = "logistic") -> Score:
     return present(Inventory(with_plan(competition)).stack(name)).score
+
+
+def chosen(competition: Competition, what: str | None = None) -> Result:
+    results = Inventory(with_plan(competition))
+    return results.to_submit() if what is None else results.find(what)
+
+
+def built_beside(stacked: Competition) -> dict[str, Built]:
+    """Two stacks, the best first, of which none is remembered."""
+    (stacked.workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
+    built = [build_stack(stacked), build_stack(stacked, "plain")]
+    assert built[0].score.honest > built[1].score.honest
+    return {each.recipe.name: each for each in built}
