@@ -191,6 +191,17 @@ def trained(trained_once: Workspace, tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture(scope="session")
+def stacked_once(trained_once: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The stack `logistic` is built of them."""
+    from support.lived_in import copied
+    from support.stacks import build_stack
+
+    workspace = copied(trained_once, tmp_path_factory.mktemp("stacked"))
+    build_stack(load_competition(workspace))
+    return workspace
+
+
+@pytest.fixture(scope="session")
 def worked_in(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace that somebody has worked in, for every test that only looks."""
     from support.lived_in import lived_in

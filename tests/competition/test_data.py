@@ -7,43 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compete.competition.data import Competition, load_competition
+from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
+from support.small_files import DECLARATION, SAMPLE, TEST, TRAIN, Load
 
 pytestmark = pytest.mark.slow
 
-DECLARATION = """\
-name = "tiny"
-
-[data]
-train = "train.csv"
-test = "test.csv"
-sample_submission = "sample.csv"
-id = "id"
-text = "text"
-"""
-
-TRAIN = "id,joy,text,anger\n01,1,happy,0\n02,0,furious,1\n03,0,NA,0\n"
-TEST = "id,text\n11,sunny\n12,rotten\n"
-SAMPLE = "id,joy,anger\n12,0,0\n11,0,0\n"
-
-Load = Callable[..., Competition]
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Load:
-    """Loads a workspace of three training and two test rows, with the given files in place of the good ones."""
-
-    def load(toml: str = DECLARATION, **files: str) -> Competition:
-        contents = {"train": TRAIN, "test": TEST, "sample": SAMPLE, **files}
-        for name, content in contents.items():
-            (tmp_path / f"{name}.csv").write_bytes(content.encode())
-        (tmp_path / "competition.toml").write_text(toml, encoding="utf-8")
-        return load_competition(Workspace(tmp_path))
-
-    return load
 
 
 def test_rows_keep_the_order_of_their_files(load: Load) -> None:
@@ -172,32 +143,6 @@ def test_a_file_without_rows_is_refused(load: Load) -> None:
         load(test="id,text\n")
 
 
-def test_other_ids_in_the_sample_submission_are_refused(load: Load) -> None:
-    with pytest.raises(DataError, match=r"1 only in test, 1 only in the sample \('12' only in test\)"):
-        load(sample=SAMPLE.replace("12,", "13,"))
-    with pytest.raises(DataError, match=r"0 only in test, 1 only in the sample \('13' only in the sample\)"):
-        load(sample=SAMPLE + "13,0,0\n")
-
-
-@pytest.mark.parametrize(
-    ("header", "what"),
-    [
-        ("id,joy", "missing: anger"),
-        ("id,joy,fear", "missing: anger; not known: fear"),
-        ("id,joy,anger,fear", "not known: fear"),
-        ("key,joy,fear", "missing: id, anger; not known: key, fear"),
-        ("joy,anger", "missing: id"),
-        ("id,joy,Anger,ANGER", "missing: anger; not known: Anger, ANGER"),
-    ],
-)
-def test_other_columns_in_the_sample_submission_are_refused(load: Load, header: str, what: str) -> None:
-    zeros, columns = ",0" * header.count(","), ", ".join(header.split(","))
-    with pytest.raises(
-        DataError, match=rf"sample\.csv has the columns {columns}, expected id, joy, anger \({what}\)\."
-    ):
-        load(sample=f"{header}\n12{zeros}\n11{zeros}\n")
-
-
 def test_official_semeval_files_load(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text('ID\tTweet\tanger\tjoy\n2017-En-1\t"it begins\t1\t0\n2017-En-2\tno\t0\t1\n')
     (tmp_path / "test.txt").write_text('ID\tTweet\tanger\tjoy\n2018-En-1\tso "what"\tNONE\tNONE\n')
@@ -240,42 +185,6 @@ def test_where_one_text_ends_counts_in_the_fingerprint(load: Load) -> None:
     assert changed == {"train texts", "test texts"}
 
 
-@pytest.mark.parametrize(
-    ("sample", "columns", "warnings"),
-    [
-        ("joy,anger,id\n0,0,12\n0,0,11\n", ("joy", "anger", "id"), []),
-        ("anger,id,joy\n0,12,0\n0,11,0\n", ("anger", "id", "joy"), []),
-        ("id, anger , joy\n12,0,0\n11,0,0\n", ("id", "anger", "joy"), []),
-        ("Id,joy,anger\n12,0,0\n11,0,0\n", ("id", "joy", "anger"), ["'Id' is taken for 'id'"]),
-        ("id,Joy,ANGER\n12,0,0\n11,0,0\n", ("id", "joy", "anger"), ["'Joy' is taken for 'joy'", "'ANGER' is taken"]),
-        ("row,joy,anger\n12,0,0\n11,0,0\n", ("id", "joy", "anger"), ["'row' is taken for 'id'"]),
-    ],
-    ids=["id last", "id within", "blanks", "case of the id", "case of labels", "id by its values"],
-)
-def test_a_sample_may_have_its_columns_anywhere_and_in_another_case(
-    load: Load, sample: str, columns: tuple[str, ...], warnings: list[str]
-) -> None:
-    competition = load(sample=sample)
-    assert competition.sample.columns == columns
-    assert columns[competition.sample.id_at] == "id"
-    assert competition.submission_ids == ["12", "11"]
-    assert len(competition.warnings) == len(warnings)
-    for warning, said in zip(competition.warnings, warnings, strict=True):
-        assert warning.startswith("sample.csv: ") and said in warning
-
-
-def test_a_label_called_like_the_id_but_for_case_is_told_from_it(load: Load) -> None:
-    competition = load(
-        DECLARATION.replace('id = "id"', 'id = "ID"'),
-        train=TRAIN.replace("id,joy", "ID,id"),
-        test=TEST.replace("id,", "ID,"),
-        sample="id,ID,anger\n0,12,0\n0,11,0\n",
-    )
-    assert competition.labels == ("id", "anger")
-    assert competition.sample.columns == ("id", "ID", "anger") and competition.sample.id_at == 1
-    assert competition.warnings == ()
-
-
 def test_train_and_test_may_write_their_columns_in_another_case(load: Load) -> None:
     competition = load(train=TRAIN.replace("id,", "ID,"), test=TEST.replace("text", "Text"))
     assert (competition.train_ids, competition.test_texts) == (["01", "02", "03"], ["sunny", "rotten"])
@@ -284,20 +193,6 @@ def test_train_and_test_may_write_their_columns_in_another_case(load: Load) -> N
         "train.csv: the column 'ID' is taken for 'id'",
         "test.csv: the column 'Text' is taken for 'text'",
     )
-
-
-@pytest.mark.parametrize(
-    ("sample", "said"),
-    [
-        ("id,joy,anger\n12.0,0,0\n11.0,0,0\n", r"2 only in test.*were read as floats \('12\.0' for '12'\): read them"),
-        ("id,joy,anger\n12,0,0\n12,0,0\n11,0,0\n", r"sample\.csv has the id '12' more than once"),
-        ("id,joy,anger\n12,0,0\n,0,0\n", r"1 only in test, 1 only in the sample \('11' only in test\)"),
-        ("id,joy,anger\n", r"2 only in test, 0 only in the sample"),
-    ],
-)
-def test_ids_of_the_sample_that_do_not_fit_are_named_before_training(load: Load, sample: str, said: str) -> None:
-    with pytest.raises(DataError, match=said):
-        load(sample=sample)
 
 
 def numbered(texts: list[str], labels: str = "", first: int = 0) -> str:

@@ -14,16 +14,7 @@ from hypothesis import strategies as st
 
 from compete.competition.data import Competition, load_competition
 from compete.competition.declaration import Folds
-from compete.competition.folds import (
-    assign_folds,
-    made_from,
-    make_plan,
-    save_plan,
-    stored_plan,
-    too_rare,
-)
-from compete.competition.near_identical import large_groups, near_identical_groups, near_identical_key
-from compete.competition.planned import Planned
+from compete.competition.folds import assign_folds, made_from, make_plan, save_plan, stored_plan, too_rare
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
 from compete.fingerprints import differences
@@ -58,30 +49,6 @@ def test_the_same_seed_gives_the_same_plan_and_another_another(competition: Comp
     assert again.fingerprint == plan.fingerprint
     assert other.folds.tolist() != plan.folds.tolist()
     assert other.fingerprint != plan.fingerprint
-
-
-@pytest.mark.parametrize(
-    "variant",
-    [
-        "so happy today",
-        "SO Happy ToDay",
-        " so\thappy \n today ",
-        "@anna so happy today",
-        "so happy @bob_2 today @carol",
-        "so happy today https://t.co/x?y=1",
-        "so happy today WWW.example.org/a",
-        "@anna so happy today HTTP://a.b",
-    ],
-)
-def test_texts_that_differ_in_nothing_but_form_are_near_identical(variant: str) -> None:
-    assert near_identical_key(variant) == near_identical_key("So happy today")
-
-
-@pytest.mark.parametrize(
-    "other", ["so happy", "so happy today!", "not so happy today", "so hap py today", "#so happy today"]
-)
-def test_texts_that_say_something_else_are_not(other: str) -> None:
-    assert near_identical_key(other) != near_identical_key("so happy today")
 
 
 FORMS = st.sampled_from(["post {}", "POST {}", "post  {} ", "@someone post {}", "Post {} https://t.co/a"])
@@ -222,14 +189,6 @@ def test_a_plan_names_what_changed_since_it_was_made(
     assert changes_after(workspace, old, new, file) == expected
 
 
-def test_the_fold_table_shows_the_rates_of_all_and_of_every_fold(competition: Competition) -> None:
-    plan = make_plan(competition)
-    rates = Planned(competition, plan).label_rates_by_fold()
-    assert [name for name, _ in rates] == ["all", "0", "1", "2"]
-    assert rates[0][1] == pytest.approx(competition.train_labels.mean(axis=0))
-    assert rates[2][1] == pytest.approx(competition.train_labels[plan.folds == 1].mean(axis=0))
-
-
 def test_a_competition_of_one_label_is_stratified_too() -> None:
     random = np.random.default_rng(0)
     labels = (random.random((200, 1)) < 0.2).astype(np.int8)
@@ -237,25 +196,3 @@ def test_a_competition_of_one_label_is_stratified_too() -> None:
     rates = [labels[folds == fold].mean() for fold in range(4)]
     assert np.ptp(rates) < 0.03
     assert np.ptp(np.bincount(folds)) <= 2
-
-
-def test_texts_of_links_or_mentions_alone_are_told_by_them() -> None:
-    texts = [f"https://t.co/{number}" for number in range(60)] + ["@ann", "@bob", "@ann @bob", " @ANN  "]
-    assert len(set(near_identical_groups(texts).tolist())) == 63  # "@ann" is there twice
-    assert len({near_identical_key(text) for text in ("", " ", "\n")}) == 1
-
-
-def test_what_follows_a_link_without_a_blank_is_text() -> None:
-    first, second = "https://t.co/a1今日はいい天気", "https://t.co/b2とても悲しい"
-    assert near_identical_key(first) == "今日はいい天気"
-    assert near_identical_key(first) != near_identical_key(second)
-    assert near_identical_key("so www.example.org/x?y=1#z sad") == "so sad"
-
-
-def test_large_groups_are_told_with_an_example_the_largest_first() -> None:
-    texts = (
-        [f"post {number}" for number in range(300)] + ["Thanks @a"] * 12 + ["same https://t.co/1"] * 20 + ["few"] * 9
-    )
-    assert large_groups(texts, near_identical_groups(texts)) == [(20, "same https://t.co/1"), (12, "Thanks @a")]
-    assert large_groups(texts, near_identical_groups(texts), share=0.05) == [(20, "same https://t.co/1")]
-    assert large_groups(["a"] * 5, near_identical_groups(["a"] * 5)) == []

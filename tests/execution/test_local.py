@@ -2,160 +2,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from compete.execution import local
-from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Started
+from compete.execution.jobs import Failed, Finished, Job, Progressed, Started
 from compete.execution.local import LocalExecutor, gpu_ids
-from compete.execution.processes import Forked, Spawned
+from support.jobs import MakeJob, names, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("either_way")]
-
-# The children import it by name. No job outlives a failed test by long: `beat` ends after 1000.
-TARGETS = '''
-import json, os, signal, sys, time
-from pathlib import Path
-
-
-def write(payload, report):
-    with Path(payload["file"]).open("a") as file:
-        file.write(payload["content"])
-
-
-def tell_gpus(payload, report):
-    Path(payload["file"]).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
-    time.sleep(0.5)
-
-
-def raise_error(payload, report):
-    raise ValueError("fold 3 has no rows")
-
-
-def leave(payload, report):
-    os._exit(3)
-
-
-def leave_politely(payload, report):
-    sys.exit("enough")
-
-
-def be_killed(payload, report):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def steps(payload, report):
-    for fraction in (0.25, 0.5, 1.0):
-        report(fraction)
-
-
-def chatter(payload, report):
-    print("printed: é")
-    print("an error", file=sys.stderr)
-    os.system("echo from a child of the child")
-    print('{"finished": true}')
-
-
-def environment(payload, report):
-    Path(payload["file"]).write_text(json.dumps(dict(os.environ)))
-
-
-def ids(payload, report):
-    print("in", os.getpid())
-    Path(payload["file"]).write_text(json.dumps({"process": os.getpid(), "parent": os.getppid()}))
-
-
-def span(payload, report):
-    start = time.monotonic()
-    time.sleep(0.2)
-    Path(payload["file"]).write_text(json.dumps([start, time.monotonic()]))
-
-
-def meet(payload, report):
-    """Ends when the other job is there too."""
-    Path(payload["mine"]).touch()
-    for _ in range(1000):
-        if Path(payload["other"]).exists():
-            return
-        time.sleep(0.02)
-    raise TimeoutError
-
-
-def leave_a_worker_behind(payload, report):
-    if os.fork() == 0:
-        beat(payload, report)
-    time.sleep(0.2)
-    os._exit(3)
-
-
-def beat(payload, report):
-    for _ in range(1000):
-        write({"file": payload["file"], "content": "x"}, report)
-        time.sleep(0.02)
-'''
-
-PARENT = """
-import sys
-from pathlib import Path
-from compete.execution.jobs import Job
-from compete.execution.local import LocalExecutor, gpu_ids
-
-folder = Path(sys.argv[1])
-job = Job("beat", "local_targets:beat", {"file": str(folder / "heart")}, folder / "beat.log")
-list(LocalExecutor(workers=1, threads=1).run([job]))
-"""
-
-MakeJob = Callable[..., Job]
-
-
-@pytest.fixture(params=[Forked, Spawned])
-def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes are forked from a warm one, as on Linux, or started anew, as elsewhere."""
-    if request.param is Forked and not hasattr(os, "fork"):
-        pytest.skip("needs fork")
-    monkeypatch.setattr(local, "processes", request.param)
-
-
-@pytest.fixture
-def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeJob:
-    """Makes a job of one of the targets; the name is the target's unless given."""
-    (tmp_path / "local_targets.py").write_text(TARGETS, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-
-    def make(target: str, name: str | None = None, **payload: str) -> Job:
-        name = name or target
-        return Job(name, f"local_targets:{target}", dict(payload), tmp_path / "logs" / f"{name}.log")
-
-    return make
-
-
-def run(jobs: list[Job], workers: int = 2, threads: int = 1) -> list[Event]:
-    return list(LocalExecutor(workers, threads).run(jobs))
-
-
-def names(events: list[Event], kind: type[Event]) -> list[str]:
-    return [event.job.name for event in events if isinstance(event, kind)]
-
-
-def is_still(heart: Path) -> bool:
-    """Whether nobody writes to the file any more, over a time of many beats."""
-    size = heart.stat().st_size
-    time.sleep(0.4)
-    return heart.stat().st_size == size
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_every_job_runs_once_and_gets_its_payload(tmp_path: Path, job: MakeJob) -> None:
@@ -256,29 +112,6 @@ def test_two_workers_run_two_jobs_at_once(tmp_path: Path, job: MakeJob) -> None:
     assert sorted(names(events, Finished)) == ["a", "b"]
 
 
-def test_closing_kills_what_runs_and_starts_nothing_more(tmp_path: Path, job: MakeJob) -> None:
-    heart, never = tmp_path / "heart", tmp_path / "never"
-    events = LocalExecutor(1, 1).run([job("beat", file=str(heart)), job("write", file=str(never), content="x")])
-    assert isinstance(next(events), Started)
-    wait_until(heart.exists)
-    events.close()
-    assert is_still(heart)
-    assert heart.stat().st_size < 1000, "it was waited for"
-    assert not never.exists()
-
-
-def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path, job: MakeJob) -> None:
-    heart = tmp_path / "heart"
-    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)]) as parent:
-        try:
-            wait_until(heart.exists)
-            assert not is_still(heart)
-        finally:
-            parent.send_signal(signal.SIGKILL)
-    wait_until(lambda: is_still(heart), seconds=10)
-    assert heart.stat().st_size < 1000, "it was left to its end"
-
-
 def test_an_executor_may_be_used_again(tmp_path: Path, job: MakeJob) -> None:
     executor = LocalExecutor(1, 1)
     for _ in range(2):
@@ -287,29 +120,10 @@ def test_an_executor_may_be_used_again(tmp_path: Path, job: MakeJob) -> None:
     assert (tmp_path / "out").read_text(encoding="utf-8") == "xx"
 
 
-@pytest.mark.parametrize("attempt", range(4))
-def test_closing_while_another_job_is_starting_ends_that_too(tmp_path: Path, job: MakeJob, attempt: int) -> None:
-    hearts = [tmp_path / name for name in ("a", "b")]
-    events = LocalExecutor(2, 1).run([job("beat", heart.name, file=str(heart)) for heart in hearts])
-    next(events)
-    events.close()
-    for heart in hearts:
-        assert not heart.exists() or (is_still(heart) and heart.stat().st_size < 1000)
-
-
 def test_a_job_that_cannot_be_handed_over_fails(tmp_path: Path) -> None:
     unwritable = Job("a", "local_targets:write", {"file": tmp_path}, tmp_path / "log")  # a path is no JSON
     events = run([unwritable])
     assert [type(event) for event in events] == [Started, Failed]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_what_a_dead_job_forked_is_ended_with_it(tmp_path: Path, job: MakeJob) -> None:
-    heart = tmp_path / "heart"
-    events = run([job("leave_a_worker_behind", file=str(heart))])
-    assert [type(event) for event in events] == [Started, Failed]
-    assert is_still(heart)
-    assert heart.stat().st_size < 1000, "it was waited for"
 
 
 def test_every_job_sees_one_gpu_of_its_own_and_a_spread_one_all(
@@ -368,18 +182,3 @@ def test_what_fails_afterwards_fails_the_job_and_nothing_comes_after_a_failure(t
         (Failed, "bad"),
     ]
     assert not file.exists()
-
-
-def test_closing_leaves_no_process(tmp_path: Path, job: MakeJob) -> None:
-    file = tmp_path / "ids.json"
-    run([job("ids", file=str(file))])
-    parent = json.loads(file.read_text())["parent"]
-    assert parent == os.getpid() or not _is_alive(parent)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from compete.base_models.families import FitContext
 from compete.base_models.recipes import load_recipe
-from compete.competition.data import Competition, load_competition
+from compete.competition.data import load_competition
 from compete.competition.near_identical import near_identical_key
-from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
-from compete.execution.inline import InlineExecutor
-from compete.oof import store
 from compete.oof.fold_plan import with_plan
-from compete.oof.job import fold_seed, train_fold
-from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.scoring import evaluate_as_it_is
+from support.one_model import train_model
 
 # Remembers every training text with its labels and looks texts up again: perfect on any row it has seen.
 MEMORISER = """
@@ -82,12 +76,6 @@ class Witness:
 """
 
 
-def _train(competition: Competition, name: str) -> store.Predictions:
-    work = find_work(competition, choose_recipes(competition, [name]))
-    train(work, InlineExecutor())
-    return store.read_model(competition.workspace.base_model(name), competition.shape)
-
-
 def _add_family(workspace: Workspace, name: str, source: str, settings: str = "") -> None:
     (workspace.root / f"{name}.py").write_text(source, encoding="utf-8")
     recipe = f'family = "{name}.py:{name.capitalize()}"\n[settings]\n{settings}\n'
@@ -109,7 +97,7 @@ def test_a_family_that_memorises_its_training_rows_gains_nothing(workspace: Work
     _add_near_duplicates(workspace)
     _add_family(workspace, "memoriser", MEMORISER)
     competition = load_competition(workspace)
-    oof = _train(competition, "memoriser").oof
+    oof = train_model(competition, "memoriser").oof
     # With any of its own rows, or of their near-identical copies, in training, probabilities would be 0 or 1.
     assert not np.isin(oof, (0.0, 1.0)).any()
     planned = with_plan(competition)
@@ -133,7 +121,7 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
     _add_near_duplicates(workspace)
     _add_family(workspace, "witness", WITNESS, f'diary = "{diary.as_posix()}"')
     competition = load_competition(workspace)
-    _train(competition, "witness")
+    train_model(competition, "witness")
     planned = with_plan(competition)
     for fold in range(planned.plan.k):
         seen = json.loads((diary / f"{fold}.json").read_text())
@@ -144,21 +132,3 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
         keys = {near_identical_key(text) for text in seen["fit"]}
         assert not keys & {near_identical_key(competition.train_texts[row]) for row in held_out}
         assert seen["context"] == ["cache", "curves", "labels", "progress", "seed", "threads", "warnings"]
-
-
-@pytest.mark.parametrize("column", range(3))
-def test_labels_of_a_fold_do_not_reach_its_own_predictions(workspace: Workspace, column: int) -> None:
-    """Flip a label in one fold only: that fold's own out-of-fold rows stay the same, bit for bit."""
-    competition = load_competition(workspace)
-    planned = with_plan(competition)
-    before = _train(competition, "words").oof
-    held_out = planned.plan.rows(1)
-    flipped = competition.train_labels.copy()
-    flipped[held_out, column] ^= 1
-    changed = Planned(dataclasses.replace(competition, train_labels=flipped), planned.plan)
-    recipe = load_recipe(workspace, "words")
-    context = FitContext(competition.labels, seed=fold_seed(recipe.declaration.seed, 1))
-    after = train_fold(changed, recipe, 1, context)[0].oof
-    assert np.array_equal(before[held_out], after)
-    other = train_fold(changed, recipe, 0, FitContext(competition.labels, seed=0))[0].oof
-    assert not np.array_equal(before[planned.plan.rows(0)][:, column], other[:, column])

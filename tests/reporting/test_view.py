@@ -23,12 +23,6 @@ MODELS = ["words", "words_smooth"]
 STACKS = [ODD_STACK, "logistic"]
 
 
-@pytest.fixture
-def lived(worked_in: Workspace, tmp_path: Path) -> Workspace:
-    """A copy to spoil."""
-    return copied(worked_in, tmp_path)
-
-
 def manifest(workspace: Workspace, folder: str) -> dict[str, object]:
     found: dict[str, object] = json.loads((workspace.oof / folder / "manifest.json").read_text(encoding="utf-8"))
     return found

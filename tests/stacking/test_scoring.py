@@ -13,7 +13,7 @@ from compete.competition.workspace import ResultFolder
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.fold_plan import with_plan
-from compete.oof.honest_scores import LabelScore, Score, kept_score, score_from
+from compete.oof.honest_scores import LabelScore, Score, kept_score
 from compete.oof.imported import ImportedFile, import_model
 from compete.oof.state import State
 from compete.oof.survey import survey
@@ -24,11 +24,6 @@ from compete.stacking.ensemble.evaluation import Evaluation, PerLabel, evaluate
 from compete.stacking.scoring import base_model_score, repeated_plans, score_of, whole_model_scores
 
 pytestmark = pytest.mark.slow
-
-LABELS = {
-    "joy": LabelScore(0.5, 0.25, 1 / 3, 0.4, 0.01, 0.1 + 0.2, -0.1, 0.5),
-    "anger": LabelScore(1.0, 0.5, 2 / 3, None, None, 0.0, 0.0, 0.0),
-}
 
 
 @pytest.fixture
@@ -59,13 +54,6 @@ def scored_anew(planned: Planned, name: str = "words") -> Score:
     oof = store.read_model(competition.workspace.base_model(name), competition.shape).oof
     fits = [as_it_is(oof, folds) for folds in repeated_plans(planned)]
     return score_of(evaluate(competition.metric, competition.train_labels, fits, oof), competition.labels)
-
-
-def test_a_record_survives_json_unchanged() -> None:
-    decision = {"thresholds": [0.1 + 0.2, 0.5]}
-    score = Score("f1_macro", 0.1 + 0.2, 0.25, 0.35, 2 / 3, (0.3, 1 / 3), decision, LABELS)
-    assert score_from(json.loads(json.dumps(score.record()))) == score
-    assert list(score.record()["labels"]) == ["joy", "anger"]
 
 
 def test_an_evaluation_becomes_numbers_under_the_right_names() -> None:
@@ -105,11 +93,6 @@ def test_the_kept_decision_is_the_one_that_was_fitted(trained: Competition, plan
     decided = decision_from(kept.decision).decide(probabilities.test)
     assert np.array_equal(decided, fitted.decide(probabilities.test))
     assert 0 < decided.mean() < 1
-
-
-@pytest.mark.parametrize(("low", "worth"), [(0.001, True), (0.0, False), (-0.01, False)])
-def test_a_threshold_is_worth_tuning_if_its_gain_is_more_than_noise(low: float, worth: bool) -> None:
-    assert dataclasses.replace(LABELS["joy"], gain_low=low).worth_tuning is worth
 
 
 def test_the_first_score_is_computed_and_kept(trained: Competition, planned: Planned, folder: ResultFolder) -> None:
@@ -168,18 +151,6 @@ def test_a_broken_file_is_scored_anew_and_replaced(
     assert kept_score(folder, "f1_macro", store.read_record(folder)) is None
     assert base_model_score(planned, "words") == score
     assert json.loads(folder.scores.read_text(encoding="utf-8"))["honest"] == score.honest
-
-
-@pytest.mark.parametrize("key", ["of", "metric", "low", "naive", "repeats", "decision", "labels"])
-def test_a_file_that_lacks_a_part_or_is_of_another_version_is_not_used(
-    trained: Competition, planned: Planned, folder: ResultFolder, key: str
-) -> None:
-    base_model_score(planned, "words")
-    record = json.loads(folder.scores.read_text(encoding="utf-8"))
-    without = {name: value for name, value in record.items() if name != key}
-    for wrong in (without, {**without, "of": ["-1", *record["of"][1:]]}):
-        folder.scores.write_text(json.dumps(wrong), encoding="utf-8")
-        assert kept_score(folder, "f1_macro", store.read_record(folder)) is None
 
 
 def test_the_same_probabilities_under_another_plan_are_scored_anew(

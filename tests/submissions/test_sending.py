@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sqlite3
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,18 +14,12 @@ from sklearn.metrics import f1_score
 
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
-from compete.errors import CompeteError, DataError, KaggleError, StoreError, SubmissionError, UserError
-from compete.execution.inline import InlineExecutor
+from compete.errors import CompeteError, DataError, KaggleError, StoreError, SubmissionError
 from compete.oof import store
 from compete.oof.fold_plan import with_plan
-from compete.oof.results import Result
-from compete.oof.work import choose_recipes, find_work, train
-from compete.stacking.building import Built, build, open_stacking
 from compete.stacking.choosing import remember_choice
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.per_row import best_decisions
-from compete.stacking.inventory import Inventory
-from compete.stacking.stack_recipes import load_with_parts
 from compete.submissions.csv_file import CheckedFile, CsvFile
 from compete.submissions.kaggle.client import UnknownOutcome
 from compete.submissions.leaderboard.expected_ranges import out_of_fold_predictions
@@ -36,6 +28,7 @@ from compete.submissions.sending import Permissions, Prepared, prepare, submit
 from compete.submissions.targets import Receiver, local_leaderboard
 from support.in_process import in_process
 from support.lived_in import copied
+from support.stacks import build_stack, built_beside, chosen
 
 pytestmark = pytest.mark.slow
 
@@ -48,27 +41,10 @@ def trained(trained_once: Workspace, tmp_path: Path) -> Competition:
     return load_competition(copied(trained_once, tmp_path))
 
 
-def build_stack(competition: Competition, name: str = "logistic") -> Built:
-    recipes = load_with_parts(competition.workspace, [name])
-    return build(open_stacking(with_plan(competition), recipes, ["words", "words_smooth"]), name)
-
-
-@pytest.fixture(scope="module")
-def stacked_once(trained_once: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = copied(trained_once, tmp_path_factory.mktemp("stacked"))
-    build_stack(load_competition(workspace))
-    return workspace
-
-
 @pytest.fixture
 def stacked(stacked_once: Workspace, tmp_path: Path) -> Competition:
     """A copy, to be sent from and to be changed."""
     return load_competition(copied(stacked_once, tmp_path))
-
-
-def chosen(competition: Competition, what: str | None = None) -> Result:
-    results = Inventory(with_plan(competition))
-    return results.to_submit() if what is None else results.find(what)
 
 
 def reveal(competition: Competition) -> list[Entry]:
@@ -487,32 +463,6 @@ def test_again_sends_again_though_the_target_remembers_the_first(stacked: Compet
     assert first.submission.message != second.submission.message
 
 
-def test_a_damaged_stack_names_its_own_remedy(stacked: Competition) -> None:
-    (stacked.workspace.oof / "stacks" / "logistic" / "test.parquet").write_bytes(b"torn")
-    with pytest.raises(StoreError, match="`compete stack logistic` builds the stack again"):
-        prepared(stacked, "logistic")
-
-
-def test_an_unknown_name_gets_the_nearest(stacked: Competition) -> None:
-    with pytest.raises(UserError, match=r"called 'logistics'; did you mean 'logistic'\? .*words, words_smooth"):
-        prepared(stacked, "logistics")
-
-
-def test_without_a_stack_base_models_are_named(trained: Competition) -> None:
-    with pytest.raises(UserError, match=r"no stack was built yet: .* or name a base model: words, words_smooth"):
-        prepared(trained)
-
-
-@pytest.mark.parametrize(("names", "why"), [([], "missing: not trained yet"), (["words"], "stale: settings")])
-def test_a_base_model_that_is_not_fresh_is_refused(competition: Competition, names: Sequence[str], why: str) -> None:
-    if names:
-        train(find_work(competition, choose_recipes(competition, names)), InlineExecutor())
-        recipe = competition.workspace.recipes / "words.toml"
-        recipe.write_text(recipe.read_text().replace("smoothing = 1.0", "smoothing = 9.0"), encoding="utf-8")
-    with pytest.raises(StoreError, match=f"'words' is {why}.*`compete train-base words`"):
-        prepared(competition, "words")
-
-
 @pytest.mark.parametrize("what", [None, "logistic"])
 def test_a_stale_stack_is_refused_and_writes_nothing(stacked: Competition, what: str | None) -> None:
     recipe = stacked.workspace.stack_recipes / "logistic.toml"
@@ -520,47 +470,6 @@ def test_a_stale_stack_is_refused_and_writes_nothing(stacked: Competition, what:
     with pytest.raises(StoreError, match=r"'logistic' is stale: recipe\.C: \[0\.005, 0\.05, 0\.5\] -> \[3\.0\]"):
         prepared(stacked, what)
     assert files(stacked) == []
-
-
-def built_beside(stacked: Competition) -> dict[str, Built]:
-    """Two stacks, the best first, of which none is remembered."""
-    (stacked.workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
-    built = [build_stack(stacked), build_stack(stacked, "plain")]
-    assert built[0].score.honest > built[1].score.honest
-    return {each.recipe.name: each for each in built}
-
-
-def test_the_chosen_stack_is_sent_by_default_and_not_the_best(stacked: Competition) -> None:
-    built = built_beside(stacked)
-    for name in built:
-        remember_choice(stacked.workspace, name)
-        assert chosen(stacked).name == name
-
-
-def test_without_a_choice_the_best_stack_is_sent(stacked: Competition) -> None:
-    built_beside(stacked)
-    assert chosen(stacked).name == "logistic"
-    stacked.workspace.chosen_stack.write_text("{}", encoding="utf-8")
-    assert chosen(stacked).name == "logistic"
-
-
-def test_where_a_lower_score_is_better_the_lowest_is_sent(trained: Competition) -> None:
-    toml = trained.workspace.declaration
-    toml.write_text('metric = "log_loss"\n' + toml.read_text(), encoding="utf-8")
-    competition = load_competition(trained.workspace)
-    (trained.workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
-    logistic, plain = build_stack(competition), build_stack(competition, "plain")
-    assert logistic.score.honest < plain.score.honest
-    assert chosen(competition).name == "logistic"
-
-
-@pytest.mark.parametrize("gone", ["stacking/plain.toml", "oof/stacks/plain"])
-def test_a_choice_that_is_gone_is_forgotten(stacked: Competition, gone: str) -> None:
-    built_beside(stacked)
-    remember_choice(stacked.workspace, "plain")
-    path = stacked.workspace.root / gone
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert chosen(stacked).name == "logistic"
 
 
 def test_a_choice_that_is_stale_is_refused_and_no_other_sent(stacked: Competition) -> None:

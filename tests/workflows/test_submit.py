@@ -1,4 +1,4 @@
-"""A CSV that was made elsewhere; stacks and base models are chosen in tests/stacking/test_results.py."""
+"""A CSV that was made elsewhere; stacks and base models are chosen in tests/stacking/test_inventory.py."""
 
 from __future__ import annotations
 

@@ -6,41 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from pydantic import ValidationError
-from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.families import FitContext
 from compete.base_models.generator.family import LabelGenerator
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
 from compete.base_models.generator.prompts import Prompt
-from compete.base_models.generator.settings import LabelGeneratorSettings
-from compete.base_models.pretrained.checkpoints import open_tokenizer, source_of
 from compete.errors import UserError
+from support.generators import CHECKPOINTS, LABELS, MAX_LENGTH, Posts, decoded, prompt_of, settings
 
 pytestmark = pytest.mark.slow
 
-Posts = tuple[list[str], NDArray[np.int8]]
-
-LABELS = ("joy", "anger")
-CHECKPOINTS = ("llama_instruct", "qwen2", "qwen2_instruct", "gemma2")
-MAX_LENGTH = 160
 PAST_THE_WINDOW = "rotten " + "day filler7 " * 25  # gemma2's layers see 64 tokens back at most
 OVERLONG = "sunny " * 400
 UNSEEN = ["such a sunny day", "rotten", "", PAST_THE_WINDOW, OVERLONG, "a day, rotten and sunny 😀 #mood"]
-
-
-def settings(checkpoint: str, **more: Any) -> LabelGeneratorSettings:
-    small = {
-        "adaptation": "full",
-        "prompt": "{text}\n",
-        "epochs": 1,
-        "batch_size": 16,
-        "learning_rate": 1e-3,
-        "max_length": MAX_LENGTH,
-        "precision": "float32",
-    }
-    return LabelGeneratorSettings(checkpoint=f"miniature:{checkpoint}", **{**small, **more})
 
 
 def fit(posts: Posts, checkpoint: str, **more: Any) -> SlotScorer:
@@ -50,23 +28,11 @@ def fit(posts: Posts, checkpoint: str, **more: Any) -> SlotScorer:
     return model
 
 
-def tokenizer_of(posts: Posts, checkpoint: str) -> PreTrainedTokenizerBase:
-    return open_tokenizer(source_of(settings(checkpoint), posts[0], seed=1), padding_side="left")
-
-
-def prompt_of(posts: Posts, checkpoint: str, **more: Any) -> Prompt:
-    return Prompt(tokenizer_of(posts, checkpoint), settings(checkpoint, **more), LABELS)
-
-
 def with_slots(model: SlotScorer, labels: tuple[str, ...] = LABELS, **more: Any) -> SlotScorer:
     """The same weights, asked in another way."""
     prompt = model.slots.prompt
     changed = Prompt(prompt.tokenizer, prompt.settings.model_copy(update=more), labels)
     return SlotScorer(model.source, model.model, LabelSlots(changed))
-
-
-def decoded(prompt: Prompt, tokens: list[int]) -> str:
-    return str(prompt.tokenizer.decode(tokens))
 
 
 @pytest.fixture(scope="module", params=CHECKPOINTS)
@@ -133,42 +99,6 @@ def test_class_weights_raise_the_probabilities_of_a_rare_label(posts: Posts) -> 
     assert means["none"] + 0.1 < means["balanced"]
 
 
-@pytest.mark.parametrize(("checkpoint", "opening"), [("qwen2", "<|im_start|>user"), ("llama_instruct", "user")])
-def test_the_chat_template_is_used_where_the_checkpoint_has_one(posts: Posts, checkpoint: str, opening: str) -> None:
-    for chat in (None, True):
-        prompt = prompt_of(posts, checkpoint, chat=chat)
-        assert opening in decoded(prompt, prompt.before)
-        assert "assistant" in decoded(prompt, prompt.after)
-    plain = prompt_of(posts, checkpoint, chat=False, prompt="Text: {text}\nAnswers: ")
-    tokens = plain.encode(["sunny"], spare=1)[0]
-    start = "<|begin_of_text|>" if checkpoint == "llama_instruct" else ""
-    assert decoded(plain, tokens) == f"{start}Text: sunny\nAnswers: "
-
-
-def test_the_system_message_opens_the_chat(posts: Posts) -> None:
-    prompt = prompt_of(posts, "qwen2_instruct", system="Be brief.")
-    assert decoded(prompt, prompt.before).startswith("<|im_start|>system\nBe brief.<|im_end|>")
-
-
-@pytest.mark.parametrize("checkpoint", ["llama", "gemma2"])
-def test_a_checkpoint_without_a_chat_template_reads_the_prompt_as_it_is(posts: Posts, checkpoint: str) -> None:
-    prompt = prompt_of(posts, checkpoint, prompt="Text: {text}\n")
-    start = prompt.tokenizer.bos_token
-    assert decoded(prompt, prompt.encode(["sunny"], spare=1)[0]) == f"{start}Text: sunny\n"
-    with pytest.raises(UserError, match=rf"chat = true: miniature:{checkpoint} has no chat template"):
-        prompt_of(posts, checkpoint, chat=True)
-
-
-@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
-@pytest.mark.parametrize("chat", [None, False])
-def test_a_text_begins_once(posts: Posts, checkpoint: str, chat: bool | None) -> None:
-    prompt = prompt_of(posts, checkpoint, chat=chat)
-    start = prompt.tokenizer.bos_token_id
-    ids = prompt.encode(["sunny"], spare=1)[0]
-    assert ids.count(start) == (0 if start is None else 1)
-    assert start is None or ids[0] == start
-
-
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS)
 def test_a_text_that_spells_a_special_token_is_not_read_as_one(posts: Posts, checkpoint: str) -> None:
     prompt = prompt_of(posts, checkpoint)
@@ -211,17 +141,6 @@ def test_a_prompt_that_leaves_no_room_for_a_text_is_refused(posts: Posts) -> Non
 def test_answers_that_begin_with_the_same_token_are_refused(posts: Posts, answers: tuple[str, str]) -> None:
     with pytest.raises(UserError, match=r"answers = .*: miniature:llama begins both with the same token"):
         fit(posts, "llama", answers=answers)
-
-
-def test_prompt_and_slot_have_to_name_the_text_and_the_label() -> None:
-    wrong = {
-        "prompt": ("no field", "{text} {text}", "{text} {mood}", "{text} {", "{label} {text}"),
-        "slot": ("no field:", "{label} {text}"),
-    }
-    for key, templates in wrong.items():
-        for template in templates:
-            with pytest.raises(ValidationError, match=key):
-                settings("qwen2", **{key: template})
 
 
 def test_doubled_braces_are_braces(posts: Posts) -> None:

@@ -22,18 +22,7 @@ from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.score_rows import score_rows
 from compete.reporting.figures.style import svg
 from compete.stacking.leave_one_out import kept_contributions
-from support.lived_in import (
-    LABELS,
-    ODD_STACK,
-    build_stacks,
-    copied,
-    declare,
-    reveal,
-    rewrite,
-    send,
-    train_models,
-    write_model,
-)
+from support.lived_in import LABELS, ODD_STACK, build_stacks, copied, declare, reveal, rewrite, send, train_models
 
 pytestmark = pytest.mark.slow
 
@@ -56,11 +45,6 @@ EVERY = {
     "leaderboard",
     "public_private",
 }
-
-
-@pytest.fixture
-def lived(worked_in: Workspace, tmp_path: Path) -> Workspace:
-    return copied(worked_in, tmp_path)
 
 
 def missing(opened: Opened) -> dict[str, str]:
@@ -248,20 +232,6 @@ def test_a_submission_that_has_no_score_is_in_no_figure(lived: Workspace) -> Non
     assert not {"leaderboard", "public_private"} & set(opened.figures())
     assert missing(opened)["What was expected, and what came"].startswith("no submission has a score yet")
     assert {row.public for row in score_rows(opened)} == {None}
-
-
-def test_the_score_of_yesterdays_model_does_not_stand_beside_todays(lived: Workspace) -> None:
-    def public(name: str) -> float | None:
-        return next(row.public for row in score_rows(compete.open(lived.root)) if row.name == name)
-
-    then = public("words")
-    assert then is not None
-    write_model(lived, "words", 9.0)
-    train_models(lived, ["words"])
-    assert public("words") is None
-    assert public("words_smooth") is not None
-    send(lived, ["words"])
-    assert public("words") is not None
 
 
 def test_rates_are_told_from_the_probabilities_before_they_were_corrected_for_them(

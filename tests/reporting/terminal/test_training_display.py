@@ -9,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from compete.execution.jobs import Failed, Finished, Job, Progressed, Started
-from compete.reporting.durations import duration
 from compete.reporting.terminal.training_display import TimeLeft, TrainingDisplay
 
 
@@ -116,24 +115,6 @@ def test_a_failed_job_is_over_and_teaches_nothing() -> None:
     assert left.seconds() == pytest.approx(10)
     finish(left, clock, jobs[2], 10)
     assert left.seconds() == 0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0.0 s"),
-        (4.24, "4.2 s"),
-        (59.9, "59.9 s"),
-        (60, "1 min 00 s"),
-        (200.4, "3 min 20 s"),
-        (3599.4, "59 min 59 s"),
-        (3599.6, "1 h 00 min"),
-        (7500, "2 h 05 min"),
-        (90000, "25 h 00 min"),
-    ],
-)
-def test_durations_are_easy_to_read(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_a_pipe_gets_one_plain_line_per_job() -> None:

@@ -1,4 +1,4 @@
-"""Padding: what stands beside a text in a batch, on whichever side, leaves its probabilities as they are."""
+"""Checkpoints are opened with the pad token they were made for: padding, on whichever side, changes no probability."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models
-from transformers import AutoModel, PreTrainedTokenizerFast
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.classifier.settings import SequenceClassifierSettings
@@ -21,7 +21,10 @@ from compete.base_models.generator.family import LabelGenerator
 from compete.base_models.generator.label_slots import SlotScorer
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.miniatures.architectures import MINIATURES
+from compete.base_models.miniatures.writing import write_miniature
 from compete.base_models.pretrained.checkpoints import Source, open_tokenizer, source_of
+from compete.errors import UserError
+from support import small_classifier
 
 pytestmark = pytest.mark.slow
 
@@ -167,3 +170,22 @@ def test_a_tokenizer_that_names_no_pad_token_gets_one_it_has(
     tokenizer = open_tokenizer(Source(SequenceClassifierSettings(checkpoint=str(tmp_path)), str(tmp_path)))
     assert tokenizer.pad_token == pad
     assert len(tokenizer) == len(vocabulary)
+
+
+@pytest.mark.parametrize("architecture", MINIATURES)
+def test_the_pad_token_is_one_the_checkpoint_has(tmp_path: Path, architecture: str) -> None:
+    write_miniature(architecture, small_classifier.posts()[0], tmp_path, seed=1)
+    size = AutoModel.from_pretrained(tmp_path).get_input_embeddings().weight.shape[0]
+    tokenizer = open_tokenizer(Source(small_classifier.settings(str(tmp_path), remote_code=False), str(tmp_path)))
+    assert tokenizer.pad_token_id is not None
+    assert tokenizer.pad_token_id < size == len(tokenizer)
+    named = AutoTokenizer.from_pretrained(tmp_path).pad_token
+    assert (named is None) == architecture.startswith("llama")
+    assert tokenizer.pad_token == (named or "<|finetune_right_pad_id|>")
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no-such-folder' does not exist"):
+        small_classifier.fit(str(tmp_path / "no-such-folder"))
+    with pytest.raises(UserError, match="no miniature 'robberta'; did you mean 'roberta'"):
+        small_classifier.fit("miniature:robberta")

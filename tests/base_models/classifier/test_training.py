@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from compete.base_models.classifier.family import SequenceClassifier
-from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
-from compete.base_models.miniatures.architectures import MINIATURES
 from compete.base_models.miniatures.writing import write_miniature
-from compete.base_models.pretrained.checkpoints import Source, open_tokenizer
-from compete.errors import UserError
+from support.small_classifier import LABELS, fit, posts, settings
 
 pytestmark = pytest.mark.slow
 
-LABELS = ("joy", "anger")
 ENCODERS, DECODERS = ("roberta", "distilbert"), ("gemma2", "llama", "qwen2")
 CASES = [(name, adaptation) for name in ENCODERS for adaptation in ("full", "frozen", "lora")]
 CASES += [(name, adaptation) for name in DECODERS for adaptation in ("full", "lora", "qlora")]
 UNSEEN = ["such a sunny day", "rotten", "", "sunny " * 60, "a day, rotten and sunny 😀 #mood"]
-
-
-def posts(count: int = 96) -> tuple[list[str], NDArray[np.int8]]:
-    """Posts in which "sunny" means joy and "rotten" anger."""
-    random = Random(5)
-    texts, rows = [], []
-    for _ in range(count):
-        row = (int(random.random() < 0.5), int(random.random() < 0.3))
-        cues = [cue for cue, is_on in zip(("sunny", "rotten"), row, strict=True) if is_on]
-        texts.append(" ".join([*cues, "day", *(f"filler{random.randrange(30)}" for _ in range(random.randrange(6)))]))
-        rows.append(row)
-    return texts, np.array(rows, dtype=np.int8)
-
-
-def settings(checkpoint: str, **more: Any) -> SequenceClassifierSettings:
-    small = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "max_length": 32, "precision": "float32"}
-    return SequenceClassifierSettings(checkpoint=checkpoint, **{**small, **more})
-
-
-def fit(checkpoint: str, seed: int = 3, **more: Any) -> tuple[Any, FitContext]:
-    context = FitContext(labels=LABELS, seed=seed)
-    return SequenceClassifier(settings(checkpoint, **more)).fit(*posts(), context), context
 
 
 @pytest.mark.parametrize(("architecture", "adaptation"), CASES)
@@ -131,35 +101,3 @@ def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:
     assert lower.equal(was_lower)
     assert not upper.equal(was_upper)
     assert after.embeddings.word_embeddings.weight.equal(before.embeddings.word_embeddings.weight)
-
-
-@pytest.mark.parametrize("architecture", MINIATURES)
-def test_the_pad_token_is_one_the_checkpoint_has(tmp_path: Path, architecture: str) -> None:
-    write_miniature(architecture, posts()[0], tmp_path, seed=1)
-    size = AutoModel.from_pretrained(tmp_path).get_input_embeddings().weight.shape[0]
-    tokenizer = open_tokenizer(Source(settings(str(tmp_path), remote_code=False), str(tmp_path)))
-    assert tokenizer.pad_token_id is not None
-    assert tokenizer.pad_token_id < size == len(tokenizer)
-    named = AutoTokenizer.from_pretrained(tmp_path).pad_token
-    assert (named is None) == architecture.startswith("llama")
-    assert tokenizer.pad_token == (named or "<|finetune_right_pad_id|>")
-
-
-def test_a_miniatures_tokenizer_is_trained_on_the_training_texts_only() -> None:
-    model, _ = fit("miniature:distilbert")
-    words = model.tokenizer.get_vocab()
-    assert "sunny" in words
-    assert "mood" not in words
-
-
-def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no-such-folder' does not exist"):
-        fit(str(tmp_path / "no-such-folder"))
-    with pytest.raises(UserError, match="no miniature 'robberta'; did you mean 'roberta'"):
-        fit("miniature:robberta")
-
-
-def test_reading_its_settings_imports_no_torch() -> None:
-    heavy = "{'torch', 'transformers', 'peft'} & set(sys.modules)"
-    script = f"import sys, compete.base_models.classifier.family as s; assert not {heavy}"
-    subprocess.run([sys.executable, "-c", script], check=True)

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from scipy.sparse import csr_matrix
 
 from compete.base_models.families import FitContext
 from compete.base_models.linear.family import FittedLinear, Linear
 from compete.base_models.linear.settings import LinearSettings
-from compete.base_models.linear.tokens import tokenise
 
 LABELS = ("joy", "anger")
 CONTEXT = FitContext(labels=LABELS, seed=3)
@@ -115,20 +113,6 @@ def test_progress_ends_at_one() -> None:
     context = FitContext(labels=LABELS, seed=3, progress=seen.append)
     Linear(LinearSettings()).fit(*posts(), context)
     assert seen == [0.5, 1.0]
-
-
-def test_tokens_keep_what_carries_feeling() -> None:
-    assert tokenise("@Ann SOOOO happy!! #Joy &lt;3 :-) 😂😂 don’t") == [
-        *("@user", "soo", "happy", "!", "!", "#joy", "joy", "<3", ":-)", "😂", "😂", "don't")
-    ]
-
-
-def test_settings_without_features_are_refused() -> None:
-    with pytest.raises(ValidationError, match="both empty"):
-        LinearSettings(word_ngrams=(), char_ngrams=())
-    for lengths in [(3, 1), (2,), (0, 1), (1, 2, 3)]:
-        with pytest.raises(ValidationError, match="shortest"):
-            LinearSettings(word_ngrams=lengths)
 
 
 def test_reading_settings_imports_no_heavy_library() -> None:

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.planning.longest_rows import longest_row, rows_to_plan
+from support.shapes import classifier
+
+
+def test_a_text_is_estimated_longer_than_it_is_and_never_above_the_limit() -> None:
+    rows = rows_to_plan(("joy", "anger"), ["ten bytes!", "x" * 60], ["y"])
+    assert rows.total_bytes == 71
+    assert longest_row(classifier(), rows, None).tokens == 32
+    assert longest_row(classifier(max_length=16), rows, None).tokens == 16
+    slots = longest_row(LabelGeneratorSettings(checkpoint="some/where"), rows, None)
+    assert slots.kept == 2
+    assert slots.tokens > 32
+    apart = LabelGeneratorSettings(checkpoint="some/where", shared_prefix=False)
+    assert longest_row(apart, rows, None).kept == 1
