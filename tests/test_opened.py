@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import compete
 from compete.competition import demo_data
-from compete.errors import JobsFailedError, UserError
+from compete.errors import DataError, JobsFailedError, UserError
 from compete.opened import Opened
 from compete.workflows.submit import nobody_to_ask
 
@@ -75,7 +76,7 @@ def test_stacks_are_compared_with_their_base_models(played: Opened) -> None:
     assert table["chosen"].sum() == 1 and bool(table.loc[stacked.chosen, "chosen"])
     assert table["honest"]["nbsvm"] == played.models["honest"]["nbsvm"]
     left_out = stacked.left_one_out
-    assert set(left_out.index) == {"linear", "nbsvm"}
+    assert set(left_out.index) == set(stacked.error_correlation.columns) == {"linear", "nbsvm"}
     assert (left_out["low"] <= left_out["gain"]).all() and (left_out["gain"] <= left_out["high"]).all()
     assert stacked.labels.index.tolist() == list(played.labels)
     assert played.chosen is not None and played.chosen.name == stacked.chosen
@@ -88,7 +89,9 @@ def test_the_ledger_and_the_scores_are_one_table(played: Opened) -> None:
     after = played.scores(private=True)
     assert after.table["private"].between(0.2, 1).all() and played.ledger["private"].notna().all()
     assert any("public score" in sentence for sentence in after.reading)
-    assert played.finalists().table["select"].tolist() == [True, True]
+    selected = played.finalists()
+    assert selected.table["select"].tolist() == [True, True]
+    assert re.match(r"select number \d .* expected regret 0\.\d+", selected.reading[0])
 
 
 def test_the_private_score_is_not_in_what_submit_returns(played: Opened) -> None:
@@ -106,6 +109,50 @@ def test_new_texts_as_a_list_or_as_a_file(played: Opened) -> None:
     np.testing.assert_allclose(of_file.table.to_numpy(), played.test_probabilities("nbsvm").to_numpy(), atol=1e-6)
     decided = played.predict(texts, "nbsvm", decisions=True).table
     assert set(np.unique(decided.to_numpy())) <= {0, 1}
+
+
+def test_a_path_as_a_string_is_a_file_and_what_is_no_text_is_refused(played: Opened) -> None:
+    file = played.workspace.data / "test.csv"
+    assert len(played.predict(str(file), "nbsvm").values) == len(played.test)
+    with pytest.raises(DataError, match="text 1 is no string: None"):
+        played.predict(["a day", None], "nbsvm")  # type: ignore[list-item]
+    with pytest.raises(DataError, match="its column of texts"):
+        played.predict(played.test, "nbsvm")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda ws: ws.rehearse("linear", share=20), "share = 20"),
+        (lambda ws: ws.rehearse("linear", seed=-1), "seed = -1"),
+        (lambda ws: ws.rehearse("linear", workers=-1), "workers = -1"),
+        (lambda ws: ws.train_base("linear", workers=-1), "workers = -1"),
+        (lambda ws: ws.train_base("linear", threads=0), "threads = 0"),
+        (lambda ws: ws.train_base("linear", folds=9), "--fold 9: the fold plan has folds 0 to 4"),
+        (lambda ws: ws.status("linaer"), "no base model 'linaer'; did you mean 'linear'"),
+        (lambda ws: ws.submit(Path("none.csv")), "none.csv does not exist"),
+        (lambda ws: ws.report(ws.workspace.declaration), "the report needs a folder"),
+    ],
+)
+def test_what_the_command_line_refuses_is_refused(played: Opened, ask: Callable[[Opened], object], said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        ask(played)
+
+
+def test_what_was_written_before_an_error_is_seen(played: Opened, tmp_path: Path) -> None:
+    data = played.workspace.data
+    ws = compete.init(tmp_path / "new", train=data / "train.csv", test=data / "test.csv", quiet=True)
+    with pytest.raises(UserError, match="no fold plan yet"):
+        _ = ws.folds
+    with pytest.raises(UserError, match="--fold 9"):
+        ws.train_base("linear", folds=9)
+    assert ws.folds.nunique() == 5
+
+
+def test_a_workspace_whose_data_are_still_to_come_can_be_shown(tmp_path: Path) -> None:
+    assert repr(compete.init(tmp_path / "new", kaggle="some-slug")) == (
+        "<workspace 'new', not ready: `compete status` says why>"
+    )
 
 
 def test_plan_report_and_rehearsal(played: Opened, tmp_path: Path) -> None:

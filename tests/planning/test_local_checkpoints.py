@@ -67,3 +67,7 @@ def test_a_configuration_that_is_torn_is_named_and_a_foreign_one_is_none(workspa
     (folder / "config.json").write_text('{"model_type": ', encoding="utf-8")
     with pytest.raises(UserError, match=r"config\.json: cannot be read as a checkpoint's configuration"):
         configuration_of(recipe)
+
+
+def test_a_folder_without_a_tokenizer_has_none(workspace: Workspace, folder: Path) -> None:
+    assert tokenizer_of(load(workspace)) is None  # transformers would make up one of five tokens

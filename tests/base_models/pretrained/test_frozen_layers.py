@@ -14,6 +14,7 @@ from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
 from compete.base_models.miniatures.writing import write_miniature
+from compete.base_models.pretrained import frozen_layers
 from compete.base_models.pretrained.adaptation import layers_of
 
 pytestmark = pytest.mark.slow
@@ -146,6 +147,24 @@ def test_a_saved_model_has_its_lower_layers_again(posts: Posts, tmp_path: Path, 
     family = SequenceClassifier(settings(name, frozen_layers=1, adaptation=adaptation))
     loaded = family.load(tmp_path / "kept", FitContext(labels=LABELS, seed=3))
     np.testing.assert_allclose(loaded.predict_proba(UNSEEN), before, atol=1e-5)
+
+
+def test_what_is_kept_already_needs_no_room(
+    posts: Posts, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(posts, checkpoint, cache=tmp_path, frozen_layers=1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**12, 10**12, 0))
+    context = FitContext(labels=LABELS, seed=4, cache=tmp_path)
+    model: Any = SequenceClassifier(settings(checkpoint, frozen_layers=1)).fit(*posts, context)
+    assert context.warnings == []
+    assert type(layers_of(model.model)[0]).__name__ != "RobertaLayer"
+
+
+def test_frozen_layers_follow_the_model_to_its_device(posts: Posts, checkpoint: str, tmp_path: Path) -> None:
+    model = fit(posts, checkpoint, cache=tmp_path, frozen_layers=1).model
+    model.to("meta")  # as training moves it to a GPU, without the layers that are out of their places
+    frozen_layers.restored(model)
+    assert {weight.device.type for weight in model.parameters()} == {"meta"}
 
 
 @pytest.mark.parametrize("full_for", ["training", "prediction"])

@@ -122,7 +122,7 @@ class HiddenStates:
             self._probe(rows[0], collate)
         known = self._index()["rows"]
         needed = sum(int(row["length"]) for row in rows if _key(row) not in known) * self.width * 4
-        return shutil.disk_usage(self.folder).free - needed > _SPARE
+        return needed == 0 or shutil.disk_usage(self.folder).free - needed > _SPARE
 
     def attach(self, rows: Sequence[Row], collate: Collate) -> None:
         """Set row["hidden_states"], float32 (n_tokens, width), computing what is not there yet."""
