@@ -8,9 +8,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 endif
 
-# One more than cores: tests wait for the commands that they start.
-WORKERS = $(shell $(PYTHON) -c "import os; print(min(4, 1 + (os.cpu_count() or 1)))")
-
 .PHONY: demo check test docs build test-installed clean
 
 demo: .venv/installed
@@ -31,7 +28,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 docs: .venv/installed-dev
 	$(BIN)/python docs/generate.py
