@@ -66,10 +66,11 @@ class Opened(View):
 
     def status(self, *names: str) -> Status:
         """`compete status`: every base model, or the named ones."""
+        found = status(self.workspace, names)
         for name in names:
-            if name not in self.survey.states:
-                raise UserError(f"no base model {name!r}; {unknown_name(name, self.survey.states)}")
-        return self._tell(status(self.workspace, names))
+            if name not in found.states:
+                raise UserError(f"no base model {name!r}; {unknown_name(name, found.survey.states)}")
+        return self._tell(found)
 
     def fold_table(self) -> _folds.FoldTable:
         """`compete folds`: rows and label rates of every fold; makes the plan if there is none."""

@@ -65,6 +65,11 @@ def contributions_frame(found: Contributions | None) -> pd.DataFrame:
     return _frame(rows, ["name", "without", "gain", "low", "high", "significant", "seconds"])
 
 
+def correlation_frame(found: Contributions | None) -> pd.DataFrame:
+    """Correlation of the base models' errors, by model; empty where nobody asked."""
+    return pd.DataFrame(found.correlation, list(found.models), list(found.models)) if found else pd.DataFrame()
+
+
 def ledger_frame(entries: Sequence[Entry]) -> pd.DataFrame:
     """A row per submission by number: what was known before it was sent, and what became of it."""
     rows = [{"number": e.number, "created": e.created, **vars(e.submission), **vars(e.outcome)} for e in entries]

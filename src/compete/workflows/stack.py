@@ -63,10 +63,9 @@ class Stacked:
     @property
     def error_correlation(self) -> pd.DataFrame:
         """Of the base models' errors, by model, where each was left out once."""
-        import pandas as pd
+        from compete.reporting.frames import correlation_frame
 
-        found = self.contributions
-        return pd.DataFrame(found.correlation, list(found.models), list(found.models)) if found else pd.DataFrame()
+        return correlation_frame(self.contributions)
 
 
 def stack(

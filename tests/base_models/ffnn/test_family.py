@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -15,22 +14,15 @@ from numpy.typing import NDArray
 from compete.base_models.families import FitContext
 from compete.base_models.ffnn.family import FeedForward, FittedFeedForward, Vocabulary
 from compete.base_models.ffnn.settings import FeedForwardSettings
+from support.cue_posts import cue_posts
 
 LABELS = ("joy", "anger")
 UNSEEN = ["such a sunny day", "what a rotten day", "sunny and rotten", "a day"]
 SMALL: dict[str, Any] = {"embedding_size": 8, "hidden": (16, 8), "batch_size": 16, "dropout": 0.1}
 
 
-def posts(count: int = 200, anger_rate: float = 0.15) -> tuple[list[str], NDArray[np.int8]]:
-    """Posts in which "sunny" means joy and "rotten" anger, which is rare, with one in ten cues missing."""
-    random = Random(5)
-    texts, rows = [], []
-    for _ in range(count):
-        row = (int(random.random() < 0.5), int(random.random() < anger_rate))
-        cues = [cue for cue, is_on in zip(("sunny", "rotten"), row, strict=True) if is_on and random.random() < 0.9]
-        texts.append(" ".join([*cues, "day", f"filler{random.randrange(30)}"]))
-        rows.append(row)
-    return texts, np.array(rows, dtype=np.int8)
+def posts(count: int = 200) -> tuple[list[str], NDArray[np.int8]]:
+    return cue_posts(count, anger_rate=0.15)
 
 
 def fit(texts: list[str], labels: NDArray[np.int8], seed: int = 3, **settings: Any) -> FittedFeedForward:

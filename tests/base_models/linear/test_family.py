@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -15,22 +14,15 @@ from scipy.sparse import csr_matrix
 from compete.base_models.families import FitContext
 from compete.base_models.linear.family import FittedLinear, Linear
 from compete.base_models.linear.settings import LinearSettings
+from support.cue_posts import cue_posts
 
 LABELS = ("joy", "anger")
 CONTEXT = FitContext(labels=LABELS, seed=3)
 UNSEEN = ["such a sunny day", "what a rotten day", "sunny and rotten", "a day"]
 
 
-def posts(count: int = 200, anger_rate: float = 0.1) -> tuple[list[str], NDArray[np.int8]]:
-    """Posts in which "sunny" means joy and "rotten" anger, which is rare, with one in ten cues missing."""
-    random = Random(5)
-    texts, rows = [], []
-    for _ in range(count):
-        row = (int(random.random() < 0.5), int(random.random() < anger_rate))
-        cues = [cue for cue, is_on in zip(("sunny", "rotten"), row, strict=True) if is_on and random.random() < 0.9]
-        texts.append(" ".join([*cues, "day", f"filler{random.randrange(30)}"]))
-        rows.append(row)
-    return texts, np.array(rows, dtype=np.int8)
+def posts(count: int = 200) -> tuple[list[str], NDArray[np.int8]]:
+    return cue_posts(count, anger_rate=0.1)
 
 
 def fit(texts: list[str], labels: NDArray[np.int8], **settings: Any) -> FittedLinear:

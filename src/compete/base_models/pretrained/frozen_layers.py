@@ -57,8 +57,6 @@ def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, cont
     """
     if context.cache is None:
         return model
-    for row in rows:
-        row.pop(ROW, None)  # of an attempt that ran out of memory
     layers = layers_of(model)
     frozen = list(layers[:count])
     store = HiddenStates(context.cache / _digest(model, count), model.eval(), layers[count - 1])
