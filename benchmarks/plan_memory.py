@@ -40,7 +40,8 @@ def predict_and_measure(folder: str, train: str, settings: dict[str, Any]) -> di
     from compete.base_models.families import FitContext
     from compete.execution.devices import find_devices
     from compete.planning.footprint import BatchSize, anatomy, footprint
-    from compete.planning.longest_rows import longest_row, rows_to_plan
+    from compete.planning.longest_rows import longest_row
+    from compete.planning.model_plan import rows_to_plan
     from compete.planning.probe import peak_memory
 
     torch.set_num_threads(1)

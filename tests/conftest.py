@@ -233,6 +233,11 @@ def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", savefig)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long modules first, so that at the end no process is left alone with one."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("slow", "browser")))
+
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

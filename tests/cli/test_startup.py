@@ -80,3 +80,9 @@ def test_status_of_a_trained_workspace_imports_nothing_heavy(workspace: Workspac
     output, packages = imported_by("status", cwd=workspace.root)
     assert output.count("3/3") == 2, output
     assert packages & {"pandas", "sklearn", "scipy", "torch", "transformers", "matplotlib", "kaggle"} == set()
+
+
+def test_a_plan_of_models_without_checkpoints_reads_none(workspace: Workspace) -> None:
+    output, packages = imported_by("plan", cwd=workspace.root)
+    assert output.count("no checkpoint, runs on the processor") == 2
+    assert packages & {"transformers", "peft"} == set()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from compete.base_models.generator.settings import LabelGeneratorSettings
-from compete.planning.longest_rows import longest_row, rows_to_plan
+from compete.planning.longest_rows import longest_row
+from compete.planning.model_plan import rows_to_plan
 from support.shapes import classifier
 
 

@@ -13,8 +13,8 @@ import pytest
 from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.recipes import Recipe, RecipeDeclaration
 from compete.planning.footprint import anatomy
-from compete.planning.longest_rows import rows_to_plan
-from compete.planning.resources import Machine, ModelPlan, plan_model, variants
+from compete.planning.model_plan import Machine, ModelPlan, rows_to_plan
+from compete.planning.resources import plan_model, variants
 from compete.reporting.terminal.plan_table import gb, model_lines, verdict_text
 from support.shapes import BERT, LLAMA, SMALL, classifier
 

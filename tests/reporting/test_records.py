@@ -16,8 +16,8 @@ from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, PartState, State
 from compete.oof.survey import Survey
 from compete.planning.footprint import Footprint
+from compete.planning.model_plan import Downloads, Machine, ModelPlan, Verdict
 from compete.planning.probe import Probe, Probed
-from compete.planning.resources import Downloads, Machine, ModelPlan, Verdict
 from compete.reporting.records import (
     finalists_record,
     plan_record,

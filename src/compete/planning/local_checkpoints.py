@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants, try_to_load_from_cache
-from transformers import AutoTokenizer
 
-from compete.base_models.pretrained.checkpoints import is_made_up
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
@@ -67,6 +65,11 @@ def tokenizer_of(recipe: Recipe) -> Any:
     settings = _settings(recipe)
     if recipe.folder is None and _cached(settings, "tokenizer.json") is None:
         return None
+    # Seconds, which a plan of models without checkpoints does without.
+    from transformers import AutoTokenizer
+
+    from compete.base_models.pretrained.checkpoints import is_made_up
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(recipe.folder or settings.checkpoint),

@@ -15,30 +15,10 @@ from compete.base_models.generator.label_slots import LabelSlots
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.settings import TransformerSettings
+from compete.planning.model_plan import Rows
 
 _BYTES_PER_TOKEN = 2  # of the longest texts, which are full of rare words and emoji; most have 3 to 4
 _CHAT_TOKENS = 40  # what a chat template writes around a prompt
-_LONGEST = 256  # texts, the longest in bytes: which of them has the most tokens is counted
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The competition's rows, as far as a plan needs them."""
-
-    labels: tuple[str, ...]
-    n_train: int = 0
-    n_test: int = 0
-    longest: tuple[str, ...] | None = None
-    """The longest training texts; None: the data are not there, and every text may be as long as allowed."""
-    total_bytes: int = 0
-    """Of all texts, train and test, in UTF-8."""
-
-
-def rows_to_plan(labels: Sequence[str], train: Sequence[str], test: Sequence[str]) -> Rows:
-    """What a plan keeps of the texts: the longest and the sum."""
-    longest = sorted(train, key=lambda text: len(text.encode()), reverse=True)[:_LONGEST]
-    total = sum(len(text.encode()) for text in [*train, *test])
-    return Rows(tuple(labels), len(train), len(test), tuple(longest), total)
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,22 @@ Works from configurations: nothing is fetched. Devices are handed in, so that an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from huggingface_hub import constants, get_token
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
-from compete.base_models.families import MINIATURE
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.batching import micro_batches
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
 from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint, anatomy, footprint, kept_bytes
 from compete.planning.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes
-from compete.planning.longest_rows import Length, Rows, longest_row
+from compete.planning.longest_rows import Length, longest_row
+from compete.planning.model_plan import Disk, Hardware, Machine, ModelPlan, Rows, Verdict
 
 # Of a device's memory: the rest is the system's, a screen's, and a step that is larger than any before it.
 USABLE = 0.95
@@ -29,124 +28,10 @@ CARDS = (24, 40, 80)  # GiB of the GPUs that are commonly rented
 _MOST_GPUS = 64
 
 
-class Hardware(Protocol):
-    """What is asked of a device."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def memory(self) -> int:
-        """Bytes."""
-        ...
-
-    @property
-    def bfloat16(self) -> bool: ...
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one model takes on one device as it is written, and what is to be done."""
-
-    device: Hardware
-    footprint: Footprint
-    """Of the model as it is written."""
-    fits: bool
-    """As written."""
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that make it fit, empty if nothing has to change or nothing helps."""
-    needed: int = 0
-    """Bytes of the smallest variant there is."""
-    gpus: int = 1
-    """Over how many its layers are laid."""
-    at_once: int = 1
-    """Jobs that fit together on a processor."""
-    fewer: bool = False
-    """Fewer jobs at once than were asked for."""
-    refused: str = ""
-    """Why it cannot be tried."""
-
-    @property
-    def possible(self) -> bool:
-        return not self.refused and (self.fits or bool(self.changes))
-
-
-@dataclass(frozen=True)
-class Disk:
-    """Bytes on the disk."""
-
-    files: int | None
-    """Of the checkpoint's weight files."""
-    download: int | None
-    """Of those that are still to fetch."""
-    kept: int
-    """In oof/, over all folds."""
-    hidden_states: int
-    """Of what frozen layers compute."""
-    free: int
-    """Where the hub's files go."""
-
-
-@dataclass(frozen=True)
-class ModelPlan:
-    """All that is known of one recipe."""
-
-    name: str
-    checkpoint: str = ""
-    aside: str = ""
-    """A sentence in place of everything else, where there is no estimate."""
-    settings: Adapted | None = None
-    shape: Anatomy | None = None
-    batch: BatchSize | None = None
-    tokens_counted: bool = False
-    disk: Disk | None = None
-    on_machine: bool = False
-    notices: tuple[str, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
-    cards: Mapping[int, int] = field(default_factory=dict)
-    """Number of GPUs it takes, by their memory in GiB, for a model that does not fit on every device here."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the models of a competition would be trained on."""
-
-    devices: Sequence[Hardware]
-    """The processor and every GPU."""
-    workers: int
-    """Jobs at once."""
-    folds: int
-    """As the competition says."""
-    keep_weights: bool = False
-    """As the competition says."""
-
-
-@dataclass(frozen=True)
-class Downloads:
-    """What all models together have still to fetch."""
-
-    size: int
-    """Bytes of all weight files, as far as they are known."""
-    folder: Path
-    """Where they go."""
-    free: int
-    """Bytes that are free there."""
-
-
-def downloads(plans: Sequence[ModelPlan]) -> Downloads:
-    """What all models download together; a checkpoint that several share counts once."""
-    sizes = {plan.checkpoint: plan.disk.download or 0 for plan in plans if plan.disk is not None}
-    return Downloads(sum(sizes.values()), *hub_cache())
-
-
 def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
-    """What one recipe needs on every device of a machine."""
+    """What a recipe with a checkpoint needs on every device of a machine."""
     settings = recipe.settings
-    if not isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings):
-        return ModelPlan(recipe.name, aside="no checkpoint, runs on the processor")
-    if settings.checkpoint.startswith(MINIATURE):
-        return ModelPlan(recipe.name, settings.checkpoint, aside="a miniature, made on the spot")
+    assert isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings)
     try:
         raw = configuration_of(recipe)
         if raw is None:

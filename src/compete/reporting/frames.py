@@ -12,8 +12,8 @@ from compete.oof.state import ModelState
 from compete.submissions.ledger import Entry
 
 if TYPE_CHECKING:
+    from compete.planning.model_plan import ModelPlan
     from compete.planning.probe import Probed
-    from compete.planning.resources import ModelPlan
     from compete.stacking.comparison import Comparison, Contributions
     from compete.submissions.leaderboard.finalists import Finalists
 

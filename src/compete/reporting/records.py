@@ -21,8 +21,8 @@ from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
     from compete.competition.folds import FoldPlan
+    from compete.planning.model_plan import Downloads, Machine, ModelPlan, Verdict
     from compete.planning.probe import Probed
-    from compete.planning.resources import Downloads, Machine, ModelPlan, Verdict
     from compete.stacking.comparison import Comparison, Contributions
     from compete.submissions.leaderboard.finalists import Finalist, Finalists
 

@@ -24,9 +24,8 @@ from compete.workflows.session import Say, load, silent
 if TYPE_CHECKING:  # torch, which a mistyped name is found before
     import pandas as pd
 
-    from compete.planning.longest_rows import Rows
+    from compete.planning.model_plan import Downloads, Machine, ModelPlan, Rows
     from compete.planning.probe import Probe, Probed
-    from compete.planning.resources import Downloads, Machine, ModelPlan
 
 _USUAL_LABELS = 10
 
@@ -82,22 +81,34 @@ def plan(
         raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
     declaration = read_declaration(workspace)
 
-    from compete.planning.resources import Machine, downloads, plan_model
+    from compete.planning.model_plan import Machine, downloads
 
     rows = _rows(workspace, declaration, say, probe=probe)
     together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
     at_once = max(1, default_workers(together, gpu_ids()) if workers is None else workers)
     machine = Machine(find_devices(), at_once, declaration.folds.k, declaration.training.keep_weights)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load
-        plans = [plan_model(recipe, rows, machine) for recipe in recipes]
+    plans = [_plan_one(recipe, rows, machine) for recipe in recipes]
     probed = _probe(workspace, recipes, plans, rows, machine, say, inline=workers == 0) if probe else {}
     return Requirements(plans, machine, probed, downloads(plans))
 
 
+def _plan_one(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
+    from compete.planning.model_plan import without_reckoning
+
+    simple = without_reckoning(recipe)
+    if simple is not None:
+        return simple
+
+    from compete.planning.resources import plan_model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # transformers' notes on configurations nobody here is about to load
+        return plan_model(recipe, rows, machine)
+
+
 def _rows(workspace: Workspace, declaration: CompetitionDeclaration, say: Say, *, probe: bool) -> Rows:
     """The competition's rows; without its files, as many labels as are declared and texts as long as allowed."""
-    from compete.planning.longest_rows import Rows, rows_to_plan
+    from compete.planning.model_plan import Rows, rows_to_plan
 
     absent = [
         name for name in [*declaration.data.train, *declaration.data.test] if not (workspace.root / name).is_file()

@@ -143,10 +143,15 @@ def reader(
     request: pytest.FixtureRequest, driver: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory
 ) -> Reader:
     if request.param == OWN:
-        return Reader(driver, request.getfixturevalue("report_page"), request.getfixturevalue("opened"))
-    folder = embedded(tmp_path_factory.mktemp("demo")).root if request.param == DEMO else request.param
-    other = compete.open(folder)
-    return Reader(driver, other.report(tmp_path_factory.mktemp("other")).page, other)
+        opened = request.getfixturevalue("opened")
+    else:
+        opened = compete.open(
+            embedded(tmp_path_factory.mktemp("demo")).root if request.param == DEMO else request.param
+        )
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr("compete.reporting.page.report.png", lambda figure: b"")  # the page holds the SVGs
+        written = opened.report(tmp_path_factory.mktemp("report"))
+    return Reader(driver, written.page, opened)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from compete.execution.devices import Device
 from compete.planning.footprint import Anatomy, Footprint, Layer
-from compete.planning.resources import Disk, ModelPlan, Verdict
+from compete.planning.model_plan import Disk, ModelPlan, Verdict
 from compete.reporting.terminal.plan_table import plan_table
 
 GB = 10**9

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from compete.planning.model_plan import Downloads, Machine, ModelPlan, Verdict
 from compete.planning.probe import Probed
-from compete.planning.resources import Downloads, Machine, ModelPlan, Verdict
 from compete.reporting.terminal.plain_table import PlainTable
 
 CAPTION = (
