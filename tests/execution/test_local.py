@@ -139,6 +139,46 @@ def test_every_job_sees_one_gpu_of_its_own_and_a_spread_one_all(
     assert (tmp_path / "spread").read_text(encoding="utf-8") == "3,5"
 
 
+@pytest.mark.parametrize("workers", [2, 3])
+def test_a_job_on_all_gpus_has_them_to_itself_and_the_others_run_side_by_side(
+    tmp_path: Path, job: MakeJob, workers: int
+) -> None:
+    files = {name: tmp_path / f"{name}.json" for name in ("a", "b", "spread", "c", "d")}
+    jobs = [replace(job("span", n, file=str(f)), all_gpus=n == "spread") for n, f in files.items()]
+    assert len(names(list(LocalExecutor(workers, 1, ("0", "1")).run(jobs)), Finished)) == 5
+    spans = {name: json.loads(file.read_text()) for name, file in files.items()}
+    start, end = spans.pop("spread")
+    assert all(other_end <= start or end <= other_start for other_start, other_end in spans.values())
+    pairs = [(spans[x], spans[y]) for x, y in (("a", "b"), ("c", "d"))]
+    assert any(max(x[0], y[0]) < min(x[1], y[1]) for x, y in pairs), "one job after the other"
+
+
+def test_who_waits_for_all_gpus_is_stopped_with_the_rest(tmp_path: Path, job: MakeJob) -> None:
+    first = job("span", "first", file=str(tmp_path / "first.json"))
+    waits = replace(job("span", "waits", file=str(tmp_path / "waits.json")), all_gpus=True)
+    events = LocalExecutor(2, 1, ("0", "1")).run([first, waits])
+    assert isinstance(next(events), Started)
+    events.close()  # returns although a GPU was still taken
+    assert not (tmp_path / "waits.json").exists()
+
+
+@pytest.mark.parametrize("name", ["PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])
+def test_a_child_lets_pieces_of_memory_grow_unless_the_user_says_otherwise(
+    tmp_path: Path, job: MakeJob, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    told = tmp_path / "environment.json"
+    for variable in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(variable, raising=False)
+    run([job("environment", file=str(told))])
+    assert json.loads(told.read_text())["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
+    monkeypatch.setenv(name, "max_split_size_mb:64")
+    run([job("environment", file=str(told))])
+    environment = json.loads(told.read_text())
+    assert [environment.get(v) for v in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")] == [
+        "max_split_size_mb:64" if v == name else None for v in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+    ]
+
+
 @pytest.mark.parametrize(
     ("visible", "found"), [("", ()), ("-1", ()), ("0", ("0",)), ("GPU-8f3a, 1", ("GPU-8f3a", "1"))]
 )

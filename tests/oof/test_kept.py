@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from compete.base_models.families import TOLERANCES
 from compete.base_models.recipes import load_recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
@@ -167,9 +168,12 @@ def test_a_model_that_is_read_wrongly_is_not_kept_but_its_probabilities_are(
     with pytest.raises(JobsFailedError, match=said):
         train_fold_0(competition, "rates", parity=True)
     assert part_of(competition, "rates", 0).oof.shape == (80, 3)
-    assert not workspace.base_model("rates").kept(0).exists()
-    with pytest.raises(StoreError, match="fold 0 of rates was not kept"):
+    assert files_in(workspace.base_model("rates").kept(0)) == {"kept.json"}
+    with pytest.raises(StoreError, match="fold 0 of rates was not kept: the saved model"):
         probabilities_of(competition, "rates", 0, ["happy"])
+    work = find_work(competition, choose_recipes(competition, ["rates"]), [0])
+    assert work.jobs == []  # its part is whole, and there is nothing to check
+    assert "rates fold 0 is trained and was not kept (the saved model" in "\n".join(work.notices)
     train_fold_0(competition, "rates", parity=False, force=True)  # --no-parity
     assert workspace.base_model("rates").kept(0).is_dir()
 
@@ -222,7 +226,82 @@ def test_what_cannot_be_kept_costs_no_trained_fold(workspace: Workspace) -> None
     with pytest.raises(JobsFailedError, match="the camel is full"):
         train_fold_0(competition, "rates", parity=True)
     assert part_of(competition, "rates", 0).oof.shape == (80, 3)
-    assert not workspace.base_model("rates").kept(0).exists()
+    with pytest.raises(StoreError, match="fold 0 of rates was not kept: OSError: the camel is full"):
+        probabilities_of(competition, "rates", 0, ["happy"])
+
+
+@pytest.mark.parametrize("moment", ["before it is written down", "while it is written down"])
+def test_a_run_that_is_killed_once_a_fold_is_trained_loses_no_fold(workspace: Workspace, moment: str) -> None:
+    write_rates(workspace)
+    kill = "os.kill(os.getpid(), 9)"
+    if moment == "while it is written down":
+        edit(workspace.root / "rates.py", "return True", kill)
+    else:
+        edit(workspace.root / "rates.py", '(folder / "rates.json").write', f'{kill}; (folder / "rates.json").write')
+    competition = load_competition(workspace)
+    recipes = choose_recipes(competition, ["rates"])
+    with pytest.raises(JobsFailedError, match="SIGKILL"):
+        train(find_work(competition, recipes, [0]), LocalExecutor(1, 1))
+    assert part_of(competition, "rates", 0).oof.shape == (80, 3)
+    work = find_work(competition, recipes, [0])
+    assert work.jobs == []
+    assert any("rates fold 0 is trained and was not kept (the run was ended" in notice for notice in work.notices)
+    with pytest.raises(StoreError, match="fold 0 of rates was not kept: the run was ended while it was written down"):
+        probabilities_of(competition, "rates", 0, ["happy"])
+
+
+@pytest.mark.parametrize(
+    "error", ["RuntimeError('CUDA error: out of memory')", "MemoryError()", "OSError(28, 'No space left on device')"]
+)
+def test_a_check_that_had_no_room_says_nothing_of_the_model(workspace: Workspace, error: str) -> None:
+    write_rates(workspace)
+    marker = workspace.root / "is_full"
+    marker.touch()
+    refuse = f'if os.path.exists("{marker}"): raise {error}\n        print("loaded in"'
+    edit(workspace.root / "rates.py", 'print("loaded in"', refuse)
+    competition = load_competition(workspace)
+    with pytest.raises(JobsFailedError, match="UncheckedError: the saved model could not be checked"):
+        train_fold_0(competition, "rates", parity=True)
+    marker.unlink()
+    train_fold_0(competition, "rates", parity=True)  # the check alone
+    assert probabilities_of(competition, "rates", 0, ["happy"]).shape == (1, 3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("share", [0.9, 1.1])
+@pytest.mark.parametrize("what", ["one probability", "all probabilities"])
+def test_how_far_probabilities_may_lie_depends_on_their_precision(
+    workspace: Workspace, precision: str, share: float, what: str
+) -> None:
+    write_rates(workspace)
+    code, allowed = workspace.root / "rates.py", TOLERANCES[precision]
+    edit(code, "        self.settings = settings", f"        self.settings, self.precision = settings, {precision!r}")
+    # Of `what`, as much as `share` of what is allowed, once the model has been read again.
+    off = f"values[0, 0] += {share * allowed.most}" if what[0] == "o" else f"values += {share * allowed.mean}"
+    edit(code, "return np.tile(np.float32(self.rates)", "values = np.tile(np.float32(self.rates)")
+    edit(code, "(len(texts), 1))", f"(len(texts), 1))\n        if self.again: {off}\n        return values")
+    edit(code, "        self.rates = (labels", "        self.again = False\n        self.rates = (labels")
+    edit(code, '        print("loaded in"', '        self.again = True\n        print("loaded in"')
+    competition = load_competition(workspace)
+    if share < 1:
+        train_fold_0(competition, "rates", parity=True)
+        return
+    with pytest.raises(JobsFailedError, match="ParityError: the saved model, loaded again, gives other probabilities"):
+        train_fold_0(competition, "rates", parity=True)
+
+
+def test_one_folds_model_is_gone_before_the_next_is_opened(workspace: Workspace) -> None:
+    write_rates(workspace)
+    edit(workspace.root / "rates.py", "class Rates:", "ALIVE = []\n\n\nclass Rates:")
+    edit(
+        workspace.root / "rates.py",
+        '        print("loaded in"',
+        "        import weakref\n        ALIVE.append(weakref.ref(self))\n"
+        '        assert sum(each() is not None for each in ALIVE) == 1\n        print("loaded in"',
+    )
+    competition = load_competition(workspace)
+    train(find_work(competition, choose_recipes(competition, ["rates"]), parity=False), InlineExecutor())
+    assert predict_base_model(with_plan(competition), "rates", ["happy"], 1).shape == (1, 3)
 
 
 def model_of(competition: Competition, name: str) -> State:

@@ -37,6 +37,6 @@ def test_jobs_at_once_follow_gpus_then_memory_then_cores(workspace: Workspace, m
     assert default_workers([small], []) == 16
     assert default_workers([small, large], []) == 3
     assert default_workers([small], ["0", "1"]) == 2
-    assert default_workers([large], ["0", "1"]) == 1
+    assert default_workers([large], ["0", "1"]) == 2  # who needs both waits for both
     monkeypatch.setattr("compete.oof.work.processor_memory", lambda: 4 * 10**9)
     assert default_workers([large], []) == 1

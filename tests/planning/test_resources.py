@@ -14,7 +14,7 @@ from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.recipes import Recipe, RecipeDeclaration
 from compete.planning.footprint import anatomy
 from compete.planning.model_plan import Machine, ModelPlan, rows_to_plan
-from compete.planning.resources import plan_model, variants
+from compete.planning.resources import computes_half, plan_model, variants
 from compete.reporting.terminal.plan_table import gb, model_lines, verdict_text
 from support.shapes import BERT, LLAMA, SMALL, classifier
 
@@ -29,6 +29,7 @@ class Device:
     kind: str
     memory: int
     bfloat16: bool = True
+    unsupported: str = ""
 
 
 def processor(gib: float) -> Device:
@@ -143,3 +144,22 @@ def test_a_checkpoint_of_unknown_shape_says_what_would_help() -> None:
     assert "[architectures." in found.aside
     assert "[checkpoints]" in found.aside
     assert "cannot be counted" in plan({"model_type": "no such thing"}, processor(16)).aside
+
+
+def test_what_a_gpu_cannot_compute_is_refused_with_the_reason() -> None:
+    p100 = Device("GPU 0 P100", "gpu", 16 * GIB, bfloat16=False, unsupported="this torch has no kernels for it")
+    found = plan(BERT, p100)
+    assert said(found) == ["cannot: this torch has no kernels for it"]
+    assert not found.verdicts[0].possible
+    assert found.cards == {}  # it is no matter of memory
+
+
+def test_gemma_on_a_gpu_without_bfloat16_is_planned_in_float32() -> None:
+    t4 = Device("GPU 0 T4", "gpu", 16 * GIB, bfloat16=False)
+    gemma = {**SMALL, "model_type": "gemma2"}
+    settings = classifier(adaptation="lora", batch_size=8)
+    assert computes_half(settings, t4, "llama") and not computes_half(settings, t4, "gemma2")
+    assert computes_half(settings, gpu(16), "gemma2")
+    assert said(plan(gemma, t4, precision="float16"))[0].startswith(
+        'cannot: precision = "float16" is too small for gemma2'
+    )

@@ -37,16 +37,41 @@ class FitContext:
     """Rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`)."""
     warnings: list[str] = field(default_factory=list)
     """Sentences on what the user should know of this run, such as a batch that had to be made smaller."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What the result depends on and only training tells, such as the precision it was computed in."""
     cache: Path | None = None
     """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
 
 
 class FittedModel(Protocol):
-    """A trained model of one fold."""
+    """A trained model of one fold.
+
+    One that predicts in less than float32 says so: `precision`, "bfloat16" or "float16".
+    """
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities in [0, 1], shape (len(texts), n_labels), independent of the other texts."""
         ...
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far probabilities may lie from those of the same model, written down and read again."""
+
+    most: float
+    """Any of them."""
+    mean: float
+    """All of them, on average."""
+
+
+# The same weights give other last bits in other batches, since sums run in another order. Of float32 that is 1e-6; of
+# numbers with 11 bits (float16) or 8 (bfloat16), behind NF4 weights too, 9e-4 and 4e-3 were measured at the most. What
+# is read wrongly (an adapter, a head) changes most probabilities by more than the mean allows.
+TOLERANCES = {
+    "float32": Tolerance(most=1e-3, mean=1e-4),
+    "float16": Tolerance(most=5e-3, mean=1e-3),
+    "bfloat16": Tolerance(most=2e-2, mean=4e-3),
+}
 
 
 @runtime_checkable

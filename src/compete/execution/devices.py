@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from compete.kernels import without_kernels
 
 # A container's limit, under version 2 and version 1 of control groups.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -21,6 +24,8 @@ class Device:
     """Bytes, all of it."""
     bfloat16: bool
     """Computed natively, not emulated."""
+    unsupported: str = ""
+    """Why nothing can be computed on it."""
 
 
 def find_devices() -> list[Device]:
@@ -32,9 +37,26 @@ def find_devices() -> list[Device]:
     devices = [Device("processor", "processor", processor_memory(), native)]
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
-        # Ampere, compute capability 8, was the first generation with bfloat16.
-        devices.append(Device(f"GPU {number} {properties.name}", "gpu", properties.total_memory, properties.major >= 8))
+        devices.append(
+            Device(
+                name=f"GPU {number} {properties.name}",
+                kind="gpu",
+                memory=properties.total_memory,
+                bfloat16=properties.major >= 8,  # Ampere was the first generation with it
+                unsupported=without_kernels((properties.major, properties.minor), torch.cuda.get_arch_list()),
+            )
+        )
     return devices
+
+
+def driver_version() -> str:
+    """Of the GPUs' driver, as its own command tells it; empty where it does not answer."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return next(iter(found.stdout.split()), "")
 
 
 def processor_memory(limits: tuple[Path, ...] = _CGROUP_LIMITS, installed: int | None = None) -> int:

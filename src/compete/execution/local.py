@@ -53,18 +53,16 @@ class LocalExecutor:
     the bytes of an uninterrupted one."""
     gpus: tuple[str, ...] = ()
     """As CUDA_VISIBLE_DEVICES names them; every job sees one of them alone, in turn, so that two jobs share one only
-    where there are more workers than GPUs. A job that says `all_gpus` sees them all."""
+    where there are more workers than GPUs. A job that says `all_gpus` waits until it has them all."""
 
     def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
         children = _Children(processes({**os.environ, **self._environment()}))
-        slots: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for slot in range(self.workers):
-            slots.put(slot)
+        gpus = _Gpus(self.gpus, self.workers)
         events: queue.Queue[Event | None] = queue.Queue()  # None: a job is over, whatever became of it
         # The pool is left first: no thread waits for a process any more when their source is closed.
         with contextlib.closing(children.processes), ThreadPoolExecutor(self.workers) as pool:
             for job in jobs:
-                pool.submit(self._run_one, job, events, children, slots)
+                pool.submit(self._run_one, job, events, children, gpus)
             try:
                 ended = 0
                 while ended < len(jobs):
@@ -75,14 +73,13 @@ class LocalExecutor:
                         yield event
             finally:
                 children.stop()
+                gpus.stop()
 
-    def _run_one(
-        self, job: Job, events: queue.Queue[Event | None], children: _Children, slots: queue.SimpleQueue[int]
-    ) -> None:
-        slot = slots.get()  # never waits: there are as many as threads in the pool
+    def _run_one(self, job: Job, events: queue.Queue[Event | None], children: _Children, gpus: _Gpus) -> None:
+        seen = gpus.take(job)
         try:
             start = time.monotonic()
-            failed = self._run_steps(job, events, children, slot)
+            failed = self._run_steps(job, events, children, seen)
             if failed is not None:
                 events.put(failed)
             elif not children.stopped:
@@ -90,14 +87,17 @@ class LocalExecutor:
         except Exception as error:  # whatever goes wrong in this thread is this job's failure alone
             events.put(Failed(job, type(error).__name__, f"the job's process could not be run: {error}"))
         finally:
-            slots.put(slot)
+            gpus.give_back(seen)
             events.put(None)
 
-    def _run_steps(self, job: Job, events: queue.Queue[Event | None], children: _Children, slot: int) -> Failed | None:
+    def _run_steps(
+        self, job: Job, events: queue.Queue[Event | None], children: _Children, gpus: Sequence[str]
+    ) -> Failed | None:
         """The job, then what comes after it, each in a process of its own; the first failure ends it."""
         step: Job | None = job
         while step is not None:
-            child = children.start(self._gpu(step, slot), step.imports)
+            visible = {"CUDA_VISIBLE_DEVICES": ",".join(dict.fromkeys(gpus))} if gpus else {}
+            child = children.start(visible, step.imports)
             if child is None:
                 return None
             if step is job:
@@ -114,12 +114,45 @@ class LocalExecutor:
     def _environment(self) -> dict[str, str]:
         # A fixed hash seed: iteration over a set in somebody's family must not change between runs.
         fixed = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "PYTHONSAFEPATH": "1"}
-        return {**fixed, **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
+        return {**fixed, **_allocator(), **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
 
-    def _gpu(self, job: Job, slot: int) -> dict[str, str]:
-        if not self.gpus or job.all_gpus:
-            return {}
-        return {"CUDA_VISIBLE_DEVICES": self.gpus[slot % len(self.gpus)]}
+
+def _allocator() -> dict[str, str]:
+    """Batches of ever other lengths leave a GPU's memory in pieces, unless these can grow; a user's own word counts."""
+    if any(name in os.environ for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")):
+        return {}
+    return {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+
+
+class _Gpus:
+    """Whose turn it is on which GPU: first come, first served, so that who waits for all is not overtaken for ever."""
+
+    def __init__(self, ids: Sequence[str], workers: int) -> None:
+        # Each as often as jobs have to share it.
+        self._free = [*ids] * -(-workers // max(len(ids), 1)) if ids else []
+        self._all = len(self._free)
+        self._first = threading.Lock()
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def take(self, job: Job) -> list[str]:
+        """One GPU, or all; none where the machine has none."""
+        count = self._all if job.all_gpus else min(1, self._all)
+        with self._first, self._changed:
+            self._changed.wait_for(lambda: len(self._free) >= count or self._stopped)
+            taken, self._free = self._free[:count], self._free[count:]
+        return taken
+
+    def give_back(self, taken: Sequence[str]) -> None:
+        with self._changed:
+            self._free += taken
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Nobody waits any more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
 
 @dataclass

@@ -16,20 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 import compete
-from compete.base_models.families import FitContext, FittedModel
+from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
-from compete.competition.data import Competition, load_competition
+from compete.competition.data import load_competition
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
+from compete.execution.devices import driver_version
 from compete.execution.jobs import Job, Report
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
-from compete.oof.kept import check_job, keep
+from compete.oof.kept import begin, check_job, keep
 
-_LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft")
+_LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
 
 class FamilyError(CompeteError):
@@ -75,8 +76,9 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves),
         *rare_warnings(learnt.too_rare),
     ]
-    # Before the part: a run that is killed in between has trained nothing. What cannot be kept costs no part.
-    not_kept = _keep(competition, recipe, payload, model)
+    # What comes after the part costs no part, not even where it has the process killed.
+    if isinstance(model, Keepable):
+        begin(workspace, recipe.name, payload["fold"], _kept_record(payload))
     store.write_part(
         workspace.base_model(recipe.name).part(payload["fold"]),
         [competition.train_ids[row] for row in planned.plan.rows(payload["fold"])],
@@ -89,12 +91,19 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
             "seconds": round(seconds, 3),
             "threads": payload["threads"],
             "warnings": [warning.record() for warning in warnings],
-            "made_by": made_by(),
+            "made_by": {**made_by(), **context.facts},
         },
         context.curves,
     )
-    if not_kept is not None:
-        raise not_kept
+    keep(
+        workspace,
+        recipe,
+        payload["fold"],
+        model,
+        _kept_record(payload),
+        whole=competition.declaration.training.keep_weights,
+        to_check=payload["parity"],
+    )
 
 
 def train_fold(
@@ -132,27 +141,16 @@ def made_by() -> dict[str, str]:
 
 
 def _gpu() -> dict[str, str]:
-    """The GPU that trained, where one did."""
+    """The GPU that trained, where one did, and what it was driven by."""
     # Neither imports torch nor opens a GPU to find out: both take their time, and a job may need neither.
     torch = sys.modules.get("torch")
-    return {"gpu": str(torch.cuda.get_device_name())} if torch and torch.cuda.is_initialized() else {}
+    if torch is None or not torch.cuda.is_initialized():
+        return {}
+    return {"gpu": str(torch.cuda.get_device_name()), "cuda": str(torch.version.cuda), "driver": driver_version()}
 
 
-def _keep(competition: Competition, recipe: Recipe, payload: Mapping[str, Any], model: FittedModel) -> Exception | None:
-    """Write down what was trained; what went wrong, if it cannot be."""
-    try:
-        keep(
-            competition.workspace,
-            recipe,
-            payload["fold"],
-            model,
-            {"model": recipe.name, "fold": payload["fold"], "identity": dict(payload["identity"])},
-            whole=competition.declaration.training.keep_weights,
-            to_check=payload["parity"],
-        )
-    except Exception as error:
-        return error
-    return None
+def _kept_record(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {"model": payload["model"], "fold": payload["fold"], "identity": dict(payload["identity"])}
 
 
 def _check_unchanged(planned: Planned, recipe: Recipe, expected: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ from compete.execution.local import usable_cores
 from compete.oof import store
 from compete.oof.fold_plan import edited, with_plan
 from compete.oof.job import make_job
-from compete.oof.kept import check_job, waits_for_check
+from compete.oof.kept import check_job, not_kept, waits_for_check
 from compete.oof.state import ModelState, State, changed_by_competition, model_state
 
 # A pretrained model's training on a processor takes some gigabytes (`compete plan` says how many): bytes per job.
@@ -73,7 +73,7 @@ def choose_recipes(competition: Competition, names: Sequence[str], *, as_publish
 def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:
     """Jobs at once: one per GPU; without one, one per core as far as the memory goes for pretrained models."""
     if gpus:
-        return 1 if any(recipe.needs.all_gpus for recipe in recipes) else len(gpus)
+        return len(gpus)
     if not any(recipe.needs.is_pretrained for recipe in recipes):
         return usable_cores()
     return max(1, min(usable_cores(), processor_memory() // _PRETRAINED))
@@ -117,6 +117,12 @@ def find_work(
         identity = {**rows, **recipe.identity()}
         work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
         work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)
+        lost = {f: why for f in chosen if f not in todo and (why := not_kept(workspace, recipe.name, f))}
+        work.notices.extend(
+            f"{recipe.name} fold {fold} is trained and was not kept ({why}): `compete predict` needs "
+            f"`compete train-base {recipe.name} --fold {fold} --force`"
+            for fold, why in lost.items()
+        )
         state = states[recipe.name]
         if todo and state.state is State.STALE:
             work.notices.append(f"{recipe.name} is stale and trained again: {'; '.join(state.reasons)}")

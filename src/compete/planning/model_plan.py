@@ -56,6 +56,10 @@ class Hardware(Protocol):
 
     @property
     def bfloat16(self) -> bool: ...
+    @property
+    def unsupported(self) -> str:
+        """Why nothing can be computed on it; empty if it can."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from huggingface_hub import constants, get_token
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.batching import micro_batches
+from compete.base_models.pretrained.device import overflows_float16
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
 from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint, anatomy, footprint, kept_bytes
@@ -74,11 +75,11 @@ def variants(settings: Adapted, shape: Anatomy) -> Iterator[dict[str, Any]]:
                 yield {key: value for part in parts for key, value in part.items()}
 
 
-def computes_half(settings: Adapted, device: Hardware) -> bool:
-    """Whether training on the device is in bfloat16 or float16."""
-    return settings.precision in ("bfloat16", "float16") or (
-        settings.precision == "auto" and (device.kind == "gpu" or device.bfloat16)
-    )
+def computes_half(settings: Adapted, device: Hardware, architecture: str) -> bool:
+    """Whether training on the device is in bfloat16 or float16. architecture: its model_type."""
+    if settings.precision != "auto":
+        return settings.precision != "float32"
+    return device.bfloat16 or (device.kind == "gpu" and not overflows_float16(architecture))
 
 
 @dataclass
@@ -109,9 +110,10 @@ class _Sizes:
 
 
 def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machine) -> Verdict:
-    gpu, half = device.kind == "gpu", computes_half(settings, device)
+    architecture = str(sizes.raw["model_type"])
+    gpu, half = device.kind == "gpu", computes_half(settings, device, architecture)
     written = sizes.footprint(settings, half=half, gpu=gpu)
-    refused = _refused(settings, device)
+    refused = _refused(settings, device, architecture)
     room = USABLE * device.memory
     alike = [other.memory for other in machine.devices if other.kind == "gpu"] if gpu else [device.memory]
     if settings.model_parallel and gpu and written.spread_over(len(alike)) <= USABLE * min(alike):
@@ -140,7 +142,11 @@ def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machin
     return Verdict(device, written, fits=False, needed=needed, refused=refused)
 
 
-def _refused(settings: Adapted, device: Hardware) -> str:
+def _refused(settings: Adapted, device: Hardware, architecture: str) -> str:
+    if device.unsupported:
+        return f"cannot: {device.unsupported}"
+    if settings.precision == "float16" and overflows_float16(architecture):
+        return f'cannot: precision = "float16" is too small for {architecture}; "auto" takes another'
     if settings.precision == "bfloat16" and device.kind == "gpu" and not device.bfloat16:
         return 'cannot: precision = "bfloat16" is not computed there; "auto" takes float16'
     if settings.precision == "float16" and device.kind != "gpu":

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.base_models.memory import release
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.planned import Planned
 from compete.errors import StoreError
@@ -31,12 +32,17 @@ def predict_base_model(
 ) -> NDArray[np.float32]:
     """Mean over the folds' models, float32 (len(texts), n_labels), as the test set's probabilities are made."""
     recipe, identity = _trained(planned, name)
-    competition, plan, learnt = planned.competition, planned.plan, planned.learnt
-    total = np.zeros((len(texts), len(competition.labels)), dtype=np.float64)
+    plan, learnt = planned.plan, planned.learnt
+
+    def of_fold(fold: int) -> NDArray[np.float32]:
+        model = load_kept(planned.workspace, recipe, fold, learnt.names, threads, identity)
+        return learnt.whole(model.predict_proba(texts))
+
+    total = np.zeros((len(texts), len(planned.competition.labels)), dtype=np.float64)
     for fold in range(plan.k):
         progress(fold / plan.k, f"{name} fold {fold}")
-        model = load_kept(competition.workspace, recipe, fold, learnt.names, threads, identity)
-        total += learnt.whole(model.predict_proba(texts))
+        total += of_fold(fold)
+        release()  # two models need not fit where one does
     return (total / plan.k).astype(np.float32)
 
 

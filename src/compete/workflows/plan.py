@@ -166,7 +166,7 @@ def _probe_one(workspace: Workspace, name: str, rows_at_once: int, machine: Mach
     from compete.planning.probe import read_probe
 
     threads = max(1, usable_cores() // machine.workers)
-    executor = InlineExecutor() if inline else LocalExecutor(1, threads)
+    executor = InlineExecutor() if inline else LocalExecutor(1, threads, gpu_ids()[:1])
     with atomic.scratch_folder() as folder:
         result = folder / "probe.json"
         payload = {

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoModel
 
 from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.families import FitContext
 from compete.base_models.miniatures.writing import write_miniature
+from compete.base_models.pretrained import device
+from compete.base_models.pretrained.frozen_layers import HiddenStates
 from support.small_classifier import LABELS, fit, posts, settings
 
 pytestmark = pytest.mark.slow
@@ -101,3 +104,28 @@ def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:
     assert lower.equal(was_lower)
     assert not upper.equal(was_upper)
     assert after.embeddings.word_embeddings.weight.equal(before.embeddings.word_embeddings.weight)
+
+
+@pytest.mark.parametrize("adaptation", ["full", "lora", "frozen"])
+def test_what_is_read_again_goes_to_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adaptation: str
+) -> None:
+    fitted, context = fit("miniature:distilbert", adaptation=adaptation)
+    fitted.save(tmp_path, whole=True)
+    monkeypatch.setattr(device, "device", lambda: torch.device("meta"))
+    again: Any = SequenceClassifier(fitted.settings).load(tmp_path, context)
+    assert {weight.device.type for weight in again.model.parameters()} == {"meta"}
+
+
+def test_what_frozen_layers_compute_is_computed_on_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ComputedError(Exception):
+        pass
+
+    def compute(store: Any, *_: Any) -> Any:
+        raise ComputedError({weight.device.type for weight in store.model.parameters()})
+
+    monkeypatch.setattr(device, "device", lambda: torch.device("meta"))
+    monkeypatch.setattr(HiddenStates, "_compute", compute)
+    context = FitContext(labels=LABELS, seed=3, cache=tmp_path)
+    with pytest.raises(ComputedError, match=r"^\{'meta'\}$"):
+        SequenceClassifier(settings("miniature:distilbert", frozen_layers=1)).fit(*posts(), context)

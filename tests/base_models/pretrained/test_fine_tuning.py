@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from transformers import TrainingArguments
 
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained import fine_tuning
-from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict, training_precision
+from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict
 from compete.base_models.pretrained.settings import TransformerSettings
-from compete.errors import CompeteError, UserError
+from compete.errors import CompeteError
 
 FITTED, INNER = np.arange(64), np.arange(64, 72)
 Numbers = NDArray[np.float32]
@@ -117,6 +119,104 @@ def test_memory_that_ends_in_a_later_epoch_leaves_no_curve_of_the_failed_attempt
     np.testing.assert_array_equal(weights, Memory(limit=72).fit(micro_batch_size=8)[0])
 
 
+def fitting(memory: Memory, **more: int) -> tuple[fine_tuning.Batches, FitContext, nn.Module]:
+    """What is found out before the first step."""
+    model, context = memory.build(), FitContext(labels=("joy",), seed=3)
+    longest = fine_tuning.Longest.of(memory.rows, FITTED, INNER)
+    asked = fine_tuning.Batches(**{"micro": 16, "accumulated": 1, "evaluated": 8, **more})
+    return fine_tuning.batches_that_fit(memory.task(), model, longest, asked, "float32", context), context, model
+
+
+@pytest.mark.parametrize(("limit", "found"), [(16, (16, 1, 8)), (5, (4, 4, 2)), (1, (1, 16, 1))])
+def test_what_fits_is_found_before_the_first_step_and_the_model_is_opened_once(
+    limit: int, found: tuple[int, int, int]
+) -> None:
+    memory = Memory(limit)
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    batches, context, model = fitting(memory)
+    assert tuple(batches) == found
+    assert memory.built == 1
+    assert len(context.warnings) == (16 // found[0]).bit_length() - 1
+    assert all(weight.grad is None for weight in model.parameters())
+    torch.manual_seed(3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_longest_rows_are_tried() -> None:
+    memory, seen = Memory(limit=72), []
+
+    def looking(rows: Sequence[Row]) -> Batch:
+        seen.append([row["length"] for row in rows])
+        return collate(rows)
+
+    task = Task(memory.build, memory.rows, looking, memory.loss)
+    longest = fine_tuning.Longest.of(memory.rows, FITTED, INNER)
+    context = FitContext(labels=("joy",), seed=3)
+    fine_tuning.batches_that_fit(task, memory.build(), longest, fine_tuning.Batches(4, 4, 2), "float32", context)
+    assert seen == [[5] * 4, sorted((memory.rows[row]["length"] for row in INNER), reverse=True)[:2]]
+
+
+def test_on_a_gpu_training_begins_with_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fine_tuning, "device", lambda: torch.device("cuda", 0))
+    memory = Memory(limit=4)
+    weights, context = memory.fit()
+    assert memory.built == 1  # where nothing was tried, it is opened three times
+    assert len(context.warnings) == 2
+    monkeypatch.undo()
+    np.testing.assert_array_equal(weights, Memory(limit=72).fit(micro_batch_size=4)[0])
+
+
+def test_a_model_that_cannot_even_be_opened_is_not_opened_again() -> None:
+    class TooLarge(Memory):
+        def build(self) -> nn.Module:
+            self.built += 1
+            raise self.error
+
+    too_large = TooLarge(limit=72)
+    with pytest.raises(fine_tuning.OutOfMemoryError, match="the weights alone"):
+        too_large.fit()
+    assert too_large.built == 1
+
+
+def test_one_job_computes_on_one_device_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up: Any = vars(TrainingArguments)["_setup_devices"]
+
+    def two_gpus(self: TrainingArguments) -> torch.device:
+        where: torch.device = set_up.func(self)
+        self._n_gpu = 2
+        return where
+
+    expected = Memory(limit=72).fit()[0]
+    changed = functools.cached_property(two_gpus)
+    changed.__set_name__(TrainingArguments, "_setup_devices")
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", changed)
+    memory = Memory(limit=72)
+    np.testing.assert_array_equal(memory.fit()[0], expected)
+    assert set(memory.batches) == {16}  # not 32, and no DataParallel around the model
+
+
+@pytest.mark.parametrize("epochs", [2])
+def test_a_loss_that_is_no_number_ends_the_training_in_its_first_steps(epochs: int, steps: list[None]) -> None:
+    class Overflows(Memory):
+        def loss(self, model: Any, batch: Batch) -> Tensor:
+            return super().loss(model, batch) * float("nan")
+
+    with pytest.raises(fine_tuning.DivergedError, match=r"no number any more at step 3 \(computed in float32\)"):
+        Overflows(limit=72).fit(epochs=epochs)
+    assert len(steps) == 2
+
+
+def test_a_single_batch_that_overflows_ends_nothing() -> None:
+    class Once(Memory):
+        def loss(self, model: Any, batch: Batch) -> Tensor:
+            loss = super().loss(model, batch)
+            # In float16 the scaling of the loss passes such a step over.
+            return torch.tensor(float("inf"), requires_grad=True) if len(self.batches) == 2 else loss
+
+    assert len(Once(limit=72).fit()[1].curves) == 2
+
+
 def test_one_row_that_does_not_fit_is_said() -> None:
     with pytest.raises(fine_tuning.OutOfMemoryError, match="out of memory with a single row at a time") as raised:
         Memory(limit=0).fit()
@@ -165,40 +265,3 @@ def test_prediction_gives_up_on_a_row_that_does_not_fit_alone() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         predict(Memory(1).rows, 32, collate, compute, 2)
-
-
-def gpu(monkeypatch: pytest.MonkeyPatch, *, computes_bfloat16: bool) -> None:
-    def is_bf16_supported(including_emulation: bool = True) -> bool:
-        return including_emulation or computes_bfloat16
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
-
-
-def test_a_gpu_without_bfloat16_trains_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu(monkeypatch, computes_bfloat16=False)
-    assert training_precision("auto") == "float16"
-    assert training_precision("float16") == "float16"
-    assert training_precision("float32") == "float32"
-    remedy = r'precision = "bfloat16": Tesla T4 does not compute it; use "auto", .* or "float32"'
-    with pytest.raises(UserError, match=remedy):
-        training_precision("bfloat16")
-
-
-def test_a_gpu_with_bfloat16_trains_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu(monkeypatch, computes_bfloat16=True)
-    assert training_precision("auto") == training_precision("bfloat16") == "bfloat16"
-    assert training_precision("float16") == "float16"
-
-
-@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
-def test_a_processor_trains_in_bfloat16_only_where_it_is_native(
-    monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: native)
-    assert training_precision("auto") == expected
-    assert training_precision("bfloat16") == "bfloat16"
-    with pytest.raises(UserError, match=r'precision = "float16" needs a GPU; use "auto"'):
-        training_precision("float16")

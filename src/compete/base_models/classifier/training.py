@@ -25,6 +25,7 @@ from compete.base_models.pretrained.adaptation import (
     save_trained,
 )
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_classifier, open_tokenizer, source_of
+from compete.base_models.pretrained.device import Precision, place, predicted_in
 from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
 from compete.base_models.validation_split import validation_split
@@ -43,7 +44,8 @@ def train(
     loss = make_loss(settings.loss, positive_weights(labels[fitted], settings.class_weights))
 
     def build() -> Any:
-        model = _build(source, tokenizer, labels.shape[1])
+        # What frozen layers compute is computed where they will be.
+        model = place(_build(source, tokenizer, labels.shape[1]))
         count = settings.frozen_layers
         return frozen_layers.replaced(model, count, rows, collate, context) if count else model
 
@@ -63,7 +65,7 @@ def load(settings: SequenceClassifierSettings, folder: Path, context: FitContext
     tokenizer = open_tokenizer(source)
     model = _build(source, tokenizer, len(context.labels))
     load_trained(model, folder)
-    return FittedClassifier(source, tokenizer, model.eval(), len(context.labels), context)
+    return FittedClassifier(source, tokenizer, place(model).eval(), len(context.labels), context)
 
 
 @dataclass
@@ -80,6 +82,11 @@ class FittedClassifier:
     def settings(self) -> SequenceClassifierSettings:
         assert isinstance(self.source.settings, SequenceClassifierSettings)
         return self.source.settings
+
+    @property
+    def precision(self) -> Precision:
+        """Of its predictions."""
+        return predicted_in(self.model)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities (len(texts), n_labels), computed in float32 in batches of similar length."""

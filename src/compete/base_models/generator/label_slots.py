@@ -23,6 +23,7 @@ from torch import Tensor
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.pretrained.adaptation import save_trained
 from compete.base_models.pretrained.checkpoints import Source
+from compete.base_models.pretrained.device import Precision, predicted_in
 from compete.base_models.pretrained.fine_tuning import Batch, Row, predict
 from compete.errors import UserError
 
@@ -116,6 +117,11 @@ class SlotScorer:
     source: Source
     model: Any
     slots: LabelSlots
+
+    @property
+    def precision(self) -> Precision:
+        """Of its predictions."""
+        return predicted_in(self.model)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Probabilities of yes against no, float32 (len(texts), n_labels)."""

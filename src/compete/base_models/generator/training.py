@@ -20,6 +20,7 @@ from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.losses import make_loss, positive_weights
 from compete.base_models.pretrained.adaptation import add_adapters, load_trained
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
+from compete.base_models.pretrained.device import place
 from compete.base_models.pretrained.fine_tuning import Batch, Task, fine_tune
 from compete.base_models.validation_split import validation_split
 
@@ -35,7 +36,7 @@ def train(
     weights = positive_weights(labels[fitted], settings.class_weights)
 
     def build() -> Any:
-        return _build(source, tokenizer)
+        return place(_build(source, tokenizer))
 
     if settings.decoding == "generate":
         answers = FreeAnswers(prompt)
@@ -60,6 +61,7 @@ def load(settings: LabelGeneratorSettings, folder: Path, context: FitContext) ->
     tokenizer = open_tokenizer(source, padding_side="left")
     model = _build(source, tokenizer)
     load_trained(model, folder)
+    model = place(model)
     prompt = Prompt(tokenizer, settings, context.labels)
     if settings.decoding == "generate":
         return FreeGenerator(source, model.eval(), FreeAnswers(prompt))

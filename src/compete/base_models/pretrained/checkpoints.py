@@ -38,9 +38,10 @@ from transformers.utils.hub import HF_MODULES_CACHE
 
 from compete import atomic
 from compete.base_models.families import MINIATURE
+from compete.base_models.memory import is_out_of_memory
 from compete.base_models.miniatures.architectures import MINIATURES
 from compete.base_models.miniatures.writing import write_miniature
-from compete.base_models.pretrained.fine_tuning import is_out_of_memory, training_precision
+from compete.base_models.pretrained.device import TYPES, training_precision
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.declarations import unknown_name
 from compete.errors import UserError
@@ -167,7 +168,7 @@ def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: 
         dtype=torch.float32,
         attn_implementation=attention_on(source.settings.max_length, gpu=torch.cuda.is_available()),
         use_safetensors=True,
-        quantization_config=_nf4(source.settings) if four_bits else None,
+        quantization_config=_nf4(source.settings, config.model_type) if four_bits else None,
         device_map="auto" if source.settings.model_parallel else None,
         **source.options(),
     )
@@ -183,14 +184,13 @@ def attention_on(max_length: int, *, gpu: bool) -> str | None:
     return "eager" if not gpu and max_length <= _SHORT else None
 
 
-def _nf4(settings: TransformerSettings) -> BitsAndBytesConfig:
+def _nf4(settings: TransformerSettings, architecture: str) -> BitsAndBytesConfig:
     """QLoRA's storage: 4-bit NormalFloat, the scales quantised too (Dettmers et al. 2023)."""
-    half = torch.float16 if training_precision(settings.precision) == "float16" else torch.bfloat16
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=half,
+        bnb_4bit_compute_dtype=TYPES[training_precision(settings.precision, architecture)],
         llm_int8_skip_modules=[*HEADS, "lm_head"],
     )
 

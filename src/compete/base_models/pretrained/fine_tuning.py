@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,9 +16,11 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from compete import atomic
 from compete.base_models.families import FitContext
+from compete.base_models.memory import is_out_of_memory, release
 from compete.base_models.pretrained.batching import LikeLengths, by_length, micro_batches
+from compete.base_models.pretrained.device import TYPES, Precision, device, training_precision
 from compete.base_models.pretrained.settings import TransformerSettings
-from compete.errors import CompeteError, UserError
+from compete.errors import CompeteError
 
 Row = dict[str, Any]
 Batch = dict[str, Any]
@@ -31,8 +33,16 @@ _SCHEDULERS = {
 }
 
 
+# In float16 a single batch may overflow, which the scaling of the loss gets over.
+_NOT_FINITE = 3
+
+
 class OutOfMemoryError(CompeteError):
     """Not even one row at a time fits."""
+
+
+class DivergedError(CompeteError):
+    """The loss has become infinite, or no number."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Task:
     """What is to be fine-tuned."""
 
     build: Callable[[], Any]
-    """Opens the model afresh, ready to train; called again when a smaller batch has to be tried."""
+    """Opens the model afresh, on its device and ready to train; called again where training ran out of memory."""
     rows: Sequence[Row]
     """Token ids, targets and "length" of every training row."""
     collate: Collate
@@ -58,6 +68,28 @@ class Batches(NamedTuple):
     evaluated: int
     """Rows at once in evaluation."""
 
+    @property
+    def together(self) -> int:
+        """Rows of an optimiser step."""
+        return self.micro * self.accumulated
+
+    def halved(self, context: FitContext) -> Batches:
+        """Half as many rows at once, in training and evaluation: either may have been too much.
+
+        Raises OutOfMemoryError where there is one row already.
+        """
+        if self.micro == self.evaluated == 1:
+            raise OutOfMemoryError(
+                "out of memory with a single row at a time: `compete plan` says what this model needs"
+            )
+        what, rows = (
+            (f"{self.micro} rows at once", self.micro)
+            if self.micro > 1
+            else (f"{self.evaluated} rows in evaluation", self.evaluated)
+        )
+        context.warnings.append(f"out of memory with {what}: tried again with {rows // 2}")
+        return Batches(*micro_batches(self.together, max(1, self.micro // 2)), max(1, self.evaluated // 2))
+
 
 def fine_tune(
     task: Task,
@@ -69,34 +101,110 @@ def fine_tune(
     """Train on the rows `fitted`; the epoch with the lowest loss on the rows `validation` is kept.
 
     Out of memory, the rows that are computed at once are halved and more of them accumulated, so that an optimiser
-    step still sees `batch_size` rows.
+    step still sees `batch_size` rows. On a GPU that is found out before the first step, with the longest rows, so that
+    the model need not be opened again; a processor that lacks memory mostly ends the process.
     """
     torch.set_num_threads(context.threads)
-    micro = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
-    evaluated = settings.eval_batch_size
+    first = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
+    batches = Batches(*micro_batches(settings.batch_size, first), settings.eval_batch_size)
+    on_gpu = device().type == "cuda"
     while True:
-        micro, accumulated = micro_batches(settings.batch_size, micro)
+        torch.manual_seed(context.seed)
+        model = _opened(task)
+        precision = precision_of(model, settings)
+        context.facts["precision"] = precision
+        if on_gpu:
+            longest = Longest.of(task.rows, fitted, validation)
+            batches = batches_that_fit(task, model, longest, batches, precision, context)
         try:
-            return _train(task, settings, Batches(micro, accumulated, evaluated), fitted, validation, context)
+            return _train(task, model, settings, batches, precision, fitted, validation, context)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         # Outside of the handler, whose traceback would keep the tensors of the failed attempt alive.
-        _free_memory()
-        if micro == evaluated == 1:
-            raise OutOfMemoryError(
-                "out of memory with a single row at a time: `compete plan` says what this model needs"
-            )
-        # Training or the validation rows may have been too much: both are halved.
-        what, rows = (f"{micro} rows at once", micro) if micro > 1 else (f"{evaluated} rows in evaluation", evaluated)
-        context.warnings.append(f"out of memory with {what}: tried again with {rows // 2}")
+        del model
+        release()
+        batches = batches.halved(context)
         context.curves.clear()
-        micro, evaluated = max(1, micro // 2), max(1, evaluated // 2)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a GPU or the processor's allocator had no memory left."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+def _opened(task: Task) -> Any:
+    try:
+        return task.build()
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):  # fewer rows at once would not help
+            raise OutOfMemoryError(
+                f"out of memory for the weights alone ({error}): `compete plan` says what this model needs"
+            ) from error
+        raise
+
+
+def precision_of(model: Any, settings: TransformerSettings) -> Precision:
+    """What this model is trained in, here."""
+    return training_precision(settings.precision, str(getattr(getattr(model, "config", None), "model_type", "")))
+
+
+class Longest(NamedTuple):
+    """Rows from the longest to the shortest, which take the most memory."""
+
+    fitted: list[Row]
+    validation: list[Row]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], fitted: NDArray[np.int64], validation: NDArray[np.int64]) -> Longest:
+        def ordered(numbers: NDArray[np.int64]) -> list[Row]:
+            lengths = [rows[number]["length"] for number in numbers]
+            return [rows[number] for number in numbers[by_length(lengths)[::-1]]]
+
+        return cls(ordered(fitted), ordered(validation))
+
+
+def batches_that_fit(
+    task: Task, model: Any, longest: Longest, batches: Batches, precision: Precision, context: FitContext
+) -> Batches:
+    """The most rows at once, not above `batches`, with which a step of the longest of them has room.
+
+    The model is left as it was. Raises OutOfMemoryError if a single row has none.
+    """
+    while True:
+        try:
+            _try_step(task, model, longest, batches, precision)
+            return batches
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        finally:
+            model.zero_grad(set_to_none=True)
+        release()
+        batches = batches.halved(context)
+
+
+def _try_step(task: Task, model: Any, longest: Longest, batches: Batches, precision: Precision) -> None:
+    """What a step and an evaluation hold at once: gradients, the optimiser's two moments, the best epoch's weights."""
+    where = next(model.parameters()).device
+    on_gpus = [where] if where.type == "cuda" else []
+
+    def collated(rows: Sequence[Row]) -> Batch:
+        return {name: value.to(where) for name, value in task.collate(rows).items()}
+
+    with torch.random.fork_rng(devices=on_gpus):
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        beside = [torch.empty_like(weight) for weight in trained for _ in range(3)]
+        model.train()
+        with computing_in(precision, where):
+            loss = task.loss(model, collated(longest.fitted[: batches.micro]))
+        torch.autograd.backward(loss)
+        model.eval()
+        with torch.no_grad(), computing_in(precision, where):
+            task.loss(model, collated(longest.validation[: batches.evaluated]))
+        del beside
+
+
+def computing_in(precision: Precision, where: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Mixed precision as the Trainer's, or none."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(where.type, dtype=TYPES[precision])
 
 
 def predict(
@@ -116,39 +224,21 @@ def predict(
                 if not is_out_of_memory(error) or len(chosen) == 1:
                     raise
             # Outside of the handler, as in `fine_tune`.
-            _free_memory()
+            release()
             at_once = len(chosen) // 2
     return values
 
 
-def training_precision(precision: str) -> str:
-    """ "float32", "bfloat16" or "float16"; raises UserError if the GPU cannot compute what was asked for."""
-    if torch.cuda.is_available():
-        native = bool(torch.cuda.is_bf16_supported(including_emulation=False))
-        if precision == "bfloat16" and not native:
-            raise UserError(
-                f'precision = "bfloat16": {torch.cuda.get_device_name()} does not compute it; '
-                'use "auto", which takes float16 on such a GPU, or "float32"'
-            )
-        return precision if precision != "auto" else "bfloat16" if native else "float16"
-    if precision == "float16":
-        raise UserError('precision = "float16" needs a GPU; use "auto"')
-    if precision != "auto":
-        return precision
-    # Emulated in software, bfloat16 is slower than float32.
-    return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
-
-
 def _train(
     task: Task,
+    model: Any,
     settings: TransformerSettings,
     batches: Batches,
+    precision: Precision,
     fitted: NDArray[np.int64],
     validation: NDArray[np.int64],
     context: FitContext,
 ) -> Any:
-    torch.manual_seed(context.seed)
-    model = task.build()
     order = LikeLengths([task.rows[row]["length"] for row in fitted], settings.batch_size, context.seed)
     best = _BestEpoch(context, settings.patience)
     with atomic.scratch_folder() as scratch:
@@ -156,7 +246,7 @@ def _train(
             task.loss,
             order,
             model=model,
-            args=_arguments(settings, batches, context.seed, str(scratch)),
+            args=_arguments(settings, batches, precision, context.seed, str(scratch)),
             train_dataset=_Dataset([task.rows[row] for row in fitted]),
             eval_dataset=_Dataset([task.rows[row] for row in validation]),
             data_collator=task.collate,
@@ -169,9 +259,18 @@ def _train(
     return model.eval()
 
 
-def _arguments(settings: TransformerSettings, batches: Batches, seed: int, scratch: str) -> TrainingArguments:
-    precision = training_precision(settings.precision)
-    return TrainingArguments(
+class _OneDevice(TrainingArguments):
+    """The Trainer lays copies of a model over all GPUs that it sees (DataParallel), each with a batch of its own."""
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, int(super().n_gpu))
+
+
+def _arguments(
+    settings: TransformerSettings, batches: Batches, precision: Precision, seed: int, scratch: str
+) -> TrainingArguments:
+    return _OneDevice(
         output_dir=scratch,
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=batches.micro,
@@ -198,12 +297,6 @@ def _arguments(settings: TransformerSettings, batches: Batches, seed: int, scrat
     )
 
 
-def _free_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 class _Dataset(torch.utils.data.Dataset[Row]):
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -222,6 +315,7 @@ class _Trainer(Trainer):
         super().__init__(**arguments)
         self.loss = loss
         self.order = order
+        self.not_finite = 0
         self.model_accepts_loss_kwargs = False  # our loss is a mean, which accumulation has to divide
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LikeLengths:
@@ -236,7 +330,19 @@ class _Trainer(Trainer):
     ) -> Any:
         # A copy, since a loss may take the targets out of its batch.
         loss = self.loss(model, dict(inputs))
+        self._check_finite(loss)
         return (loss, {}) if return_outputs else loss
+
+    def _check_finite(self, loss: Tensor) -> None:
+        self.not_finite = 0 if torch.isfinite(loss) else self.not_finite + 1
+        if self.not_finite == _NOT_FINITE:
+            step, args = self.state.global_step + 1, self.args
+            precision = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
+            more = "" if precision == "float32" else ', or precision = "float32"'
+            raise DivergedError(
+                f"the loss is no number any more at step {step} (computed in {precision}): a lower learning_rate{more} "
+                "may help"
+            )
 
     def prediction_step(
         self, model: Any, inputs: dict[str, Tensor | Any], *_: Any, **__: Any

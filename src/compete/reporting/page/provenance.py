@@ -49,12 +49,13 @@ def provenance(view: View) -> Provenance:
     )
 
 
-_MACHINE = ("machine", "cores", "gpu")
+_MACHINE = ("machine", "cores", "gpu", "precision")
 
 
 def _machine(made_by: Mapping[str, str]) -> str:
     cores = f"{made_by['cores']} cores" if "cores" in made_by else ""
-    return ", ".join(part for part in (made_by.get("machine", ""), cores, made_by.get("gpu", "")) if part)
+    parts = (made_by.get("machine", ""), cores, made_by.get("gpu", ""), made_by.get("precision", ""))
+    return ", ".join(part for part in parts if part)
 
 
 def _seeds(view: View) -> dict[str, str]:
