@@ -134,10 +134,17 @@ def fold_seed(seed: int, fold: int) -> int:
 
 def made_by() -> dict[str, str]:
     """Versions and the machine: what the bytes of a result may depend on."""
-    libraries = {name: metadata.version(name) for name in _LIBRARIES}
+    libraries = {name: version for name in _LIBRARIES if (version := _version(name))}
     python = ".".join(map(str, sys.version_info[:3]))
     machine = {"machine": platform.machine(), "cores": str(os.cpu_count()), **_gpu()}
     return {"compete": compete.__version__, "python": python, **machine, **libraries}
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:  # bitsandbytes is not there for every machine
+        return ""
 
 
 def _gpu() -> dict[str, str]:
