@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from transformers import AutoModelForSequenceClassification
 
 from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.miniatures.writing import write_miniature
 from compete.base_models.recipes import RecipeDeclaration
 from compete.declarations import read_toml
 from compete.planning.footprint import NF4, SLACK, BatchSize, Footprint, anatomy, configuration, footprint, kept_bytes
@@ -49,6 +51,15 @@ def test_counting_without_storage_counts_what_is_there() -> None:
     config.num_labels = 5
     real = sum(weight.numel() for weight in AutoModelForSequenceClassification.from_config(config).parameters())
     assert anatomy(SMALL, classifier(), 5).parameters == real
+
+
+def test_a_configuration_of_transformers_4_with_code_of_its_own_is_counted(tmp_path: Path) -> None:
+    write_miniature("stella", ["sunny day"] * 9, tmp_path, seed=1)
+    raw = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert {"auto_map", "rope_theta", "torch_dtype"} <= raw.keys()
+    settings = classifier(attention="bidirectional", pooling="mean", adaptation="lora")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path, num_labels=5)
+    assert anatomy(raw, settings, 5).parameters == sum(weight.numel() for weight in model.parameters())
 
 
 def test_adapters_are_rank_times_inputs_and_outputs_of_every_layer() -> None:

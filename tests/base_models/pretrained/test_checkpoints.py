@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
+import runpy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
-from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, Qwen2ForSequenceClassification
 
 from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.classifier.settings import SequenceClassifierSettings
@@ -22,7 +27,13 @@ from compete.base_models.generator.label_slots import SlotScorer
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.miniatures.architectures import MINIATURES
 from compete.base_models.miniatures.writing import write_miniature
-from compete.base_models.pretrained.checkpoints import Source, open_tokenizer, source_of
+from compete.base_models.pretrained.checkpoints import (
+    Source,
+    open_classifier,
+    open_classifiers_tokenizer,
+    open_tokenizer,
+    source_of,
+)
 from compete.errors import UserError
 from support import small_classifier
 
@@ -58,13 +69,14 @@ END = {
 
 def options(architecture: str) -> dict[str, Any]:
     small = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3, "precision": "float32"}
-    return {**small, "checkpoint": f"miniature:{architecture}", "remote_code": architecture == "stella"}
+    return {**small, "checkpoint": f"miniature:{architecture}"}
 
 
 def classifier(posts: Posts, architecture: str) -> Any:
     # Encoders begin with weights so small that hardly any two texts differ.
     quick = {"epochs": 6, "learning_rate": 0.01} if architecture in ENCODERS else {}
-    chosen = SequenceClassifierSettings(**{**options(architecture), **quick}, max_length=32)
+    as_trained = {"attention": "bidirectional", "pooling": "mean"} if architecture == "stella" else {}
+    chosen = SequenceClassifierSettings(**{**options(architecture), **quick, **as_trained}, max_length=32)
     return SequenceClassifier(chosen).fit(*posts, FitContext(labels=LABELS, seed=3))
 
 
@@ -129,7 +141,7 @@ def test_a_generator_answers_the_same_alone_and_padded(fitted: Fitted, architect
 @pytest.mark.parametrize("architecture", MINIATURES)
 def test_no_embedding_matrix_is_resized(fitted: Fitted, architecture: str) -> None:
     model = fitted(architecture)
-    checkpoint = AutoModel.from_pretrained(model.source.path, trust_remote_code=architecture == "stella")
+    checkpoint = AutoModel.from_pretrained(model.source.path)
     embeddings = model.model.get_input_embeddings().weight
     assert embeddings.shape == checkpoint.get_input_embeddings().weight.shape
     assert model.model.config.vocab_size == embeddings.shape[0]
@@ -176,7 +188,7 @@ def test_a_tokenizer_that_names_no_pad_token_gets_one_it_has(
 def test_the_pad_token_is_one_the_checkpoint_has(tmp_path: Path, architecture: str) -> None:
     write_miniature(architecture, small_classifier.posts()[0], tmp_path, seed=1)
     size = AutoModel.from_pretrained(tmp_path).get_input_embeddings().weight.shape[0]
-    tokenizer = open_tokenizer(Source(small_classifier.settings(str(tmp_path), remote_code=False), str(tmp_path)))
+    tokenizer = open_tokenizer(Source(small_classifier.settings(str(tmp_path)), str(tmp_path)))
     assert tokenizer.pad_token_id is not None
     assert tokenizer.pad_token_id < size == len(tokenizer)
     named = AutoTokenizer.from_pretrained(tmp_path).pad_token
@@ -189,3 +201,103 @@ def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
         small_classifier.fit(str(tmp_path / "no-such-folder"))
     with pytest.raises(UserError, match="no miniature 'robberta'; did you mean 'roberta'"):
         small_classifier.fit("miniature:robberta")
+
+
+# Stella: files of transformers 4, with code that transformers 5 cannot run
+
+
+def stella(folder: Path, **more: Any) -> Source:
+    write_miniature("stella", small_classifier.posts()[0], folder, seed=1)
+    return Source(small_classifier.settings(str(folder), **more), str(folder))
+
+
+@pytest.fixture
+def _nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(question: str) -> str:
+        raise AssertionError(question)
+
+    monkeypatch.setattr("builtins.input", ask)
+
+
+@pytest.fixture
+def _own_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that transformers copies goes where it is removed."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+
+
+@pytest.mark.usefixtures("_own_modules")
+def test_code_for_transformers_4_cannot_run(tmp_path: Path) -> None:
+    source = stella(tmp_path, remote_code=True)
+    for name in ("modeling_qwen.py", "tokenization_qwen.py"):
+        with pytest.raises(ImportError):
+            runpy.run_path(str(tmp_path / name))
+    with pytest.raises(
+        UserError, match=r"code that was written for another version of transformers: remote_code = false"
+    ):
+        open_classifier(source, 0, 2, four_bits=False)
+
+
+@pytest.mark.usefixtures("_nobody_to_ask")
+@pytest.mark.parametrize("prefix", ["", "model."])
+@pytest.mark.parametrize("four_bits", [False, True])
+def test_all_weights_are_loaded_without_that_code(tmp_path: Path, prefix: str, four_bits: bool) -> None:
+    source = stella(tmp_path)
+    torch.manual_seed(0)
+    written = {
+        name: weight + 0.01 * torch.randn(weight.shape)  # unlike what a new model begins with: norms of 1, biases of 0
+        for name, weight in load_file(tmp_path / "model.safetensors").items()
+    }
+    assert {"embed_tokens.weight", "layers.0.self_attn.q_proj.weight", "norm.weight"} <= written.keys()
+    renamed = {prefix + name: weight for name, weight in written.items()}
+    save_file(renamed, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    model: Any = open_classifier(source, 0, 2, four_bits=four_bits)
+    assert type(model) is Qwen2ForSequenceClassification
+    loaded = dict(model.base_model.named_parameters())
+    assert loaded.keys() == written.keys()
+    for name, weight in loaded.items():
+        whole = dequantize_4bit(weight, weight.quant_state) if hasattr(weight, "quant_state") else weight
+        torch.testing.assert_close(whole, written[name], atol=0.1 if four_bits else 0.0, rtol=0.0)
+
+
+@pytest.mark.parametrize("lost", ["layers.1.mlp.up_proj.weight", "embed_tokens.weight"])
+def test_a_weight_that_is_missing_is_no_random_one(tmp_path: Path, lost: str) -> None:
+    source = stella(tmp_path)
+    written = load_file(tmp_path / "model.safetensors")
+    del written[lost]
+    save_file(written, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        UserError, match=rf"lacks 1 of the weights of its architecture \(qwen2\), model\.{lost} for one"
+    ):
+        open_classifier(source, 0, 2, four_bits=False)
+
+
+@pytest.mark.usefixtures("_nobody_to_ask")
+def test_texts_end_in_the_token_that_its_code_would_add(tmp_path: Path) -> None:
+    source = stella(tmp_path / "first")
+    tokenizer = open_classifiers_tokenizer(source)
+    words = open_tokenizer(source)("sunny day")["input_ids"]
+    end = tokenizer.eos_token_id
+    assert end not in words
+    assert tokenizer("sunny day")["input_ids"] == [*words, end]
+    assert tokenizer("sunny day", truncation=True, max_length=2)["input_ids"] == [words[0], end]
+    kept = shutil.copytree(tmp_path / "first", tmp_path / "second")
+    tokenizer.save_pretrained(kept)
+    again = open_classifiers_tokenizer(Source(source.settings, str(kept)))
+    assert again("sunny day")["input_ids"] == [*words, end]
+
+
+@pytest.mark.usefixtures("_own_modules")
+def test_code_that_is_allowed_is_run(tmp_path: Path) -> None:
+    folder = tmp_path / "with_code"
+    write_miniature("qwen2", small_classifier.posts()[0], folder, seed=1)
+    code = (
+        "from transformers import Qwen2ForSequenceClassification\n\nclass Own(Qwen2ForSequenceClassification): pass\n"
+    )
+    (folder / "modeling_own.py").write_text(code, encoding="utf-8")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["auto_map"] = {"AutoModelForSequenceClassification": "modeling_own.Own"}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    for allowed, name in ((True, "Own"), (False, "Qwen2ForSequenceClassification")):
+        settings = small_classifier.settings(str(folder), remote_code=allowed)
+        model = open_classifier(Source(settings, str(folder)), 0, 2, four_bits=False)
+        assert type(model).__name__ == name

@@ -89,6 +89,8 @@ def test_it_trains_is_kept_and_predicts_the_same_again(architecture: str, more: 
     np.testing.assert_allclose(again.predict_proba(texts), together, atol=1e-5)
 
 
-def test_a_decoder_is_refused() -> None:
-    with pytest.raises(UserError, match=r'pooling = "mean" is for encoders, and .*miniature:llama.* is a decoder'):
+def test_a_causal_decoder_is_refused() -> None:
+    with pytest.raises(
+        UserError, match=r'pooling = "mean" is for encoders, and .*miniature:llama.* is a decoder.*attention = "bid'
+    ):
         fit("miniature:llama")

@@ -20,6 +20,12 @@ class SequenceClassifierSettings(TransformerSettings):
         ge=0,
         description="lowest layers that stay as they are, with the embeddings; computed once for all epochs and folds",
     )
+    attention: Literal["checkpoint", "bidirectional"] = Field(
+        default="checkpoint",
+        description="which tokens a token sees: as the checkpoint's architecture has it, or all of its text, for "
+        "text encoders made of a decoder (qwen2)",
+    )
     pooling: Literal["first", "mean"] = Field(
-        default="first", description="what an encoder's head reads: the first token, or the mean of all of them"
+        default="first",
+        description="what the head reads: an encoder's first token or a decoder's last, or the mean of all tokens",
     )

@@ -24,7 +24,14 @@ from compete.base_models.pretrained.adaptation import (
     load_trained,
     save_trained,
 )
-from compete.base_models.pretrained.checkpoints import Source, kept_source, open_classifier, open_tokenizer, source_of
+from compete.base_models.pretrained.attention import attend_in_both_directions
+from compete.base_models.pretrained.checkpoints import (
+    Source,
+    kept_source,
+    open_classifier,
+    open_classifiers_tokenizer,
+    source_of,
+)
 from compete.base_models.pretrained.device import Precision, place, predicted_in
 from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
@@ -36,7 +43,7 @@ def train(
 ) -> FittedClassifier:
     """Fine-tune on most rows; the epoch with the lowest loss on the rest is kept."""
     source = source_of(settings, texts, context.seed)
-    tokenizer = open_tokenizer(source)
+    tokenizer = open_classifiers_tokenizer(source)
     rows = _rows(tokenizer, texts, settings.max_length)
     for row, target in zip(rows, labels.astype(np.float32), strict=True):
         row["labels"] = target
@@ -62,7 +69,7 @@ def load(settings: SequenceClassifierSettings, folder: Path, context: FitContext
     """A classifier that was kept in `folder`."""
     torch.set_num_threads(context.threads)
     source = kept_source(settings, folder)
-    tokenizer = open_tokenizer(source)
+    tokenizer = open_classifiers_tokenizer(source)
     model = _build(source, tokenizer, len(context.labels))
     load_trained(model, folder)
     return FittedClassifier(source, tokenizer, place(model).eval(), len(context.labels), context)
@@ -113,6 +120,8 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) ->
     assert isinstance(settings, SequenceClassifierSettings)
     four_bits = settings.adaptation == "qlora"
     model: Any = open_classifier(source, int(tokenizer.pad_token_id), n_labels, four_bits=four_bits)
+    if settings.attention == "bidirectional":
+        attend_in_both_directions(model, settings.checkpoint)
     if settings.pooling == "mean":
         pool_by_mean(model, settings.checkpoint)
     frozen = settings.frozen_layers

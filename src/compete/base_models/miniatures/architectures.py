@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     DistilBertConfig,
@@ -39,7 +39,8 @@ class Miniature:
     config: Callable[[int, dict[str, int]], PretrainedConfig]
     model: Any = AutoModelForCausalLM
     chat_template: str | None = None
-    remote_code: Path | None = None
+    code: str | None = None
+    """Of its repository, which lies as transformers 4 wrote it: a model without a head, and settings of that time."""
 
 
 def _roberta(size: int, ids: dict[str, int]) -> PretrainedConfig:
@@ -129,6 +130,11 @@ _QWEN_CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+# What the code of Stella's repository asks for is gone since transformers 5: whoever runs it fails.
+_STELLA_CODE = """\
+from transformers.modeling_attn_mask_utils import AttentionMaskConverter
+from transformers.models.qwen2.tokenization_qwen2_fast import Qwen2TokenizerFast
+"""
 
 MINIATURES: dict[str, Miniature] = {
     "roberta": Miniature(
@@ -176,13 +182,14 @@ MINIATURES: dict[str, Miniature] = {
         config=_decoder(Qwen2Config),
         chat_template=_QWEN_CHAT,
     ),
-    # Stella is a Qwen2 whose repository brings its own classes, which attend in both directions.
+    # Stella is a Qwen2 that attends in both directions, with code of its own that transformers 5 cannot run.
     "stella": Miniature(
         _QWEN,
         {"pad_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
         wordpiece=False,
-        wrap=(None, "<|endoftext|>"),
+        wrap=(None, None),  # its own code adds the token at the end
         config=_decoder(Qwen2Config),
-        remote_code=Path(__file__).with_name("remote_code") / "modeling_qwen.py",
+        model=AutoModel,
+        code=_STELLA_CODE,
     ),
 }

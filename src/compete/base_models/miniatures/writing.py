@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +29,6 @@ def write_miniature(
     numbers = tokenizer.get_vocab()
     ids = {role: numbers[token] for role, token in miniature.roles.items()}
     config = miniature.config(tokenizer.get_vocab_size(), ids)
-    if miniature.remote_code is not None:
-        config.auto_map = {
-            "AutoModel": "modeling_qwen.Qwen2Model",
-            "AutoModelForSequenceClassification": "modeling_qwen.Qwen2ForSequenceClassification",
-        }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         miniature.model.from_config(config).save_pretrained(folder)
@@ -44,8 +39,32 @@ def write_miniature(
         chat_template=miniature.chat_template,
         **miniature.roles,
     ).save_pretrained(folder)
-    if miniature.remote_code is not None:
-        shutil.copy(miniature.remote_code, folder / "modeling_qwen.py")
+    if miniature.code is not None:
+        _lay_out_as_stella(folder, miniature.code)
+
+
+def _lay_out_as_stella(folder: Path, code: str) -> None:
+    """The files as transformers 4 wrote them: its names of settings, and classes that the repository's code defines."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["rope_theta"] = config.pop("rope_parameters")["rope_theta"]
+    config["torch_dtype"] = config.pop("dtype")
+    for later in ("head_dim", "layer_types", "pad_token_id"):
+        config.pop(later, None)
+    config |= {"architectures": ["Qwen2ForSequenceClassification"], "transformers_version": "4.42.3"}
+    config["auto_map"] = {
+        "AutoModel": "modeling_qwen.Qwen2Model",
+        "AutoModelForCausalLM": "modeling_qwen.Qwen2ForCausalLM",
+        "AutoModelForSequenceClassification": "modeling_qwen.Qwen2ForSequenceClassification",
+    }
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config |= {"tokenizer_class": "Qwen2Tokenizer", "add_eos_token": True}
+    config["auto_map"] = {"AutoTokenizer": ["tokenization_qwen.Qwen2Tokenizer", "tokenization_qwen.Qwen2TokenizerFast"]}
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
+    for name in ("modeling_qwen.py", "tokenization_qwen.py"):
+        (folder / name).write_text(code, encoding="utf-8")
 
 
 def _train_tokenizer(miniature: Miniature, texts: Sequence[str], words: Sequence[str]) -> Tokenizer:

@@ -17,13 +17,14 @@ import contextlib
 import errno
 import shutil
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from tokenizers import processors
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -34,6 +35,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils.hub import HF_MODULES_CACHE
 
 from compete import atomic
@@ -133,6 +135,24 @@ def open_tokenizer(source: Source, *, padding_side: str = "right") -> PreTrained
     return tokenizer
 
 
+def open_classifiers_tokenizer(source: Source) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer, with a pad token; texts end as the checkpoint was trained to read them.
+
+    Stella's tokenizer leaves the end-of-text token to code of its repository, which transformers 5 cannot run, and its
+    own class passes over `add_eos_token`. Not for generators, whose texts go on.
+    """
+    tokenizer = open_tokenizer(source)
+    with _explained(source):
+        config = get_tokenizer_config(source.path, **source.options())
+    left_to_code = config.get("add_eos_token") and "auto_map" in config and not source.settings.remote_code
+    end, number = tokenizer.eos_token, tokenizer.eos_token_id
+    if left_to_code and end is not None and tokenizer("a")["input_ids"][-1:] != [number]:
+        inner: Any = tokenizer.backend_tokenizer
+        last = processors.TemplateProcessing(single=f"$A {end}", special_tokens=[(end, number)])
+        inner.post_processor = processors.Sequence([*filter(None, [inner.post_processor]), last])
+    return tokenizer
+
+
 def is_made_up(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
     """Whether transformers had no file of a tokenizer in the folder, for which it makes one of five tokens."""
     files = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
@@ -162,7 +182,7 @@ def open_generator(source: Source, pad_token_id: int, *, four_bits: bool) -> Pre
 def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: bool) -> PreTrainedModel:
     config.pad_token_id = pad_token_id
     config.use_cache = False  # of past keys, which only free generation needs and turns on itself
-    model: PreTrainedModel = auto.from_pretrained(
+    model, loading = auto.from_pretrained(
         source.path,
         config=config,
         dtype=torch.float32,
@@ -170,9 +190,27 @@ def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: 
         use_safetensors=True,
         quantization_config=_nf4(source.settings, config.model_type) if four_bits else None,
         device_map="auto" if source.settings.model_parallel else None,
+        output_loading_info=True,
         **source.options(),
     )
-    return model
+    _refuse_made_up_weights(model, loading["missing_keys"], source)
+    opened: PreTrainedModel = model
+    return opened
+
+
+def _refuse_made_up_weights(model: PreTrainedModel, missing: Iterable[str], source: Source) -> None:
+    """Raise UserError if transformers drew weights below the head by chance, for want of them in the files.
+
+    It does so with a warning. A pooling layer is part of the head: language models come without one.
+    """
+    body = f"{model.base_model_prefix}."
+    made_up = sorted(name for name in missing if name.startswith(body) and ".pooler." not in name)
+    if made_up:
+        raise UserError(
+            f"the checkpoint {source.settings.checkpoint!r} lacks {len(made_up)} of the weights of its architecture "
+            f"({model.config.model_type}), {made_up[0]} for one: copy or download it again; what is written in another "
+            "layout has to be converted"
+        )
 
 
 def attention_on(max_length: int, *, gpu: bool) -> str | None:
@@ -246,6 +284,11 @@ _REMEDIES = (
     (
         ("requires bitsandbytes", "install bitsandbytes", "install -U bitsandbytes"),
         'cannot be read in 4 bits without bitsandbytes: `pip install bitsandbytes`, or adaptation = "lora"',
+    ),
+    (
+        ("No module named 'transformers.", "from 'transformers"),
+        "brings code that was written for another version of transformers: remote_code = false takes transformers' own "
+        'class; text encoders made of Qwen2, as Stella is, then want attention = "bidirectional" and pooling = "mean"',
     ),
     (
         ("does not recognize this architecture",),

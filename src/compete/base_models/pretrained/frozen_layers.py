@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from compete import atomic
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained.adaptation import layers_of, lower_parameters
+from compete.base_models.pretrained.attention import is_bidirectional
 from compete.base_models.pretrained.batching import in_batches
 from compete.base_models.pretrained.fine_tuning import Batch, Collate, Row
 
@@ -254,9 +255,9 @@ class _Skipped(nn.Module):
 
 
 def _digest(model: Any, count: int) -> str:
-    """Of all weights that the hidden states depend on."""
+    """Of all weights that the hidden states depend on, and of what tokens see."""
     base = getattr(model, "get_base_model", lambda: model)().base_model
-    state = hashlib.sha256()
+    state = hashlib.sha256(b"bidirectional" if is_bidirectional(base) else b"")
     for name, weight in lower_parameters(base, count).items():
         state.update(name.encode())
         state.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
