@@ -132,7 +132,7 @@ def test_the_laptop_takes_a_small_checkpoint_without_code_of_its_own(root: Path,
     for model in [name, *([name + AS_PUBLISHED] if name in PUBLISHED else [])]:
         recipe = load(root, model, "laptop")
         assert not transformer(recipe).remote_code
-        recipe.refuse_untrusted()
+        recipe.refuse_unopenable()
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
@@ -146,7 +146,7 @@ def test_every_stated_architecture_is_one_of_a_checkpoint_that_the_recipe_speaks
 def test_it_trains_at_miniature_size(root: Path, posts: Posts, model: str) -> None:
     texts, labels = posts[0][:48], posts[1][:48]
     recipe = load(root, model, "miniature")
-    recipe.refuse_untrusted()
+    recipe.refuse_unopenable()
     context = FitContext(labels=LABELS, seed=recipe.declaration.seed)
     unseen = ["such a sunny day", "rotten", ""]
     probabilities: Any = recipe.build().fit(texts, labels, context).predict_proba(unseen)

@@ -208,6 +208,7 @@ def test_code_of_a_repository_is_refused_before_anything_is_trained(workspace: W
 
 
 def test_a_stand_in_that_does_not_exist(workspace: Workspace, here: Run) -> None:
+    write_recipe(workspace, "stood_in", "nobody/nothing")
     declare(workspace, '\n[checkpoints]\n"nobody/nothing" = "models/absent"\n')
     said = ("competition.toml", "checkpoints.nobody/nothing", "the folder models/absent does not exist")
     _refused(workspace, here("train-base", "--all"), *said)

@@ -28,7 +28,6 @@ from compete.competition.declaration import CompetitionDeclaration, read_declara
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
-from compete.fingerprints import digest
 
 # A family's module is imported only when a recipe names it.
 FAMILIES = {
@@ -132,6 +131,8 @@ class Recipe:
     """The size whose table changed the settings, "full" where none did."""
     folder: Path | None = None
     """The local folder that holds the checkpoint; None for one that is fetched."""
+    absent: str = ""
+    """The folder that [checkpoints] names and this machine does not have."""
     remote_code_allowed: bool = False
 
     def ready(self) -> Recipe:
@@ -148,8 +149,8 @@ class Recipe:
             refuse(shown, [Problem("family", str(error))])
             raise  # not reached, since `refuse` raises for any problem
         settings = _validated(family, self.declaration.settings, self.changes, shown)
-        # What it needs may stand in its defaults, or in a method of its own. `folder` stays: it is in the identity,
-        # which is told without importing the file.
+        # What it needs may stand in its defaults, or in a method of its own. `folder` stays: what results were made
+        # from is told without importing the file.
         needs = family.needs(settings)
         allowed = self.remote_code_allowed or needs.is_miniature
         return replace(self, family=family, settings=settings, needs=needs, remote_code_allowed=allowed)
@@ -158,10 +159,10 @@ class Recipe:
         """The family with this recipe's settings, its checkpoint where it lies on this machine.
 
         changes: of settings, for a trial. Whatever trains, probes, checks or predicts comes by here: raises UserError
-        as `refuse_untrusted` does.
+        as `refuse_unopenable` does.
         """
         recipe = self.ready()
-        recipe.refuse_untrusted()
+        recipe.refuse_unopenable()
         assert recipe.family is not None
         here = {"checkpoint": str(recipe.folder)} if recipe.folder is not None else {}
         return recipe.family(recipe.settings.model_copy(update={**here, **changes}))
@@ -178,8 +179,13 @@ class Recipe:
         """Whether the checkpoint runs code of its repository, and nobody allowed it."""
         return self.needs.remote_code and not self.remote_code_allowed
 
-    def refuse_untrusted(self) -> None:
-        """Raise UserError if it is `untrusted`."""
+    def refuse_unopenable(self) -> None:
+        """Raise UserError if it is `untrusted`, or its checkpoint is not where [checkpoints] says."""
+        if self.absent:
+            raise UserError(
+                f"competition.toml: checkpoints.{self.needs.checkpoint}: the folder {self.absent} does not exist. Put "
+                "the checkpoint there, or name the folder that holds it; without the line it is fetched from the hub"
+            )
         if self.untrusted:
             base = self.name.removesuffix(AS_PUBLISHED)
             raise UserError(
@@ -191,14 +197,14 @@ class Recipe:
     def identity(self) -> dict[str, str]:
         """Everything in the recipe that its probabilities depend on, by name.
 
-        Defaults are resolved; those of a user's own family are in its file, whose hash is part of this.
+        Of its checkpoint the name alone: what that is, its files say (`checkpoint_files`). Defaults are resolved; those
+        of a user's own family are in its file, whose hash is part of this.
         """
         return {
             "family": self.declaration.family,
             **self._family_identity(),
             "seed": str(self.declaration.seed),
             **({"size": self.size} if self.size != "full" else {}),
-            **self._folder_identity(),
         }
 
     def _family_identity(self) -> dict[str, str]:
@@ -209,15 +215,15 @@ class Recipe:
             settings = self.settings.model_dump(mode="json")
             assert self.family is not None  # only a user's own waits to be imported
             version = {"family version": str(self.family.version)}
-        return {**version, **{f"settings.{key}": str(value) for key, value in settings.items()}}
+        return {**version, **{f"settings.{key}": str(value) for key, value in without_place(settings).items()}}
 
-    def _folder_identity(self) -> dict[str, str]:
-        """A local checkpoint is told by its configuration and the sizes of its weights, not by where it lies."""
-        if self.folder is None:
-            return {}
-        files = sorted(file for file in self.folder.iterdir() if file.suffix in (".json", ".safetensors"))
-        parts = [f"{file.name} {file.stat().st_size}" for file in files if file.is_file()]
-        return {"checkpoint files": digest(parts)}
+
+def without_place(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as results store them: of a checkpoint that is a folder, its name and not where it lies."""
+    checkpoint = settings.get("checkpoint")
+    if isinstance(checkpoint, str) and checkpoint.startswith(("/", ".", "~")):
+        return {**settings, "checkpoint": Path(checkpoint).name}
+    return dict(settings)
 
 
 def recipe_names(workspace: Workspace) -> list[str]:
@@ -295,6 +301,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         needs = family.needs(settings)
     else:  # as written: the class is not imported to be asked
         needs = needs_by_name(settings)
+    folder = _local_folder(workspace, needs.checkpoint, competition.checkpoints)
     return Recipe(
         name,
         path,
@@ -306,7 +313,8 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         changes,
         # A size that changes nothing is no part of the identity: what was trained at the full size stays fresh.
         size=competition.size if competition.size in changes else "full",
-        folder=_local_folder(workspace, needs.checkpoint, competition.checkpoints),
+        folder=folder,
+        absent="" if folder is not None else competition.checkpoints.get(needs.checkpoint, ""),
         # A miniature's code is compete's own.
         remote_code_allowed=base in competition.training.remote_code or needs.is_miniature,
     )

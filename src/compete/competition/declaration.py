@@ -111,18 +111,10 @@ def read_declaration(workspace: Workspace) -> CompetitionDeclaration:
     if workspace.size is not None:
         raw = {**raw, "size": workspace.size}
     declaration, problems = validate(CompetitionDeclaration, raw)
-    problems = [*problems, *_impossible(raw), *_no_slug(raw), *_absent_folders(workspace, raw)]
+    problems = [*problems, *_impossible(raw), *_no_slug(raw)]
     refuse(Path(workspace.declaration.name), problems)
     assert declaration is not None
     return declaration
-
-
-def _absent_folders(workspace: Workspace, raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """Local checkpoints that are not where [checkpoints] says."""
-    checkpoints = raw.get("checkpoints")
-    for name, folder in checkpoints.items() if isinstance(checkpoints, Mapping) else ():
-        if isinstance(folder, str) and not (workspace.root / folder).is_dir():
-            yield Problem(f"checkpoints.{name}", f"the folder {folder} does not exist")
 
 
 def _no_slug(raw: Mapping[str, Any]) -> Iterator[Problem]:

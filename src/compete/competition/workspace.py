@@ -146,6 +146,11 @@ class Workspace:
         return self.oof / "sources.json"
 
     @property
+    def checkpoint_hashes(self) -> Path:
+        """A cache: hashes of files of local checkpoints."""
+        return self.oof / "checkpoints.json"
+
+    @property
     def downloads(self) -> Path:
         """Hashes of what was downloaded, to tell what somebody edited since."""
         return self.oof / "downloaded.json"

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import compete
+from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import load_competition
@@ -76,9 +77,11 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves),
         *rare_warnings(learnt.too_rare),
     ]
+    made_from = {"identity": dict(payload["identity"]), **_checkpoint_record(workspace, recipe)}
+    kept_record = {"model": recipe.name, "fold": payload["fold"], **made_from}
     # What comes after the part costs no part, not even where it has the process killed.
     if isinstance(model, Keepable):
-        begin(workspace, recipe.name, payload["fold"], _kept_record(payload))
+        begin(workspace, recipe.name, payload["fold"], kept_record)
     store.write_part(
         workspace.base_model(recipe.name).part(payload["fold"]),
         [competition.train_ids[row] for row in planned.plan.rows(payload["fold"])],
@@ -87,7 +90,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         {
             "model": recipe.name,
             "fold": payload["fold"],
-            "identity": dict(payload["identity"]),
+            **made_from,
             "seconds": round(seconds, 3),
             "threads": payload["threads"],
             "warnings": [warning.record() for warning in warnings],
@@ -100,7 +103,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         recipe,
         payload["fold"],
         model,
-        _kept_record(payload),
+        kept_record,
         whole=competition.declaration.training.keep_weights,
         to_check=payload["parity"],
     )
@@ -156,8 +159,10 @@ def _gpu() -> dict[str, str]:
     return {"gpu": str(torch.cuda.get_device_name()), "cuda": str(torch.version.cuda), "driver": driver_version()}
 
 
-def _kept_record(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {"model": payload["model"], "fold": payload["fold"], "identity": dict(payload["identity"])}
+def _checkpoint_record(workspace: Workspace, recipe: Recipe) -> dict[str, Any]:
+    """What the model started from: after the training, which may have fetched it."""
+    found = checkpoint_of(workspace, recipe)
+    return {} if found is None else {"checkpoint": found.record()}
 
 
 def _check_unchanged(planned: Planned, recipe: Recipe, expected: Mapping[str, str]) -> None:

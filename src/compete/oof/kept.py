@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from compete import atomic
+from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.families import TOLERANCES, FitContext, FittedModel, Keepable, keeps_models
 from compete.base_models.memory import is_out_of_memory, release, uses_gpu
 from compete.base_models.recipes import Recipe, load_recipe
@@ -28,6 +29,7 @@ from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job, Report
 from compete.oof import store
 from compete.oof.fold_plan import under_stored_plan
+from compete.oof.identity import changes_since, hash_of_files
 
 _RECORD, _TO_CHECK, _NOT_KEPT = "kept.json", "to_check", "not_kept"
 _SAMPLE = 100
@@ -157,7 +159,7 @@ def load_kept(
             f"{workspace.shown(folder)} has not been checked, for the run was ended before; "
             f"`compete train-base {recipe.name}` does that."
         )
-    if record["identity"] != dict(identity):
+    if changes_since(record, identity, hash_of_files(checkpoint_of(workspace, recipe))):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
     try:
         return _load(recipe, folder, labels, threads)

@@ -5,17 +5,20 @@ Reads JSON and hashes files; parses no table, so that `compete status` answers a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.recipes import RESERVED_NAMES, Recipe, has_recipe, load_recipes, recipe_names
 from compete.competition.workspace import ResultFolder, Workspace
 from compete.errors import StoreError
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.guards import FoldWarning
+from compete.oof.identity import changes_since, files_of, hash_of_files
 
 
 class State(StrEnum):
@@ -110,13 +113,14 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
     """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
     folder = workspace.base_model(name)
     identity = {**rows, **recipe.identity()} if recipe else dict(rows)
-    whole = _part_state(folder, identity, recipe is None)
+    checkpoint = hash_of_files(checkpoint_of(workspace, recipe) if recipe else None) or _first_known(folder, k)
+    whole = _part_state(folder, identity, recipe is None, checkpoint)
     if whole.record.get("kind") == "imported":
         return ModelState(name, "imported", whole, (whole,) * k)  # it has no folds: the whole stands for each
     if recipe is None and whole.state in (State.FRESH, State.STALE):
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
-    parts = [_part_state(folder.part(fold), identity, recipe is None) for fold in range(k)]
+    parts = [_part_state(folder.part(fold), identity, recipe is None, checkpoint) for fold in range(k)]
     return ModelState(name, "trained", whole, tuple(parts))
 
 
@@ -144,7 +148,17 @@ def changed_by_competition(state: ModelState, rows: Mapping[str, str], size: str
     return list(dict.fromkeys(changes))
 
 
-def _part_state(folder: ResultFolder, identity: Mapping[str, str], rows_only: bool) -> PartState:
+def _first_known(folder: ResultFolder, k: int) -> str:
+    """Of a checkpoint that is not here: the hash that the first fold has of it, to which the others have to agree."""
+    for fold in range(k):
+        with contextlib.suppress(FileNotFoundError):
+            known = files_of(store.intact_record(folder.part(fold).record) or {})
+            if known:
+                return known
+    return ""
+
+
+def _part_state(folder: ResultFolder, identity: Mapping[str, str], rows_only: bool, checkpoint: str) -> PartState:
     """Compare what lies in `folder` with what it should have been made from."""
     if store.was_interrupted(folder):
         return PartState(State.MISSING)
@@ -155,12 +169,10 @@ def _part_state(folder: ResultFolder, identity: Mapping[str, str], rows_only: bo
         store.check_hashes(folder, record)
     except StoreError as error:
         return PartState(State.DAMAGED, (str(error),))
-    then = record["identity"]
     if rows_only:
-        then = {name: value for name, value in then.items() if name in identity}
-    else:  # the full size goes without saying
-        then, identity = {"size": "full", **then}, {"size": "full", **identity}
-    changes = differences(then, identity)
+        changes = differences({n: value for n, value in record["identity"].items() if n in identity}, identity)
+    else:
+        changes = changes_since(record, identity, checkpoint)
     return PartState(State.STALE if changes else State.FRESH, tuple(_without_echo(changes)), record)
 
 

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from compete.base_models.recipes import AS_PUBLISHED, Recipe, has_recipe, load_recipes, ready_recipes, recipe_names
+from compete.base_models.recipes import (
+    AS_PUBLISHED,
+    Recipe,
+    has_recipe,
+    load_recipes,
+    ready_recipes,
+    recipe_names,
+    without_place,
+)
 from compete.competition.data import Competition
 from compete.competition.planned import Planned
 from compete.competition.rare_labels import rare_sentence
@@ -113,7 +121,7 @@ def find_work(
         todo = [f for f in chosen if force or needs_training(states[recipe.name], f)]
         due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
         if todo or due:  # a check opens the checkpoint, too
-            recipe.refuse_untrusted()
+            recipe.refuse_unopenable()
         identity = {**rows, **recipe.identity()}
         work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
         work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)
@@ -188,10 +196,11 @@ def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, 
         "kind": "trained",
         "model": recipe.name,
         "identity": {**rows, **recipe.identity()},
-        "settings": recipe.settings.model_dump(mode="json"),
+        "settings": without_place(recipe.settings.model_dump(mode="json")),
         "seconds": round(sum(float(str(record["seconds"])) for record in records), 3),
         "folds": [{key: record[key] for key in ("fold", "seconds", "threads")} for record in records],
         "parts": [record["files"] for record in records],
+        **({"checkpoint": records[0]["checkpoint"]} if "checkpoint" in records[0] else {}),
         "made_by": _together([record["made_by"] for record in records]),
     }
 

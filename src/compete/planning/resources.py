@@ -207,6 +207,8 @@ def _disk(recipe: Recipe, settings: Adapted, shape: Anatomy, rows: Rows, machine
 def _notices(recipe: Recipe, settings: Adapted) -> Iterator[str]:
     architecture = recipe.declaration.architectures.get(settings.checkpoint)
     fetched = not is_on_machine(recipe)
+    if recipe.absent:
+        yield f"competition.toml: checkpoints.{settings.checkpoint}: the folder {recipe.absent} does not exist"
     if architecture is not None and architecture.gated and fetched:
         token = "a hub token is there" if get_token() is not None else "no hub token is there: `hf auth login`"
         yield f"gated: its licence has to be accepted on its page of the hub; {token}"

@@ -91,7 +91,7 @@ def rehearse(
         competition = load(workspace, say)
         recipes = choose_recipes(competition, models)
         for recipe in recipes:
-            recipe.refuse_untrusted()
+            recipe.refuse_unopenable()
         crew = crew_for(recipes, workers)
         # Read before anything is trained, so that a mistake in a stack recipe does not cost hours.
         of_stacks = load_with_parts(workspace, stacks or stack_names(workspace))

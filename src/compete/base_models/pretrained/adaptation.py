@@ -110,10 +110,10 @@ def save_trained(source: Source, tokenizer: PreTrainedTokenizerBase, model: Any,
     from peft import PeftModel
 
     if isinstance(model, PeftModel):
-        # peft writes down where the checkpoint lay; a miniature's temporary folder is gone when adapters are read.
-        if source.kept_as is not None:
-            model.peft_config["default"].base_model_name_or_path = source.kept_as
+        # peft writes down where the checkpoint lay, which on another machine is elsewhere.
+        model.peft_config["default"].base_model_name_or_path = source.name
         model.save_pretrained(str(folder), save_embedding_layers=False)  # which nothing here resizes or trains
+        (folder / "README.md").unlink(missing_ok=True)  # peft's, with that place in it too
     elif any(weight.requires_grad for weight in layers_of(model).parameters()):
         if not whole:
             return False

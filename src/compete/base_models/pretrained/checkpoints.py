@@ -77,9 +77,11 @@ class Source:
     """Holds a miniature's files for as long as they are needed."""
 
     @property
-    def kept_as(self) -> str | None:
-        """The folder, beside what was trained, that a miniature is kept in; None for what has its own place."""
-        return _KEPT_MINIATURE if self.scratch is not None else None
+    def name(self) -> str:
+        """Of the checkpoint, for what lies on top of it: a folder's own, of a miniature the one it is kept in."""
+        if self.scratch is not None:
+            return _KEPT_MINIATURE
+        return Path(self.path).name if Path(self.path).is_dir() else self.settings.checkpoint
 
     def keep(self, folder: Path) -> None:
         """Copy a miniature beside what was trained on top of it: no other place has it."""

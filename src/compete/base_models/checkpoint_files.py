@@ -1,0 +1,106 @@
+"""What a checkpoint is: the bytes of its weights, its configuration and its tokenizer, wherever they lie.
+
+The same files are the same checkpoint, fetched from the hub or copied into a folder; where they are not on this
+machine, nothing is said of them. A file of gigabytes is hashed once: the hub's cache names files by their hash, and of
+others it is remembered in oof/checkpoints.json, by what tells that they have not changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compete import atomic
+from compete.base_models.recipes import Recipe
+from compete.competition.workspace import Workspace
+from compete.fingerprints import digest
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_BESIDE = ("config.json", "tokenizer.json")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The files that a recipe starts from."""
+
+    files: str
+    """Hash of them, 16 hex digits."""
+    commit: str = ""
+    """Of the hub's repository; empty for a local folder."""
+
+    def record(self) -> dict[str, str]:
+        """As it is stored with what was made from it."""
+        return {"files": self.files, **({"commit": self.commit} if self.commit else {})}
+
+
+def checkpoint_of(workspace: Workspace, recipe: Recipe) -> Checkpoint | None:
+    """The recipe's checkpoint as it lies here; None for a recipe without one, and where it is absent or incomplete."""
+    if not recipe.needs.is_pretrained:
+        return None
+    folder = recipe.folder or _snapshot(recipe)
+    files = None if folder is None else _files(folder)
+    if folder is None or files is None:
+        return None
+    with _remembered(workspace.checkpoint_hashes) as known:
+        hashes = [f"{file.name} {_sha256(file, known)}" for file in files]
+    return Checkpoint(digest(hashes), folder.name if recipe.folder is None else "")
+
+
+def _snapshot(recipe: Recipe) -> Path | None:
+    """The folder of the hub's cache, which is called like the commit."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    revision = getattr(recipe.settings, "revision", None)
+    try:
+        found = try_to_load_from_cache(recipe.needs.checkpoint, _BESIDE[0], revision=revision or None)
+    except HFValidationError:  # a path that is no folder
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _files(folder: Path) -> list[Path] | None:
+    """What is hashed, by name; None if weights are missing."""
+    if (folder / _SINGLE).is_file():
+        weights = [folder / _SINGLE]
+    elif (folder / _INDEX).is_file():
+        try:
+            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"]
+        except (OSError, ValueError, KeyError):
+            return None
+        weights = [folder / name for name in sorted(set(index.values()))]
+    else:
+        weights = sorted(folder.glob("*.safetensors"))
+    beside = [folder / name for name in _BESIDE if (folder / name).is_file()]
+    return [*weights, *beside] if weights and all(file.is_file() for file in weights) else None
+
+
+def _sha256(file: Path, known: dict[str, str]) -> str:
+    target = file.resolve()
+    if file.is_symlink() and target.parent.name == "blobs" and _SHA256.fullmatch(target.name):
+        return target.name
+    about = target.stat()
+    key = f"{file.name} {about.st_size} {about.st_mtime_ns} {about.st_dev}:{about.st_ino}"
+    if key not in known:
+        known[key] = atomic.sha256_file(target)
+    return known[key]
+
+
+@contextlib.contextmanager
+def _remembered(path: Path) -> Iterator[dict[str, str]]:
+    """Hashes by what tells that a file has not changed; a cache, which where nothing can be written is done without."""
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        known = {str(key): str(value) for key, value in read.items()}
+    except (OSError, ValueError, AttributeError):
+        known = {}
+    before = len(known)
+    yield known
+    if len(known) > before:
+        with contextlib.suppress(OSError):
+            atomic.write_json(path, known)
