@@ -100,6 +100,7 @@ class Opened(View):
         threads: int | None = None,
         as_published: bool = False,
         parity: bool = True,
+        stop_after: str | None = None,
     ) -> Status:
         """`compete train-base`: the named recipes, or for no names those of --all.
 
@@ -116,6 +117,7 @@ class Opened(View):
                 threads=threads,
                 as_published=as_published,
                 parity=parity,
+                stop_after=stop_after,
                 say=self._say,
                 watch=self._watch,
             )

@@ -28,6 +28,13 @@ def command(
     no_parity: Annotated[
         bool, typer.Option("--no-parity", help="Do not check that what was trained gives the same when read again.")
     ] = False,
+    stop_after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="As 11h or 90m: start no fold that would not end by then, by what folds took; stop what still runs.",
+        ),
+    ] = None,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,6 +65,7 @@ def command(
         threads=threads,
         as_published=as_published,
         parity=not no_parity,
+        stop_after=stop_after,
         say=say,
         watch=watch,
     )

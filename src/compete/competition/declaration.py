@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, validate
+from compete.times import seconds_of
 
 Size = Literal["full", "laptop", "miniature"]
 MetricName = Literal["f1_macro", "f1_micro", "f1_samples", "jaccard_samples", "roc_auc_macro", "log_loss"]
@@ -60,9 +61,20 @@ class Training(Declaration):
     remote_code: list[str] = Field(
         default_factory=list, description="recipes whose checkpoint may run the code that its repository brings along"
     )
+    stop_after: str | None = Field(
+        default=None,
+        description='as "11h" or "90m": start no fold that would not end by then, and stop what still runs',
+    )
     keep_weights: bool = Field(
         default=False, description="keep whole fine-tuned models too; adapters and heads are always kept"
     )
+
+    @field_validator("stop_after")
+    @classmethod
+    def _is_a_time(cls, stop_after: str | None) -> str | None:
+        if stop_after is not None:
+            seconds_of(stop_after)
+        return stop_after
 
 
 class Submission(Declaration):

@@ -6,14 +6,18 @@ import time
 import traceback
 from collections.abc import Generator, Sequence
 
-from compete.execution.jobs import Event, Failed, Finished, Job, Started, call_target
+from compete.execution.deadline import Deadline
+from compete.execution.jobs import Event, Failed, Finished, Job, Left, Started, call_target
 
 
 class InlineExecutor:
-    """Runs each job here; progress inside a job is not reported."""
+    """Runs each job here; progress inside a job is not reported, and a job that has begun is not stopped."""
 
-    def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
+    def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> Generator[Event, None, None]:
         for job in jobs:
+            if deadline is not None and not deadline.leaves_time_for(job):
+                yield Left(job)
+                continue
             yield Started(job)
             start = time.monotonic()
             step: Job | None = job

@@ -6,7 +6,10 @@ import importlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from compete.execution.deadline import Deadline
 
 Report = Callable[[float], None]
 
@@ -57,14 +60,24 @@ class Failed:
     message: str
 
 
-Event = Started | Progressed | Finished | Failed
+@dataclass(frozen=True)
+class Left:
+    """A job for which the time was too short: it was not started, or stopped."""
+
+    job: Job
+
+
+Event = Started | Progressed | Finished | Failed | Left
 
 
 class Executor(Protocol):
     """Runs jobs somewhere and tells what happens to them."""
 
-    def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
-        """Run all jobs; a job that fails fails alone. Closing the iterator stops what is running."""
+    def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> Generator[Event, None, None]:
+        """Run all jobs; a job that fails fails alone. Closing the iterator stops what is running.
+
+        deadline: jobs that it leaves no time for are left.
+        """
         ...
 
 

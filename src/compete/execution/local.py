@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Started
+from compete.execution.deadline import Deadline
+from compete.execution.jobs import Event, Failed, Finished, Job, Left, Progressed, Started
 from compete.execution.processes import Process, Processes, processes
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -55,18 +56,23 @@ class LocalExecutor:
     """As CUDA_VISIBLE_DEVICES names them; every job sees one of them alone, in turn, so that two jobs share one only
     where there are more workers than GPUs. A job that says `all_gpus` waits until it has them all."""
 
-    def run(self, jobs: Sequence[Job]) -> Generator[Event, None, None]:
+    def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> Generator[Event, None, None]:
         children = _Children(processes({**os.environ, **self._environment()}))
         gpus = _Gpus(self.gpus, self.workers)
         events: queue.Queue[Event | None] = queue.Queue()  # None: a job is over, whatever became of it
         # The pool is left first: no thread waits for a process any more when their source is closed.
         with contextlib.closing(children.processes), ThreadPoolExecutor(self.workers) as pool:
             for job in jobs:
-                pool.submit(self._run_one, job, events, children, gpus)
+                pool.submit(self._run_one, job, events, children, gpus, deadline)
             try:
                 ended = 0
                 while ended < len(jobs):
-                    event = events.get()
+                    try:
+                        event = events.get(timeout=_until(deadline, children))
+                    except queue.Empty:  # the time is over: who still runs is left
+                        children.stop()
+                        gpus.stop()
+                        continue
                     if event is None:
                         ended += 1
                     else:
@@ -75,15 +81,18 @@ class LocalExecutor:
                 children.stop()
                 gpus.stop()
 
-    def _run_one(self, job: Job, events: queue.Queue[Event | None], children: _Children, gpus: _Gpus) -> None:
+    def _run_one(
+        self,
+        job: Job,
+        events: queue.Queue[Event | None],
+        children: _Children,
+        gpus: _Gpus,
+        deadline: Deadline | None,
+    ) -> None:
         seen = gpus.take(job)
         try:
-            start = time.monotonic()
-            failed = self._run_steps(job, events, children, seen)
-            if failed is not None:
-                events.put(failed)
-            elif not children.stopped:
-                events.put(Finished(job, time.monotonic() - start))
+            in_time = deadline is None or deadline.leaves_time_for(job)
+            events.put(self._run_steps(job, events, children, seen) if in_time else Left(job))
         except Exception as error:  # whatever goes wrong in this thread is this job's failure alone
             events.put(Failed(job, type(error).__name__, f"the job's process could not be run: {error}"))
         finally:
@@ -92,29 +101,36 @@ class LocalExecutor:
 
     def _run_steps(
         self, job: Job, events: queue.Queue[Event | None], children: _Children, gpus: Sequence[str]
-    ) -> Failed | None:
+    ) -> Finished | Failed | Left:
         """The job, then what comes after it, each in a process of its own; the first failure ends it."""
+        start = time.monotonic()
         step: Job | None = job
         while step is not None:
             visible = {"CUDA_VISIBLE_DEVICES": ",".join(dict.fromkeys(gpus))} if gpus else {}
             child = children.start(visible, step.imports)
             if child is None:
-                return None
+                return Left(job)
             if step is job:
                 events.put(Started(job))
             request = {"target": step.target, "payload": step.payload, "log": str(job.log), "goes_on": step is not job}
             outcome = _converse(child, request, lambda fraction: events.put(Progressed(job, fraction)))
             if outcome is None:
-                return Failed(job, *_died(child.wait()))
+                died = child.wait()
+                return Left(job) if children.stopped else Failed(job, *_died(died))
             if "failed" in outcome:
                 return Failed(job, outcome["failed"], outcome["message"])
             step = step.afterwards
-        return None
+        return Finished(job, time.monotonic() - start)
 
     def _environment(self) -> dict[str, str]:
         # A fixed hash seed: iteration over a set in somebody's family must not change between runs.
         fixed = {"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false", "PYTHONSAFEPATH": "1"}
         return {**fixed, **_allocator(), **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
+
+
+def _until(deadline: Deadline | None, children: _Children) -> float | None:
+    """How long to wait for the next event; for ever once everything has been stopped, since then all ends at once."""
+    return None if deadline is None or children.stopped else deadline.left()
 
 
 def _allocator() -> dict[str, str]:

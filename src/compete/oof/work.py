@@ -23,6 +23,7 @@ from compete.competition.planned import Planned
 from compete.competition.rare_labels import rare_sentence
 from compete.declarations import unknown_name
 from compete.errors import DiskFullError, JobsFailedError, StoreError, UserError
+from compete.execution.deadline import Deadline
 from compete.execution.devices import processor_memory
 from compete.execution.jobs import Event, Executor, Failed, Finished, Job
 from compete.execution.local import usable_cores
@@ -143,14 +144,42 @@ def needs_training(state: ModelState, fold: int) -> bool:
     return state.whole.state is not State.FRESH and state.parts[fold].state is not State.FRESH
 
 
-def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = lambda event: None) -> list[str]:
+class Pace:
+    """How long a fold of each model takes at the most: in this run or, failing that, in earlier ones on average."""
+
+    def __init__(self, work: Work) -> None:
+        self._earlier = work.seconds_per_fold()
+        self._now: dict[str, float] = {}
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            model = event.job.payload["model"]
+            self._now[model] = max(event.seconds, self._now.get(model, 0.0))
+
+    def expected(self, job: Job) -> float | None:
+        """Seconds; None where nothing is known."""
+        model = job.payload["model"]
+        return self._now.get(model, self._earlier.get(model))
+
+
+def train(
+    work: Work,
+    executor: Executor,
+    on_event: Callable[[Event], None] = lambda event: None,
+    ends: float | None = None,
+) -> list[str]:
     """Run the jobs, put every model together whose folds are all there; names of the models that are whole.
 
-    A failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once.
+    ends: when everything has to have ended, on the clock of time.monotonic(); what there is no time for is left. A
+    failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once.
     """
     failures: list[Failed] = []
-    with contextlib.closing(executor.run(work.jobs)) as events:
+    done = 0
+    pace = Pace(work)
+    deadline = None if ends is None else Deadline(ends, pace.expected)
+    with contextlib.closing(executor.run(work.jobs, deadline)) as events:
         for event in events:
+            pace.see(event)
             on_event(event)
             if isinstance(event, Failed):
                 # At once: whatever is still to be trained could not be written either.
@@ -158,11 +187,12 @@ def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = la
                     raise DiskFullError(event.message)
                 failures.append(event)
             elif isinstance(event, Finished):
+                done += 1
                 assemble_if_complete(work, event.job.payload["model"])
     # A run that was killed between a model's last fold and its files is completed here.
     whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
     if failures:
-        raise JobsFailedError(_failure_text(work, failures))
+        raise JobsFailedError(_failure_text(work, failures, done))
     # Only now: after a failure the next run needs them again.
     shutil.rmtree(work.planned.workspace.hidden_states, ignore_errors=True)
     return whole
@@ -237,7 +267,7 @@ def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str], sizes: d
         raise edited(list(dict.fromkeys(c for name in stale for c in changes[name])), stale)
 
 
-def _failure_text(work: Work, failures: Sequence[Failed]) -> str:
+def _failure_text(work: Work, failures: Sequence[Failed], done: int) -> str:
     # Folds of one model that fail alike are one line: the same mistake need not be read five times.
     alike: dict[tuple[str, str, str], list[Failed]] = {}
     for failure in failures:
@@ -247,5 +277,4 @@ def _failure_text(work: Work, failures: Sequence[Failed]) -> str:
         folds = ", ".join(str(fold) for fold in sorted(failure.job.payload["fold"] for failure in group))
         log = work.planned.workspace.shown(group[0].job.log)
         lines.append(f"  {model} fold{'s' * (len(group) > 1)} {folds}: {error}: {message} (log: {log})")
-    done = len(work.jobs) - len(failures)
     return f"{len(failures)} of {len(work.jobs)} jobs failed; {done} were finished and kept\n" + "\n".join(lines)

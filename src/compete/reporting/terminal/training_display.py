@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from compete.execution.jobs import Event, Failed, Finished, Job, Progressed, Started
+from compete.execution.jobs import Event, Failed, Finished, Job, Left, Progressed, Started
 from compete.reporting.durations import duration
 
 
@@ -113,11 +113,13 @@ class TrainingDisplay:
         detail = f"{self.done}/{self.total}{self._left_text()}"
         self._progress.update(self._whole, completed=self.done, detail=detail)
 
-    def _end(self, event: Finished | Failed) -> None:
-        self.done += 1
+    def _end(self, event: Finished | Failed | Left) -> None:
+        self.done += not isinstance(event, Left)
         bar = self._bars.pop(event.job.name, None)
         if bar is not None:
             self._progress.remove_task(bar)
+        if isinstance(event, Left):  # said together, in the end
+            return
         head = f"[{self.done}/{self.total}] {event.job.name}"
         if isinstance(event, Failed):
             self.console.print(
