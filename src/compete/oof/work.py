@@ -22,10 +22,8 @@ from compete.oof import store
 from compete.oof.fold_plan import edited, with_plan
 from compete.oof.job import make_job
 from compete.oof.kept import check_job, waits_for_check
+from compete.oof.needs import PRETRAINED_MEMORY
 from compete.oof.state import ModelState, State, changed_by_competition, model_state
-
-# A pretrained model's training on a processor takes some gigabytes (`compete plan` says how many): bytes per job.
-_PRETRAINED = 8 * 10**9
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:
         return 1 if any(recipe.needs.all_gpus for recipe in recipes) else len(gpus)
     if not any(recipe.needs.is_pretrained for recipe in recipes):
         return usable_cores()
-    return max(1, min(usable_cores(), processor_memory() // _PRETRAINED))
+    return max(1, min(usable_cores(), processor_memory() // PRETRAINED_MEMORY))
 
 
 def find_work(
