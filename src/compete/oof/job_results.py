@@ -24,6 +24,7 @@ from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.job import versions
 from compete.oof.kept import is_kept_of
+from compete.oof.lock import fold_claimed
 from compete.oof.state import State, model_state
 
 RESULT = ".result"
@@ -95,11 +96,14 @@ def bring_in(planned: Planned, result: Archive) -> Arrival:
     if State.FRESH in (state.whole.state, state.parts[fold].state):
         return Arrival(model, fold, "was there already")
     folder = workspace.base_model(model)
-    if result.has(_PART):
-        _bring_kept(result, folder.kept(fold))
-        _bring_part(planned, result, folder.part(fold))
-    if _LOG in result.names:
-        atomic.write_bytes(folder.log(fold), result.read(_LOG))
+    with fold_claimed(workspace, model, fold) as is_mine:
+        if not is_mine:
+            raise ArchiveError(f"{result.path} has no place yet: {model} fold {fold} is being trained here")
+        if result.has(_PART):
+            _bring_kept(result, folder.kept(fold))
+            _bring_part(planned, result, folder.part(fold))
+        if _LOG in result.names:
+            atomic.write_bytes(folder.log(fold), result.read(_LOG))
     if manifest["failed"] is None:
         return Arrival(model, fold, "came in")
     log = workspace.shown(folder.log(fold))

@@ -22,6 +22,7 @@ from compete.oof import store
 from compete.oof.fold_plan import edited, with_plan
 from compete.oof.job import make_job
 from compete.oof.kept import check_job, waits_for_check
+from compete.oof.lock import exclusive, held_folds
 from compete.oof.needs import PRETRAINED_MEMORY
 from compete.oof.state import ModelState, State, changed_by_competition, model_state
 
@@ -130,9 +131,10 @@ def needs_training(state: ModelState, fold: int) -> bool:
 def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = lambda event: None) -> list[str]:
     """Run the jobs, put every model together whose folds are all there; names of the models that are whole.
 
-    A failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once.
+    A failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once. The workspace's lock, which
+    nobody may hold who calls this, is taken for putting together.
     """
-    failures: list[Failed] = []
+    workspace, failures = work.planned.workspace, list[Failed]()
     with contextlib.closing(executor.run(work.jobs)) as events:
         for event in events:
             on_event(event)
@@ -142,13 +144,16 @@ def train(work: Work, executor: Executor, on_event: Callable[[Event], None] = la
                     raise DiskFullError(event.message)
                 failures.append(event)
             elif isinstance(event, Finished):
-                assemble_if_complete(work, event.job.payload["model"])
-    # A run that was killed between a model's last fold and its files is completed here.
-    whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
+                with exclusive(workspace, sweeping=False):  # jobs of this very command are writing
+                    assemble_if_complete(work, event.job.payload["model"])
+    with exclusive(workspace, sweeping=False):
+        # A run that was killed between a model's last fold and its files is completed here.
+        whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
+        # After a failure the next run needs them again, and other commands may be at work with them.
+        if not failures and not held_folds(workspace, apart_from=work.jobs):
+            shutil.rmtree(workspace.hidden_states, ignore_errors=True)
     if failures:
         raise JobsFailedError(_failure_text(work, failures))
-    # Only now: after a failure the next run needs them again.
-    shutil.rmtree(work.planned.workspace.hidden_states, ignore_errors=True)
     return whole
 
 

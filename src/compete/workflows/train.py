@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError
 from compete.execution.jobs import Event
+from compete.oof.lock import claim, fold_claimed
 from compete.oof.work import Work, choose_recipes, find_work, train
-from compete.workflows.executors import crew_for
-from compete.workflows.session import Say, exclusively, load, silent
+from compete.workflows.executors import Crew, crew_for
+from compete.workflows.session import Say, load, locked, silent, stopping_said
 from compete.workflows.status import Status, status
 
 Watch = Callable[[Work, int], AbstractContextManager[Callable[[Event], None]]]
@@ -52,29 +54,48 @@ def train_base(
     """Train what is missing or stale of the named recipes, or for no names of all (`oof.work.find_work`).
 
     workers: jobs at once, 0 for this process; threads: of one job. parity: what was trained is read again, and has to
-    give the same probabilities.
+    give the same probabilities. Folds that another command is training are waited for.
     """
-    with exclusively(workspace, say):
-        competition = load(workspace, say)
-        recipes = choose_recipes(competition, names, as_published=as_published)
+    with stopping_said(say):
+        with locked(workspace, say):
+            competition = load(workspace, say)
+            recipes = choose_recipes(competition, names, as_published=as_published)
         crew = crew_for(recipes, workers, threads)
-        work = find_work(
-            competition,
-            recipes,
-            folds,
-            force=force,
-            replace_stale=replace_stale,
-            threads=crew.threads,
-            parity=parity,
-        )
-        for notice in work.notices:
-            say(notice)
-        if work.jobs:
-            say(f"{len(work.jobs)} jobs, {crew.at_once} at once, {crew.threads} threads each")
-        failed: JobsFailedError | None = None
-        with watch(work, crew.at_once) as on_event:
-            try:
-                train(work, crew.executor, on_event)
-            except JobsFailedError as error:  # what was trained is shown all the same
-                failed = error
-        return Trained(status(workspace, [recipe.name for recipe in recipes]), failed)
+        wanted = partial(find_work, competition, recipes, folds, replace_stale=replace_stale, parity=parity)
+        failed = _train_all(workspace, partial(wanted, threads=crew.threads), force, crew, say, watch)
+        with locked(workspace, say):  # it writes scores down
+            return Trained(status(workspace, [recipe.name for recipe in recipes]), failed)
+
+
+def _train_all(
+    workspace: Workspace, wanted: Callable[..., Work], force: bool, crew: Crew, say: Say, watch: Watch
+) -> JobsFailedError | None:
+    """Train what no other command is at, then wait for the others: what they leave undone is done here."""
+    failures, tried = list[JobsFailedError](), set[str]()
+    while True:
+        with contextlib.ExitStack() as claims:
+            with locked(workspace, say):
+                work = wanted(force=force and not tried)
+                jobs = [job for job in work.jobs if job.name not in tried]
+                mine, others = claim(workspace, jobs, claims)
+            for notice in work.notices if mine else ():
+                say(notice)
+            if mine:
+                say(f"{len(mine)} jobs, {crew.at_once} at once, {crew.threads} threads each")
+            failures += _train(replace(work, jobs=mine), crew, watch)
+        tried |= {job.name for job in mine}
+        if not others:
+            break
+        say(f"another compete command is training {others[0].name}: waiting until it has ended (Ctrl-C gives up)")
+        with fold_claimed(workspace, others[0].payload["model"], others[0].payload["fold"], wait=True):
+            pass
+    return JobsFailedError("\n".join(map(str, failures))) if failures else None
+
+
+def _train(work: Work, crew: Crew, watch: Watch) -> list[JobsFailedError]:
+    with watch(work, crew.at_once) as on_event:
+        try:
+            train(work, crew.executor, on_event)
+        except JobsFailedError as error:  # what was trained is shown all the same
+            return [error]
+    return []
