@@ -96,9 +96,19 @@ def below_marker(path: Path, marker: str, part: str) -> str:
 
 
 def commands() -> dict[str, Any]:
-    """The commands as the command line has them, in the order of its help."""
+    """The commands as the command line has them, in the order of its help; of a group, the group."""
     group: Any = typer.main.get_command(app)
     return dict(group.commands)
+
+
+def callbacks() -> dict[str, Any]:
+    """The function of every command, by its words."""
+    groups = {f"{group.name} ": group.typer_instance for group in app.registered_groups}
+    return {
+        f"{before}{command.name}": command.callback
+        for before, owner in {"": app, **groups}.items()
+        for command in (owner.registered_commands if owner is not None else [])
+    }
 
 
 def command_names() -> list[str]:
@@ -120,23 +130,33 @@ def first_line(text: str | None) -> str:
 
 
 def command_part(name: str) -> str:
-    """Usage, the command's docstring, its arguments and options."""
+    """What the command is told; of a group, a section for each of its commands."""
     command = commands()[name]
-    annotations = {p.name: p.annotation for p in inspect.signature(callback(name), eval_str=True).parameters.values()}
+    if not hasattr(command, "commands"):
+        return options_part(name, command, "##")
+    parts = [
+        [f"## compete {name} {each}", options_part(f"{name} {each}", command.commands[each], "###")]
+        for each in command.commands
+    ]
+    return "\n\n".join(line for part in parts for line in part)
+
+
+def options_part(name: str, command: Any, heading: str) -> str:
+    """Usage, the command's docstring, its arguments and options."""
+    annotations = {
+        p.name: p.annotation for p in inspect.signature(callbacks()[name], eval_str=True).parameters.values()
+    }
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and not getattr(p, "hidden", False)]
-    parts = ["## Usage", "", "```text", usage(name, arguments, bool(options)), "```", "", command.help.strip()]
+    of_usage = ["```text", usage(name, arguments, bool(options)), "```", "", command.help.strip()]
+    parts = [f"{heading} Usage", "", *of_usage] if heading == "##" else of_usage
     if arguments:
         rows = [[f"`{shown_name(p)}`", needed(p), p.help or ""] for p in arguments]
-        parts += ["", "## Arguments", "", table(["argument", "", "meaning"], rows)]
+        parts += ["", f"{heading} Arguments", "", table(["argument", "", "meaning"], rows)]
     if options:
         rows = [[spellings(p), option_value(p, annotations[p.name]), p.help or ""] for p in options]
-        parts += ["", "## Options", "", table(["option", "value", "meaning"], rows)]
+        parts += ["", f"{heading} Options", "", table(["option", "value", "meaning"], rows)]
     return "\n".join(parts)
-
-
-def callback(name: str) -> Any:
-    return next(c.callback for c in app.registered_commands if c.name == name)
 
 
 def usage(name: str, arguments: Sequence[Any], has_options: bool) -> str:
@@ -147,7 +167,7 @@ def usage(name: str, arguments: Sequence[Any], has_options: bool) -> str:
 def argument_usage(parameter: Any) -> str:
     name: str = parameter.metavar or parameter.name.upper()
     if parameter.required or name.startswith("["):
-        return name
+        return name + ("..." if parameter.required and parameter.nargs == -1 else "")
     return f"[{name}]" + ("..." if parameter.nargs == -1 else "")
 
 

@@ -32,13 +32,19 @@ NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically; raises DiskFullError and leaves an older file untouched when space ends."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary file to write, which becomes `path` as a whole when the block ends without an error."""
     temporary = path.with_name(f"{_MARK}{_owner()}-{path.name}")
     with disk_full_is_said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
+            yield temporary
+            with temporary.open("rb+") as file:  # Windows flushes only what could be written
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:

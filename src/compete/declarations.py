@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Declaration(BaseModel):
 
 
 D = TypeVar("D", bound=BaseModel)
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,24 @@ def refuse(path: Path, problems: Sequence[Problem]) -> None:
         lines = "\n".join(f"  {problem.key}: {problem.message}" for problem in problems)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise DeclarationError(f"{path}: {count}\n{lines}")
+
+
+def to_toml(top: Mapping[str, object], tables: Mapping[str, Mapping[str, object]]) -> str:
+    """A TOML file of text, numbers, booleans and lists of them; what is None is left out."""
+    lines = _toml_lines(top)
+    for title, table in tables.items():
+        lines += ["", f"[{title}]", *_toml_lines(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_lines(table: Mapping[str, object]) -> list[str]:
+    written = {key: key if _BARE.fullmatch(key) else _toml(key) for key in table}
+    return [f"{written[key]} = {_toml(value)}" for key, value in table.items() if value is not None]
+
+
+def _toml(value: object) -> str:
+    # JSON's strings and lists are TOML's, but for a sign that JSON does not escape.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

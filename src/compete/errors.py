@@ -6,6 +6,7 @@ CompeteError
 │   ├── DataError            train, test, sample submission or an imported file
 │   ├── StoreError           oof/ holds something damaged, foreign or stale
 │   ├── SubmissionError      a submission that must not be sent
+│   ├── ArchiveError         a packed job, or the result of one, that is damaged, foreign or of another version
 │   └── DiskFullError        nothing can be written; what was finished is kept
 ├── KaggleError          1  Kaggle failed, or was not reached
 └── JobsFailedError      1  the command ran and at least one job failed
@@ -42,8 +43,20 @@ class SubmissionError(UserError):
     """A submission that was refused before anything was sent."""
 
 
+class ArchiveError(UserError):
+    """A job in a file, or what came of it, that is damaged, foreign or of another version."""
+
+
 class DiskFullError(UserError):
     """No space was left while writing; finished work is untouched."""
+
+
+def is_users_mistake(error: str) -> bool:
+    """Whether an error, by its class's name, is a mistake of the user: done again, it would fail again."""
+    classes = [UserError]
+    for each in classes:
+        classes += each.__subclasses__()
+    return error in {each.__name__ for each in classes}
 
 
 class KaggleError(CompeteError):

@@ -21,6 +21,7 @@ from compete.workflows import folds as _folds
 from compete.workflows.download import download
 from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
+from compete.workflows.jobs import Collected, Exported, collect_jobs, export_jobs
 from compete.workflows.plan import Requirements, plan
 from compete.workflows.predict import Predicted, predict
 from compete.workflows.rehearse import Rehearsal, rehearse
@@ -125,6 +126,40 @@ class Opened(View):
         if trained.failed is not None:
             raise trained.failed
         return trained.status
+
+    def jobs_export(
+        self,
+        folder: Path | str,
+        *names: str,
+        folds: Sequence[int] | int = (),
+        force: bool = False,
+        replace_stale: bool = False,
+        threads: int | None = None,
+        as_published: bool = False,
+        parity: bool = True,
+    ) -> Exported:
+        """`compete jobs export`: a file for every job of `train_base`, for other machines (`compete jobs run`)."""
+        with self._changing():
+            return export_jobs(
+                self.workspace,
+                Path(folder).expanduser(),
+                names,
+                folds=[folds] if isinstance(folds, int) else folds,
+                force=force,
+                replace_stale=replace_stale,
+                threads=threads,
+                as_published=as_published,
+                parity=parity,
+                say=self._say,
+            )
+
+    def jobs_collect(self, folder: Path | str) -> Collected:
+        """`compete jobs collect`: results of other machines. Raises JobsFailedError if one did not come in."""
+        with self._changing():
+            found = collect_jobs(self.workspace, Path(folder).expanduser(), say=self._say)
+        if found.failed is not None:
+            raise found.failed
+        return found
 
     def import_model(
         self,

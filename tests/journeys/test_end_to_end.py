@@ -89,6 +89,33 @@ def test_two_runs_at_once_neither_fail_nor_train_twice(workspace: Workspace, her
     assert here("stack").code == 0
 
 
+def test_two_runs_train_different_folds_at_the_same_time(workspace: Workspace) -> None:
+    """Each job ends only when one of the other command has begun."""
+    family = workspace.root / "families.py"
+    meeting = """
+        import pathlib
+        folder = pathlib.Path(__file__).parent / "met"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{self.settings.smoothing}").touch()
+        for _ in range(3000):
+            if len(list(folder.glob("*.0"))) == 2:
+                break
+            time.sleep(0.02)
+        else:
+            raise TimeoutError("nobody came")
+"""
+    text = family.read_text(encoding="utf-8")
+    family.write_text(text.replace("        time.sleep(self.settings.seconds)\n", meeting), encoding="utf-8")
+    command = [sys.executable, "-m", "compete.cli.main", "train-base", "--workers", "1"]
+    both = [
+        subprocess.Popen([*command, name, "--fold", fold], cwd=workspace.root, stderr=subprocess.PIPE, text=True)
+        for name, fold in (("words", "0"), ("words_smooth", "1"))
+    ]
+    outputs = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert (workspace.oof / "words" / "fold_0").is_dir() and (workspace.oof / "words_smooth" / "fold_1").is_dir()
+
+
 def test_a_failed_job_fails_alone(workspace: Workspace, compete: Run) -> None:
     broken = (
         (workspace.root / "families.py")

@@ -22,6 +22,7 @@ from compete.cli import (
     folds,
     import_model,
     init,
+    jobs,
     plan,
     predict,
     rehearse,
@@ -48,6 +49,7 @@ app.command("download")(download.command)
 app.command("folds")(folds.command)
 app.command("plan")(plan.command)
 app.command("train-base")(train_base.command)
+app.add_typer(jobs.app, name="jobs")
 app.command("import")(import_model.command)
 app.command("status")(status.command)
 app.command("stack")(stack.command)

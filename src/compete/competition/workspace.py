@@ -133,8 +133,16 @@ class Workspace:
 
     @property
     def lock(self) -> Path:
-        """Held by the one command that may write."""
+        """Held by the one command that may write, but for folds that are being trained."""
         return self.oof / ".lock"
+
+    @property
+    def fold_locks(self) -> Path:
+        return self.oof / ".locks"
+
+    def fold_lock(self, model: str, fold: int) -> Path:
+        """Held by the one command that may train and write this fold."""
+        return self.fold_locks / f"{model}.{fold}"
 
     @property
     def fold_plan(self) -> Path:

@@ -15,6 +15,16 @@ Report = Callable[[float], None]
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a job takes of a machine."""
+
+    gpus: int = 0
+    cpus: int = 1
+    memory: int = 0
+    """Bytes; 0 for so little that nobody counts it."""
+
+
+@dataclass(frozen=True)
 class Job:
     """One piece of work that depends on no other."""
 
@@ -27,6 +37,8 @@ class Job:
     """File that receives whatever a job in a process of its own prints, and the traceback of any job that fails."""
     imports: tuple[str, ...] = ()
     """Modules that the job is going to need, which a process may import before it is the job's."""
+    needs: Resources = Resources()
+    """For whoever looks for a machine; one that has no GPU trains on its processor."""
     all_gpus: bool = False
     """It computes on all GPUs of the machine, not on the one that is its turn."""
     afterwards: Job | None = None

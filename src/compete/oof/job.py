@@ -137,10 +137,14 @@ def fold_seed(seed: int, fold: int) -> int:
 
 def made_by() -> dict[str, str]:
     """Versions and the machine: what the bytes of a result may depend on."""
-    libraries = {name: version for name in _LIBRARIES if (version := _version(name))}
+    return {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count()), **_gpu()}
+
+
+def versions() -> dict[str, str]:
+    """Of compete, Python and the libraries that probabilities come from."""
     python = ".".join(map(str, sys.version_info[:3]))
-    machine = {"machine": platform.machine(), "cores": str(os.cpu_count()), **_gpu()}
-    return {"compete": compete.__version__, "python": python, **machine, **libraries}
+    libraries = {name: version for name in _LIBRARIES if (version := _version(name))}
+    return {"compete": compete.__version__, "python": python, **libraries}
 
 
 def _version(library: str) -> str:

@@ -30,6 +30,7 @@ from compete.execution.jobs import Job, Report
 from compete.oof import store
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.identity import changes_since, hash_of_files
+from compete.oof.needs import needs_of
 
 _RECORD, _TO_CHECK, _NOT_KEPT = "kept.json", "to_check", "not_kept"
 _SAMPLE = 100
@@ -115,6 +116,17 @@ def waits_for_check(workspace: Workspace, model: str, fold: int) -> bool:
     return bool(record and record.get(_TO_CHECK))  # what is damaged could not be used, checked or not
 
 
+def is_kept_of(folder: Path, identity: Mapping[str, str]) -> bool:
+    """Whether a folder holds a checked model of this training, every file as it was written."""
+    try:
+        record = store.intact_record(folder / _RECORD)
+    except FileNotFoundError:
+        return False
+    if record is None or store.changed_file(folder, record) is not None:
+        return False
+    return bool(record["identity"] == dict(identity) and not record[_TO_CHECK])
+
+
 def check_job(workspace: Workspace, recipe: Recipe, fold: int, threads: int) -> Job:
     """The job that reads a kept model in a process that never held it, and compares its probabilities with the part's.
 
@@ -133,6 +145,7 @@ def check_job(workspace: Workspace, recipe: Recipe, fold: int, threads: int) -> 
         },
         log=workspace.base_model(recipe.name).log(fold),
         imports=("compete.oof.job", *recipe.imports()),
+        needs=needs_of(recipe, threads),
         all_gpus=recipe.needs.all_gpus,
     )
 

@@ -113,7 +113,7 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
     """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
     folder = workspace.base_model(name)
     identity = {**rows, **recipe.identity()} if recipe else dict(rows)
-    checkpoint = hash_of_files(checkpoint_of(workspace, recipe) if recipe else None) or _first_known(folder, k)
+    checkpoint = checkpoint_in_force(workspace, name, recipe, k)
     whole = _part_state(folder, identity, recipe is None, checkpoint)
     if whole.record.get("kind") == "imported":
         return ModelState(name, "imported", whole, (whole,) * k)  # it has no folds: the whole stands for each
@@ -148,8 +148,16 @@ def changed_by_competition(state: ModelState, rows: Mapping[str, str], size: str
     return list(dict.fromkeys(changes))
 
 
+def checkpoint_in_force(workspace: Workspace, name: str, recipe: Recipe | None, k: int) -> str:
+    """Hash of the files that all folds of a model have to have started from; empty where nothing tells.
+
+    Of a checkpoint that is not here, the first fold that knows it does.
+    """
+    found = hash_of_files(checkpoint_of(workspace, recipe) if recipe else None)
+    return found or _first_known(workspace.base_model(name), k)
+
+
 def _first_known(folder: ResultFolder, k: int) -> str:
-    """Of a checkpoint that is not here: the hash that the first fold has of it, to which the others have to agree."""
     for fold in range(k):
         with contextlib.suppress(FileNotFoundError):
             known = files_of(store.intact_record(folder.part(fold).record) or {})

@@ -31,10 +31,9 @@ from compete.oof import store
 from compete.oof.fold_plan import edited, with_plan
 from compete.oof.job import make_job
 from compete.oof.kept import check_job, not_kept, waits_for_check
+from compete.oof.lock import exclusive, held_folds
+from compete.oof.needs import PRETRAINED_MEMORY
 from compete.oof.state import ModelState, State, changed_by_competition, model_state
-
-# A pretrained model's training on a processor takes some gigabytes (`compete plan` says how many): bytes per job.
-_PRETRAINED = 8 * 10**9
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def default_workers(recipes: Sequence[Recipe], gpus: Sequence[str]) -> int:
         return len(gpus)
     if not any(recipe.needs.is_pretrained for recipe in recipes):
         return usable_cores()
-    return max(1, min(usable_cores(), processor_memory() // _PRETRAINED))
+    return max(1, min(usable_cores(), processor_memory() // PRETRAINED_MEMORY))
 
 
 def find_work(
@@ -171,10 +170,10 @@ def train(
     """Run the jobs, put every model together whose folds are all there; names of the models that are whole.
 
     ends: when everything has to have ended, on the clock of time.monotonic(); what there is no time for is left. A
-    failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once.
+    failed job fails alone. Raises JobsFailedError afterwards, or DiskFullError at once. The workspace's lock, which
+    nobody may hold who calls this, is taken for putting together.
     """
-    failures: list[Failed] = []
-    done = 0
+    workspace, failures, done = work.planned.workspace, list[Failed](), 0
     pace = Pace(work)
     deadline = None if ends is None else Deadline(ends, pace.expected)
     with contextlib.closing(executor.run(work.jobs, deadline)) as events:
@@ -188,13 +187,16 @@ def train(
                 failures.append(event)
             elif isinstance(event, Finished):
                 done += 1
-                assemble_if_complete(work, event.job.payload["model"])
-    # A run that was killed between a model's last fold and its files is completed here.
-    whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
+                with exclusive(workspace, sweeping=False):  # jobs of this very command are writing
+                    assemble_if_complete(work, event.job.payload["model"])
+    with exclusive(workspace, sweeping=False):
+        # A run that was killed between a model's last fold and its files is completed here.
+        whole = [recipe.name for recipe in work.recipes if assemble_if_complete(work, recipe.name)]
+        # After a failure the next run needs them again, and other commands may be at work with them.
+        if not failures and not held_folds(workspace, apart_from=work.jobs):
+            shutil.rmtree(workspace.hidden_states, ignore_errors=True)
     if failures:
         raise JobsFailedError(_failure_text(work, failures, done))
-    # Only now: after a failure the next run needs them again.
-    shutil.rmtree(work.planned.workspace.hidden_states, ignore_errors=True)
     return whole
 
 

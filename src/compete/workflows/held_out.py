@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Sequence
 
@@ -17,6 +16,7 @@ from compete.competition.column_names import free_name
 from compete.competition.data import Competition
 from compete.competition.metrics import Labels
 from compete.competition.workspace import Workspace
+from compete.declarations import to_toml
 from compete.errors import DataError, UserError
 from compete.stacking.ensemble.cross_fitting import repeated_folds
 
@@ -53,7 +53,7 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
         atomic.write_text(
             root / "data" / f"{name}.csv", content.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
         )
-    atomic.write_text(workspace.declaration, "\n".join(_declaration(competition, recipes)) + "\n")
+    atomic.write_text(workspace.declaration, _declaration(competition, recipes))
     return workspace
 
 
@@ -85,12 +85,11 @@ def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: s
         ) from None
 
 
-def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> list[str]:
-    """The lines of the rehearsal's competition.toml; JSON's strings and lists are TOML's."""
+def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> str:
+    """The rehearsal's competition.toml."""
     declared = competition.declaration
     folders = [(recipe.needs.checkpoint, recipe.folder) for recipe in recipes]
-    checkpoints = {name: str(folder.resolve()) for name, folder in folders if folder is not None}
-    sections: dict[str, dict[str, object]] = {
+    tables: dict[str, dict[str, object]] = {
         "data": {
             "train": "data/train.csv",
             "test": "data/test.csv",
@@ -100,18 +99,11 @@ def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> list[st
         },
         "folds": declared.folds.model_dump(),
         "training": {"models": [recipe.name for recipe in recipes], "remote_code": declared.training.remote_code},
-        "checkpoints": {**checkpoints},
+        "checkpoints": {name: str(folder.resolve()) for name, folder in folders if folder is not None},
         "submission": {
             "solution": "data/solution.csv",
             "public_fraction": declared.submission.public_fraction,
             "daily_limit": declared.submission.daily_limit,
         },
     }
-    lines = [f"{key} = {_toml(vars(declared)[key])}" for key in ("name", "metric", "size")]
-    for title, keys in sections.items():
-        lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in keys.items())]
-    return lines
-
-
-def _toml(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return to_toml({"name": declared.name, "metric": declared.metric, "size": declared.size}, tables)

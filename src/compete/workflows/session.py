@@ -21,13 +21,26 @@ def silent(sentence: str) -> None:
 @contextlib.contextmanager
 def exclusively(workspace: Workspace, say: Say = silent, *, reading: bool = False) -> Iterator[None]:
     """The workspace's lock; says so when it has to wait for it. reading: do without where nothing can be written."""
+    with stopping_said(say), locked(workspace, say, reading=reading):
+        yield
+
+
+@contextlib.contextmanager
+def locked(workspace: Workspace, say: Say, *, reading: bool = False) -> Iterator[None]:
+    """The same, where Ctrl-C is told by somebody else."""
 
     def waiting() -> None:
         say("another compete command is at work in this workspace: waiting until it has ended (Ctrl-C gives up)")
 
+    with exclusive(workspace, waiting, reading=reading):
+        yield
+
+
+@contextlib.contextmanager
+def stopping_said(say: Say) -> Iterator[None]:
+    """Says what Ctrl-C means."""
     try:
-        with exclusive(workspace, waiting, reading=reading):
-            yield
+        yield
     except KeyboardInterrupt:
         say("stopped: what was finished is kept, and the same command goes on from there")
         raise

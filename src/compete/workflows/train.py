@@ -6,15 +6,17 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError, UserError
-from compete.execution.jobs import Event, Left
+from compete.execution.jobs import Event, Job, Left
+from compete.oof.lock import claim, fold_claimed
 from compete.oof.work import Work, choose_recipes, find_work, train
 from compete.times import seconds_of
-from compete.workflows.executors import crew_for
-from compete.workflows.session import Say, exclusively, load, silent
+from compete.workflows.executors import Crew, crew_for
+from compete.workflows.session import Say, load, locked, silent, stopping_said
 from compete.workflows.status import Status, status
 
 Watch = Callable[[Work, int], AbstractContextManager[Callable[[Event], None]]]
@@ -57,45 +59,25 @@ def train_base(
     """Train what is missing or stale of the named recipes, or for no names of all (`oof.work.find_work`).
 
     workers: jobs at once, 0 for this process; threads: of one job. parity: what was trained is read again, and has to
-    give the same probabilities. stop_after: as "11h"; default: what competition.toml says.
+    give the same probabilities. stop_after: as "11h"; default: what competition.toml says. Folds that another command
+    is training are waited for.
     """
     began = time.monotonic()
     asked = None if stop_after is None else _asked_seconds(stop_after)
-    with exclusively(workspace, say):
-        competition = load(workspace, say)
-        recipes = choose_recipes(competition, names, as_published=as_published)
+    with stopping_said(say):
+        with locked(workspace, say):
+            competition = load(workspace, say)
+            recipes = choose_recipes(competition, names, as_published=as_published)
         crew = crew_for(recipes, workers, threads)
-        work = find_work(
-            competition,
-            recipes,
-            folds,
-            force=force,
-            replace_stale=replace_stale,
-            threads=crew.threads,
-            parity=parity,
-        )
-        for notice in work.notices:
-            say(notice)
-        if work.jobs:
-            say(f"{len(work.jobs)} jobs, {crew.at_once} at once, {crew.threads} threads each")
         declared = competition.declaration.training.stop_after
         seconds = asked if asked is not None or declared is None else seconds_of(declared)
-        ends = None if seconds is None else began + seconds
-        failed: JobsFailedError | None = None
-        left: list[str] = []
-        with watch(work, crew.at_once) as on_event:
-
-            def seen(event: Event) -> None:
-                left.extend([event.job.name] if isinstance(event, Left) else [])
-                on_event(event)
-
-            try:
-                train(work, crew.executor, seen, ends)
-            except JobsFailedError as error:  # what was trained is shown all the same
-                failed = error
-        if left:
-            say(f"{_left_text(left)}; the same command goes on with them")
-        return Trained(status(workspace, [recipe.name for recipe in recipes]), failed, left)
+        run = _Run(workspace, crew, None if seconds is None else began + seconds, say, watch)
+        wanted = partial(find_work, competition, recipes, folds, replace_stale=replace_stale, parity=parity)
+        run.train_all(partial(wanted, threads=crew.threads), force)
+        if run.left:
+            say(f"{_left_text(run.left)}; the same command goes on with them")
+        with locked(workspace, say):  # it writes scores down
+            return Trained(status(workspace, [recipe.name for recipe in recipes]), run.failed, run.left)
 
 
 def _asked_seconds(stop_after: str) -> float:
@@ -108,3 +90,61 @@ def _asked_seconds(stop_after: str) -> float:
 def _left_text(left: Sequence[str]) -> str:
     jobs = f"{len(left)} job{'s' * (len(left) > 1)}"
     return f"stopped in time, as asked: {jobs} left ({', '.join(left[:5])}{', ...' * (len(left) > 5)})"
+
+
+@dataclass
+class _Run:
+    """One call of train-base, and what came of its jobs."""
+
+    workspace: Workspace
+    crew: Crew
+    ends: float | None
+    """As time.monotonic() tells it."""
+    say: Say
+    watch: Watch
+    left: list[str] = field(default_factory=list)
+    failures: list[JobsFailedError] = field(default_factory=list)
+
+    @property
+    def failed(self) -> JobsFailedError | None:
+        return JobsFailedError("\n".join(map(str, self.failures))) if self.failures else None
+
+    def train_all(self, wanted: Callable[..., Work], force: bool) -> None:
+        """Train what no other command is at, then wait for the others: what they leave undone is done here."""
+        tried: set[str] = set()
+        while True:
+            with contextlib.ExitStack() as claims:
+                with locked(self.workspace, self.say):
+                    work = wanted(force=force and not tried)
+                    jobs = [job for job in work.jobs if job.name not in tried]
+                    mine, others = claim(self.workspace, jobs, claims)
+                for notice in work.notices if mine or not tried else ():
+                    self.say(notice)
+                if mine:
+                    self.say(f"{len(mine)} jobs, {self.crew.at_once} at once, {self.crew.threads} threads each")
+                self._train(replace(work, jobs=mine))
+            tried |= {job.name for job in mine}
+            if not others:
+                return
+            if not self._waited_for(others[0]):
+                self.left += [job.name for job in others]
+                return
+
+    def _train(self, work: Work) -> None:
+        with self.watch(work, self.crew.at_once) as on_event:
+
+            def seen(event: Event) -> None:
+                self.left.extend([event.job.name] if isinstance(event, Left) else [])
+                on_event(event)
+
+            try:
+                train(work, self.crew.executor, seen, self.ends)
+            except JobsFailedError as error:  # what was trained is shown all the same
+                self.failures.append(error)
+
+    def _waited_for(self, job: Job) -> bool:
+        """Whether another command has let go of the job's fold, in time."""
+        self.say(f"another compete command is training {job.name}: waiting until it has ended (Ctrl-C gives up)")
+        seconds = -1.0 if self.ends is None else max(0.0, self.ends - time.monotonic())
+        with fold_claimed(self.workspace, job.payload["model"], job.payload["fold"], wait=seconds) as is_free:
+            return is_free
