@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from compete.execution.deadline import Deadline
+from compete.execution.executor import Executor
 from compete.execution.inline import InlineExecutor
-from compete.execution.jobs import Executor, Finished, Job, Left, Started
+from compete.execution.jobs import Finished, Job, Left, Started
 from compete.execution.local import LocalExecutor
 from support.jobs import MakeJob, names
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from compete.execution.deadline import Deadline
+from typing import Any
 
 Report = Callable[[float], None]
 
@@ -80,17 +77,6 @@ class Left:
 
 
 Event = Started | Progressed | Finished | Failed | Left
-
-
-class Executor(Protocol):
-    """Runs jobs somewhere and tells what happens to them."""
-
-    def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> Generator[Event, None, None]:
-        """Run all jobs; a job that fails fails alone. Closing the iterator stops what is running.
-
-        deadline: jobs that it leaves no time for are left.
-        """
-        ...
 
 
 def call_target(target: str, payload: dict[str, Any], report: Report) -> None:

@@ -25,7 +25,8 @@ from compete.declarations import unknown_name
 from compete.errors import DiskFullError, JobsFailedError, StoreError, UserError
 from compete.execution.deadline import Deadline
 from compete.execution.devices import processor_memory
-from compete.execution.jobs import Event, Executor, Failed, Finished, Job
+from compete.execution.executor import Executor
+from compete.execution.jobs import Event, Failed, Finished, Job
 from compete.execution.local import usable_cores
 from compete.oof import store
 from compete.oof.fold_plan import edited, with_plan

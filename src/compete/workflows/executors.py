@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
+from compete.execution.executor import Executor
 from compete.execution.inline import InlineExecutor
-from compete.execution.jobs import Executor
 from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
 from compete.oof.work import default_workers
 
