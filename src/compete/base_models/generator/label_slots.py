@@ -35,7 +35,7 @@ class LabelSlots:
         self.prompt = prompt
         self.shared = prompt.settings.shared_prefix
         self.slots = [prompt.tokens(prompt.settings.slot.format(label=label)) for label in prompt.labels]
-        self.yes, self.no = _answer_tokens(prompt)
+        self.answers = answer_tokens(prompt)
         self.width = sum(map(len, self.slots))
         self.owner = torch.tensor([number for number, slot in enumerate(self.slots) for _ in slot])
         self.offset = torch.tensor([place for slot in self.slots for place in range(len(slot))])
@@ -70,7 +70,12 @@ class LabelSlots:
         else:
             scores = model(**inputs, attention_mask=mask, logits_to_keep=1).logits
             scores = scores.reshape(-1, len(self.slots), scores.shape[-1])
-        odds: Tensor = (scores[..., self.yes] - scores[..., self.no]).float()
+        return self.odds(scores)
+
+    def odds(self, scores: Tensor) -> Tensor:
+        """Log-odds from logits of the answers alone, in their order, or of the whole vocabulary."""
+        yes, no = (0, 1) if scores.shape[-1] == len(self.answers) else self.answers
+        odds: Tensor = (scores[..., yes] - scores[..., no]).float()
         return odds
 
     def _shared(self, rows: Sequence[Row]) -> Batch:
@@ -158,7 +163,7 @@ def _for_model(model: Any, visible: Tensor, positions: Tensor) -> Any:
     return {"full_attention": finished(visible), "sliding_attention": finished(visible & near[:, None])}
 
 
-def _answer_tokens(prompt: Prompt) -> tuple[int, int]:
+def answer_tokens(prompt: Prompt) -> tuple[int, int]:
     """The tokens that tell the two answers apart; each answer's first token has to be its own."""
     yes, no = (prompt.tokens(answer) for answer in prompt.settings.answers)
     if not yes or not no or yes[0] == no[0]:
