@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import AutoModelForSequenceClassification
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
+from compete.base_models.generator.answer_head import keep_answers
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.miniatures.writing import write_miniature
+from compete.base_models.pretrained.adaptation import add_adapters
 from compete.base_models.recipes import RecipeDeclaration
 from compete.declarations import read_toml
 from compete.planning.footprint import NF4, SLACK, BatchSize, Footprint, anatomy, configuration, footprint, kept_bytes
@@ -100,14 +103,54 @@ def test_predicted_memory_is_that_of_real_trainings(
     assert found.peak == pytest.approx(megabytes * 10**6, rel=0.2)
 
 
-def test_a_generator_pays_for_its_slots() -> None:
-    """Measured: 6560 MB with 11 slots behind prompts, 16 rows of 108 tokens."""
-    settings = LabelGeneratorSettings(checkpoint="some/where", epochs=1)
-    shape = anatomy(LLAMA, settings, 11)
-    found = footprint(shape, settings, BatchSize(16, 64, 108, kept=11), half=True, gpu=False, files=0)
-    assert found.peak == pytest.approx(6560 * 10**6, rel=0.2)
-    without = footprint(shape, settings, BatchSize(16, 64, 108, kept=0), half=True, gpu=False, files=0)
-    assert found.activations - without.activations == pytest.approx(SLACK * 16 * 11 * 49152 * 10)
+UNTIED = {**SMALL, "tie_word_embeddings": False}
+
+
+def asked(adaptation: str, **more: Any) -> LabelGeneratorSettings:
+    return LabelGeneratorSettings.model_validate({"checkpoint": "some/where", "adaptation": adaptation, **more})
+
+
+@pytest.mark.parametrize("adaptation", ["full", "lora"])
+@pytest.mark.parametrize("raw", [SMALL, UNTIED])
+def test_a_generator_without_its_vocabulary_is_counted_as_it_is_built(raw: dict[str, Any], adaptation: str) -> None:
+    settings = asked(adaptation)
+    model: Any = AutoModelForCausalLM.from_config(configuration(raw))
+    checkpoint = sum(weight.numel() for weight in model.parameters())
+    if adaptation == "lora":
+        model = add_adapters(model, settings, task="CAUSAL_LM", four_bits=False)
+    keep_answers(model, (7, 3))
+    shape = anatomy(raw, settings, 5)
+    assert shape.parameters == checkpoint
+    assert shape.held + shape.adapters == sum(weight.numel() for weight in model.parameters())
+    assert shape.trained == sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    left = {("lora", True): 2, ("lora", False): 2 - 1000}.get((adaptation, raw["tie_word_embeddings"]), 0)
+    assert shape.held == checkpoint + left * 64
+    ids = torch.zeros(1, 3, dtype=torch.long)
+    assert shape.logits == model(input_ids=ids).logits.shape[-1] == 2
+
+
+def test_a_generator_that_writes_pays_for_its_vocabulary() -> None:
+    """bfloat16 logits, their gradient twice, a float32 copy; the copied weights; and those that are not dropped."""
+    batch = BatchSize(16, 64, 108, kept=11)
+    found = {}
+    for decoding in ("slots", "generate"):
+        settings = asked("lora", decoding=decoding)
+        shape = anatomy(UNTIED, settings, 11)
+        found[decoding] = footprint(shape, settings, batch, half=True, gpu=False, files=0)
+    slots, writes = found["slots"], found["generate"]
+    assert writes.weights - slots.weights == slots.opening == 4 * 998 * 64
+    assert writes.opening == 0
+    assert writes.copies - slots.copies == 2 * 998 * 64
+    assert writes.activations - slots.activations == pytest.approx(SLACK * 16 * 11 * 998 * 10)
+    assert writes.prediction - slots.prediction == pytest.approx(SLACK * 64 * 11 * 998 * 4)
+
+
+def test_a_model_is_opened_with_its_whole_output_layer() -> None:
+    """A vocabulary so large that opening takes more than training rows as short as these."""
+    raw = {**UNTIED, "vocab_size": 10**6}
+    settings = asked("lora")
+    found = footprint(anatomy(raw, settings, 1), settings, BatchSize(1, 1, 4), half=True, gpu=False, files=0)
+    assert found.peak == found.runtime + found.weights + 4 * (10**6 - 2) * 64
 
 
 def test_each_saving_saves_where_it_should() -> None:

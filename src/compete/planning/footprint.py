@@ -19,6 +19,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.generator.answer_head import AnswerHead, keep_answers
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.adaptation import add_adapters, freeze_lowest, layers_of
 from compete.base_models.pretrained.checkpoints import HEADS, attention_on
@@ -71,7 +72,9 @@ class Anatomy:
     """A model's counts."""
 
     parameters: int
-    """Without adapters."""
+    """Of the checkpoint, without adapters."""
+    held: int
+    """Those of them that are there in training and prediction: of an output layer perhaps two rows."""
     adapters: int
     """Parameters that LoRA adds."""
     trained: int
@@ -82,12 +85,12 @@ class Anatomy:
     """Those of them that QLoRA keeps in 4 bits."""
     layers: int
     layer: Layer
-    vocabulary: int
-    generates: bool
+    logits: int
+    """For every place: the vocabulary, or the answers alone."""
+    output: int
+    """Weights that they are multiplied with."""
     largest: int
-    """Weights of the largest linear layer."""
-    largest_layer: int
-    """Weights of the largest of those that QLoRA quantises."""
+    """Weights of the largest linear layer that QLoRA quantises."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class BatchSize:
     tokens: int
     """Of each row."""
     kept: int = 0
-    """Places of each row at which logits over a vocabulary are computed."""
+    """Places of each row at which a generator's logits are computed."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class Footprint:
     """What the allocator keeps of weights that were quantised."""
     mapped: int
     """The checkpoint's files, which lie in memory while the model is opened, as far as there is room for them."""
+    opening: int = 0
+    """Weights that are read and let go of before anything is computed."""
 
     @property
     def training(self) -> int:
@@ -131,12 +136,12 @@ class Footprint:
         """The most that has to be there at any time, in training or prediction."""
         trained = self.training + self.copies + self.activations
         predicted = self.best_epoch + self.prediction
-        return self.runtime + self.weights + self.retained + max(trained, predicted)
+        return self.runtime + self.weights + self.retained + max(trained, predicted, self.opening)
 
     @property
     def resident(self) -> int:
         """The peak that the system reports (ru_maxrss): mapped files count, though they would make room for others."""
-        return max(self.peak, self.runtime + self.weights + self.retained + self.mapped)
+        return max(self.peak, self.runtime + self.weights + self.retained + self.opening + self.mapped)
 
     def spread_over(self, gpus: int) -> int:
         """The peak of one of `gpus` GPUs that share the layers; a tenth more, since layers do not divide evenly."""
@@ -168,20 +173,24 @@ def anatomy(raw: Mapping[str, Any], settings: Adapted, n_labels: int) -> Anatomy
     stored = [part.weight.numel() for name, part in linears.items() if not {*HEADS, "lm_head"} & set(name.split("."))]
     parameters = _count(model)
     layer = _layer(layers[-1], model.config)
-    everything = [part.weight.numel() for part in linears.values()]
-    whole, trained = _adapted(model, settings)
+    everything = sum(part.weight.numel() for part in linears.values())
+    adapted, trained = _adapted(model, settings)
+    adapted, trained = _adapted(model, settings)
+    whole = _count(adapted)
+    logits, output = _output(adapted, settings)
+    dropped = whole - _count(adapted)
     return Anatomy(
         parameters=parameters,
+        held=parameters - dropped,
         adapters=whole - parameters,
         trained=trained,
-        linear=sum(everything),
+        linear=everything,
         quantisable=sum(stored),
         layers=len(layers),
         layer=layer,
-        vocabulary=int(config.vocab_size),
-        generates=generates,
-        largest=max(everything),
-        largest_layer=max(stored, default=0),
+        logits=logits,
+        output=output,
+        largest=max(stored, default=0),
     )
 
 
@@ -196,10 +205,10 @@ def footprint(shape: Anatomy, settings: Adapted, batch: BatchSize, *, half: bool
     # With checkpointing every layer's input is kept, and the rest is computed again layer by layer.
     kept = active * inputs + one_layer if settings.gradient_checkpointing else max(active, 1) * one_layer
     slack = GPU_SLACK if gpu else SLACK
-    full = FLOAT * (shape.parameters - shape.quantisable) + round(NF4 * shape.quantisable)
+    full = FLOAT * (shape.held - shape.quantisable) + round(NF4 * shape.quantisable)
     return Footprint(
         runtime=GPU_CONTEXT if gpu else LIBRARIES,
-        weights=(full if four_bits else FLOAT * shape.parameters) + FLOAT * shape.adapters,
+        weights=(full if four_bits else FLOAT * shape.held) + FLOAT * shape.adapters,
         copies=_copies(shape, settings, active, four_bits=four_bits, half=half),
         gradients=FLOAT * shape.trained,
         optimiser=2 * FLOAT * shape.trained,
@@ -208,6 +217,7 @@ def footprint(shape: Anatomy, settings: Adapted, batch: BatchSize, *, half: bool
         prediction=round(slack * _prediction_bytes(shape, batch, gpu=gpu)),
         retained=_retained(shape) if four_bits and not gpu else 0,
         mapped=0 if gpu else files,  # a GPU is filled from the processor's memory, tensor by tensor
+        opening=max(FLOAT * (shape.parameters - shape.held), 0),
     )
 
 
@@ -222,11 +232,11 @@ def _retained(shape: Anatomy) -> int:
     """Float32 weights are freed once they are quantised, but small blocks may stay with the allocator: from a
     twentieth to four fifths of them were seen to, from run to run. Blocks above 32 MiB return to the system at once.
     """
-    return FLOAT * shape.quantisable // 3 if FLOAT * shape.largest_layer < _MAPPED_ALONE else 0
+    return FLOAT * shape.quantisable // 3 if FLOAT * shape.largest < _MAPPED_ALONE else 0
 
 
-def _adapted(model: Any, settings: Adapted) -> tuple[int, int]:
-    """Parameters with adapters, and those that are trained; changes `model` as training would."""
+def _adapted(model: Any, settings: Adapted) -> tuple[Any, int]:
+    """The model with adapters, and how many parameters are trained; changes `model` as training would."""
     adaptation = settings.adaptation
     lowest = _frozen_layers(settings)
     if lowest:
@@ -240,7 +250,24 @@ def _adapted(model: Any, settings: Adapted) -> tuple[int, int]:
     elif adaptation == "frozen":
         model.base_model.requires_grad_(False)
     # peft keeps a frozen copy of a head that it trains; it is a few thousand weights and left out of no sum.
-    return _count(model), sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    return model, sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+def _output(model: Any, settings: Adapted) -> tuple[int, int]:
+    """Logits of a place and the weights they are multiplied with; changes `model` as training would.
+
+    A classifier has as many as labels: they count as none.
+    """
+    if not isinstance(settings, LabelGeneratorSettings):
+        return 0, 0
+    vocabulary = int(model.config.vocab_size)
+    quantised = settings.adaptation == "qlora" and not hasattr(model, "lm_head")  # under another name it is
+    if settings.decoding == "slots" and not quantised:
+        with torch.device("meta"):
+            keep_answers(model, (0, 1))
+    head = model.get_output_embeddings()
+    logits = len(settings.answers) if isinstance(head, AnswerHead) else vocabulary
+    return logits, logits * int(model.config.hidden_size)
 
 
 def _layer(module: nn.Module, config: Any) -> Layer:
@@ -303,8 +330,7 @@ def _attention_bytes(layer: Layer, tokens: int, low: int, *, written_out: bool) 
 
 def _copies(shape: Anatomy, settings: Adapted, active: int, *, four_bits: bool, half: bool) -> int:
     """Half precision copies of the weights that are multiplied, which live until the backward pass."""
-    outer = shape.linear - shape.layers * shape.layer.weights
-    outer = max(outer, shape.vocabulary * shape.layer.hidden if shape.generates else 0)
+    outer = shape.output or shape.linear - shape.layers * shape.layer.weights
     if four_bits:  # one layer at a time is written out
         return HALF * (shape.largest + outer)
     if not half:
@@ -314,8 +340,8 @@ def _copies(shape: Anatomy, settings: Adapted, active: int, *, four_bits: bool, 
 
 
 def _logit_bytes(shape: Anatomy, places: int, *, half: bool) -> int:
-    """Logits over the vocabulary, their gradient (twice: for either answer) and a float32 copy."""
-    return places * shape.vocabulary * (3 * (HALF if half else FLOAT) + FLOAT) if shape.generates else 0
+    """Logits, their gradient (twice: for either answer) and a float32 copy."""
+    return places * shape.logits * (3 * (HALF if half else FLOAT) + FLOAT)
 
 
 def _prediction_bytes(shape: Anatomy, batch: BatchSize, *, gpu: bool) -> float:
@@ -324,8 +350,7 @@ def _prediction_bytes(shape: Anatomy, batch: BatchSize, *, gpu: bool) -> float:
     width = 4 * layer.hidden + 4 * layer.attention + (3 if layer.gated else 2) * layer.wide
     if layer.eager or not gpu:
         width += layer.heads * batch.tokens
-    logits = shape.vocabulary * batch.kept if shape.generates else 0
-    return FLOAT * batch.predicted * (batch.tokens * width + logits)
+    return FLOAT * batch.predicted * (batch.tokens * width + shape.logits * batch.kept)
 
 
 def _frozen_layers(settings: Adapted) -> int:

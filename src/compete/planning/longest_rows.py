@@ -28,7 +28,7 @@ class Length:
     tokens: int
     """Of the longest row."""
     kept: int
-    """Places of a row at which logits over the vocabulary are computed."""
+    """Places of a row at which a generator's logits are computed."""
     counted: bool
     """By the checkpoint's own tokenizer, not estimated."""
 

@@ -112,8 +112,7 @@ def slots_padded_on_the_right(model: SlotScorer) -> NDArray[np.float32]:
     mask = (torch.arange(longest)[None] < lengths[:, None]).long()
     with torch.inference_mode():
         scores = model.model(input_ids=ids, attention_mask=mask).logits[torch.arange(len(texts)), lengths - 1]
-    odds = scores[:, slots.yes] - scores[:, slots.no]
-    probabilities: NDArray[np.float32] = torch.sigmoid(odds).reshape(-1, len(LABELS)).numpy()
+    probabilities: NDArray[np.float32] = torch.sigmoid(slots.odds(scores)).reshape(-1, len(LABELS)).numpy()
     return probabilities
 
 

@@ -13,7 +13,7 @@ from compete.reporting.terminal.plan_table import plan_table
 GB = 10**9
 MODELS = ["qwen2_5_14b_instruct", "llama_3_2_3b_instruct_as_published", "minilm"]
 LAYER = Layer(1, 1, 1, 1, False, (), 1, True, 1, False, False, False)
-SHAPE = Anatomy(14_770_000_000, 0, 1, 1, 1, 1, LAYER, 1, False, 1, 1)
+SHAPE = Anatomy(14_770_000_000, 14_770_000_000, 0, 1, 1, 1, 1, LAYER, 0, 0, 1)
 FOOTPRINT = Footprint(GB, 29 * GB, 3 * GB, 2 * GB, 4 * GB, GB, 12 * GB, GB, 0, 0)
 PROCESSOR = Device("processor", "processor", 16 * GB, False)
 GPUS = [Device(f"GPU {number} NVIDIA A100-SXM4-80GB", "gpu", 80 * GB, True) for number in (0, 1)]

@@ -5,7 +5,8 @@ The tokens of a batch are laid out as
     pad pad  prompt and text   | anger: | joy: | trust: ...
 
 and a slot attends to the prompt and to itself, never to another slot; its positions go on from the prompt's. So
-each slot reads what it would read if it stood behind the prompt alone, and the prompt is paid for once.
+each slot reads what it would read if it stood behind the prompt alone, and the prompt is paid for once. In prediction
+the beginning that all prompts share (`beginning`) stands before the padding and is read once for all texts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from compete.base_models.generator.beginning import Beginning, read_beginning
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.pretrained.adaptation import save_trained
 from compete.base_models.pretrained.checkpoints import Source
@@ -35,7 +38,7 @@ class LabelSlots:
         self.prompt = prompt
         self.shared = prompt.settings.shared_prefix
         self.slots = [prompt.tokens(prompt.settings.slot.format(label=label)) for label in prompt.labels]
-        self.yes, self.no = _answer_tokens(prompt)
+        self.answers = answer_tokens(prompt)
         self.width = sum(map(len, self.slots))
         self.owner = torch.tensor([number for number, slot in enumerate(self.slots) for _ in slot])
         self.offset = torch.tensor([place for slot in self.slots for place in range(len(slot))])
@@ -50,16 +53,20 @@ class LabelSlots:
                 row["labels"] = target
         return rows
 
-    def collate(self, rows: Sequence[Row]) -> Batch:
-        """Prompts padded on the left, then the slots."""
-        batch = self._shared(rows) if self.shared else self._separate(rows)
+    def collate(self, rows: Sequence[Row], known: int = 0) -> Batch:
+        """Prompts padded on the left, then the slots; without the `known` first tokens of every prompt."""
+        batch = self._shared(rows, known) if self.shared else self._separate(rows)
         if "labels" in rows[0]:
             batch["labels"] = torch.from_numpy(np.stack([row["labels"] for row in rows]))
         return batch
 
-    def logits(self, model: Any, batch: Batch) -> Tensor:
-        """Log-odds of yes against no, float32 (n_rows, n_labels)."""
+    def logits(self, model: Any, batch: Batch, beginning: Beginning | None = None) -> Tensor:
+        """Log-odds of yes against no, float32 (n_rows, n_labels).
+
+        beginning: what the batch's prompts were collated without.
+        """
         inputs = {"input_ids": batch["input_ids"], "position_ids": batch["position_ids"], "use_cache": False}
+        inputs |= beginning.options if beginning else {}
         mask = batch["attention_mask"]
         if self.shared:
             # The slots end the row. Logits over a vocabulary are large: only those at each slot's last token are made.
@@ -70,19 +77,26 @@ class LabelSlots:
         else:
             scores = model(**inputs, attention_mask=mask, logits_to_keep=1).logits
             scores = scores.reshape(-1, len(self.slots), scores.shape[-1])
-        odds: Tensor = (scores[..., self.yes] - scores[..., self.no]).float()
+        return self.odds(scores)
+
+    def odds(self, scores: Tensor) -> Tensor:
+        """Log-odds from logits of the answers alone, in their order, or of the whole vocabulary."""
+        yes, no = (0, 1) if scores.shape[-1] == len(self.answers) else self.answers
+        odds: Tensor = (scores[..., yes] - scores[..., no]).float()
         return odds
 
-    def _shared(self, rows: Sequence[Row]) -> Batch:
-        longest = max(row["length"] for row in rows)
+    def _shared(self, rows: Sequence[Row], known: int) -> Batch:
+        prompts = [row["input_ids"][known:] for row in rows]
+        lengths = torch.tensor([len(prompt) for prompt in prompts])
+        longest = int(lengths.max())
         ids = torch.full((len(rows), longest + self.width), self._pad)
         ids[:, longest:] = torch.tensor([token for slot in self.slots for token in slot])
-        lengths = torch.tensor([row["length"] for row in rows])
-        for row, prompt in enumerate(rows):
-            ids[row, longest - prompt["length"] : longest] = torch.tensor(prompt["input_ids"])
+        for row, prompt in enumerate(prompts):
+            ids[row, longest - len(prompt) : longest] = torch.tensor(prompt)
         place = torch.arange(longest)[None] - (longest - lengths)[:, None]  # negative: padding
-        positions = torch.cat([place.clamp(min=0), lengths[:, None] + self.offset[None]], dim=1)
-        return {"input_ids": ids, "position_ids": positions, "attention_mask": self._visible(place >= 0)}
+        positions = known + torch.cat([place.clamp(min=0), lengths[:, None] + self.offset[None]], dim=1)
+        visible = functional.pad(self._visible(place >= 0), (known, 0), value=True)
+        return {"input_ids": ids, "position_ids": positions, "attention_mask": visible}
 
     def _visible(self, is_text: Tensor) -> Tensor:
         """Which token (third axis) sees which (last axis), bool (n_rows, 1, n_tokens, n_tokens)."""
@@ -128,12 +142,18 @@ class SlotScorer:
         if not texts:
             return np.empty((0, len(self.slots.prompt.labels)), dtype=np.float32)
         device = next(self.model.parameters()).device
+        prompt = self.slots.prompt
+        with torch.inference_mode():
+            beginning = read_beginning(self.model, prompt.before) if self.slots.shared else None
+
+        def collate(rows: Sequence[Row]) -> Batch:
+            return self.slots.collate(rows, known=beginning.length if beginning else 0)
 
         def compute(batch: Batch) -> Tensor:
-            return torch.sigmoid(self.slots.logits(self.model, {k: v.to(device) for k, v in batch.items()}))
+            placed = {name: values.to(device) for name, values in batch.items()}
+            return torch.sigmoid(self.slots.logits(self.model, placed, beginning))
 
-        settings, n_labels = self.slots.prompt.settings, len(self.slots.prompt.labels)
-        return predict(self.slots.rows(texts), settings.eval_batch_size, self.slots.collate, compute, n_labels)
+        return predict(self.slots.rows(texts), prompt.settings.eval_batch_size, collate, compute, len(prompt.labels))
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters or whole model, with the tokenizer."""
@@ -154,11 +174,13 @@ def _for_model(model: Any, visible: Tensor, positions: Tensor) -> Any:
     if "sliding_attention" not in kinds:
         return finished(visible)
     # By positions, not by places in the row: every slot stands right behind the prompt.
-    near = (positions[:, :, None] - positions[:, None, :]).abs() < config.sliding_window
+    known = torch.arange(visible.shape[-1] - positions.shape[1], device=positions.device)
+    seen = torch.cat([known.expand(len(positions), -1), positions], dim=1)
+    near = (positions[:, :, None] - seen[:, None, :]).abs() < config.sliding_window
     return {"full_attention": finished(visible), "sliding_attention": finished(visible & near[:, None])}
 
 
-def _answer_tokens(prompt: Prompt) -> tuple[int, int]:
+def answer_tokens(prompt: Prompt) -> tuple[int, int]:
     """The tokens that tell the two answers apart; each answer's first token has to be its own."""
     yes, no = (prompt.tokens(answer) for answer in prompt.settings.answers)
     if not yes or not no or yes[0] == no[0]:

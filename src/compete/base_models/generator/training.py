@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.families import FitContext
+from compete.base_models.generator.answer_head import keep_answers
 from compete.base_models.generator.free_generation import FreeAnswers, FreeGenerator
-from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
+from compete.base_models.generator.label_slots import LabelSlots, SlotScorer, answer_tokens
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.losses import make_loss, positive_weights
@@ -36,7 +36,7 @@ def train(
     weights = positive_weights(labels[fitted], settings.class_weights)
 
     def build() -> Any:
-        return place(_build(source, tokenizer))
+        return place(_build(source, prompt))
 
     if settings.decoding == "generate":
         answers = FreeAnswers(prompt)
@@ -58,24 +58,27 @@ def load(settings: LabelGeneratorSettings, folder: Path, context: FitContext) ->
     """A generator that was kept in `folder`."""
     torch.set_num_threads(context.threads)
     source = kept_source(settings, folder)
-    tokenizer = open_tokenizer(source, padding_side="left")
-    model = _build(source, tokenizer)
+    prompt = Prompt(open_tokenizer(source, padding_side="left"), settings, context.labels)
+    model = _build(source, prompt)
     load_trained(model, folder)
     model = place(model)
-    prompt = Prompt(tokenizer, settings, context.labels)
     if settings.decoding == "generate":
         return FreeGenerator(source, model.eval(), FreeAnswers(prompt))
     return SlotScorer(source, model.eval(), LabelSlots(prompt))
 
 
-def _build(source: Source, tokenizer: PreTrainedTokenizerBase) -> Any:
-    """The checkpoint as a language model, ready to be trained whole or with adapters."""
-    settings = source.settings
-    assert isinstance(settings, LabelGeneratorSettings)
+def _build(source: Source, prompt: Prompt) -> Any:
+    """The checkpoint as a language model, ready to be trained whole or with adapters.
+
+    Where slots are scored, it gives the logits of the two answers alone.
+    """
+    settings = prompt.settings
     four_bits = settings.adaptation == "qlora"
-    model: Any = open_generator(source, int(tokenizer.pad_token_id), four_bits=four_bits)
+    model: Any = open_generator(source, int(prompt.tokenizer.pad_token_id), four_bits=four_bits)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    if settings.adaptation == "full":
-        return model
-    return add_adapters(model, settings, task="CAUSAL_LM", four_bits=four_bits)
+    if settings.adaptation != "full":
+        model = add_adapters(model, settings, task="CAUSAL_LM", four_bits=four_bits)
+    if settings.decoding == "slots":
+        keep_answers(model, answer_tokens(prompt))
+    return model
