@@ -111,6 +111,9 @@ def test_a_mapped_folder_needs_no_download_and_can_be_probed(planned: Workspace,
     assert "rows of at most" not in run.stdout  # its tokenizer has counted
     assert "ms per row trained" in run.stdout
     assert re.search(r"3 folds, 1 at once: about \d+\.\d+ hours", run.stdout)
+    assert "sions" not in run.stdout
+    run = compete("plan", "described", "--probe", "--workers", "0", "--session", "9h")
+    assert re.search(r"^described +\d.* 0\.\d+ +1 +fits", run.stdout, flags=re.MULTILINE)  # one session
 
 
 # Some hours of a data centre's card, so that sessions are whole numbers of them.
@@ -168,7 +171,8 @@ def test_the_processor_alone_gets_no_hours_without_a_probe(planned: Workspace, c
         assert run.code == 0, run.stderr
         assert run.stdout.startswith("for the processor of this machine alone\nprocessor: ")
         assert "GPU" not in run.stdout
-        assert "~" not in run.stdout and "hours" not in run.stdout
+        assert "~" not in run.stdout
+        assert ("no hours are known here" in run.stdout) == ("--session" in arguments)
     document = compete("plan", "described", "--device", "cpu", "--json").document
     assert document["machine"]["absent"] is False
     assert document["estimate"] is None

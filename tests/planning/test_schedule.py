@@ -34,6 +34,7 @@ def test_a_model_over_all_gpus_is_no_faster_on_two() -> None:
 
 def test_what_is_computed_once_is_paid_for_once() -> None:
     assert schedule([Work(2, folds=3, once=1)], 1, None) == Schedule(7)
+    assert schedule([Work(2, folds=3, once=1)], 2, None) == Schedule(5)  # both wait for it
 
 
 def test_no_fold_is_cut_by_the_end_of_a_session() -> None:
@@ -46,4 +47,4 @@ def test_no_fold_is_cut_by_the_end_of_a_session() -> None:
 
 def test_a_fold_longer_than_a_session_is_in_no_number_of_them() -> None:
     assert schedule([Work(13, folds=5)], 1, 12) == Schedule(65, None)
-    assert schedule([Work(1, folds=5), Work(11, folds=5, once=2)], 4, 12).sessions is None
+    assert schedule([Work(1, folds=5), Work(1, folds=5, once=13)], 4, 12).sessions is None

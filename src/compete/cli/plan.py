@@ -60,13 +60,13 @@ def _show(found: Requirements) -> None:
         out.print(line, markup=False)
     out.print()
     if any(plan.verdicts for plan in plans):
-        out.print(plan_table(plans, {name: each.hours for name, each in probed.items()}, machine.session))
+        out.print(plan_table(plans, probed, machine.session))
         out.print()
     for plan in plans:
         note = probe_line(probed[plan.name], machine.folds) if plan.name in probed else ""
         for line in model_lines(plan, note):
             out.print(line, markup=False, soft_wrap=True)
-    for line in hours_lines(plans, machine, found.together, found.left_out):
+    for line in hours_lines(plans, machine, probed, found.together, found.left_out):
         out.print(f"\n{line}", markup=False, soft_wrap=True)
     if found.downloads.size:
         out.print(f"\n{download_line(found.downloads, machine)}", markup=False, soft_wrap=True)

@@ -24,7 +24,7 @@ class Work:
 
     @property
     def longest(self) -> float:
-        return self.once + self.fold
+        return max(self.once, self.fold)
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,6 @@ def _laid(works: Sequence[Work], gpus: int, session: float) -> tuple[int, float]
 
 def _jobs(works: Sequence[Work]) -> Iterable[tuple[float, bool]]:
     for work in works:
-        for fold in range(work.folds):
-            yield work.fold + (work.once if fold == 0 else 0.0), work.takes_all
+        if work.once:
+            yield work.once, True  # every fold waits for it
+        yield from [(work.fold, work.takes_all)] * work.folds

@@ -104,11 +104,13 @@ def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.
     for plan in plans:
         of_model = [plan.name, plan.checkpoint or None, plan.shape and plan.shape.parameters]
         download = plan.disk and plan.disk.download
-        hours = probed[plan.name].hours if plan.name in probed else None
+        of_probe = probed.get(plan.name)
+        hours = of_probe and of_probe.hours
         for verdict in plan.verdicts:
             changes = ", ".join(f"{key} = {value}" for key, value in verdict.changes.items())
             peak, found = verdict.footprint.peak, verdict.estimate
-            reckoned = [found and found.schedule.hours, found and found.schedule.sessions]
+            sessions = of_probe.sessions if of_probe and hours else found and found.schedule.sessions
+            reckoned = [found and found.schedule.hours, sessions]
             of_device = [verdict.device.name, peak, verdict.fits, changes]
             rows.append([*of_model, download, *of_device, hours, *reckoned, plan.aside])
         if not plan.verdicts:

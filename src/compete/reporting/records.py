@@ -298,7 +298,8 @@ def _estimate(found: Estimate) -> Record:
 
 def _probe(probed: Probed) -> Record:
     measured = vars(probed.found) if probed.found else None
-    return {"hours": probed.hours, "at_once": probed.at_once, "measured": measured, "why_not": probed.why or None}
+    told = _fields(probed, "hours", "at_once", "sessions")
+    return {**told, "measured": measured, "why_not": probed.why or None}
 
 
 def _honest(score: Score | None) -> Record:

@@ -20,7 +20,7 @@ from compete.execution.jobs import Failed, Job
 from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
 from compete.oof.work import default_workers
 from compete.planning.cards import Asked, absent_devices, parse_device
-from compete.planning.schedule import Schedule, parse_session
+from compete.planning.schedule import Schedule, parse_session, schedule
 from compete.workflows.session import Say, load, silent
 
 if TYPE_CHECKING:  # torch, which a mistyped name is found before
@@ -97,8 +97,8 @@ def plan(
     from compete.planning.model_plan import Machine, all_together, downloads
 
     rows = _rows(workspace, declaration, say, probe=probe)
-    together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
-    at_once = max(1, default_workers(together, gpu_ids()) if workers is None else workers)
+    in_all = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
+    at_once = max(1, default_workers(in_all, gpu_ids()) if workers is None else workers)
     machine = Machine(
         _devices(asked),
         at_once,
@@ -109,10 +109,10 @@ def plan(
     )
     plans = [_plan_one(recipe, rows, machine) for recipe in recipes]
     probed = _probe(workspace, recipes, plans, rows, machine, say, inline=workers == 0) if probe else {}
-    counted = {recipe.name for recipe in together}
-    schedule = all_together([plan for plan in plans if plan.name in counted], machine)
+    counted = {recipe.name for recipe in in_all}
+    together = all_together([plan for plan in plans if plan.name in counted], machine)
     left_out = [plan.name for plan in plans if plan.name not in counted and any(v.estimate for v in plan.verdicts)]
-    return Requirements(plans, machine, probed, downloads(plans), schedule, left_out)
+    return Requirements(plans, machine, probed, downloads(plans), together, left_out)
 
 
 def _devices(asked: Asked | None) -> Sequence[Hardware]:
@@ -168,7 +168,7 @@ def _probe(
     inline: bool,
 ) -> dict[str, Probed]:
     """What came of the probe, by model."""
-    from compete.planning.probe import Probed, hours
+    from compete.planning.probe import Probed, work
 
     probed = {}
     for recipe, plan in zip(recipes, plans, strict=True):
@@ -182,16 +182,10 @@ def _probe(
             probed[recipe.name] = Probed(why=str(error))
             continue
         at_once = min(_jobs_at_once(plan, machine), machine.folds)
-        estimate = hours(
-            found,
-            plan.settings,
-            recipe.needs,
-            n_train=rows.n_train,
-            n_test=rows.n_test,
-            folds=machine.folds,
-            at_once=at_once,
-        )
-        probed[recipe.name] = Probed(found, estimate, at_once)
+        of_all = {"n_train": rows.n_train, "n_test": rows.n_test, "folds": machine.folds}
+        folds = work(found, plan.settings, recipe.needs, **of_all)
+        laid = schedule([folds], at_once, machine.session)
+        probed[recipe.name] = Probed(found, laid.hours, at_once, laid.sessions, folds.longest)
     return probed
 
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from compete.planning.cards import FOUR_BIT_UTILISATION, UTILISATION
-from compete.planning.model_plan import Downloads, Machine, ModelPlan, Verdict
+from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
 from compete.planning.probe import Probed
 from compete.planning.schedule import Schedule
 from compete.reporting.terminal.plain_table import PlainTable
@@ -20,28 +20,26 @@ CAPTION = (
 )
 
 
-def plan_table(plans: Sequence[ModelPlan], hours: Mapping[str, float | None], session: float | None = None) -> Table:
-    """A row per model, or under it one per device; sizes in GB. hours: by model; empty: nothing was probed.
+def plan_table(plans: Sequence[ModelPlan], probed: Mapping[str, Probed], session: float | None = None) -> Table:
+    """A row per model, or under it one per device; sizes in GB. probed: by model; empty: nothing was.
 
     session: hours; None: sessions are not counted.
     """
     several = any(len(_by_device(plan.verdicts)) > 1 for plan in plans)
-    reckoned = any(verdict.estimate for plan in plans for verdict in plan.verdicts)
-    timed = [
-        *(["hours"] if any(hours.values()) or reckoned else []),
-        *(["ses-\nsions"] if session and reckoned else []),
-    ]
+    known = any(each.hours for each in probed.values())
+    known = known or any(verdict.estimate for plan in plans for verdict in plan.verdicts)
+    timed = ["hours", "ses-\nsions"][: 0 if not known else 1 if session is None else 2]
     titles = ["params", "down-\nload", "weights", "train-\ning", "activ.", "peak", *timed]
     table = PlainTable("model", numbers=titles, caption=CAPTION, caption_justify="left")
     table.add_column("verdict", overflow="fold")
     for plan in plans:
         found = _by_device(plan.verdicts)
-        known = hours.get(plan.name)
+        measured = probed.get(plan.name, Probed())
         if several and found:
-            probed = "" if known is None else shown_hours(known)
-            table.add_row(escape(plan.name), *_of_model(plan), *[""] * 4, *[probed, ""][: len(timed)])
+            told = ["", ""] if measured.hours is None else _time(None, measured)
+            table.add_row(escape(plan.name), *_of_model(plan), *[""] * 4, *told[: len(timed)])
         for device, verdict in found:
-            told = _time(verdict, None if several else known)[: len(timed)]
+            told = _time(verdict.estimate, Probed() if several else measured)[: len(timed)]
             if several:
                 cells = [f"  {escape(device)}", "", "", *_of_device(verdict), *told]
             else:
@@ -50,14 +48,13 @@ def plan_table(plans: Sequence[ModelPlan], hours: Mapping[str, float | None], se
     return table
 
 
-def _time(verdict: Verdict, probed: float | None) -> list[str]:
+def _time(estimate: Estimate | None, probed: Probed) -> list[str]:
     """Hours, probed or with a tilde, and sessions."""
-    found = verdict.estimate
-    if found is None:
-        return ["-" if probed is None else shown_hours(probed), "-"]
-    sessions = found.schedule.sessions
-    hours = about_hours(found.schedule.hours) if probed is None else shown_hours(probed)
-    return [hours, "-" if sessions is None else str(sessions)]
+    if probed.hours is not None:
+        return [shown_hours(probed.hours), str(probed.sessions or "-")]
+    if estimate is None:
+        return ["-", "-"]
+    return [about_hours(estimate.schedule.hours), str(estimate.schedule.sessions or "-")]
 
 
 def machine_lines(machine: Machine) -> Iterator[str]:
@@ -170,26 +167,34 @@ def probe_line(probed: Probed, folds: int) -> str:
 
 
 def hours_lines(
-    plans: Sequence[ModelPlan], machine: Machine, together: Schedule | None, left_out: Sequence[str] = ()
+    plans: Sequence[ModelPlan],
+    machine: Machine,
+    probed: Mapping[str, Probed],
+    together: Schedule | None,
+    left_out: Sequence[str] = (),
 ) -> Iterator[str]:
     """What the hours are reckoned from; all models together, but for those left out; folds that no session ends."""
-    found = {plan.name: verdict.estimate for plan in plans for verdict in plan.verdicts if verdict.estimate is not None}
-    if not found:
-        return
-    yield (
-        f"Hours with a tilde are estimates: operations over {UTILISATION:.0%} of the peak on the card's data sheet "
-        f"({FOUR_BIT_UTILISATION:.0%} with weights in 4 bits). The shares are assumptions: no GPU was measured."
-    )
     session = machine.session
+    found = {plan.name: verdict.estimate for plan in plans for verdict in plan.verdicts if verdict.estimate is not None}
+    measured = {name: each for name, each in probed.items() if each.hours is not None}
+    if found:
+        yield (
+            f"Hours with a tilde are estimates: operations over {UTILISATION:.0%} of the peak on the card's data sheet "
+            f"({FOUR_BIT_UTILISATION:.0%} with weights in 4 bits). The shares are assumptions: no GPU was measured."
+        )
+    elif session is not None and not measured:
+        yield "--session: no hours are known here, so no sessions are counted; on a processor `--probe` measures them"
     if together is not None:
         without = f" without {', '.join(left_out)}" if left_out else ""
         counted = _sessions(together.sessions, session) if session is not None else ""
         yield f"all models with an estimate{without}: {about_hours(together.hours)} hours{counted}"
-    for name, estimate in found.items():
-        if session is not None and estimate.work.longest > session:
+    longest = {name: (estimate.work.longest, "~") for name, estimate in found.items()}
+    longest |= {name: (each.longest, "") for name, each in measured.items()}
+    for name, (fold, about) in longest.items():
+        if session is not None and fold > session:
             yield (
-                f"{name}: a fold takes {about_hours(estimate.work.longest)} hours, longer than a session of "
-                f"{session:g}: it has to go on from within a fold, or on a faster card"
+                f"{name}: a fold takes {about_hours(fold) if about else shown_hours(fold)} hours, longer than a "
+                f"session of {session:g}: it has to go on from within a fold, or on a faster card"
             )
 
 
