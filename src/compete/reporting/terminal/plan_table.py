@@ -219,8 +219,8 @@ def shown_hours(hours: float) -> str:
 
 def about_hours(hours: float) -> str:
     """ "~0.05", "~3.2", "~140": two digits at most, and no seconds."""
-    digits = min(1 - math.floor(math.log10(hours)), 2) if hours > 0 else 0
-    return f"~{max(round(hours, digits), 0.01):g}"
+    shown = max(float(f"{hours:.2g}"), 0.01)
+    return f"~{shown:.{min(max(1 - math.floor(math.log10(shown)), 0), 2)}f}"
 
 
 def _of_model(plan: ModelPlan) -> tuple[str, str]:
