@@ -78,9 +78,16 @@ class Opened(View):
         with self._changing():
             return _folds.folds(self.workspace, say=self._say)
 
-    def plan(self, *names: str, probe: bool = False, workers: int | None = None) -> Requirements:
+    def plan(
+        self,
+        *names: str,
+        probe: bool = False,
+        workers: int | None = None,
+        device: str | None = None,
+        session: str | None = None,
+    ) -> Requirements:
         """`compete plan`: what the models need, before anything is downloaded."""
-        found = plan(self.workspace, names, probe=probe, workers=workers, say=self._say)
+        found = plan(self.workspace, names, probe=probe, workers=workers, device=device, session=session, say=self._say)
         for name, probed in found.probed.items():
             if probed.why:
                 self._say(f"{name}: {probed.why}")

@@ -101,7 +101,7 @@ def test_what_does_not_fit_says_what_it_needs_and_how_many_cards_hold_it() -> No
     found = plan(huge, processor(24), gpu(16), adaptation="qlora", batch_size=16)
     on_processor, on_gpu = said(found)
     assert on_processor.startswith(f"does not fit: needs {gb(found.verdicts[0].needed)} GB, the processor has 25.8 GB")
-    assert on_gpu.startswith(f"does not fit: needs {gb(found.verdicts[1].needed)} GB, the largest GPU here has 17.2 GB")
+    assert on_gpu.startswith(f"does not fit: needs {gb(found.verdicts[1].needed)} GB, the largest GPU has 17.2 GB")
     assert found.verdicts[0].needed > 0.5 * 70e9
     assert found.cards[24] >= 2 >= found.cards[80]
     assert f"it would take {found.cards[24]} of 24 GB or " in on_gpu

@@ -162,7 +162,7 @@ def test_a_plan_is_in_bytes_and_an_unplanned_model_says_why() -> None:
         ModelPlan("words", aside="no checkpoint"),
     ]
     probed = {"large": Probed(Probe(1.0, 0.25, 0.125, 10**9), 12.345678, 2), "words": Probed(why="nothing to probe")}
-    record = read(plan_record(plans, Machine([device], 2, 5), probed, Downloads(7, Path("hub"), 100)))
+    record = read(plan_record(plans, Machine([device], 2, 5), probed, Downloads(7, Path("hub"), 100), None))
     assert record["machine"]["devices"] == [
         {"name": "processor", "kind": "processor", "memory": 16 * 10**9, "bfloat16": False}
     ]

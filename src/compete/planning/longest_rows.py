@@ -1,6 +1,6 @@
-"""How long the longest rows of a competition are in a checkpoint's tokens: counted where its tokenizer is here.
+"""How long a competition's rows are in a checkpoint's tokens, longest and mean: counted if its tokenizer is here.
 
-Without the tokenizer it is an upper bound, from the texts' bytes and the recipe's max_length.
+Without the tokenizer the longest is an upper bound, from the texts' bytes and the recipe's max_length.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from compete.base_models.pretrained.settings import TransformerSettings
 from compete.planning.model_plan import Rows
 
 _BYTES_PER_TOKEN = 2  # of the longest texts, which are full of rare words and emoji; most have 3 to 4
+_MEAN_BYTES_PER_TOKEN = 3.5  # of typical texts
 _CHAT_TOKENS = 40  # what a chat template writes around a prompt
 
 
@@ -31,6 +32,8 @@ class Length:
     """Places of a row at which a generator's logits are computed."""
     counted: bool
     """By the checkpoint's own tokenizer, not estimated."""
+    mean: float = 0.0
+    """Tokens of a typical row; 0 where the data are not there."""
 
 
 def longest_row(settings: TransformerSettings, rows: Rows, tokenizer: Any) -> Length:
@@ -41,12 +44,15 @@ def longest_row(settings: TransformerSettings, rows: Rows, tokenizer: Any) -> Le
     if isinstance(settings, LabelGeneratorSettings):
         counted = tokenizer is not None and rows.longest is not None
         return _counted_prompt(settings, rows, tokenizer) if counted else _estimated_prompt(settings, rows)
+    limit = settings.max_length
     if rows.longest is None:
-        return Length(settings.max_length, 0, counted=False)
+        return Length(limit, 0, counted=False)
     if tokenizer is not None:
-        tokens = max(map(len, tokenizer(list(rows.longest))["input_ids"]), default=1)
-        return Length(min(tokens, settings.max_length), 0, counted=True)
-    return Length(min(_most_tokens(rows.longest), settings.max_length), 0, counted=False)
+        tokens = _longest(tokenizer(list(rows.longest))["input_ids"])
+        typical = [min(len(ids), limit) for ids in tokenizer(list(rows.typical or ("",)))["input_ids"]]
+        return Length(min(tokens, limit), 0, counted=True, mean=_mean(typical))
+    mean = _mean([min(_typical_tokens(text), limit) for text in rows.typical])
+    return Length(min(_most_tokens(rows.longest), limit), 0, counted=False, mean=mean)
 
 
 def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any) -> Length:
@@ -55,25 +61,34 @@ def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any
     if settings.decoding == "generate":
         answer = _answer_tokens(rows)
         # One place more than the answer has tokens: its first token is predicted by the one before it.
-        return Length(_longest(prompt.encode(rows.longest, spare=answer)) + answer, answer + 1, counted=True)
+        longest, mean = _counted_texts(prompt, rows, spare=answer)
+        return Length(longest + answer, answer + 1, counted=True, mean=mean + answer)
     slots = LabelSlots(prompt)
     widest = _longest(slots.slots)
     behind = slots.width if slots.shared else widest
     kept = len(rows.labels) if slots.shared else 1
-    return Length(_longest(prompt.encode(rows.longest, spare=widest)) + behind, kept, counted=True)
+    longest, mean = _counted_texts(prompt, rows, spare=widest)
+    return Length(longest + behind, kept, counted=True, mean=mean + behind)
+
+
+def _counted_texts(prompt: Prompt, rows: Rows, spare: int) -> tuple[int, float]:
+    """Tokens of the longest prompt and of a typical one."""
+    typical = [len(ids) for ids in prompt.encode(rows.typical or ("",), spare=spare)]
+    return _longest(prompt.encode(rows.longest or (), spare=spare)), _mean(typical)
 
 
 def _estimated_prompt(settings: LabelGeneratorSettings, rows: Rows) -> Length:
     # Three bytes per token, not two: prompts and labels are plain words.
     around = len(settings.prompt.format(text="", labels=", ".join(rows.labels)).encode()) // 3 + _CHAT_TOKENS
-    text = settings.max_length if rows.longest is None else _most_tokens(rows.longest)
-    tokens = min(settings.max_length, around + text)
+    limit = settings.max_length
+    tokens = min(limit, around + (limit if rows.longest is None else _most_tokens(rows.longest)))
+    mean = _mean([min(limit, around + _typical_tokens(text)) for text in rows.typical])
     if settings.decoding == "generate":
-        return Length(tokens, _answer_tokens(rows) + 1, counted=False)
+        return Length(tokens, _answer_tokens(rows) + 1, counted=False, mean=mean)
     if not settings.shared_prefix:
-        return Length(tokens, 1, counted=False)
+        return Length(tokens, 1, counted=False, mean=mean)
     asked = sum(len(settings.slot.format(label=label).encode()) // 3 + 1 for label in rows.labels)
-    return Length(tokens + asked, len(rows.labels), counted=False)
+    return Length(tokens + asked, len(rows.labels), counted=False, mean=mean + asked if mean else 0.0)
 
 
 def _longest(sequences: Sequence[Sequence[int]]) -> int:
@@ -88,3 +103,11 @@ def _answer_tokens(rows: Rows) -> int:
 def _most_tokens(texts: Sequence[str]) -> int:
     """More tokens than the longest of these texts has; two special ones included."""
     return math.ceil(max((len(text.encode()) for text in texts), default=0) / _BYTES_PER_TOKEN) + 2
+
+
+def _typical_tokens(text: str) -> float:
+    return len(text.encode()) / _MEAN_BYTES_PER_TOKEN + 2
+
+
+def _mean(lengths: Sequence[float]) -> float:
+    return sum(lengths) / len(lengths) if lengths else 0.0

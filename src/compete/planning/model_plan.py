@@ -15,11 +15,13 @@ from compete.base_models.families import MINIATURE
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.recipes import Recipe
 from compete.planning.local_checkpoints import hub_cache
+from compete.planning.schedule import Schedule, Work, schedule
 
 if TYPE_CHECKING:
     from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint
 
 _LONGEST = 256  # texts, the longest in bytes: which of them has the most tokens is counted
+_TYPICAL = 500  # texts, at least, where there are so many
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,16 @@ class Rows:
     """The longest training texts; None: the data are not there, and every text may be as long as allowed."""
     total_bytes: int = 0
     """Of all texts, train and test, in UTF-8."""
+    typical: tuple[str, ...] = ()
+    """Training texts at even distances, of which the mean length is taken."""
 
 
 def rows_to_plan(labels: Sequence[str], train: Sequence[str], test: Sequence[str]) -> Rows:
-    """What a plan keeps of the texts: the longest and the sum."""
+    """What a plan keeps of the texts: the longest, some that are typical, and the sum."""
     longest = sorted(train, key=lambda text: len(text.encode()), reverse=True)[:_LONGEST]
     total = sum(len(text.encode()) for text in [*train, *test])
-    return Rows(tuple(labels), len(train), len(test), tuple(longest), total)
+    typical = train[:: max(1, len(train) // _TYPICAL)]
+    return Rows(tuple(labels), len(train), len(test), tuple(longest), total, tuple(typical))
 
 
 class Hardware(Protocol):
@@ -63,6 +68,18 @@ class Hardware(Protocol):
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """Hours that were reckoned, not measured."""
+
+    work: Work
+    """The folds, with the changes that the verdict asks for."""
+    gpus: int
+    """Side by side, a fold on each, or all of them under every fold."""
+    schedule: Schedule
+    """Of this model alone."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What one model takes on one device as it is written, and what is to be done."""
 
@@ -83,6 +100,8 @@ class Verdict:
     """Fewer jobs at once than were asked for."""
     refused: str = ""
     """Why it cannot be tried."""
+    estimate: Estimate | None = None
+    """Of its hours on all GPUs of this kind; None on a processor, and where nothing tells."""
 
     @property
     def possible(self) -> bool:
@@ -101,8 +120,8 @@ class Disk:
     """In oof/, over all folds."""
     hidden_states: int
     """Of what frozen layers compute."""
-    free: int
-    """Where the hub's files go."""
+    free: int | None
+    """Where the hub's files go; None: that is another machine."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +156,15 @@ class Machine:
     """As the competition says."""
     keep_weights: bool = False
     """As the competition says."""
+    asked: str = ""
+    """What --device named, if the devices are not all that this machine has."""
+    session: float | None = None
+    """Hours after which the machine is taken away."""
+
+    @property
+    def absent(self) -> bool:
+        """Whether it is another machine than this one."""
+        return bool(self.asked) and any(device.kind == "gpu" for device in self.devices)
 
 
 @dataclass(frozen=True)
@@ -155,6 +183,15 @@ def downloads(plans: Sequence[ModelPlan]) -> Downloads:
     """What all models download together; a checkpoint that several share counts once."""
     sizes = {plan.checkpoint: plan.disk.download or 0 for plan in plans if plan.disk is not None}
     return Downloads(sum(sizes.values()), *hub_cache())
+
+
+def all_together(plans: Sequence[ModelPlan], machine: Machine) -> Schedule | None:
+    """All models that have an estimate, one after the other on the GPUs; None where those are not alike."""
+    found = [verdict.estimate for plan in plans for verdict in plan.verdicts[-1:] if verdict.estimate is not None]
+    gpus = sum(device.kind == "gpu" for device in machine.devices)
+    if not found or found[0].gpus != gpus:
+        return None
+    return schedule([each.work for each in found], gpus, machine.session)
 
 
 def without_reckoning(recipe: Recipe) -> ModelPlan | None:

@@ -6,7 +6,6 @@ Runs as a job in a process of its own, so that its peak memory is the model's.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
+from compete.planning.schedule import Work
 
 _STEPS = 4  # micro-batches of typical rows that are timed
 _PREDICTED = 32
@@ -50,6 +50,10 @@ class Probed:
     hours: float | None = None
     """Of all folds, `at_once` at a time."""
     at_once: int = 1
+    sessions: int | None = None
+    """None: none was asked for, or a fold is longer than one."""
+    longest: float = 0.0
+    """Hours of the longest fold."""
     why: str = ""
     """Why there is no probe."""
 
@@ -95,25 +99,15 @@ def probe(
     return Probe(max(short - trained * len(few), 0.0), trained, predicted, peak_memory())
 
 
-def hours(
-    found: Probe,
-    settings: TransformerSettings,
-    needs: Needs,
-    *,
-    n_train: int,
-    n_test: int,
-    folds: int,
-    at_once: int,
-) -> float:
-    """Hours until all folds are trained and have predicted their rows and the test set, `at_once` at a time."""
+def work(found: Probe, settings: TransformerSettings, needs: Needs, *, n_train: int, n_test: int, folds: int) -> Work:
+    """Hours of every fold, until it is trained and has predicted its rows and the test set."""
     rows = n_train * (folds - 1) / folds
     held_out = rows * settings.validation_share
     trained = settings.epochs * ((rows - held_out) * found.trained_row + held_out * found.predicted_row)
     predicted = (n_train / folds + n_test) * found.predicted_row
     # Once for all folds; as long as a whole prediction, which is an upper bound.
     frozen = (n_train + n_test) * found.predicted_row if needs.frozen_layers else 0.0
-    fold = found.opening + trained + predicted
-    return (math.ceil(folds / max(at_once, 1)) * fold + frozen) / 3600
+    return Work((found.opening + trained + predicted) / 3600, folds, frozen / 3600)
 
 
 def peak_memory() -> int:

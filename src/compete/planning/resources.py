@@ -6,7 +6,7 @@ Works from configurations: nothing is fetched. Devices are handed in, so that an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import Any
 
@@ -18,6 +18,7 @@ from compete.base_models.pretrained.batching import micro_batches
 from compete.base_models.pretrained.device import overflows_float16
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
+from compete.planning.estimates import estimate
 from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint, anatomy, footprint, kept_bytes
 from compete.planning.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes
 from compete.planning.longest_rows import Length, longest_row
@@ -42,7 +43,10 @@ def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
         shape = sizes.shape(settings)
     except (UserError, ValueError, KeyError, AttributeError, TypeError) as error:  # the other models are still shown
         return ModelPlan(recipe.name, settings.checkpoint, aside=f"cannot be counted: {_reason(error)}")
-    verdicts = tuple(_verdict(sizes, settings, device, machine) for device in machine.devices)
+    verdicts = tuple(
+        _with_hours(_verdict(sizes, settings, device, machine), sizes, settings, rows, machine)
+        for device in machine.devices
+    )
     too_large = any(not verdict.possible and not verdict.refused for verdict in verdicts)
     return ModelPlan(
         name=recipe.name,
@@ -52,8 +56,8 @@ def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
         batch=sizes.batch(settings),
         tokens_counted=length.counted,
         disk=_disk(recipe, settings, shape, rows, machine),
-        on_machine=is_on_machine(recipe),
-        notices=tuple(_notices(recipe, settings)),
+        on_machine=_is_there(recipe, machine),
+        notices=tuple(_notices(recipe, settings, machine)),
         verdicts=verdicts,
         cards=_cards(sizes, settings) if too_large else {},
     )
@@ -142,6 +146,16 @@ def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machin
     return Verdict(device, written, fits=False, needed=needed, refused=refused)
 
 
+def _with_hours(verdict: Verdict, sizes: _Sizes, settings: Adapted, rows: Rows, machine: Machine) -> Verdict:
+    """The verdict, with an estimate of what the model takes with the changes that make it fit."""
+    if not verdict.possible:
+        return verdict
+    changed, device = settings.model_copy(update=dict(verdict.changes)), verdict.device
+    half = computes_half(changed, device, str(sizes.raw["model_type"]))
+    found = estimate(sizes.shape(changed), changed, sizes.length, rows, device, machine, half=half)
+    return replace(verdict, estimate=found)
+
+
 def _refused(settings: Adapted, device: Hardware, architecture: str) -> str:
     if device.unsupported:
         return f"cannot: {device.unsupported}"
@@ -201,19 +215,26 @@ def _disk(recipe: Recipe, settings: Adapted, shape: Anatomy, rows: Rows, machine
         # A token has three bytes or more in most texts, and its hidden states are float32.
         hidden = rows.total_bytes // 3 * shape.layer.hidden * 4
     kept = machine.folds * kept_bytes(shape, settings, whole=machine.keep_weights)
-    return Disk(files, 0 if is_on_machine(recipe) else files, kept, hidden, hub_cache()[1])
+    free = None if machine.absent else hub_cache()[1]
+    return Disk(files, 0 if _is_there(recipe, machine) else files, kept, hidden, free)
 
 
-def _notices(recipe: Recipe, settings: Adapted) -> Iterator[str]:
+def _is_there(recipe: Recipe, machine: Machine) -> bool:
+    """Whether the checkpoint is on the machine; on one that is absent nothing is."""
+    return not machine.absent and is_on_machine(recipe)
+
+
+def _notices(recipe: Recipe, settings: Adapted, machine: Machine) -> Iterator[str]:
     architecture = recipe.declaration.architectures.get(settings.checkpoint)
-    fetched = not is_on_machine(recipe)
-    if recipe.absent:
+    fetched = not _is_there(recipe, machine)
+    if recipe.absent and not machine.absent:
         yield f"competition.toml: checkpoints.{settings.checkpoint}: the folder {recipe.absent} does not exist"
     if architecture is not None and architecture.gated and fetched:
         token = "a hub token is there" if get_token() is not None else "no hub token is there: `hf auth login`"
-        yield f"gated: its licence has to be accepted on its page of the hub; {token}"
+        here = "" if machine.absent else f"; {token}"
+        yield f"gated: its licence has to be accepted on its page of the hub{here}"
     if settings.remote_code:
         allowed = "allowed" if recipe.remote_code_allowed else "not allowed yet, see [training] remote_code"
         yield f"runs code of its own repository: {allowed}"
-    if fetched and constants.HF_HUB_OFFLINE:
+    if fetched and constants.HF_HUB_OFFLINE and not machine.absent:
         yield "HF_HUB_OFFLINE is set: it cannot be fetched"

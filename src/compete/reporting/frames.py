@@ -96,20 +96,27 @@ def finalists_frame(found: Finalists) -> pd.DataFrame:
 
 
 def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:
-    """A row per model and device; one without a device for a model of which nothing is estimated."""
+    """A row per model and device; one without a device for a model of which nothing is estimated.
+
+    hours: as probed; estimated_hours: as reckoned without weights.
+    """
     rows: list[list[Any]] = []
     for plan in plans:
         of_model = [plan.name, plan.checkpoint or None, plan.shape and plan.shape.parameters]
         download = plan.disk and plan.disk.download
-        hours = probed[plan.name].hours if plan.name in probed else None
+        of_probe = probed.get(plan.name)
+        hours = of_probe and of_probe.hours
         for verdict in plan.verdicts:
             changes = ", ".join(f"{key} = {value}" for key, value in verdict.changes.items())
-            peak = verdict.footprint.peak
-            rows.append([*of_model, download, verdict.device.name, peak, verdict.fits, changes, hours, plan.aside])
+            peak, found = verdict.footprint.peak, verdict.estimate
+            sessions = of_probe.sessions if of_probe and hours else found and found.schedule.sessions
+            reckoned = [found and found.schedule.hours, sessions]
+            of_device = [verdict.device.name, peak, verdict.fits, changes]
+            rows.append([*of_model, download, *of_device, hours, *reckoned, plan.aside])
         if not plan.verdicts:
-            rows.append([*of_model, download, None, None, None, "", hours, plan.aside])
-    columns = ["name", "checkpoint", "parameters", "download", "device", "peak", "fits", "changes", "hours", "aside"]
-    return _frame(rows, columns)
+            rows.append([*of_model, download, None, None, None, "", hours, None, None, plan.aside])
+    columns = ["name", "checkpoint", "parameters", "download", "device", "peak", "fits", "changes", "hours"]
+    return _frame(rows, [*columns, "estimated_hours", "sessions", "aside"])
 
 
 def score_numbers(score: Score | None) -> list[float | None]:

@@ -21,8 +21,9 @@ from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
     from compete.competition.folds import FoldPlan
-    from compete.planning.model_plan import Downloads, Machine, ModelPlan, Verdict
+    from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
     from compete.planning.probe import Probed
+    from compete.planning.schedule import Schedule
     from compete.stacking.comparison import Comparison, Contributions
     from compete.submissions.leaderboard.finalists import Finalist, Finalists
 
@@ -238,18 +239,26 @@ def rehearsal_record(
 
 
 def plan_record(
-    plans: Sequence[ModelPlan], machine: Machine, probed: Mapping[str, Probed], together: Downloads
+    plans: Sequence[ModelPlan],
+    machine: Machine,
+    probed: Mapping[str, Probed],
+    downloads: Downloads,
+    together: Schedule | None,
 ) -> Record:
-    """`compete plan`; sizes in bytes. probed: empty if nothing was; together: what they download."""
+    """`compete plan`; sizes in bytes, sessions and estimates in hours. probed: empty if nothing was."""
     return {
         "machine": {
             "devices": [_fields(device, "name", "kind", "memory", "bfloat16") for device in machine.devices],
             "workers": machine.workers,
             "folds": machine.folds,
             "keep_weights": machine.keep_weights,
+            "asked": machine.asked or None,
+            "absent": machine.absent,
+            "session": machine.session,
         },
         "models": [_planned(plan, probed.get(plan.name)) for plan in plans],
-        "downloads": vars(together),
+        "downloads": {**vars(downloads), "free": None if machine.absent else downloads.free},
+        "estimate": together and vars(together),
     }
 
 
@@ -278,13 +287,19 @@ def _verdict(verdict: Verdict) -> Record:
         "device": verdict.device.name,
         **_fields(verdict, "fits", "possible", "changes", "needed", "gpus", "at_once", "fewer"),
         "refused": verdict.refused or None,
+        "estimate": verdict.estimate and _estimate(verdict.estimate),
         "memory": {**vars(found), "training": found.training, "peak": found.peak},
     }
 
 
+def _estimate(found: Estimate) -> Record:
+    return {**vars(found.schedule), "fold": found.work.fold, "gpus": found.gpus}
+
+
 def _probe(probed: Probed) -> Record:
     measured = vars(probed.found) if probed.found else None
-    return {"hours": probed.hours, "at_once": probed.at_once, "measured": measured, "why_not": probed.why or None}
+    told = _fields(probed, "hours", "at_once", "sessions")
+    return {**told, "measured": measured, "why_not": probed.why or None}
 
 
 def _honest(score: Score | None) -> Record:

@@ -19,12 +19,14 @@ from compete.execution.inline import InlineExecutor
 from compete.execution.jobs import Failed, Job
 from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
 from compete.oof.work import default_workers
+from compete.planning.cards import Asked, absent_devices, parse_device
+from compete.planning.schedule import Schedule, parse_session, schedule
 from compete.workflows.session import Say, load, silent
 
 if TYPE_CHECKING:  # torch, which a mistyped name is found before
     import pandas as pd
 
-    from compete.planning.model_plan import Downloads, Machine, ModelPlan, Rows
+    from compete.planning.model_plan import Downloads, Hardware, Machine, ModelPlan, Rows
     from compete.planning.probe import Probe, Probed
 
 _USUAL_LABELS = 10
@@ -39,6 +41,10 @@ class Requirements:
     probed: Mapping[str, Probed]
     """What came of the probes, by model; empty where none was asked for."""
     downloads: Downloads
+    together: Schedule | None = None
+    """Of all models with an estimate, but for those outside of `--all`; None where there is none."""
+    left_out: Sequence[str] = ()
+    """Models with an estimate that are outside of `--all`, where others are planned."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -69,27 +75,55 @@ def plan(
     *,
     probe: bool = False,
     workers: int | None = None,
+    device: str | None = None,
+    session: str | None = None,
     say: Say = silent,
 ) -> Requirements:
     """Of the named recipes, or of all.
 
     probe: train a few steps of each model for real, and estimate the hours. workers: jobs at once on the processor;
-    default: one per core. 0: in this process.
+    default: one per core. 0: in this process. device: "2x T4", "A100-80", "cpu": in place of what is here.
+    session: "12h", "90m": how long such a machine may be had at a time.
     """
+    asked = None if device is None else parse_device(device)
+    hours = None if session is None else parse_session(session)
+    if probe and asked is not None:
+        raise UserError("--probe trains on what is here, and --device plans for something else: leave one of them out")
     recipes = load_recipes(workspace, list(dict.fromkeys(names)) or recipe_names(workspace))
     if not recipes:
         raise UserError("base_models/ holds no recipe: `compete init DIR` makes a workspace with recipes to start from")
     declaration = read_declaration(workspace)
 
-    from compete.planning.model_plan import Machine, downloads
+    from compete.planning.model_plan import Machine, all_together, downloads
 
     rows = _rows(workspace, declaration, say, probe=probe)
-    together = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
-    at_once = max(1, default_workers(together, gpu_ids()) if workers is None else workers)
-    machine = Machine(find_devices(), at_once, declaration.folds.k, declaration.training.keep_weights)
+    in_all = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
+    at_once = max(1, default_workers(in_all, gpu_ids()) if workers is None else workers)
+    machine = Machine(
+        _devices(asked),
+        at_once,
+        declaration.folds.k,
+        declaration.training.keep_weights,
+        asked="" if asked is None else asked.name,
+        session=hours,
+    )
     plans = [_plan_one(recipe, rows, machine) for recipe in recipes]
     probed = _probe(workspace, recipes, plans, rows, machine, say, inline=workers == 0) if probe else {}
-    return Requirements(plans, machine, probed, downloads(plans))
+    counted = {recipe.name for recipe in in_all}
+    together = all_together([plan for plan in plans if plan.name in counted], machine)
+    left_out = [plan.name for plan in plans if plan.name not in counted and any(v.estimate for v in plan.verdicts)]
+    return Requirements(plans, machine, probed, downloads(plans), together, left_out)
+
+
+def _devices(asked: Asked | None) -> Sequence[Hardware]:
+    """Those that were asked for, or what is here."""
+    if asked is None or asked.card is None:
+        found = find_devices()
+        return found if asked is None else found[:1]
+
+    import torch
+
+    return absent_devices(asked, torch.cuda.get_arch_list())
 
 
 def _plan_one(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
@@ -134,7 +168,7 @@ def _probe(
     inline: bool,
 ) -> dict[str, Probed]:
     """What came of the probe, by model."""
-    from compete.planning.probe import Probed, hours
+    from compete.planning.probe import Probed, work
 
     probed = {}
     for recipe, plan in zip(recipes, plans, strict=True):
@@ -148,16 +182,10 @@ def _probe(
             probed[recipe.name] = Probed(why=str(error))
             continue
         at_once = min(_jobs_at_once(plan, machine), machine.folds)
-        estimate = hours(
-            found,
-            plan.settings,
-            recipe.needs,
-            n_train=rows.n_train,
-            n_test=rows.n_test,
-            folds=machine.folds,
-            at_once=at_once,
-        )
-        probed[recipe.name] = Probed(found, estimate, at_once)
+        of_all = {"n_train": rows.n_train, "n_test": rows.n_test, "folds": machine.folds}
+        folds = work(found, plan.settings, recipe.needs, **of_all)
+        laid = schedule([folds], at_once, machine.session)
+        probed[recipe.name] = Probed(found, laid.hours, at_once, laid.sessions, folds.longest)
     return probed
 
 

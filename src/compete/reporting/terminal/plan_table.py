@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.markup import escape
 from rich.table import Table
 
-from compete.planning.model_plan import Downloads, Machine, ModelPlan, Verdict
+from compete.planning.cards import FOUR_BIT_UTILISATION, UTILISATION
+from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
 from compete.planning.probe import Probed
+from compete.planning.schedule import Schedule
 from compete.reporting.terminal.plain_table import PlainTable
 
 CAPTION = (
@@ -17,35 +20,58 @@ CAPTION = (
 )
 
 
-def plan_table(plans: Sequence[ModelPlan], hours: Mapping[str, float | None]) -> Table:
-    """A row per model, or under it one per device; sizes in GB. hours: by model; empty: nothing was probed."""
-    several, probed = any(len(plan.verdicts) > 1 for plan in plans), any(hours.values())
-    titles = ["params", "down-\nload", "weights", "train-\ning", "activ.", "peak", *(["hours"] if probed else [])]
+def plan_table(plans: Sequence[ModelPlan], probed: Mapping[str, Probed], session: float | None = None) -> Table:
+    """A row per model, or under it one per device; sizes in GB. probed: by model; empty: nothing was.
+
+    session: hours; None: sessions are not counted.
+    """
+    several = any(len(_by_device(plan.verdicts)) > 1 for plan in plans)
+    known = any(each.hours for each in probed.values())
+    known = known or any(verdict.estimate for plan in plans for verdict in plan.verdicts)
+    timed = ["hours", "ses-\nsions"][: 0 if not known else 1 if session is None else 2]
+    titles = ["params", "down-\nload", "weights", "train-\ning", "activ.", "peak", *timed]
     table = PlainTable("model", numbers=titles, caption=CAPTION, caption_justify="left")
     table.add_column("verdict", overflow="fold")
     for plan in plans:
         found = _by_device(plan.verdicts)
-        known = hours.get(plan.name)
-        told = ["-" if known is None else shown_hours(known)] if probed else []
+        measured = probed.get(plan.name, Probed())
         if several and found:
-            table.add_row(escape(plan.name), *_of_model(plan), *[""] * 4, *told)
+            told = ["", ""] if measured.hours is None else _time(None, measured)
+            table.add_row(escape(plan.name), *_of_model(plan), *[""] * 4, *told[: len(timed)])
         for device, verdict in found:
+            told = _time(verdict.estimate, Probed() if several else measured)[: len(timed)]
             if several:
-                cells = [f"  {escape(device)}", "", "", *_of_device(verdict), *[""] * len(told)]
+                cells = [f"  {escape(device)}", "", "", *_of_device(verdict), *told]
             else:
                 cells = [escape(plan.name), *_of_model(plan), *_of_device(verdict), *told]
             table.add_row(*cells, _coloured(verdict))
     return table
 
 
+def _time(estimate: Estimate | None, probed: Probed) -> list[str]:
+    """Hours, probed or with a tilde, and sessions."""
+    if probed.hours is not None:
+        return [shown_hours(probed.hours), str(probed.sessions or "-")]
+    if estimate is None:
+        return ["-", "-"]
+    return [about_hours(estimate.schedule.hours), str(estimate.schedule.sessions or "-")]
+
+
 def machine_lines(machine: Machine) -> Iterator[str]:
-    """The devices that were found."""
+    """The devices that were found, or asked for."""
+    if machine.absent:
+        yield f"for {machine.asked}, which is not this machine: nothing of it was looked at, and nothing measured on it"
+    elif machine.asked:
+        yield "for the processor of this machine alone"
     for device in machine.devices:
+        if device.unsupported:
+            yield f"{device.name}: {gb(device.memory)} GB of memory, cannot compute: {device.unsupported}"
+            continue
         precision = "bfloat16" if device.bfloat16 else "float16" if device.kind == "gpu" else "float32"
         at_once = f", {machine.workers} jobs at once" if device.kind == "processor" else ""
         memory = "RAM" if device.kind == "processor" else "memory"
         yield f"{device.name}: {gb(device.memory)} GB of {memory}, trains in {precision}{at_once}"
-    if all(device.kind == "processor" for device in machine.devices):
+    if not machine.asked and all(device.kind == "processor" for device in machine.devices):
         yield "no GPU was found"
 
 
@@ -84,8 +110,8 @@ def _largest(verdict: Verdict, plan: ModelPlan) -> str:
     kind = verdict.device.kind
     alike = [other.device.memory for other in plan.verdicts if other.device.kind == kind]
     if len(alike) == len(plan.verdicts):
-        return f"the largest device here has {gb(max(alike))} GB"
-    return f"{'the largest GPU here' if kind == 'gpu' else 'the processor'} has {gb(max(alike))} GB"
+        return f"the largest device has {gb(max(alike))} GB"
+    return f"{'the largest GPU' if kind == 'gpu' else 'the processor'} has {gb(max(alike))} GB"
 
 
 def _by_device(verdicts: Sequence[Verdict]) -> list[tuple[str, Verdict]]:
@@ -140,8 +166,48 @@ def probe_line(probed: Probed, folds: int) -> str:
     )
 
 
-def download_line(found: Downloads) -> str:
+def hours_lines(
+    plans: Sequence[ModelPlan],
+    machine: Machine,
+    probed: Mapping[str, Probed],
+    together: Schedule | None,
+    left_out: Sequence[str] = (),
+) -> Iterator[str]:
+    """What the hours are reckoned from; all models together, but for those left out; folds that no session ends."""
+    session = machine.session
+    found = {plan.name: verdict.estimate for plan in plans for verdict in plan.verdicts if verdict.estimate is not None}
+    measured = {name: each for name, each in probed.items() if each.hours is not None}
+    if found:
+        yield (
+            f"Hours with a tilde are estimates: operations over {UTILISATION:.0%} of the peak on the card's data sheet "
+            f"({FOUR_BIT_UTILISATION:.0%} with weights in 4 bits). The shares are assumptions: no GPU was measured."
+        )
+    elif session is not None and not measured:
+        yield "--session: no hours are known here, so no sessions are counted; on a processor `--probe` measures them"
+    if together is not None:
+        without = f" without {', '.join(left_out)}" if left_out else ""
+        counted = _sessions(together.sessions, session) if session is not None else ""
+        yield f"all models with an estimate{without}: {about_hours(together.hours)} hours{counted}"
+    longest = {name: (estimate.work.longest, "~") for name, estimate in found.items()}
+    longest |= {name: (each.longest, "") for name, each in measured.items()}
+    for name, (fold, about) in longest.items():
+        if session is not None and fold > session:
+            yield (
+                f"{name}: a fold takes {about_hours(fold) if about else shown_hours(fold)} hours, longer than a "
+                f"session of {session:g}: it has to go on from within a fold, or on a faster card"
+            )
+
+
+def _sessions(count: int | None, hours: float) -> str:
+    if count is None:
+        return f"; a fold is longer than a session of {hours:g} hours"
+    return f", {count} {'session' if count == 1 else 'sessions'} of {hours:g} hours"
+
+
+def download_line(found: Downloads, machine: Machine) -> str:
     """What all models download together, and whether there is room for it."""
+    if machine.absent:
+        return f"all downloads: {gb(found.size)} GB"
     room = "free there" if found.size <= found.free else "free there: not enough for all of them"
     return f"all downloads: {gb(found.size)} GB into {found.folder}, {gb(found.free)} GB {room}"
 
@@ -149,6 +215,12 @@ def download_line(found: Downloads) -> str:
 def shown_hours(hours: float) -> str:
     # From there on, two digits would begin to show 0.10.
     return f"{hours:.1f}" if hours >= 0.095 else f"{hours:.2f}"
+
+
+def about_hours(hours: float) -> str:
+    """ "~0.05", "~3.2", "~140": two digits at most, and no seconds."""
+    shown = max(float(f"{hours:.2g}"), 0.01)
+    return f"~{shown:.{min(max(1 - math.floor(math.log10(shown)), 0), 2)}f}"
 
 
 def _of_model(plan: ModelPlan) -> tuple[str, str]:
@@ -191,7 +263,8 @@ def _disk(plan: ModelPlan) -> str:
     elif plan.disk.files is None:
         parts = ["a download of unknown size"]
     else:
-        short = f", but only {gb(plan.disk.free)} GB are free for it" if plan.disk.files > plan.disk.free else ""
+        free = plan.disk.free
+        short = f", but only {gb(free)} GB are free for it" if free is not None and plan.disk.files > free else ""
         parts = [f"downloads {gb(plan.disk.files)} GB{short}"]
     if plan.disk.kept:
         parts.append(f"oof/ keeps {gb(plan.disk.kept)} GB for all folds")
