@@ -28,6 +28,10 @@ def command(
     no_parity: Annotated[
         bool, typer.Option("--no-parity", help="Do not check that what was trained gives the same when read again.")
     ] = False,
+    on: Annotated[
+        str | None, typer.Option("--on", help="local, or ray: a cluster; default: as [execution] says.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="With ray: HOST:PORT of the cluster's head.")] = None,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,6 +62,8 @@ def command(
         threads=threads,
         as_published=as_published,
         parity=not no_parity,
+        on=on,
+        address=address,
         say=say,
         watch=watch,
     )

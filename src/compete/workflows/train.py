@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError
-from compete.execution.jobs import Event
 from compete.oof.lock import claim, fold_claimed
 from compete.oof.work import Work, choose_recipes, find_work, train
-from compete.workflows.executors import Crew, crew_for
+from compete.workflows.away import on_cluster
+from compete.workflows.executors import Crew, crew_on
 from compete.workflows.session import Say, load, locked, silent, stopping_said
 from compete.workflows.status import Status, status
-
-Watch = Callable[[Work, int], AbstractContextManager[Callable[[Event], None]]]
-"""Given the work and how many jobs run at once, shows the events that it is then called with."""
+from compete.workflows.watching import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -29,12 +26,6 @@ class Trained:
     """Of the models it was to train."""
     failed: JobsFailedError | None
     """What became of the jobs that failed; what the others made is kept."""
-
-
-@contextlib.contextmanager
-def unwatched(work: Work, at_once: int) -> Iterator[Callable[[Event], None]]:
-    """Shows nothing."""
-    yield lambda event: None
 
 
 def train_base(
@@ -48,23 +39,31 @@ def train_base(
     threads: int | None = None,
     as_published: bool = False,
     parity: bool = True,
+    on: str | None = None,
+    address: str | None = None,
     say: Say = silent,
     watch: Watch = unwatched,
 ) -> Trained:
     """Train what is missing or stale of the named recipes, or for no names of all (`oof.work.find_work`).
 
     workers: jobs at once, 0 for this process; threads: of one job. parity: what was trained is read again, and has to
-    give the same probabilities. Folds that another command is training are waited for.
+    give the same probabilities. Folds that another command is training are waited for. on, address: in place
+    of what [execution] in competition.toml says: "local", or "ray" and where the cluster is.
     """
-    with stopping_said(say):
+    with stopping_said(say), contextlib.ExitStack() as open_:
         with locked(workspace, say):
             competition = load(workspace, say)
             recipes = choose_recipes(competition, names, as_published=as_published)
-        crew = crew_for(recipes, workers, threads)
+        execution = competition.declaration.execution.model_copy(update=_said(on=on, address=address))
+        crew = open_.enter_context(crew_on(execution, recipes, workers, threads, say))
         wanted = partial(find_work, competition, recipes, folds, replace_stale=replace_stale, parity=parity)
         failed = _train_all(workspace, partial(wanted, threads=crew.threads), force, crew, say, watch)
         with locked(workspace, say):  # it writes scores down
             return Trained(status(workspace, [recipe.name for recipe in recipes]), failed)
+
+
+def _said(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _train_all(
@@ -93,9 +92,12 @@ def _train_all(
 
 
 def _train(work: Work, crew: Crew, watch: Watch) -> list[JobsFailedError]:
+    executor = crew.executor
+    if crew.cluster is not None:
+        executor = on_cluster(crew.cluster, work, crew.executor, crew.at_once, crew.gpus)
     with watch(work, crew.at_once) as on_event:
         try:
-            train(work, crew.executor, on_event)
+            train(work, executor, on_event)
         except JobsFailedError as error:  # what was trained is shown all the same
             return [error]
     return []
