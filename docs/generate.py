@@ -26,7 +26,7 @@ from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.pretrained.settings import Lora, TransformerSettings
 from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
 from compete.cli.main import app
-from compete.competition.declaration import CompetitionDeclaration, Data, Folds, Submission, Training
+from compete.competition.declaration import CompetitionDeclaration, Data, Execution, Folds, Submission, Training
 from compete.competition.starter import starter_folder
 from compete.declarations import read_toml
 from compete.stacking.stack_recipes import StackDeclaration, Trees
@@ -54,6 +54,7 @@ COMPETITION: tuple[Section, ...] = (
     ("`[data]`", Data, None),
     ("`[folds]`", Folds, None),
     ("`[training]`", Training, None),
+    ("`[execution]`", Execution, None),
     ("`[submission]`", Submission, None),
 )
 STACK: tuple[Section, ...] = (("Keys of a stack recipe", StackDeclaration, None), ("`[trees]`", Trees, None))

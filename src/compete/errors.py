@@ -7,6 +7,7 @@ CompeteError
 │   ├── StoreError           oof/ holds something damaged, foreign or stale
 │   ├── SubmissionError      a submission that must not be sent
 │   ├── ArchiveError         a packed job, or the result of one, that is damaged, foreign or of another version
+│   ├── ClusterError         a Ray cluster that is not there, too small, or unlike this machine
 │   └── DiskFullError        nothing can be written; what was finished is kept
 ├── KaggleError          1  Kaggle failed, or was not reached
 └── JobsFailedError      1  the command ran and at least one job failed
@@ -45,6 +46,10 @@ class SubmissionError(UserError):
 
 class ArchiveError(UserError):
     """A job in a file, or what came of it, that is damaged, foreign or of another version."""
+
+
+class ClusterError(UserError):
+    """A cluster that is not there, too small, or of other versions than this machine."""
 
 
 class DiskFullError(UserError):

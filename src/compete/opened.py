@@ -31,7 +31,8 @@ from compete.workflows.session import Say, silent
 from compete.workflows.stack import Stacked, stack
 from compete.workflows.status import Status, status
 from compete.workflows.submit import Submitted, submit
-from compete.workflows.train import Watch, train_base, unwatched
+from compete.workflows.train import train_base
+from compete.workflows.watching import Watch, unwatched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,6 +110,8 @@ class Opened(View):
         as_published: bool = False,
         parity: bool = True,
         stop_after: str | None = None,
+        on: str | None = None,
+        address: str | None = None,
     ) -> Status:
         """`compete train-base`: the named recipes, or for no names those of --all.
 
@@ -126,6 +129,8 @@ class Opened(View):
                 as_published=as_published,
                 parity=parity,
                 stop_after=stop_after,
+                on=on,
+                address=address,
                 say=self._say,
                 watch=self._watch,
             )

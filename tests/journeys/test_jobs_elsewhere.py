@@ -18,7 +18,8 @@ from compete.errors import ArchiveError, DiskFullError
 from compete.oof.job_archives import laid_out, open_job
 from compete.oof.work import Work
 from compete.workflows.jobs import collect_jobs, export_jobs, run_job
-from compete.workflows.train import train_base, unwatched
+from compete.workflows.train import train_base
+from compete.workflows.watching import unwatched
 from conftest import build_workspace
 from support.documented import FAMILY
 from support.in_process import Run, in_process

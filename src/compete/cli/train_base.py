@@ -35,6 +35,10 @@ def command(
             help="As 11h or 90m: start no fold that would not end by then, by what folds took; stop what still runs.",
         ),
     ] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", help="local, or ray: a cluster; default: as [execution] says.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="With ray: HOST:PORT of the cluster's head.")] = None,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,6 +70,8 @@ def command(
         as_published=as_published,
         parity=not no_parity,
         stop_after=stop_after,
+        on=on,
+        address=address,
         say=say,
         watch=watch,
     )

@@ -77,6 +77,18 @@ class Training(Declaration):
         return stop_after
 
 
+class Execution(Declaration):
+    """[execution]: where `compete train-base` has its jobs done."""
+
+    on: Literal["local", "ray"] = Field(default="local", description="on this machine, or on a Ray cluster")
+    address: str | None = Field(
+        default=None, min_length=1, description="ray: HOST:PORT of its head; default: the one this machine is a node of"
+    )
+    gpus: int | None = Field(
+        default=None, ge=0, description="ray: GPUs of a job; default: one for a checkpoint of full size, else none"
+    )
+
+
 class Submission(Declaration):
     """[submission]: where `compete submit` sends its files."""
 
@@ -111,6 +123,7 @@ class CompetitionDeclaration(Declaration):
     data: Data = Field(description="the files, and how to read them")
     folds: Folds = Field(default=Folds(), description="the shared fold plan")
     training: Training = Field(default=Training(), description="what `compete train-base --all` trains")
+    execution: Execution = Field(default=Execution(), description="where `compete train-base` has its jobs done")
     checkpoints: dict[str, str] = Field(
         default_factory=dict, description="a checkpoint's name -> the local folder that holds it"
     )

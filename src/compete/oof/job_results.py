@@ -7,6 +7,7 @@ log.txt     what the training printed
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -81,23 +82,23 @@ def open_result(path: Path) -> Archive:
     return read_archive(path, "result", _KEYS)
 
 
-def bring_in(planned: Planned, result: Archive) -> Arrival:
+def bring_in(planned: Planned, result: Archive, *, claimed: bool = False) -> Arrival:
     """Store a result as if it had been trained here; the log of a failed job comes, too.
 
     Raises ArchiveError if it belongs to another competition, fold plan or recipe than there are now, or is damaged.
-    What is there already stays.
+    What is there already stays, unless the caller has `claimed` the fold to train it again.
     """
     manifest, workspace = result.manifest, planned.workspace
     model, fold = manifest["model"], manifest["fold"]
     recipe = _recipe_of(planned, result)
     state = model_state(workspace, model, recipe, planned.identity, planned.plan.k)
-    if state.kind == "imported" or state.state is State.DAMAGED:
+    if state.kind == "imported" or (state.state is State.DAMAGED and not claimed):
         why = "; ".join(state.reasons) or f"oof/{model} was imported"
         raise ArchiveError(f"{result.path} has no place: {why}")
-    if State.FRESH in (state.whole.state, state.parts[fold].state):
+    if not claimed and State.FRESH in (state.whole.state, state.parts[fold].state):
         return Arrival(model, fold, "was there already")
     folder = workspace.base_model(model)
-    with fold_claimed(workspace, model, fold) as is_mine:
+    with contextlib.nullcontext(True) if claimed else fold_claimed(workspace, model, fold) as is_mine:
         if not is_mine:
             raise ArchiveError(f"{result.path} has no place yet: {model} fold {fold} is being trained here")
         if result.has(_PART):

@@ -44,7 +44,7 @@ def operations(shape: Anatomy, settings: Adapted, length: Length, n_labels: int)
     layers = max(shape.layers - frozen, 0)
     # Embeddings are looked up, not multiplied; an output over the vocabulary is computed at few places.
     weights = tokens * layers * shape.layer.weights
-    weights += kept * shape.vocabulary * shape.layer.hidden if shape.generates else 0
+    weights += kept * shape.output
     adapters = tokens * shape.adapters
     body_moves = settings.adaptation != "frozen"
     again = 1 if settings.gradient_checkpointing and body_moves else 0

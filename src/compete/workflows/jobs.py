@@ -22,7 +22,7 @@ from compete.oof.state import recipes_in_force
 from compete.oof.work import Work, assemble_if_complete, choose_recipes, find_work, train
 from compete.workflows.executors import crew_for
 from compete.workflows.session import Say, exclusively, load, silent
-from compete.workflows.train import Watch, unwatched
+from compete.workflows.watching import Watch, unwatched
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError, UserError
+from compete.execution.executor import Executor
 from compete.execution.jobs import Event, Job, Left
 from compete.oof.lock import claim, fold_claimed
 from compete.oof.work import Work, choose_recipes, find_work, train
 from compete.times import seconds_of
-from compete.workflows.executors import Crew, crew_for
+from compete.workflows.away import on_cluster
+from compete.workflows.executors import Crew, crew_on
 from compete.workflows.session import Say, load, locked, silent, stopping_said
 from compete.workflows.status import Status, status
-
-Watch = Callable[[Work, int], AbstractContextManager[Callable[[Event], None]]]
-"""Given the work and how many jobs run at once, shows the events that it is then called with."""
+from compete.workflows.watching import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,6 @@ class Trained:
     """Names of the jobs that there was no time for."""
 
 
-@contextlib.contextmanager
-def unwatched(work: Work, at_once: int) -> Iterator[Callable[[Event], None]]:
-    """Shows nothing."""
-    yield lambda event: None
-
-
 def train_base(
     workspace: Workspace,
     names: Sequence[str] = (),
@@ -53,6 +46,8 @@ def train_base(
     as_published: bool = False,
     parity: bool = True,
     stop_after: str | None = None,
+    on: str | None = None,
+    address: str | None = None,
     say: Say = silent,
     watch: Watch = unwatched,
 ) -> Trained:
@@ -60,15 +55,17 @@ def train_base(
 
     workers: jobs at once, 0 for this process; threads: of one job. parity: what was trained is read again, and has to
     give the same probabilities. stop_after: as "11h"; default: what competition.toml says. Folds that another command
-    is training are waited for.
+    is training are waited for. on, address: in place of what [execution] in competition.toml says: "local", or "ray"
+    and where the cluster is.
     """
     began = time.monotonic()
     asked = None if stop_after is None else _asked_seconds(stop_after)
-    with stopping_said(say):
+    with stopping_said(say), contextlib.ExitStack() as open_:
         with locked(workspace, say):
             competition = load(workspace, say)
             recipes = choose_recipes(competition, names, as_published=as_published)
-        crew = crew_for(recipes, workers, threads)
+        execution = competition.declaration.execution.model_copy(update=_said(on=on, address=address))
+        crew = open_.enter_context(crew_on(execution, recipes, workers, threads, say))
         declared = competition.declaration.training.stop_after
         seconds = asked if asked is not None or declared is None else seconds_of(declared)
         run = _Run(workspace, crew, None if seconds is None else began + seconds, say, watch)
@@ -85,6 +82,10 @@ def _asked_seconds(stop_after: str) -> float:
         return seconds_of(stop_after)
     except ValueError as error:
         raise UserError(f"stop_after: {error}") from None
+
+
+def _said(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _left_text(left: Sequence[str]) -> str:
@@ -138,9 +139,17 @@ class _Run:
                 on_event(event)
 
             try:
-                train(work, self.crew.executor, seen, self.ends)
+                train(work, self._executor(work), seen, self.ends)
             except JobsFailedError as error:  # what was trained is shown all the same
                 self.failures.append(error)
+
+    def _executor(self, work: Work) -> Executor:
+        crew = self.crew
+        return (
+            crew.executor
+            if crew.cluster is None
+            else on_cluster(crew.cluster, work, crew.executor, crew.at_once, crew.gpus)
+        )
 
     def _waited_for(self, job: Job) -> bool:
         """Whether another command has let go of the job's fold, in time."""
