@@ -131,4 +131,15 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
         assert seen["predict"] == [[competition.train_texts[row] for row in held_out], competition.test_texts]
         keys = {near_identical_key(text) for text in seen["fit"]}
         assert not keys & {near_identical_key(competition.train_texts[row]) for row in held_out}
-        assert seen["context"] == ["cache", "curves", "facts", "labels", "progress", "seed", "threads", "warnings"]
+        assert seen["context"] == [
+            "cache",
+            "curves",
+            "facts",
+            "labels",
+            "progress",
+            "seed",
+            "state",
+            "state_every",
+            "threads",
+            "warnings",
+        ]

@@ -39,6 +39,10 @@ class FitContext:
     """Sentences on what the user should know of this run, such as a batch that had to be made smaller."""
     facts: dict[str, str] = field(default_factory=dict)
     """What the result depends on and only training tells, such as the precision it was computed in."""
+    state: Path | None = None
+    """Folder for what an interrupted training goes on from, if it can; None: it begins anew."""
+    state_every: int = 0
+    """Optimiser steps between two states; 0: at the end of epochs."""
     cache: Path | None = None
     """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
 

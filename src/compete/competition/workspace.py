@@ -169,6 +169,11 @@ class Workspace:
         return self.oof / ".hidden_states"
 
     @property
+    def training_states(self) -> Path:
+        """What interrupted folds go on from."""
+        return self.oof / ".training"
+
+    @property
     def stacks(self) -> Path:
         return self.oof / "stacks"
 

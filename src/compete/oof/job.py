@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,13 +21,13 @@ import compete
 from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
-from compete.competition.data import load_competition
+from compete.competition.data import Competition, load_competition
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.devices import driver_version
 from compete.execution.jobs import Job, Report
-from compete.fingerprints import differences
+from compete.fingerprints import differences, digest
 from compete.oof import store
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
@@ -67,6 +69,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         threads=payload["threads"],
         progress=report,
         cache=workspace.hidden_states,
+        **_state(competition, payload),
     )
     start = time.monotonic()
     probabilities, model = train_fold(planned, recipe, payload["fold"], context)
@@ -98,6 +101,8 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         },
         context.curves,
     )
+    for path in _states(workspace, payload):
+        shutil.rmtree(path, ignore_errors=True)
     keep(
         workspace,
         recipe,
@@ -161,6 +166,21 @@ def _gpu() -> dict[str, str]:
     if torch is None or not torch.cuda.is_initialized():
         return {}
     return {"gpu": str(torch.cuda.get_device_name()), "cuda": str(torch.version.cuda), "driver": driver_version()}
+
+
+def _state(competition: Competition, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a training of just this identity writes down what it goes on from; those of another are removed."""
+    every, workspace = competition.declaration.training.checkpoint_every, competition.workspace
+    own = digest([json.dumps(dict(payload["identity"]), sort_keys=True), str(payload["threads"])])
+    folder = workspace.training_states / f"{payload['model']}.{payload['fold']}.{own}"
+    for path in _states(workspace, payload):
+        if path != folder or every is None:
+            shutil.rmtree(path, ignore_errors=True)
+    return {} if every is None else {"state": folder, "state_every": every}
+
+
+def _states(workspace: Workspace, payload: Mapping[str, Any]) -> list[Path]:
+    return list(workspace.training_states.glob(f"{payload['model']}.{payload['fold']}.*"))
 
 
 def _checkpoint_record(workspace: Workspace, recipe: Recipe) -> dict[str, Any]:

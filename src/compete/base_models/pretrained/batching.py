@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,11 +43,14 @@ class LikeLengths(torch.utils.data.Sampler[int]):
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
         self.random = np.random.default_rng(seed)  # goes on from epoch to epoch
+        self.began: dict[str, Any] = dict(self.random.bit_generator.state)
+        """What its random numbers were when the epoch began."""
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
+        self.began = dict(self.random.bit_generator.state)
         order = self.random.permutation(len(self.lengths))
         window = _WINDOW * self.batch_size
         batches: list[NDArray[np.int64]] = []

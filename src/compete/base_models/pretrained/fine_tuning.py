@@ -19,6 +19,14 @@ from compete.base_models.families import FitContext
 from compete.base_models.memory import is_out_of_memory, release
 from compete.base_models.pretrained.batching import LikeLengths, by_length, micro_batches
 from compete.base_models.pretrained.device import TYPES, Precision, device, training_precision
+from compete.base_models.pretrained.resuming import (
+    Kept,
+    put_back_optimizer,
+    put_back_random,
+    put_back_weights,
+    read_state,
+    write_state,
+)
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.errors import CompeteError
 
@@ -108,21 +116,25 @@ def fine_tune(
     first = min(settings.micro_batch_size or settings.batch_size, settings.batch_size)
     batches = Batches(*micro_batches(settings.batch_size, first), settings.eval_batch_size)
     on_gpu = device().type == "cuda"
+    kept = None if context.state is None else read_state(context.state)
     while True:
         torch.manual_seed(context.seed)
         model = _opened(task)
         precision = precision_of(model, settings)
         context.facts["precision"] = precision
-        if on_gpu:
+        if kept is not None:
+            batches = Batches(*kept.plain["batches"])
+        elif on_gpu:
             longest = Longest.of(task.rows, fitted, validation)
             batches = batches_that_fit(task, model, longest, batches, precision, context)
         try:
-            return _train(task, model, settings, batches, precision, fitted, validation, context)
+            return _train(task, model, settings, batches, precision, fitted, validation, context, kept)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         # Outside of the handler, whose traceback would keep the tensors of the failed attempt alive.
         del model
+        kept = None  # other rows at once add up to other sums
         release()
         batches = batches.halved(context)
         context.curves.clear()
@@ -238,21 +250,24 @@ def _train(
     fitted: NDArray[np.int64],
     validation: NDArray[np.int64],
     context: FitContext,
+    kept: Kept | None,
 ) -> Any:
     order = LikeLengths([task.rows[row]["length"] for row in fitted], settings.batch_size, context.seed)
     best = _BestEpoch(context, settings.patience)
+    going_on = _GoingOn(context, order, best, batches, kept)
     with atomic.scratch_folder() as scratch:
         trainer = _Trainer(
             task.loss,
             order,
+            going_on,
             model=model,
             args=_arguments(settings, batches, precision, context.seed, str(scratch)),
             train_dataset=_Dataset([task.rows[row] for row in fitted]),
             eval_dataset=_Dataset([task.rows[row] for row in validation]),
             data_collator=task.collate,
-            callbacks=[best],
+            callbacks=[best, going_on],
         )
-        trainer.train()
+        trainer.train(resume_from_checkpoint=None if kept is None else str(kept.folder))
     # The Trainer leaves its mixed precision wrapped around the model; predictions are made in float32.
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     best.restore(model)
@@ -287,7 +302,7 @@ def _arguments(
         remove_unused_columns=False,  # or the Trainer drops what of our rows the model does not name
         eval_strategy="epoch",
         logging_strategy="epoch",
-        save_strategy="no",  # the best epoch is kept in memory
+        save_strategy="no",  # the best epoch is kept in memory; when a state is written, _GoingOn says
         metric_for_best_model="eval_loss",  # what the plateau scheduler goes by; the best epoch is _BestEpoch's affair
         report_to="none",
         disable_tqdm=True,
@@ -311,10 +326,13 @@ class _Dataset(torch.utils.data.Dataset[Row]):
 class _Trainer(Trainer):
     """The Trainer with a loss of its own, in training and for the validation rows, and batches of like lengths."""
 
-    def __init__(self, loss: Callable[[Any, Batch], Tensor], order: LikeLengths, **arguments: Any) -> None:
+    def __init__(
+        self, loss: Callable[[Any, Batch], Tensor], order: LikeLengths, going_on: _GoingOn, **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
         self.loss = loss
         self.order = order
+        self.going_on = going_on
         self.not_finite = 0
         self.model_accepts_loss_kwargs = False  # our loss is a mean, which accumulation has to divide
 
@@ -332,6 +350,25 @@ class _Trainer(Trainer):
         loss = self.loss(model, dict(inputs))
         self._check_finite(loss)
         return (loss, {}) if return_outputs else loss
+
+    # The Trainer's own checkpoints are pickles; these are the places where it writes and reads them.
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.going_on.write(self)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self.going_on.put_back(self.model)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if self.going_on.kept is not None:
+            put_back_optimizer(self.going_on.kept, self)
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        """With the optimiser."""
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if self.going_on.kept is not None:
+            put_back_random(self.going_on.kept, self)
 
     def _check_finite(self, loss: Tensor) -> None:
         self.not_finite = 0 if torch.isfinite(loss) else self.not_finite + 1
@@ -397,3 +434,52 @@ class _BestEpoch(TrainerCallback):
             for name, weight in model.named_parameters():
                 if name in self.weights:
                     weight.copy_(self.weights[name])
+
+
+class _GoingOn(TrainerCallback):
+    """Says when a state is to be written, and what of it is not the Trainer's."""
+
+    def __init__(
+        self, context: FitContext, order: LikeLengths, best: _BestEpoch, batches: Batches, kept: Kept | None
+    ) -> None:
+        self.context = context
+        self.order = order
+        self.best = best
+        self.batches = batches
+        self.kept = kept
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        every, ends_epoch = self.context.state_every, float(state.epoch or 0).is_integer()
+        # At the end of an epoch it is written once the validation rows have been looked at.
+        if self.context.state is not None and every and state.global_step % every == 0 and not ends_epoch:
+            control.should_save = True
+
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        control.should_save = self.context.state is not None and state.global_step < state.max_steps
+
+    def write(self, trainer: Trainer) -> None:
+        if self.context.state is None or trainer.control.should_training_stop:
+            return
+        best = self.best
+        more = {
+            "batches": list(self.batches),
+            "order": self.order.began,
+            "best": [best.best_loss, best.best_epoch, best.train_loss, best.rate],
+            "curves": self.context.curves,
+            "warnings": self.context.warnings,
+        }
+        if float(trainer.state.epoch or 0).is_integer():  # the next epoch begins with what is there now
+            more["order"] = dict(self.order.random.bit_generator.state)
+        write_state(self.context.state, trainer, more, best.weights)
+
+    def put_back(self, model: Any) -> None:
+        assert self.kept is not None
+        plain = self.kept.plain
+        put_back_weights(self.kept, model)
+        self.order.random.bit_generator.state = plain["order"]
+        best = self.best
+        best.best_loss, best.best_epoch, best.train_loss, best.rate = plain["best"]
+        device = next(model.parameters()).device
+        best.weights = {name: weight.to(device) for name, weight in self.kept.part("best").items()}
+        self.context.curves[:] = plain["curves"]
+        self.context.warnings[:] = plain["warnings"]
