@@ -98,7 +98,7 @@ class RayExecutor:
         waiting, sent = deque(_Sent(job) for job in jobs), dict[Any, _Sent]()
         try:
             while waiting or sent:
-                while waiting and len(sent) < self.at_once + 1:  # one more, for a node not to wait for its next
+                while waiting and len(sent) < self.at_once:
                     next_one = waiting.popleft()
                     sent[self._send(next_one.job, needs[next_one.job.name], mailbox)] = next_one
                 ended, _ = ray.wait(list(sent), num_returns=1, timeout=_ASKED_OFTEN)
@@ -152,7 +152,9 @@ class RayExecutor:
         gpus = job.needs.gpus if self.gpus is None else self.gpus
         if job.all_gpus and gpus:
             gpus = max(gpus, *(node.has.gpus for node in self.cluster.nodes))
-        return Resources(gpus, job.needs.cpus, job.needs.memory)
+        # Memory is an estimate: where no node has so much, the one with most may try.
+        most = max(node.has.memory for node in self.cluster.nodes)
+        return Resources(gpus, job.needs.cpus, min(job.needs.memory, most))
 
     def _refuse_too_large(self, job: Job, needs: Resources) -> None:
         for node in self.cluster.nodes:

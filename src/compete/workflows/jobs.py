@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from compete.archives import Archive
 from compete.competition.workspace import Workspace
-from compete.errors import ArchiveError, JobsFailedError, UserError, is_users_mistake
+from compete.errors import ArchiveError, CompeteError, DiskFullError, JobsFailedError, UserError, is_users_mistake
 from compete.execution.jobs import Event, Failed, Job
 from compete.execution.local import gpu_ids
 from compete.oof.fold_plan import with_plan
@@ -50,8 +50,10 @@ class Collected:
         if not self.refused:
             return None
         count = len(self.refused)
-        what = "1 result is" if count == 1 else f"{count} results are"
-        return JobsFailedError(f"{what} not in, and lie where they were\n" + "\n".join(f"  {r}" for r in self.refused))
+        what = "1 result is not in, and lies where it was"
+        if count > 1:
+            what = f"{count} results are not in, and lie where they were"
+        return JobsFailedError("\n".join([what, *(f"  {why}" for why in self.refused)]))
 
 
 def export_jobs(
@@ -111,8 +113,13 @@ def run_job(
         if job.manifest["needs"].get("gpus") and not gpu_ids():
             say("the job asks for a GPU and there is none here: it is trained on the processor")
         scratch = result.parent / f".{path.stem}.running"
-        failed = _run(job, laid_out(job, scratch, here), result, watch)
-        # What was trained and could not be packed stays, for the next run to take up.
+        try:
+            failed = _run(job, laid_out(job, scratch, here), result, watch)
+        except DiskFullError:
+            raise  # what was trained and could not be packed stays, for the next run to take up
+        except CompeteError:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
         shutil.rmtree(scratch, ignore_errors=True)
     if failed is not None:
         error = UserError if is_users_mistake(failed.error) else JobsFailedError
