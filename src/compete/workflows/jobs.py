@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from compete.archives import Archive
 from compete.competition.workspace import Workspace
 from compete.errors import ArchiveError, CompeteError, DiskFullError, JobsFailedError, UserError, is_users_mistake
@@ -18,6 +16,7 @@ from compete.execution.local import gpu_ids
 from compete.oof.fold_plan import with_plan
 from compete.oof.job_archives import JOB, file_stem, laid_out, open_job, other_versions, pack_job, packed_work
 from compete.oof.job_results import RESULT, Arrival, bring_in, has_result, open_result, pack_result
+from compete.oof.lock import held
 from compete.oof.state import recipes_in_force
 from compete.oof.work import Work, assemble_if_complete, choose_recipes, find_work, train
 from compete.workflows.executors import crew_for
@@ -157,18 +156,16 @@ def collect_jobs(workspace: Workspace, folder: Path, *, say: Say = silent) -> Co
 @contextlib.contextmanager
 def _alone(path: Path, say: Say) -> Iterator[None]:
     """The lock of one job, gone when it is done."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+
+    def waiting() -> None:
         say("another command is doing this job: waiting until it has ended (Ctrl-C gives up)")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows removes no file that is open
-            path.unlink()
-        lock.release()
+
+    with held(path, waiting):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows removes no file that is open
+                path.unlink()
 
 
 def _run(job: Archive, workspace: Workspace, result: Path, watch: Watch) -> Failed | None:
