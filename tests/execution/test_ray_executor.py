@@ -33,6 +33,7 @@ def job(needs: Resources, *, all_gpus: bool = False) -> Job:
     return Job("words fold 0", "module:function", {}, Path("log"), needs=needs, all_gpus=all_gpus)
 
 
+@pytest.mark.slow
 def test_nothing_of_ray_is_imported_before_it_is_asked_for() -> None:
     code = "import sys, compete, compete.opened, compete.workflows.train; sys.exit('ray' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -68,12 +69,18 @@ def test_a_job_has_to_fit_on_a_single_node(needs: Resources, fits: bool) -> None
         cluster._refuse_too_large(job(needs), needs)
 
 
+def test_memory_is_asked_for_as_far_as_there_is_any() -> None:
+    nodes = (Resources(0, 4, 10**9), Resources(0, 4, 2 * 10**9))
+    assert executor(*nodes)._needs(job(Resources(0, 1, 8 * 10**9))).memory == 2 * 10**9
+    assert executor(*nodes)._needs(job(Resources(0, 1, 10**8))).memory == 10**8
+
+
 def test_gpus_are_those_that_a_job_needs_unless_somebody_says_otherwise() -> None:
-    nodes = (Resources(4, 8, 0), Resources(1, 8, 0))
+    nodes = (Resources(4, 8, 10), Resources(1, 8, 10))
     assert executor(*nodes)._needs(job(Resources(1, 2, 5))) == Resources(1, 2, 5)
     assert executor(*nodes, gpus=0)._needs(job(Resources(1, 2, 5))) == Resources(0, 2, 5)
     assert executor(*nodes)._needs(job(Resources(1, 2, 5), all_gpus=True)) == Resources(4, 2, 5)
-    assert executor(Resources(0, 8, 0))._needs(job(Resources(1, 2, 5), all_gpus=True)).gpus == 1
+    assert executor(Resources(0, 8, 10))._needs(job(Resources(1, 2, 5), all_gpus=True)).gpus == 1
 
 
 def test_what_is_done_again_is_what_a_machine_did_and_not_the_user() -> None:

@@ -9,12 +9,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import compete as package
 from compete.archives import read_archive
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
-from compete.errors import ArchiveError, DiskFullError
+from compete.errors import ArchiveError, DiskFullError, JobsFailedError
 from compete.oof.job_archives import laid_out, open_job
 from compete.oof.work import Work
 from compete.workflows.jobs import collect_jobs, export_jobs, run_job
@@ -295,6 +296,33 @@ def test_what_cannot_be_taken_along_is_said_before_anything_is_written(here: Wor
     with pytest.raises(ArchiveError, match=r"the family's file \.\./families\.py lies outside the workspace"):
         export_jobs(here, tmp_path / "jobs", ["words"])
     assert not list((tmp_path / "jobs").glob("*.job"))
+
+
+def test_from_python(here: Workspace, there: Path, tmp_path: Path) -> None:
+    opened = package.open(here.root, quiet=True)
+    found = opened.jobs_export(tmp_path / "jobs", "words", folds=1, threads=1)
+    assert [path.read_bytes() for path in found.files] == [(there / "words-fold-1.job").read_bytes()]
+    assert opened.jobs_collect(there).whole == ["words"]
+    assert opened.models["state"].tolist() == ["fresh"]
+    (there / "words-fold-0.result").write_bytes(b"")
+    with pytest.raises(JobsFailedError, match="1 result is not in, and lies where it was"):
+        opened.jobs_collect(there)
+
+
+def test_the_same_job_is_done_once_at_a_time(there: Path) -> None:
+    (there / "words-fold-0.result").rename(there / "done")
+    said: list[str] = []
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        if "another command is doing this job" in sentence:  # which ends now
+            (there / "done").rename(there / "words-fold-0.result")
+            other.release()
+
+    other = FileLock(there / ".words-fold-0.lock", thread_local=False)
+    other.acquire()
+    run_job(there / "words-fold-0.job", say=say)
+    assert len(said) == 2 and "is there already" in said[1]
 
 
 def test_jobs_of_an_earlier_export_are_named(here: Workspace, compete: Run) -> None:

@@ -205,6 +205,10 @@ class Workspace:
         """The workspace that a rehearsal plays in."""
         return Workspace(self.root / "rehearsals" / str(seed), self.size)
 
+    def rehearsal_lock(self, seed: int) -> Path:
+        """Held by the one command that plays it."""
+        return self.root / "rehearsals" / f".{seed}.lock"
+
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the workspace where it lies inside."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)

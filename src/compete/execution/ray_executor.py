@@ -102,7 +102,7 @@ class RayExecutor:
                 if deadline is not None and not deadline.left():
                     yield from (Left(one.job) for one in [*sent.values(), *waiting])
                     return
-                while waiting and len(sent) < self.at_once + 1:  # one more, for a node not to wait for its next
+                while waiting and len(sent) < self.at_once:
                     next_one = waiting.popleft()
                     if deadline is not None and not deadline.leaves_time_for(next_one.job):
                         yield Left(next_one.job)
@@ -161,7 +161,9 @@ class RayExecutor:
         gpus = job.needs.gpus if self.gpus is None else self.gpus
         if job.all_gpus and gpus:
             gpus = max(gpus, *(node.has.gpus for node in self.cluster.nodes))
-        return Resources(gpus, job.needs.cpus, job.needs.memory)
+        # Memory is an estimate: where no node has so much, the one with most may try.
+        most = max(node.has.memory for node in self.cluster.nodes)
+        return Resources(gpus, job.needs.cpus, min(job.needs.memory, most))
 
     def _refuse_too_large(self, job: Job, needs: Resources) -> None:
         for node in self.cluster.nodes:

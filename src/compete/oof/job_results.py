@@ -8,6 +8,7 @@ log.txt     what the training printed
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -165,4 +166,4 @@ def _bring_part(planned: Planned, result: Archive, part: ResultFolder, checkpoin
 
 def _without(folder: Path, text: str) -> str:
     """A text without the path of the folder that the job was done in."""
-    return text.replace(f"{folder}/", "").replace(str(folder), ".")
+    return text.replace(f"{folder}{os.sep}", "").replace(str(folder), ".")

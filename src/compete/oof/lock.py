@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -42,6 +43,23 @@ def exclusive(
     try:
         if sweeping and not held_folds(workspace):
             atomic.sweep(workspace.oof)
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock of its own for something else than a fold; `waiting` is called once if another command holds it."""
+    with atomic.disk_full_is_said(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
         yield
     finally:
         lock.release()

@@ -28,8 +28,10 @@ class Away:
 
     def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> Generator[Event, None, None]:
         packable = [job for job in jobs if "identity" in job.payload]
-        yield from self.here.run([job for job in jobs if job not in packable], deadline)
-        yield from self.cluster.run(packable, deadline)
+        checks = [job for job in jobs if "identity" not in job.payload]
+        for executor, mine in ((self.here, checks), (self.cluster, packable)):
+            if mine:
+                yield from executor.run(mine, deadline)
 
 
 def on_cluster(cluster: Cluster, work: Work, here: Executor, at_once: int, gpus: int | None) -> Away:

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from compete.archives import Archive
 from compete.competition.workspace import Workspace
-from compete.errors import ArchiveError, JobsFailedError, UserError, is_users_mistake
+from compete.errors import ArchiveError, CompeteError, DiskFullError, JobsFailedError, UserError, is_users_mistake
 from compete.execution.jobs import Event, Failed, Job
 from compete.execution.local import gpu_ids
 from compete.oof.fold_plan import with_plan
 from compete.oof.job_archives import JOB, file_stem, laid_out, open_job, other_versions, pack_job, packed_work
 from compete.oof.job_results import RESULT, Arrival, bring_in, has_result, open_result, pack_result
+from compete.oof.lock import held
 from compete.oof.state import recipes_in_force
 from compete.oof.work import Work, assemble_if_complete, choose_recipes, find_work, train
 from compete.workflows.executors import crew_for
@@ -50,8 +49,10 @@ class Collected:
         if not self.refused:
             return None
         count = len(self.refused)
-        what = "1 result is" if count == 1 else f"{count} results are"
-        return JobsFailedError(f"{what} not in, and lie where they were\n" + "\n".join(f"  {r}" for r in self.refused))
+        what = "1 result is not in, and lies where it was"
+        if count > 1:
+            what = f"{count} results are not in, and lie where they were"
+        return JobsFailedError("\n".join([what, *(f"  {why}" for why in self.refused)]))
 
 
 def export_jobs(
@@ -111,8 +112,13 @@ def run_job(
         if job.manifest["needs"].get("gpus") and not gpu_ids():
             say("the job asks for a GPU and there is none here: it is trained on the processor")
         scratch = result.parent / f".{path.stem}.running"
-        failed = _run(job, laid_out(job, scratch, here), result, watch)
-        # What was trained and could not be packed stays, for the next run to take up.
+        try:
+            failed = _run(job, laid_out(job, scratch, here), result, watch)
+        except DiskFullError:
+            raise  # what was trained and could not be packed stays, for the next run to take up
+        except CompeteError:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
         shutil.rmtree(scratch, ignore_errors=True)
     if failed is not None:
         error = UserError if is_users_mistake(failed.error) else JobsFailedError
@@ -150,18 +156,16 @@ def collect_jobs(workspace: Workspace, folder: Path, *, say: Say = silent) -> Co
 @contextlib.contextmanager
 def _alone(path: Path, say: Say) -> Iterator[None]:
     """The lock of one job, gone when it is done."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+
+    def waiting() -> None:
         say("another command is doing this job: waiting until it has ended (Ctrl-C gives up)")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows removes no file that is open
-            path.unlink()
-        lock.release()
+
+    with held(path, waiting):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows removes no file that is open
+                path.unlink()
 
 
 def _run(job: Archive, workspace: Workspace, result: Path, watch: Watch) -> Failed | None:

@@ -17,6 +17,7 @@ from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
+from compete.oof.lock import held
 from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.building import open_stacking
 from compete.stacking.inventory import Inventory
@@ -30,7 +31,7 @@ from compete.submissions.sending import Permissions, prepare
 from compete.submissions.targets import local_leaderboard
 from compete.workflows.executors import crew_for
 from compete.workflows.held_out import workspace_without
-from compete.workflows.session import Say, exclusively, load, silent
+from compete.workflows.session import Say, load, locked, silent, stopping_said
 from compete.workflows.stack import build_all, choose_and_remember
 
 if TYPE_CHECKING:
@@ -87,16 +88,22 @@ def rehearse(
         raise UserError(f"share = {share}: from 0.02 to 0.5 of the training rows can be held out")
     if seed < 0:
         raise UserError(f"seed = {seed}: it is 0 or more")
-    with exclusively(workspace, say):
-        competition = load(workspace, say)
-        recipes = choose_recipes(competition, models)
-        for recipe in recipes:
-            recipe.refuse_unopenable()
-        crew = crew_for(recipes, workers)
-        # Read before anything is trained, so that a mistake in a stack recipe does not cost hours.
-        of_stacks = load_with_parts(workspace, stacks or stack_names(workspace))
-        names = [recipe.name for recipe in recipes]
-        played = load_competition(workspace_without(competition, recipes, share, seed))
+
+    def waiting() -> None:
+        say(f"another command plays the rehearsal of seed {seed}: waiting until it has ended (Ctrl-C gives up)")
+
+    # Not the workspace's lock, but while it is read: a rehearsal takes hours, and plays in a workspace of its own.
+    with stopping_said(say), held(workspace.rehearsal_lock(seed), waiting):
+        with locked(workspace, say):
+            competition = load(workspace, say)
+            recipes = choose_recipes(competition, models)
+            for recipe in recipes:
+                recipe.refuse_unopenable()
+            crew = crew_for(recipes, workers)
+            # Read before anything is trained, so that a mistake in a stack recipe does not cost hours.
+            of_stacks = load_with_parts(workspace, stacks or stack_names(workspace))
+            names = [recipe.name for recipe in recipes]
+            played = load_competition(workspace_without(competition, recipes, share, seed))
         say(f"training {', '.join(names)} on {len(played.train_ids)} rows")
         # Chosen again: the workspace that is played has copies of the recipes, which its models are made of.
         train(find_work(played, choose_recipes(played, names), threads=crew.threads, parity=False), crew.executor)
