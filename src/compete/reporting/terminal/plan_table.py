@@ -84,7 +84,10 @@ def model_lines(plan: ModelPlan, note: str = "") -> Iterator[str]:
     yield f"{plan.name} ({plan.checkpoint}): {_training(plan)}"
     devices = _by_device(plan.verdicts)
     for device, verdict in devices:
-        yield f"  {'' if len(devices) == 1 else device + ': '}{verdict_text(verdict, plan)}"
+        named = "" if len(devices) == 1 else f"{device}: "
+        yield f"  {named}{verdict_text(verdict, plan)}"
+        if verdict.room_for:
+            yield f"  {named}{_room(verdict)}"
     yield f"  {_disk(plan)}"
     for notice in (*plan.notices, *([note] if note else [])):
         yield f"  {notice}"
@@ -101,8 +104,20 @@ def verdict_text(verdict: Verdict, plan: ModelPlan) -> str:
     workers = f"--workers {verdict.at_once}" if verdict.fewer else ""
     if verdict.fits:
         return f"fits{spread}" + (f" with {workers}" if workers else "")
-    changes = ", ".join(f"{key} = {_toml(value)}" for key, value in verdict.changes.items())
-    return f"fits{spread} with: {changes}" + (f", and {workers}" if workers else "")
+    return f"fits{spread} with: {_settings(verdict.changes)}" + (f", and {workers}" if workers else "")
+
+
+def _room(verdict: Verdict) -> str:
+    """What could take more memory, and the hours that it is estimated to save."""
+    changes, more, now = _settings(verdict.room_for), verdict.roomier, verdict.estimate
+    text = f"there is room for {changes}"
+    if more is None or now is None or about_hours(more.schedule.hours) == about_hours(now.schedule.hours):
+        return text
+    return f"{text}: {about_hours(more.schedule.hours)} hours in place of {about_hours(now.schedule.hours)}"
+
+
+def _settings(changes: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} = {_toml(value)}" for key, value in changes.items())
 
 
 def _largest(verdict: Verdict, plan: ModelPlan) -> str:
