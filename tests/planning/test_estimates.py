@@ -150,8 +150,8 @@ def test_the_hours_are_the_operations_over_the_reached_share_of_the_peak() -> No
 
 
 def test_an_estimate_is_shown_with_a_tilde_and_two_digits() -> None:
-    shown = [about_hours(hours) for hours in (0.00001, 0.0521, 0.56, 0.9959, 2.0, 3.2499, 17.6, 143.0)]
-    assert shown == ["~0.01", "~0.05", "~0.56", "~1.0", "~2.0", "~3.2", "~18", "~140"]
+    shown = [about_hours(hours) for hours in (0.00001, 0.0349, 0.0521, 0.56, 0.9959, 2.0, 3.2499, 17.6, 143.0)]
+    assert shown == ["~0.01", "~0.03", "~0.05", "~0.56", "~1.0", "~2.0", "~3.2", "~18", "~140"]
 
 
 def test_free_memory_is_proposed_for_less_time_and_what_is_proposed_fits() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from compete.planning.cards import FOUR_BIT_UTILISATION, UTILISATION
+from compete.planning.cards import FOUR_BIT_UTILISATION, LAUNCH, UTILISATION
 from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
 from compete.planning.probe import Probed
 from compete.planning.schedule import Schedule
@@ -195,7 +195,8 @@ def hours_lines(
     if found:
         yield (
             f"Hours with a tilde are estimates: operations over {UTILISATION:.0%} of the peak on the card's data sheet "
-            f"({FOUR_BIT_UTILISATION:.0%} with weights in 4 bits). The shares are assumptions: no GPU was measured."
+            f"({FOUR_BIT_UTILISATION:.0%} with weights in 4 bits), and {LAUNCH * 1000:g} ms at least per layer. "
+            "These three are assumptions: no GPU was measured."
         )
     elif session is not None and not measured:
         yield "--session: no hours are known here, so no sessions are counted; on a processor `--probe` measures them"
@@ -234,8 +235,9 @@ def shown_hours(hours: float) -> str:
 
 def about_hours(hours: float) -> str:
     """ "~0.05", "~3.2", "~140": two digits at most, and no seconds."""
-    shown = max(float(f"{hours:.2g}"), 0.01)
-    return f"~{shown:.{min(max(1 - math.floor(math.log10(shown)), 0), 2)}f}"
+    hours = max(hours, 0.01)
+    digits = min(1 - math.floor(math.log10(float(f"{hours:.2g}"))), 2)  # of 0.996 one, since it is shown as 1.0
+    return f"~{round(hours, digits):.{max(digits, 0)}f}"
 
 
 def _of_model(plan: ModelPlan) -> tuple[str, str]:
