@@ -134,7 +134,7 @@ def test_a_device_that_is_not_here_is_planned_for_and_said_to_be_elsewhere(plann
     assert "processor" not in run.stdout and "RAM" not in run.stdout
     assert "all downloads: 0.091 GB\n" in run.stdout  # how much is free is not known there
     assert "hub token" not in run.stdout
-    assert "The shares are assumptions: no GPU was measured." in run.stdout
+    assert "These three are assumptions: no GPU was measured." in run.stdout
 
 
 def test_a_card_that_is_here_gets_hours_and_the_processor_beside_it_none(

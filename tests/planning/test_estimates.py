@@ -17,7 +17,7 @@ from compete.planning.footprint import anatomy
 from compete.planning.longest_rows import Length
 from compete.planning.model_plan import Estimate, Machine, ModelPlan, rows_to_plan
 from compete.planning.resources import plan_model
-from compete.reporting.terminal.plan_table import about_hours
+from compete.reporting.terminal.plan_table import about_hours, model_lines
 from support.shapes import LLAMA, SMALL, classifier
 
 pytestmark = pytest.mark.slow
@@ -150,5 +150,30 @@ def test_the_hours_are_the_operations_over_the_reached_share_of_the_peak() -> No
 
 
 def test_an_estimate_is_shown_with_a_tilde_and_two_digits() -> None:
-    shown = [about_hours(hours) for hours in (0.00001, 0.0521, 0.56, 0.9959, 2.0, 3.2499, 17.6, 143.0)]
-    assert shown == ["~0.01", "~0.05", "~0.56", "~1.0", "~2.0", "~3.2", "~18", "~140"]
+    shown = [about_hours(hours) for hours in (0.00001, 0.0349, 0.0521, 0.56, 0.9959, 2.0, 3.2499, 17.6, 143.0)]
+    assert shown == ["~0.01", "~0.03", "~0.05", "~0.56", "~1.0", "~2.0", "~3.2", "~18", "~140"]
+
+
+def test_free_memory_is_proposed_for_less_time_and_what_is_proposed_fits() -> None:
+    careful: dict[str, Any] = {"gradient_checkpointing": True, "micro_batch_size": 2}
+    verdict = plan("A100-80", **careful).verdicts[0]
+    assert verdict.room_for == {"gradient_checkpointing": False, "micro_batch_size": 16}
+    assert verdict.estimate is not None and verdict.roomier is not None
+    assert verdict.roomier.schedule.hours == pytest.approx(hours("A100-80"))
+    assert verdict.roomier.schedule.hours < 0.8 * verdict.estimate.schedule.hours
+    assert "there is room for gradient_checkpointing = false, micro_batch_size = 16: ~" in "\n".join(
+        model_lines(plan("A100-80", rows=40_000, **careful))
+    )
+    # What is all used already, or does not fit as it is, leaves nothing to propose.
+    assert plan("A100-80").verdicts[0].room_for == {}
+    assert plan("P100", **careful).verdicts[0].room_for == {}
+
+
+def test_no_more_memory_is_proposed_than_there_is() -> None:
+    long: dict[str, Any] = {"gradient_checkpointing": True, "micro_batch_size": 1, "batch_size": 64, "max_length": 512}
+    verdict = plan("T4", raw=BILLION, **long).verdicts[0]
+    proposed = dict(verdict.room_for)
+    assert proposed["gradient_checkpointing"] is False and 1 < proposed["micro_batch_size"] < 64
+    assert plan("T4", **{**long, **proposed}).verdicts[0].fits
+    more = {**long, **proposed, "micro_batch_size": 2 * proposed["micro_batch_size"]}
+    assert not plan("T4", **more).verdicts[0].fits

@@ -16,8 +16,9 @@ from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, PartState, State
 from compete.oof.survey import Survey
 from compete.planning.footprint import Footprint
-from compete.planning.model_plan import Downloads, Machine, ModelPlan, Verdict
+from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
 from compete.planning.probe import Probe, Probed
+from compete.planning.schedule import Schedule, Work
 from compete.reporting.records import (
     finalists_record,
     plan_record,
@@ -156,7 +157,19 @@ def test_finalists_name_the_two_and_what_is_expected_of_all() -> None:
 def test_a_plan_is_in_bytes_and_an_unplanned_model_says_why() -> None:
     device = Device("processor", "processor", 16 * 10**9, False)
     footprint = Footprint(1, 20, 3, 4, 5, 6, 70, 8, 9, 10)
-    verdict = Verdict(device, footprint, fits=False, changes={"micro_batch_size": 2}, needed=50)
+    slow, fast = (
+        Estimate(Work(hours, 5), 1, Schedule(5 * hours, sessions)) for hours, sessions in ((3.0, 2), (2.0, 1))
+    )
+    verdict = Verdict(
+        device,
+        footprint,
+        fits=False,
+        changes={"micro_batch_size": 2},
+        needed=50,
+        estimate=slow,
+        room_for={"gradient_checkpointing": False},
+        roomier=fast,
+    )
     plans = [
         ModelPlan("large", "some/one", verdicts=(verdict,), cards={24: 2}),
         ModelPlan("words", aside="no checkpoint"),
@@ -173,6 +186,10 @@ def test_a_plan_is_in_bytes_and_an_unplanned_model_says_why() -> None:
         True,
         {"micro_batch_size": 2},
     )
+    assert on_processor["estimate"] == {"hours": 15.0, "sessions": 2, "fold": 3.0, "gpus": 1}
+    assert on_processor["room_for"] == {"gradient_checkpointing": False}
+    assert on_processor["estimate_with_room"] == {"hours": 10.0, "sessions": 1, "fold": 2.0, "gpus": 1}
+    assert (record["estimate"], record["machine"]["session"], record["machine"]["absent"]) == (None, None, False)
     assert on_processor["memory"]["training"] == footprint.training
     assert on_processor["memory"]["peak"] == footprint.peak
     assert large["gpus_needed"] == [{"memory_gib": 24, "gpus": 2}]

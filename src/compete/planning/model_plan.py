@@ -102,6 +102,10 @@ class Verdict:
     """Why it cannot be tried."""
     estimate: Estimate | None = None
     """Of its hours on all GPUs of this kind; None on a processor, and where nothing tells."""
+    room_for: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that would take more of a GPU's memory, and less time; empty where there is no room, or no use of it."""
+    roomier: Estimate | None = None
+    """With those."""
 
     @property
     def possible(self) -> bool:

@@ -22,7 +22,7 @@ from compete.planning.estimates import estimate
 from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint, anatomy, footprint, kept_bytes
 from compete.planning.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes
 from compete.planning.longest_rows import Length, longest_row
-from compete.planning.model_plan import Disk, Hardware, Machine, ModelPlan, Rows, Verdict
+from compete.planning.model_plan import Disk, Estimate, Hardware, Machine, ModelPlan, Rows, Verdict
 
 # Of a device's memory: the rest is the system's, a screen's, and a step that is larger than any before it.
 USABLE = 0.95
@@ -43,10 +43,7 @@ def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
         shape = sizes.shape(settings)
     except (UserError, ValueError, KeyError, AttributeError, TypeError) as error:  # the other models are still shown
         return ModelPlan(recipe.name, settings.checkpoint, aside=f"cannot be counted: {_reason(error)}")
-    verdicts = tuple(
-        _with_hours(_verdict(sizes, settings, device, machine), sizes, settings, rows, machine)
-        for device in machine.devices
-    )
+    verdicts = tuple(_judged(sizes, settings, device, rows, machine) for device in machine.devices)
     too_large = any(not verdict.possible and not verdict.refused for verdict in verdicts)
     return ModelPlan(
         name=recipe.name,
@@ -77,6 +74,17 @@ def variants(settings: Adapted, shape: Anatomy) -> Iterator[dict[str, Any]]:
         for kinds in combinations((smaller, again, lighter), count):
             for parts in product(*kinds):
                 yield {key: value for part in parts for key, value in part.items()}
+
+
+def roomier(settings: Adapted) -> Iterator[dict[str, Any]]:
+    """Sets of changes that take more memory and less time, those that save most first; the optimiser sees the same."""
+    rows, limit = _rows_at_once(settings), settings.batch_size
+    larger = [micro for micro in range(limit, rows, -1) if limit % micro == 0]
+    if settings.gradient_checkpointing:
+        again = {"gradient_checkpointing": False}
+        yield from ({**again, "micro_batch_size": micro} for micro in larger)
+        yield again
+    yield from ({"micro_batch_size": micro} for micro in larger)
 
 
 def computes_half(settings: Adapted, device: Hardware, architecture: str) -> bool:
@@ -111,6 +119,12 @@ class _Sizes:
     def footprint(self, settings: Adapted, *, half: bool, gpu: bool) -> Footprint:
         batch = self.batch(settings)
         return footprint(self.shape(settings), settings, batch, half=half, gpu=gpu, files=self.files)
+
+
+def _judged(sizes: _Sizes, settings: Adapted, device: Hardware, rows: Rows, machine: Machine) -> Verdict:
+    """Whether a model fits, what there would be room for, and the hours of both."""
+    verdict = _with_room(_verdict(sizes, settings, device, machine), sizes, settings, machine)
+    return _with_hours(verdict, sizes, settings, rows, machine)
 
 
 def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machine) -> Verdict:
@@ -150,10 +164,29 @@ def _with_hours(verdict: Verdict, sizes: _Sizes, settings: Adapted, rows: Rows, 
     """The verdict, with an estimate of what the model takes with the changes that make it fit."""
     if not verdict.possible:
         return verdict
-    changed, device = settings.model_copy(update=dict(verdict.changes)), verdict.device
-    half = computes_half(changed, device, str(sizes.raw["model_type"]))
-    found = estimate(sizes.shape(changed), changed, sizes.length, rows, device, machine, half=half)
-    return replace(verdict, estimate=found)
+    half = computes_half(settings, verdict.device, str(sizes.raw["model_type"]))
+
+    def with_changes(changes: Mapping[str, Any]) -> Estimate | None:
+        changed = settings.model_copy(update=dict(changes))
+        return estimate(sizes.shape(changed), changed, sizes.length, rows, verdict.device, machine, half=half)
+
+    more = with_changes(verdict.room_for) if verdict.room_for else None
+    return replace(verdict, estimate=with_changes(verdict.changes), roomier=more)
+
+
+def _with_room(verdict: Verdict, sizes: _Sizes, settings: Adapted, machine: Machine) -> Verdict:
+    """The verdict, with what a GPU would have room for besides, where the model fits as it is written."""
+    device = verdict.device
+    if not verdict.fits or verdict.refused or device.kind != "gpu":
+        return verdict
+    half = computes_half(settings, device, str(sizes.raw["model_type"]))
+    gpus = [other.memory for other in machine.devices if other.kind == "gpu"]
+    room = USABLE * (device.memory if verdict.gpus == 1 else min(gpus))
+    for change in roomier(settings):
+        found = sizes.footprint(settings.model_copy(update=change), half=half, gpu=True)
+        if found.spread_over(verdict.gpus) <= room:
+            return replace(verdict, room_for=change)
+    return verdict
 
 
 def _refused(settings: Adapted, device: Hardware, architecture: str) -> str:

@@ -288,6 +288,8 @@ def _verdict(verdict: Verdict) -> Record:
         **_fields(verdict, "fits", "possible", "changes", "needed", "gpus", "at_once", "fewer"),
         "refused": verdict.refused or None,
         "estimate": verdict.estimate and _estimate(verdict.estimate),
+        "room_for": verdict.room_for,
+        "estimate_with_room": verdict.roomier and _estimate(verdict.roomier),
         "memory": {**vars(found), "training": found.training, "peak": found.peak},
     }
 

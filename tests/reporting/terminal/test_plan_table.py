@@ -106,7 +106,7 @@ def test_what_the_hours_are_is_said_below() -> None:
     assert lines_of(None, {}, None) == ""
     assert "no hours are known here" in lines_of(12, {}, None)
     said = lines_of(30, {}, ESTIMATE)
-    assert "The shares are assumptions: no GPU was measured." in said
+    assert "These three are assumptions: no GPU was measured." in said
     assert said.endswith("all models with an estimate without large: ~140 hours, 5 sessions of 30 hours")
     long = "minilm: a fold takes ~29 hours, longer than a session of 12"
     assert long in lines_of(12, {}, ESTIMATE)

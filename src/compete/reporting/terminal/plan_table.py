@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from compete.planning.cards import FOUR_BIT_UTILISATION, UTILISATION
+from compete.planning.cards import FOUR_BIT_UTILISATION, LAUNCH, UTILISATION
 from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
 from compete.planning.probe import Probed
 from compete.planning.schedule import Schedule
@@ -84,7 +84,10 @@ def model_lines(plan: ModelPlan, note: str = "") -> Iterator[str]:
     yield f"{plan.name} ({plan.checkpoint}): {_training(plan)}"
     devices = _by_device(plan.verdicts)
     for device, verdict in devices:
-        yield f"  {'' if len(devices) == 1 else device + ': '}{verdict_text(verdict, plan)}"
+        named = "" if len(devices) == 1 else f"{device}: "
+        yield f"  {named}{verdict_text(verdict, plan)}"
+        if verdict.room_for:
+            yield f"  {named}{_room(verdict)}"
     yield f"  {_disk(plan)}"
     for notice in (*plan.notices, *([note] if note else [])):
         yield f"  {notice}"
@@ -101,8 +104,20 @@ def verdict_text(verdict: Verdict, plan: ModelPlan) -> str:
     workers = f"--workers {verdict.at_once}" if verdict.fewer else ""
     if verdict.fits:
         return f"fits{spread}" + (f" with {workers}" if workers else "")
-    changes = ", ".join(f"{key} = {_toml(value)}" for key, value in verdict.changes.items())
-    return f"fits{spread} with: {changes}" + (f", and {workers}" if workers else "")
+    return f"fits{spread} with: {_settings(verdict.changes)}" + (f", and {workers}" if workers else "")
+
+
+def _room(verdict: Verdict) -> str:
+    """What could take more memory, and the hours that it is estimated to save."""
+    changes, more, now = _settings(verdict.room_for), verdict.roomier, verdict.estimate
+    text = f"there is room for {changes}"
+    if more is None or now is None or about_hours(more.schedule.hours) == about_hours(now.schedule.hours):
+        return text
+    return f"{text}: {about_hours(more.schedule.hours)} hours in place of {about_hours(now.schedule.hours)}"
+
+
+def _settings(changes: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} = {_toml(value)}" for key, value in changes.items())
 
 
 def _largest(verdict: Verdict, plan: ModelPlan) -> str:
@@ -180,7 +195,8 @@ def hours_lines(
     if found:
         yield (
             f"Hours with a tilde are estimates: operations over {UTILISATION:.0%} of the peak on the card's data sheet "
-            f"({FOUR_BIT_UTILISATION:.0%} with weights in 4 bits). The shares are assumptions: no GPU was measured."
+            f"({FOUR_BIT_UTILISATION:.0%} with weights in 4 bits), and {LAUNCH * 1000:g} ms at least per layer. "
+            "These three are assumptions: no GPU was measured."
         )
     elif session is not None and not measured:
         yield "--session: no hours are known here, so no sessions are counted; on a processor `--probe` measures them"
@@ -219,8 +235,9 @@ def shown_hours(hours: float) -> str:
 
 def about_hours(hours: float) -> str:
     """ "~0.05", "~3.2", "~140": two digits at most, and no seconds."""
-    shown = max(float(f"{hours:.2g}"), 0.01)
-    return f"~{shown:.{min(max(1 - math.floor(math.log10(shown)), 0), 2)}f}"
+    hours = max(hours, 0.01)
+    digits = min(1 - math.floor(math.log10(float(f"{hours:.2g}"))), 2)  # of 0.996 one, since it is shown as 1.0
+    return f"~{round(hours, digits):.{max(digits, 0)}f}"
 
 
 def _of_model(plan: ModelPlan) -> tuple[str, str]:
