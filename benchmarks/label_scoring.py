@@ -4,7 +4,8 @@
 
 The same texts, prompts and batches: once the language model reads the prompt and gives the logits of the next
 token; once it reads the prompt and a slot per label (`compete.base_models.generator.label_slots`); once every label
-has a pass of its own. Median of three, the passes per label once; float32, one thread.
+has a pass of its own. Median of three, the passes per label once; float32, one thread. All read whole prompts and have
+the whole output layer; what is saved there is measured by `generator_speed.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from compete.base_models.generator import beginning
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
@@ -60,6 +62,7 @@ def scorers(options: argparse.Namespace, rows: Rows, template: str) -> tuple[Slo
     source = source_of(settings, rows.texts, 0)
     tokenizer = open_tokenizer(source, padding_side="left")
     model = open_generator(source, int(tokenizer.pad_token_id), four_bits=False).eval()
+    beginning.LEAST = 10**9  # tokens: no prompt begins with so many, and all are read whole
     together, apart = (SlotScorer(source, model, LabelSlots(Prompt(tokenizer, settings, rows.names))) for _ in range(2))
     apart.slots.shared = False
     return together, apart

@@ -133,7 +133,7 @@ class Footprint:
 
     @property
     def peak(self) -> int:
-        """The most that has to be there at any time, in training or prediction."""
+        """The most that has to be there at any time: in training, in prediction, or when the model has been opened."""
         trained = self.training + self.copies + self.activations
         predicted = self.best_epoch + self.prediction
         return self.runtime + self.weights + self.retained + max(trained, predicted, self.opening)

@@ -156,6 +156,12 @@ def test_a_bias_is_kept(trained: bool) -> None:
     torch.testing.assert_close(AnswerHead(layer, (7, 3))(hidden), expected)
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_layers_below_may_lie_on_another_device(trained: bool) -> None:
+    head = AnswerHead(nn.Linear(8, 50, device="meta").requires_grad_(trained), (7, 3))
+    assert head(torch.randn(3, 8)).device.type == "meta"
+
+
 def test_weights_that_are_fetched_when_they_are_needed_stay_whole() -> None:
     class Fetched:
         offload = True

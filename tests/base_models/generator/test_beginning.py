@@ -12,10 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import DynamicCache, MambaConfig, MambaForCausalLM, Qwen2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache, MambaConfig, MambaForCausalLM, Qwen2ForCausalLM
 
 from compete.base_models.families import FitContext
 from compete.base_models.generator import beginning
+from compete.base_models.generator.answer_head import keep_answers
 from compete.base_models.generator.beginning import LEAST, read_beginning
 from compete.base_models.generator.family import LabelGenerator
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
@@ -101,6 +102,35 @@ def test_a_window_smaller_than_the_beginning_is_kept_to(posts: Posts, attention:
     assert [rows for rows, _ in computed] == [1, len(UNSEEN)]
     model.model.config.sliding_window = 10**6
     assert np.abs(model.predict_proba(UNSEEN) - found).max() > 1e-4  # the window is felt
+
+
+SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+OTHERS: dict[str, dict[str, Any]] = {
+    "gemma3_text": {"head_dim": 16, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
+    "granite": {"logits_scaling": 4.0},
+    "cohere": {"logit_scale": 0.25, "eos_token_id": 1},
+    "gpt_neox": {},  # its output layer has a name of its own
+}
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("architecture", OTHERS)
+def test_other_architectures_give_the_same(posts: Posts, architecture: str, attention: str) -> None:
+    """Also with two rows of their output layer: they scale what it gives."""
+    scorer = fit(posts, "qwen2")
+    shape = {"vocab_size": 400, "num_key_value_heads": 2, "initializer_range": 0.12, "pad_token_id": 0, **SHAPE}
+    config = AutoConfig.for_model(architecture, **{**shape, **OTHERS[architecture]})
+    torch.manual_seed(1)
+    model: Any = AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+    scorer.model = model.eval().requires_grad_(False)
+    expected = of_whole_prompts(scorer, UNSEEN)
+    assert np.ptp(expected[:, 0]) > 1e-3  # texts are told apart
+    with passes(scorer) as computed:
+        np.testing.assert_allclose(scorer.predict_proba(UNSEEN), expected, atol=1e-5)
+    assert [rows for rows, _ in computed] == [1, len(UNSEEN)]
+    keep_answers(model, scorer.slots.answers)
+    assert model.get_output_embeddings().weight.shape == (2, 64)
+    np.testing.assert_allclose(scorer.predict_proba(UNSEEN), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("adaptation", ["lora", "qlora"])

@@ -23,7 +23,7 @@ class _Fixed(DynamicLayer):
 
     @classmethod
     def of(cls, keys: Tensor, values: Tensor) -> _Fixed:
-        """A layer's."""
+        """With what a layer has read."""
         layer = cls()
         layer.lazy_initialization(keys, values)
         layer.keys, layer.values = keys, values
