@@ -68,8 +68,8 @@ class Training(Declaration):
     checkpoint_every: int | None = Field(
         default=None,
         ge=0,
-        description="optimiser steps of a pretrained model between two states that an interrupted fold goes on from; 0: "
-        "at the end of every epoch; default: a fold begins anew",
+        description="optimiser steps of a pretrained model between two states that an interrupted fold goes on from; "
+        "0: at the end of every epoch; default: a fold begins anew",
     )
     keep_weights: bool = Field(
         default=False, description="keep whole fine-tuned models too; adapters and heads are always kept"
