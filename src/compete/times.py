@@ -10,7 +10,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(h|min|m|s)\s*")
 
 def seconds_of(text: str) -> float:
     """Seconds of "11h", "11h30m", "90 min"; raises ValueError for anything else, and for no time at all."""
-    seconds, rest = 0.0, text.strip()
+    seconds, rest = 0.0, text.strip().lower()
     while rest:
         part = _PART.match(rest)
         if part is None:

@@ -185,7 +185,7 @@ def test_the_processor_alone_gets_no_hours_without_a_probe(planned: Workspace, c
         (("--device", "B9000"), "error: --device 'B9000': not known; known: cpu, T4, P100, V100-16,"),
         (("--device", "17x T4"), "error: --device '17x T4': from 1 to 16 of a kind"),
         (("--device", "T4", "--probe"), "error: --probe trains on what is here, and --device plans for something else"),
-        (("--session", "noon"), "error: --session 'noon': how long a session may last"),
+        (("--session", "noon"), "error: --session: 'noon' is no length of time: write it as 11h"),
     ],
 )
 def test_what_cannot_be_planned_is_a_mistake(compete: Run, arguments: tuple[str, ...], said: str) -> None:

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from compete.errors import UserError
-from compete.planning.schedule import Schedule, Work, parse_session, schedule
-
-
-@pytest.mark.parametrize(("text", "hours"), [("12h", 12), ("11.5h", 11.5), (" 9 H ", 9), ("90m", 1.5), ("90min", 1.5)])
-def test_a_session_is_written_in_hours_or_minutes(text: str, hours: float) -> None:
-    assert parse_session(text) == hours
-
-
-@pytest.mark.parametrize("text", ["", "12", "h", "0h", "-3h", "0.0m", "1d", "12h30", "nan h", "1e3h"])
-def test_another_length_is_a_mistake(text: str) -> None:
-    with pytest.raises(UserError, match='how long a session may last, "12h" or "90m"'):
-        parse_session(text)
+from compete.planning.schedule import Schedule, Work, schedule
 
 
 def test_folds_run_side_by_side_and_an_odd_one_alone() -> None:

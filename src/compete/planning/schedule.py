@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from compete.errors import UserError
-
-_UNITS = {"h": 1.0, "m": 1 / 60, "min": 1 / 60}
 
 
 @dataclass(frozen=True)
@@ -35,15 +30,6 @@ class Schedule:
     """Until all is done, if nothing ends a session."""
     sessions: int | None = None
     """None: none was asked for, or a fold is longer than one."""
-
-
-def parse_session(text: str) -> float:
-    """Hours of "12h", "11.5h", "90m"; raises UserError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(h|m|min)", text.strip().lower())
-    hours = float(found[1]) * _UNITS[found[2]] if found else 0.0
-    if hours <= 0:
-        raise UserError(f'--session {text!r}: how long a session may last, "12h" or "90m"')
-    return hours
 
 
 def schedule(works: Sequence[Work], gpus: int, session: float | None) -> Schedule:

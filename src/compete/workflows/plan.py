@@ -20,7 +20,8 @@ from compete.execution.jobs import Failed, Job
 from compete.execution.local import LocalExecutor, gpu_ids, usable_cores
 from compete.oof.work import default_workers
 from compete.planning.cards import Asked, absent_devices, parse_device
-from compete.planning.schedule import Schedule, parse_session, schedule
+from compete.planning.schedule import Schedule, schedule
+from compete.times import seconds_of
 from compete.workflows.session import Say, load, silent
 
 if TYPE_CHECKING:  # torch, which a mistyped name is found before
@@ -86,7 +87,7 @@ def plan(
     session: "12h", "90m": how long such a machine may be had at a time.
     """
     asked = None if device is None else parse_device(device)
-    hours = None if session is None else parse_session(session)
+    hours = None if session is None else _session_hours(session)
     if probe and asked is not None:
         raise UserError("--probe trains on what is here, and --device plans for something else: leave one of them out")
     recipes = load_recipes(workspace, list(dict.fromkeys(names)) or recipe_names(workspace))
@@ -124,6 +125,13 @@ def _devices(asked: Asked | None) -> Sequence[Hardware]:
     import torch
 
     return absent_devices(asked, torch.cuda.get_arch_list())
+
+
+def _session_hours(session: str) -> float:
+    try:
+        return seconds_of(session) / 3600
+    except ValueError as error:
+        raise UserError(f"--session: {error}") from None
 
 
 def _plan_one(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
