@@ -134,6 +134,8 @@ class Pair:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Tests that run in the background of a shell do not get Ctrl-C, and nor would their children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *options: str) -> tuple[int, str]:
@@ -184,7 +186,7 @@ def test_jobs_of_a_node_that_is_killed_are_done_elsewhere(pair: Pair, nodes: Nod
 def test_a_users_mistake_is_not_tried_again(pair: Pair, nodes: Nodes) -> None:
     pair.before_learning(COUNTS_AND_FAILS)
     code, said = pair.run()
-    assert code == 1
+    assert code == 1, said
     assert "6 of 6 jobs failed" in said
     assert "words folds 0, 1, 2: UserError: no such column (log: oof/words/logs/fold_" in said
     assert (nodes.root / "tries").read_text() == "x" * 6

@@ -10,6 +10,8 @@ import pytest
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError
+from compete.execution.executor import Executor
+from compete.execution.inline import InlineExecutor
 from compete.execution.local import LocalExecutor
 from compete.oof import store
 from compete.oof.fold_plan import with_plan
@@ -53,10 +55,10 @@ def prepare(workspace: Workspace, every: int | None) -> None:
     workspace.declaration.write_text(text + line, encoding="utf-8")
 
 
-def train_fold(workspace: Workspace) -> store.Predictions:
+def train_fold(workspace: Workspace, executor: Executor | None = None) -> store.Predictions:
     competition = load_competition(workspace)
     work = find_work(competition, choose_recipes(competition, ["tuned"]), [0], parity=False, force=True)
-    train(work, LocalExecutor(1, 1))
+    train(work, executor or InlineExecutor())
     planned = with_plan(competition)
     return store.read_part(workspace.base_model("tuned").part(0), planned.plan, competition.shape)
 
@@ -80,7 +82,7 @@ def test_a_killed_fold_goes_on_and_leaves_nothing(
     prepare(workspace, 10)
     killing_once(tmp_path_factory.mktemp("killing"), monkeypatch)
     with pytest.raises(JobsFailedError, match="SIGKILL"):
-        train_fold(workspace)
+        train_fold(workspace, LocalExecutor(1, 1))
     (state,) = workspace.training_states.iterdir()
     assert state.name.startswith("tuned.0.")
     again = train_fold(workspace)
@@ -95,7 +97,7 @@ def test_a_state_of_another_recipe_is_not_gone_on_from(
     prepare(workspace, 10)
     killing_once(tmp_path_factory.mktemp("killing"), monkeypatch)
     with pytest.raises(JobsFailedError, match="SIGKILL"):
-        train_fold(workspace)
+        train_fold(workspace, LocalExecutor(1, 1))
     path = workspace.recipes / "tuned.toml"
     path.write_text(RECIPE + "learning_rate = 1e-3\n", encoding="utf-8")
     resumed = train_fold(workspace)

@@ -306,6 +306,12 @@ def _nodes(ray: Any) -> tuple[Node, ...]:
     return tuple(found)
 
 
+def _gone(ray: Any) -> tuple[type[Exception], ...]:
+    """What is raised for a node or a process of it that is not there any more."""
+    found = ray.exceptions
+    return (found.NodeDiedError, found.WorkerCrashedError, found.TaskUnschedulableError, found.LocalRayletDiedError)
+
+
 def _other_versions(cluster: Cluster, versions: str) -> list[str]:
     """Raises ClusterError for nodes without compete, or with another one; says what else differs."""
     ray, mine, differing = cluster.ray, _function(versions)(), []
@@ -316,6 +322,9 @@ def _other_versions(cluster: Cluster, versions: str) -> list[str]:
     for node, reference in asked.items():
         try:
             theirs: Mapping[str, str] = ray.get(reference, timeout=_CONNECTING)
+        except _gone(ray):  # a moment ago, perhaps: Ray notices after some seconds
+            differing.append(f"the node {node.address} does not answer, and is done without")
+            continue
         except ray.exceptions.RayError as error:
             why = str(error).strip().splitlines()[-1]
             raise ClusterError(f"the node {node.address} cannot run compete: {why}. Install it there.") from None
