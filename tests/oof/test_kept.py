@@ -360,6 +360,18 @@ def test_a_flipped_byte_of_what_was_kept_is_refused_by_name(workspace: Workspace
         probabilities_of(competition, "rates", 0, ["happy"])
 
 
+@pytest.mark.parametrize(("adaptation", "expected"), [("full", []), ("lora", ["tuned"])])
+def test_what_is_not_to_stay_is_not_missed_either(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, adaptation: str, expected: list[str]
+) -> None:
+    """A run that is killed behind the part says that a model was not kept, if it was to be."""
+    begun: list[str] = []
+    monkeypatch.setattr("compete.oof.job.begin", lambda workspace, model, fold, record: begun.append(model))
+    write_recipe(workspace, "tuned", miniature("distilbert", adaptation))
+    train_fold_0(load_competition(workspace), "tuned")
+    assert begun == expected
+
+
 def test_a_whole_fine_tuned_model_is_kept_when_it_is_asked_for(workspace: Workspace) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

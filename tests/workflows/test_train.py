@@ -63,7 +63,7 @@ def test_competition_toml_may_say_so_and_the_command_line_overrules_it(
 def test_what_is_no_time_is_refused(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wrong: str
 ) -> None:
-    with pytest.raises(UserError, match=r"stop_after: .* write it as 11h, 11h30m or 90m"):
+    with pytest.raises(UserError, match=r"--stop-after, stop_after: .* write it as 11h, 11h30m or 90m"):
         train_base(workspace, stop_after=wrong)
     here = in_process(workspace.root, monkeypatch, capsys)
     assert here("train-base", "--all", "--stop-after", wrong).code == 2

@@ -83,7 +83,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     made_from = {"identity": dict(payload["identity"]), **_checkpoint_record(workspace, recipe)}
     kept_record = {"model": recipe.name, "fold": payload["fold"], **made_from}
     # What comes after the part costs no part, not even where it has the process killed.
-    if isinstance(model, Keepable):
+    if isinstance(model, Keepable) and _stays(competition, recipe):
         begin(workspace, recipe.name, payload["fold"], kept_record)
     store.write_part(
         workspace.base_model(recipe.name).part(payload["fold"]),
@@ -166,6 +166,12 @@ def _gpu() -> dict[str, str]:
     if torch is None or not torch.cuda.is_initialized():
         return {}
     return {"gpu": str(torch.cuda.get_device_name()), "cuda": str(torch.version.cuda), "driver": driver_version()}
+
+
+def _stays(competition: Competition, recipe: Recipe) -> bool:
+    """Whether what is kept is for good: a whole model goes after its check, unless weights are to be kept."""
+    whole = getattr(recipe.settings, "adaptation", None) == "full"
+    return competition.declaration.training.keep_weights or not whole
 
 
 def _state(competition: Competition, payload: Mapping[str, Any]) -> dict[str, Any]:

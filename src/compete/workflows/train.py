@@ -81,7 +81,7 @@ def _asked_seconds(stop_after: str) -> float:
     try:
         return seconds_of(stop_after)
     except ValueError as error:
-        raise UserError(f"stop_after: {error}") from None
+        raise UserError(f"--stop-after, stop_after: {error}") from None
 
 
 def _said(**options: str | None) -> dict[str, str]:
