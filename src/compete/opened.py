@@ -15,7 +15,7 @@ from compete.errors import UserError
 from compete.oof.work import Work
 from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.style import drawn
-from compete.reporting.terminal.training_display import TrainingDisplay
+from compete.reporting.terminal.training_display import TrainingDisplay, shown_on
 from compete.reporting.view import View
 from compete.workflows import folds as _folds
 from compete.workflows.download import download
@@ -317,7 +317,7 @@ def _shown(work: Work, at_once: int) -> AbstractContextManager[TrainingDisplay]:
 
     # In a notebook rich would put every line into the page; on standard error it can be put aside.
     console = Console(stderr=True, highlight=False, force_jupyter=False)
-    return TrainingDisplay(console, work.jobs, at_once, work.seconds_per_fold())
+    return shown_on(console)(work, at_once)
 
 
 def _path(path: Path | str | None) -> Path | None:

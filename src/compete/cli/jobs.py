@@ -71,17 +71,13 @@ def run(
     """Do jobs, one after the other, on any machine with compete; write a file with the result of each."""
     from compete.cli.opening import console, say
     from compete.errors import CompeteError, JobsFailedError
-    from compete.oof.work import Work
-    from compete.reporting.terminal.training_display import TrainingDisplay
+    from compete.reporting.terminal.training_display import shown_on
     from compete.workflows.jobs import run_job
-
-    def watch(work: Work, at_once: int) -> TrainingDisplay:
-        return TrainingDisplay(console(), work.jobs, at_once, work.seconds_per_fold())
 
     failed = list[CompeteError]()
     for file in files:
         try:
-            result = run_job(file, out, here=Path.cwd(), say=say, watch=watch)
+            result = run_job(file, out, here=Path.cwd(), say=say, watch=shown_on(console()))
         except CompeteError as error:  # it fails alone
             failed.append(error)
         else:

@@ -49,15 +49,11 @@ def command(
     from compete.cli.opening import console, here, say
     from compete.cli.status import show
     from compete.errors import UserError
-    from compete.oof.work import Work
-    from compete.reporting.terminal.training_display import TrainingDisplay
+    from compete.reporting.terminal.training_display import shown_on
     from compete.workflows.train import train_base
 
     if bool(names) == all_:
         raise UserError("name the recipes to train, or say --all (not both): `compete status` lists them")
-
-    def watch(work: Work, at_once: int) -> TrainingDisplay:
-        return TrainingDisplay(console(), work.jobs, at_once, work.seconds_per_fold())
 
     trained = train_base(
         here(size),
@@ -73,7 +69,7 @@ def command(
         on=on,
         address=address,
         say=say,
-        watch=watch,
+        watch=shown_on(console()),
     )
     show(trained.status, warnings=True, as_json=as_json)
     if trained.failed is not None:

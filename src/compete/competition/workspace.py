@@ -173,6 +173,10 @@ class Workspace:
         """What interrupted folds go on from."""
         return self.oof / ".training"
 
+    def training_state(self, model: str, fold: int, identity: str) -> Path:
+        """Of one fold's training; the hash tells it from another training of the same fold."""
+        return self.training_states / f"{model}.{fold}.{identity}"
+
     @property
     def stacks(self) -> Path:
         return self.oof / "stacks"

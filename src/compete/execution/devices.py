@@ -49,14 +49,19 @@ def find_devices() -> list[Device]:
     return devices
 
 
-def driver_version() -> str:
-    """Of the GPUs' driver, as its own command tells it; empty where it does not answer."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+def ask_driver(what: str) -> tuple[str, ...]:
+    """What the GPUs' driver says of each by its own command; nothing where it does not answer, or there is none."""
+    query = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        found = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
-        return ""
-    return next(iter(found.stdout.split()), "")
+        return ()
+    return tuple(found.stdout.split())
+
+
+def driver_version() -> str:
+    """Of the GPUs' driver; empty where there is none."""
+    return next(iter(ask_driver("driver_version")), "")
 
 
 def processor_memory(limits: tuple[Path, ...] = _CGROUP_LIMITS, installed: int | None = None) -> int:

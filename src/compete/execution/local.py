@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
-import shutil
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compete.execution.deadline import Deadline
+from compete.execution.devices import ask_driver
 from compete.execution.jobs import Event, Failed, Finished, Job, Left, Progressed, Started
 from compete.execution.processes import Process, Processes, processes
 
@@ -34,14 +34,7 @@ def gpu_ids() -> tuple[str, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return tuple(part.strip() for part in visible.split(",") if part.strip() not in ("", "-1"))
-    if shutil.which("nvidia-smi") is None:
-        return ()
-    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    try:
-        found = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return ()  # a driver that does not answer: torch will not find a GPU either
-    return tuple(found.stdout.split())
+    return ask_driver("index")  # one that does not answer: torch will not find a GPU either
 
 
 @dataclass
@@ -145,7 +138,7 @@ class _Gpus:
 
     def __init__(self, ids: Sequence[str], workers: int) -> None:
         # Each as often as jobs have to share it.
-        self._free = [*ids] * -(-workers // max(len(ids), 1)) if ids else []
+        self._free = [*ids] * math.ceil(workers / len(ids)) if ids else []
         self._all = len(self._free)
         self._first = threading.Lock()
         self._changed = threading.Condition()

@@ -178,7 +178,7 @@ def _state(competition: Competition, payload: Mapping[str, Any]) -> dict[str, An
     """Where a training of just this identity writes down what it goes on from; those of another are removed."""
     every, workspace = competition.declaration.training.checkpoint_every, competition.workspace
     own = digest([json.dumps(dict(payload["identity"]), sort_keys=True), str(payload["threads"])])
-    folder = workspace.training_states / f"{payload['model']}.{payload['fold']}.{own}"
+    folder = workspace.training_state(payload["model"], payload["fold"], own)
     for path in _states(workspace, payload):
         if path != folder or every is None:
             shutil.rmtree(path, ignore_errors=True)
@@ -186,7 +186,8 @@ def _state(competition: Competition, payload: Mapping[str, Any]) -> dict[str, An
 
 
 def _states(workspace: Workspace, payload: Mapping[str, Any]) -> list[Path]:
-    return list(workspace.training_states.glob(f"{payload['model']}.{payload['fold']}.*"))
+    pattern = workspace.training_state(payload["model"], payload["fold"], "*")
+    return list(pattern.parent.glob(pattern.name))
 
 
 def _checkpoint_record(workspace: Workspace, recipe: Recipe) -> dict[str, Any]:

@@ -31,10 +31,7 @@ def exclusive(
     try:
         with atomic.disk_full_is_said(workspace.oof):
             workspace.oof.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        waiting()
-        lock.acquire()
+        _acquire(lock, waiting)
     except OSError as error:
         if not (reading and error.errno in atomic.NOT_WRITABLE):
             raise
@@ -54,15 +51,19 @@ def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     with atomic.disk_full_is_said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
+    _acquire(lock, waiting)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, waiting: Callable[[], None]) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
         waiting()
         lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

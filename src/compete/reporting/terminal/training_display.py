@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from compete.execution.jobs import Event, Failed, Finished, Job, Left, Progressed, Started
 from compete.reporting.durations import duration
+
+if TYPE_CHECKING:
+    from compete.oof.work import Work
 
 
 @dataclass
@@ -132,6 +136,11 @@ class TrainingDisplay:
     def _left_text(self) -> str:
         seconds = self.time_left.seconds()
         return "" if seconds is None or seconds < 1 or self.done == self.total else f", {duration(seconds)} left"
+
+
+def shown_on(console: Console) -> Callable[[Work, int], TrainingDisplay]:
+    """What shows a plan's training on a console, given the work and how many jobs run at once."""
+    return lambda work, at_once: TrainingDisplay(console, work.jobs, at_once, work.seconds_per_fold())
 
 
 def _model(job: Job) -> str:
