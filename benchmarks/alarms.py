@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.folds import assign_folds
+from compete.competition.near_identical import near_identical_groups
 from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.alarms import find_alarms
 from rows import read_rows
@@ -93,7 +94,7 @@ def of_texts(path: Path, n_rows: int, n_aside: int, seed: int) -> tuple[Played, 
     labels = rows.labels[:n_rows]
     kept = labels.sum(axis=0) >= 2 * FOLDS
     labels, texts, aside = labels[:, kept], rows.texts[:n_rows], rows.texts[n_rows:]
-    folds = assign_folds(texts, labels, FOLDS, seed)
+    folds = assign_folds(near_identical_groups(texts), labels, FOLDS, seed)
     kinds: dict[str, Any] = {
         "logistic": OneVsRestClassifier(LogisticRegression(C=3.0)),
         "naive Bayes": OneVsRestClassifier(MultinomialNB(alpha=0.1)),

@@ -45,7 +45,7 @@ def predictions(
     """OOF of the rows `seen`, their folds, and probabilities (K, n_aside, n_labels) of the rest."""
     recipe = load_recipe(Workspace(Path(__file__).parent.parent, size="laptop"), name)
     texts, labels = [rows.texts[row] for row in seen], rows.labels[seen]
-    folds = assign_folds(texts, labels, 5, 42)
+    folds = assign_folds(near_identical_groups(texts), labels, 5, 42)
     oof, new = np.empty(labels.shape), []
     for fold in range(5):
         context = FitContext(labels=rows.names, seed=fold, threads=1)

@@ -21,6 +21,7 @@ from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
 from compete.competition.folds import assign_folds
+from compete.competition.near_identical import near_identical_groups
 from compete.execution.local import usable_cores
 from rows import Rows, read_rows
 
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     options = parser.parse_args()
     rows = read_rows(Path(options.train), options.rows)
-    folds = assign_folds(rows.texts, rows.labels, FOLDS, seed=42)
+    folds = assign_folds(near_identical_groups(rows.texts), rows.labels, FOLDS, seed=42)
     common = {
         "checkpoint": options.checkpoint,
         "adaptation": "lora",

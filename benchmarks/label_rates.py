@@ -24,6 +24,7 @@ from compete.base_models.families import FitContext
 from compete.base_models.linear.family import Linear
 from compete.base_models.linear.settings import LinearSettings
 from compete.competition.folds import assign_folds
+from compete.competition.near_identical import near_identical_groups
 from compete.stacking.building import mean_rates
 from rows import Rows, read_rows
 
@@ -52,7 +53,7 @@ class Count:
 def predictions(rows: Rows, n_seen: int, seed: int) -> tuple[list[Cells], list[Cells]]:
     """OOF of the first rows and the mean of the folds' predictions of the others, a matrix per model."""
     seen, aside, labels = rows.texts[:n_seen], rows.texts[n_seen:], rows.labels[:n_seen]
-    folds = assign_folds(seen, labels, FOLDS, seed)
+    folds = assign_folds(near_identical_groups(seen), labels, FOLDS, seed)
     oofs, tests = [], []
     for weighting in WEIGHTINGS:
         oof, test = np.empty(labels.shape, dtype=np.float32), np.zeros((len(aside), labels.shape[1]))

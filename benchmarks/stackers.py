@@ -99,7 +99,7 @@ def read(oofs: Path, train: Path) -> Data:
             continue
         models.append(path.parent.name)
         found.append(model.loc[table.iloc[:, 0], list(table.columns[2:])].to_numpy(dtype=np.float32))
-    folds = assign_folds(texts, labels, 5, 42)
+    folds = assign_folds(near_identical_groups(texts), labels, 5, 42)
     return Data(models, np.stack(found), labels, folds, near_identical_groups(texts), row_features(texts))
 
 

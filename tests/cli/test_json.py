@@ -120,11 +120,11 @@ def test_folds_count_rows_and_rates_of_every_fold(workspace: Workspace, compete:
     competition = load_competition(workspace)
     planned = with_plan(competition)
     assert (found["k"], found["fingerprint"], found["file"]) == (3, planned.plan.fingerprint, "oof/folds.parquet")
-    rates = competition.train_labels.mean(axis=0)
+    rates = competition.train_targets.mean(axis=0)
     assert found["train"] == {"rows": 240, "label_rates": dict(zip(LABELS, rates.tolist(), strict=True))}
     assert [fold["fold"] for fold in found["folds"]] == [0, 1, 2]
     for fold in found["folds"]:
-        rows = competition.train_labels[planned.plan.rows(fold["fold"])]
+        rows = competition.train_targets[planned.plan.rows(fold["fold"])]
         assert fold["rows"] == len(rows)
         assert fold["label_rates"] == dict(zip(LABELS, rows.mean(axis=0).tolist(), strict=True))
 

@@ -30,14 +30,14 @@ def test_rows_keep_the_order_of_their_files(load: Load) -> None:
 def test_labels_are_every_other_column_in_the_order_of_the_file(load: Load) -> None:
     competition = load()
     assert competition.labels == ("joy", "anger")
-    assert competition.train_labels.tolist() == [[1, 0], [0, 1], [0, 0]]
-    assert competition.train_labels.dtype == np.int8
+    assert competition.train_targets.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert competition.train_targets.dtype == np.int8
 
 
 def test_declared_labels_choose_and_order_the_columns(load: Load) -> None:
     competition = load(DECLARATION + 'labels = ["anger", "joy"]\n')
     assert competition.labels == ("anger", "joy")
-    assert competition.train_labels.tolist() == [[0, 1], [1, 0], [0, 0]]
+    assert competition.train_targets.tolist() == [[0, 1], [1, 0], [0, 0]]
 
 
 def test_without_a_sample_the_test_file_gives_the_order(load: Load) -> None:
@@ -47,7 +47,7 @@ def test_without_a_sample_the_test_file_gives_the_order(load: Load) -> None:
 
 def test_label_values_of_other_exports_are_the_same_labels(load: Load) -> None:
     train = TRAIN.replace("1,happy,0", "1.0,happy,0.0").replace("0,furious,1", " 0,furious,1 ")
-    assert load(train=train).train_labels.tolist() == load().train_labels.tolist()
+    assert load(train=train).train_targets.tolist() == load().train_targets.tolist()
 
 
 @pytest.mark.parametrize(("no", "yes"), [("False", "True"), ("false", "TRUE"), ("0.", "1."), ("No", "yes")])
@@ -55,7 +55,7 @@ def test_labels_in_words_are_labels(load: Load, no: str, yes: str) -> None:
     cells = {"0": no, "1": yes}
     rows = [("01", "1", "happy", "0"), ("02", "0", "furious", "1"), ("03", "0", "NA", "0")]
     train = "id,joy,text,anger\n" + "".join(f"{i},{cells[j]},{text},{cells[a]}\n" for i, j, text, a in rows)
-    assert load(train=train).train_labels.tolist() == load().train_labels.tolist()
+    assert load(train=train).train_targets.tolist() == load().train_targets.tolist()
 
 
 def test_several_labels_in_one_column_are_refused_with_what_makes_columns_of_them(load: Load) -> None:

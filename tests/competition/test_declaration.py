@@ -39,7 +39,7 @@ def test_defaults_are_filled_in_and_one_file_is_a_list_of_one(tmp_path: Path) ->
     assert declaration.data.train == ["train.csv"]
     assert declaration.data.test == ["test_a.csv", "test_b.csv"]
     assert (declaration.folds.k, declaration.folds.seed) == (5, 42)
-    assert declaration.metric == "f1_macro"
+    assert declaration.metric_name == "f1_macro"
     assert declaration.data.labels is None
 
 
@@ -58,7 +58,7 @@ def test_an_unknown_table_names_the_one_that_was_meant(tmp_path: Path) -> None:
 def test_a_key_like_no_other_lists_the_known_ones_without_a_guess(tmp_path: Path) -> None:
     message = problems_of(tmp_path, GOOD + "[folds]\nzzz = 3\n")["folds.zzz"]
     assert "did you mean" not in message
-    assert "known: k, seed" in message
+    assert "known: column, groups, k, seed" in message
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_key_like_no_other_lists_the_known_ones_without_a_guess(tmp_path: Path
         ('[folds]\nk = "five"\n', "folds.k", '"five"'),
         ("[folds]\nk = 1\n", "folds.k", "1"),
         ("[folds]\nseed = -1\n", "folds.seed", "-1"),
-        ('labels = "joy"\n', "data.labels", '"joy"'),
+        ("labels = 3\n", "data.labels", "3"),
         ("labels = []\n", "data.labels", "[]"),
         ('labels = ["joy", 7]\n', "data.labels.1", "7"),
         ('separator = "||"\n', "data.separator", '"||"'),

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from compete.competition.data import Competition, load_competition
 from compete.competition.declaration import Folds
 from compete.competition.folds import assign_folds, made_from, make_plan, save_plan, stored_plan, too_rare
+from compete.competition.near_identical import near_identical_groups
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
 from compete.fingerprints import differences
 
 
 def with_folds(competition: Competition, **values: int) -> Competition:
-    declaration = competition.declaration.model_copy(update={"folds": Folds(**values)})
+    declaration = competition.declaration.model_copy(update={"folds": Folds.model_validate(values)})
     return dataclasses.replace(competition, declaration=declaration)
 
 
@@ -38,8 +39,8 @@ def test_folds_are_of_equal_size_and_label_rates(competition: Competition) -> No
     plan = make_plan(competition)
     assert [len(plan.rows(fold)) for fold in range(3)] == pytest.approx([80, 80, 80], abs=3)
     for fold in range(3):
-        positives = competition.train_labels[plan.rows(fold)].sum(axis=0)
-        assert positives == pytest.approx(competition.train_labels.sum(axis=0) / 3, abs=2)
+        positives = competition.train_targets[plan.rows(fold)].sum(axis=0)
+        assert positives == pytest.approx(competition.train_targets.sum(axis=0) / 3, abs=2)
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_another(competition: Competition) -> None:
@@ -60,16 +61,16 @@ def test_near_identical_texts_share_a_fold_whatever_their_labels(copies: list[tu
     rows = [*((number, "post {}", number % 4) for number in range(10)), *copies]
     texts = [form.format(number) for number, form, _ in rows]
     labels = np.array([[bits & 1, bits >> 1] for _, _, bits in rows], dtype=np.int8)
-    folds = assign_folds(texts, labels, 2, seed).tolist()
+    folds = assign_folds(near_identical_groups(texts), labels, 2, seed).tolist()
     assert set(folds) == {0, 1}
     assert len({(number, fold) for (number, _, _), fold in zip(rows, folds, strict=True)}) == 10
 
 
 def rare_label_competition(competition: Competition, positives: list[int]) -> Competition:
-    labels = competition.train_labels.copy()
+    labels = competition.train_targets.copy()
     labels[:, 2] = 0
     labels[positives, 2] = 1
-    return dataclasses.replace(competition, train_labels=labels)
+    return dataclasses.replace(competition, train_targets=labels)
 
 
 @pytest.mark.parametrize("positives", [[], [4], [4, 9]])
@@ -77,26 +78,26 @@ def test_a_label_with_fewer_positives_than_folds_is_too_rare_and_leaves_a_plan(
     competition: Competition, positives: list[int]
 ) -> None:
     rare = rare_label_competition(competition, positives)
-    assert too_rare(rare.train_texts, rare.train_labels, 3).tolist() == [False, False, True]
+    assert too_rare(rare.train_texts, rare.train_targets, 3).tolist() == [False, False, True]
     plan = make_plan(rare)
     for fold in range(3):
-        rates = rare.train_labels[plan.rows(fold)].mean(axis=0)[:2]
-        assert np.abs(rates - rare.train_labels.mean(axis=0)[:2]).max() < 0.03
+        rates = rare.train_targets[plan.rows(fold)].mean(axis=0)[:2]
+        assert np.abs(rates - rare.train_targets.mean(axis=0)[:2]).max() < 0.03
 
 
 def test_copies_of_one_text_are_one_positive(competition: Competition) -> None:
     rare = rare_label_competition(competition, [4, 9, 11])
-    assert not too_rare(rare.train_texts, rare.train_labels, 3).any()
+    assert not too_rare(rare.train_texts, rare.train_targets, 3).any()
     texts = list(rare.train_texts)
     texts[11] = f"@someone {texts[9].upper()}"
-    assert too_rare(texts, rare.train_labels, 3).tolist() == [False, False, True]
+    assert too_rare(texts, rare.train_targets, 3).tolist() == [False, False, True]
 
 
 def test_of_labels_that_are_all_too_rare_nothing_can_be_learnt(competition: Competition) -> None:
-    labels = np.zeros_like(competition.train_labels)
+    labels = np.zeros_like(competition.train_targets)
     labels[:2] = 1
     with pytest.raises(DataError, match=r"folds\.k = 3, but every label has fewer positive rows"):
-        make_plan(dataclasses.replace(competition, train_labels=labels))
+        make_plan(dataclasses.replace(competition, train_targets=labels))
 
 
 def test_a_label_with_a_positive_for_every_fold_is_in_every_fold(competition: Competition) -> None:
@@ -192,7 +193,7 @@ def test_a_plan_names_what_changed_since_it_was_made(
 def test_a_competition_of_one_label_is_stratified_too() -> None:
     random = np.random.default_rng(0)
     labels = (random.random((200, 1)) < 0.2).astype(np.int8)
-    folds = assign_folds([f"text {row}" for row in range(200)], labels, k=4, seed=1)
+    folds = assign_folds(near_identical_groups([f"text {row}" for row in range(200)]), labels, k=4, seed=1)
     rates = [labels[folds == fold].mean() for fold in range(4)]
     assert np.ptp(rates) < 0.03
     assert np.ptp(np.bincount(folds)) <= 2

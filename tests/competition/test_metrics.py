@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, jaccard_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
-from compete.competition.declaration import MetricName
 from compete.competition.metrics import METRICS, f1_per_label, precision_recall_per_label
 from compete.errors import DataError
 
@@ -40,7 +38,7 @@ DECISION_METRICS = {
 @pytest.mark.parametrize("name", DECISION_METRICS)
 @settings(max_examples=80, deadline=None)
 @given(matrices=truth_and_decisions())
-def test_decisions_are_scored_as_scikit_learn_does(name: MetricName, matrices: tuple[Matrix, Matrix]) -> None:
+def test_decisions_are_scored_as_scikit_learn_does(name: str, matrices: tuple[Matrix, Matrix]) -> None:
     truth, decisions = matrices
     assert METRICS[name].compute(truth, decisions) == pytest.approx(DECISION_METRICS[name](truth, decisions))
 
@@ -65,7 +63,7 @@ def test_a_worked_example() -> None:
         "f1_samples": (2 / 3 + 2 / 3 + 0) / 3,
         "jaccard_samples": (1 / 2 + 1 / 2 + 0) / 3,
     }
-    assert {name: METRICS[name].compute(truth, decisions) for name in expected} == pytest.approx(expected)  # type: ignore[index]
+    assert {name: METRICS[name].compute(truth, decisions) for name in expected} == pytest.approx(expected)
 
 
 def random_probabilities(seed: int, rows: int = 40, labels: int = 3) -> tuple[Matrix, NDArray[np.float64]]:
@@ -121,8 +119,7 @@ def test_only_log_loss_is_better_when_smaller() -> None:
     assert not any(equal.values())
 
 
-def test_every_metric_that_can_be_declared_exists_under_its_name() -> None:
-    assert set(METRICS) == set(get_args(MetricName))
+def test_every_metric_exists_under_its_name() -> None:
     assert all(metric.name == name for name, metric in METRICS.items())
 
 

@@ -11,5 +11,5 @@ def test_the_fold_table_shows_the_rates_of_all_and_of_every_fold(competition: Co
     plan = make_plan(competition)
     rates = Planned(competition, plan).label_rates_by_fold()
     assert [name for name, _ in rates] == ["all", "0", "1", "2"]
-    assert rates[0][1] == pytest.approx(competition.train_labels.mean(axis=0))
-    assert rates[2][1] == pytest.approx(competition.train_labels[plan.folds == 1].mean(axis=0))
+    assert rates[0][1] == pytest.approx(competition.train_targets.mean(axis=0))
+    assert rates[2][1] == pytest.approx(competition.train_targets[plan.folds == 1].mean(axis=0))

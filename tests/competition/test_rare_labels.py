@@ -9,10 +9,10 @@ from compete.competition.rare_labels import Learnt, learnt_labels, rare_sentence
 
 
 def test_what_is_too_rare_is_a_constant_below_every_rate_that_is_learnt(competition: Competition) -> None:
-    labels = competition.train_labels.copy()
+    labels = competition.train_targets.copy()
     labels[:, 1] = 0
     labels[[4, 9], 1] = 1
-    learnt = learnt_labels(dataclasses.replace(competition, train_labels=labels), k=3)
+    learnt = learnt_labels(dataclasses.replace(competition, train_targets=labels), k=3)
     assert (learnt.names, learnt.too_rare) == (("joy", "trust"), ("anger",))
     assert 0 < learnt.constant < 3 / 240
     cells = learnt.whole(np.array([[0.1, 0.2], [0.3, 0.4]], dtype=np.float32))
@@ -22,7 +22,7 @@ def test_what_is_too_rare_is_a_constant_below_every_rate_that_is_learnt(competit
 
 def test_with_fewer_rows_than_folds_the_constant_is_a_half(competition: Competition) -> None:
     few = dataclasses.replace(
-        competition, train_ids=["a", "b"], train_texts=["x", "y"], train_labels=competition.train_labels[:2]
+        competition, train_ids=["a", "b"], train_texts=["x", "y"], train_targets=competition.train_targets[:2]
     )
     assert learnt_labels(few, k=3).constant == 0.5
 

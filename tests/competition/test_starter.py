@@ -75,7 +75,7 @@ def test_what_the_files_tell_is_filled_in_and_loads(
     competition = load_competition(workspace)
     assert competition.train_ids == ["01", "02", "03"]
     assert competition.train_texts == [quote + text for _, text, _, _ in ROWS]
-    assert competition.train_labels.tolist() == [[anger, joy] for _, _, joy, anger in ROWS]
+    assert competition.train_targets.tolist() == [[anger, joy] for _, _, joy, anger in ROWS]
     assert competition.test_texts == [quote + text for _, text in TEST_ROWS]
 
 
@@ -262,7 +262,7 @@ def test_files_of_every_form_are_looked_at_and_loaded(tmp_path: Path, written: C
     competition = load_competition(workspace)
     assert competition.train_ids == ["01", "02", "03"]
     assert competition.train_texts[2] == "NA or nothing"
-    assert competition.train_labels.tolist() == [[0, 1], [1, 0], [0, 0]]
+    assert competition.train_targets.tolist() == [[0, 1], [1, 0], [0, 0]]
     assert competition.submission_ids == ["11", "12"]
 
 

@@ -273,10 +273,10 @@ def test_a_label_that_no_training_row_has_is_learnt_and_warned_of(workspace: Wor
     (workspace.recipes / "rare.toml").write_text(recipe, encoding="utf-8")
     competition = load_competition(workspace)
     planned = with_plan(competition)
-    labels = competition.train_labels.copy()
+    labels = competition.train_targets.copy()
     labels[planned.plan.other_rows(0), 2] = 0
     context = FitContext(competition.labels, seed=1)
-    rare = dataclasses.replace(competition, train_labels=labels)
+    rare = dataclasses.replace(competition, train_targets=labels)
     probabilities, _ = train_fold(Planned(rare, planned.plan), load_recipe(workspace, "rare"), 0, context)
     assert probabilities.oof[:, 2].max() < 0.5
     assert said in map(str, warnings_of(probabilities.oof, competition.labels, context.curves))

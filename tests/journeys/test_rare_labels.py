@@ -10,7 +10,6 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import compete
-from compete.competition.declaration import MetricName
 from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
 from support.in_process import Run, in_process
@@ -50,7 +49,7 @@ def run(rare: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("metric", ["f1_macro", "f1_samples", "log_loss"])
-def test_the_whole_road(rare: Workspace, run: Run, metric: MetricName) -> None:
+def test_the_whole_road(rare: Workspace, run: Run, metric: str) -> None:
     declare(rare, f'metric = "{metric}"')
     said = "fewer positive rows of different text than the 3 folds: anger, trust; not learnt, predicted by the constant"
     folds = run("folds", "--json")

@@ -34,9 +34,9 @@ def test_labels_of_a_fold_do_not_reach_its_own_predictions(workspace: Workspace,
     planned = with_plan(competition)
     before = train_model(competition, "words").oof
     held_out = planned.plan.rows(1)
-    flipped = competition.train_labels.copy()
+    flipped = competition.train_targets.copy()
     flipped[held_out, column] ^= 1
-    changed = Planned(dataclasses.replace(competition, train_labels=flipped), planned.plan)
+    changed = Planned(dataclasses.replace(competition, train_targets=flipped), planned.plan)
     recipe = load_recipe(workspace, "words")
     context = FitContext(competition.labels, seed=fold_seed(recipe.declaration.seed, 1))
     after = train_fold(changed, recipe, 1, context)[0].oof

@@ -98,7 +98,7 @@ def probabilities_of(competition: Competition, name: str, fold: int, texts: list
     """What the kept model of a fold gives for the texts."""
     planned, recipe = with_plan(competition), load_recipe(competition.workspace, name)
     identity = {**planned.identity, **recipe.identity()}
-    model = load_kept(competition.workspace, recipe, fold, competition.labels, 1, identity)
+    model = load_kept(competition.workspace, recipe, fold, competition.task, 1, identity)
     return model.predict_proba(texts)
 
 

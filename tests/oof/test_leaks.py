@@ -102,7 +102,7 @@ def test_a_family_that_memorises_its_training_rows_gains_nothing(workspace: Work
     assert not np.isin(oof, (0.0, 1.0)).any()
     planned = with_plan(competition)
     f1 = evaluate_as_it_is(planned, oof).honest
-    rate = competition.train_labels.mean(axis=0)
+    rate = competition.train_targets.mean(axis=0)
     assert f1 <= np.mean(2 * rate / (1 + rate)) + 1e-9  # no better than predicting every label everywhere
 
 
@@ -111,8 +111,8 @@ def test_the_memoriser_would_be_perfect_if_it_were_given_its_own_fold(workspace:
     _add_family(workspace, "memoriser", MEMORISER)
     competition = load_competition(workspace)
     family = load_recipe(workspace, "memoriser").build()
-    model = family.fit(competition.train_texts, competition.train_labels, FitContext(competition.labels, seed=0))
-    assert np.array_equal(model.predict_proba(competition.train_texts), competition.train_labels)
+    model = family.fit(competition.train_texts, competition.train_targets, FitContext(competition.labels, seed=0))
+    assert np.array_equal(model.predict_proba(competition.train_texts), competition.train_targets)
 
 
 def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspace, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
         seen = json.loads((diary / f"{fold}.json").read_text())
         others, held_out = planned.plan.other_rows(fold), planned.plan.rows(fold)
         assert seen["fit"] == [competition.train_texts[row] for row in others]
-        assert seen["labels"] == competition.train_labels[others].tolist()
+        assert seen["labels"] == competition.train_targets[others].tolist()
         assert seen["predict"] == [[competition.train_texts[row] for row in held_out], competition.test_texts]
         keys = {near_identical_key(text) for text in seen["fit"]}
         assert not keys & {near_identical_key(competition.train_texts[row]) for row in held_out}
@@ -135,11 +135,13 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
             "cache",
             "curves",
             "facts",
+            "grades",
             "labels",
             "progress",
             "seed",
             "state",
             "state_every",
+            "task",
             "threads",
             "warnings",
         ]

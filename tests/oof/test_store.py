@@ -140,7 +140,7 @@ def test_a_foreign_file_in_place_of_a_table_is_refused(folder: ResultFolder) -> 
     with pytest.raises(StoreError, match=r"oof\.parquet is not the file that compete wrote"):
         store.read_model(folder, SHAPE)
     with pytest.raises(StoreError, match=r"oof\.parquet is not a parquet file that can be read"):
-        store.read_probabilities(folder.oof, SHAPE.train_ids, SHAPE.labels)
+        store.read_predictions(folder.oof, SHAPE.train_ids, SHAPE.labels)
 
 
 def test_a_missing_manifest_is_named(folder: ResultFolder) -> None:
@@ -221,9 +221,9 @@ def test_the_ids_stand_in_a_column_that_is_no_label(tmp_path: Path, labels: list
     path.write_bytes(store.to_parquet(SHAPE.train_ids, written, labels))
     assert pq.read_table(path).column_names == [id_name, *labels]
     assert pq.read_table(path)[id_name].to_pylist() == SHAPE.train_ids
-    assert np.array_equal(store.read_probabilities(path, SHAPE.train_ids, labels), written)
+    assert np.array_equal(store.read_predictions(path, SHAPE.train_ids, labels), written)
     with pytest.raises(StoreError, match="has the columns"):
-        store.read_probabilities(path, SHAPE.train_ids, ["joy", "id"])
+        store.read_predictions(path, SHAPE.train_ids, ["joy", "id"])
 
 
 def test_another_number_is_refused_where_no_record_has_the_hash(tmp_path: Path) -> None:
@@ -233,9 +233,9 @@ def test_another_number_is_refused_where_no_record_has_the_hash(tmp_path: Path) 
     path = tmp_path / "kept.parquet"
     content = store.to_parquet(ids, cells, labels)
     path.write_bytes(content)
-    assert np.array_equal(store.read_probabilities(path, ids, labels), cells)
+    assert np.array_equal(store.read_predictions(path, ids, labels), cells)
     changed = content.replace(cells[3:4, 0].tobytes(), np.float32(0.5).tobytes())
     assert changed != content
     path.write_bytes(changed)
     with pytest.raises(StoreError, match=r"kept\.parquet is not the file that compete wrote"):
-        store.read_probabilities(path, ids, labels)
+        store.read_predictions(path, ids, labels)

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 def test_what_is_stored_is_what_was_scored(trained: Competition, planned: Planned) -> None:
     write_stack_recipe(trained, 'method = "logistic"\nC = 0.3')
     built = build_stack(trained)
-    labels, learner = trained.train_labels, Logistic(0.3)
+    labels, learner = trained.train_targets, Logistic(0.3)
     oof, test = read_members(trained, BOTH)
     fits = [cross_fit([learner], oof, labels, folds) for folds in repeated_plans(planned)]
     on_all = learner.fit(oof, labels)
@@ -56,7 +56,7 @@ def test_of_several_penalties_the_better_is_taken(trained: Competition, penaltie
     folder = trained.workspace.stack("logistic")
     assert store.read_record(folder)["state"] == {"candidate": taken}
     oof, test = read_members(trained, BOTH)
-    expected = Logistic(0.3).fit(oof, trained.train_labels).predict_proba(test)
+    expected = Logistic(0.3).fit(oof, trained.train_targets).predict_proba(test)
     assert store.read_model(folder, trained.shape).test == pytest.approx(expected, abs=1e-6)
 
 

@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition
-from compete.competition.declaration import MetricName
 from compete.competition.metrics import METRICS
 from compete.stacking.building import Built
 from compete.stacking.choosing import choose, remember_choice, remembered_choice
@@ -20,7 +19,7 @@ from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 
 def a_stack(
-    name: str, honest: float, draws: NDArray[np.float64], metric: MetricName = "f1_macro", *, of_stacks: bool = False
+    name: str, honest: float, draws: NDArray[np.float64], metric: str = "f1_macro", *, of_stacks: bool = False
 ) -> Built:
     """A built stack of the method that its name begins with, with nothing in it but a score and its draws."""
     empty = np.zeros(0)
@@ -39,7 +38,7 @@ DIFFERENCE = np.random.default_rng(1).normal(scale=0.01, size=1000)
 @pytest.mark.parametrize(("behind", "chosen"), [(0.005, "mean"), (0.02, "lightgbm")])
 @pytest.mark.parametrize("metric", ["f1_macro", "log_loss"])
 def test_the_simpler_stack_is_chosen_within_a_standard_error_of_the_difference(
-    metric: MetricName, behind: float, chosen: str
+    metric: str, behind: float, chosen: str
 ) -> None:
     worse = -behind if METRICS[metric].greater_is_better else behind
     best = a_stack("lightgbm", 0.5, 0.5 + ROWS, metric)
@@ -49,7 +48,7 @@ def test_the_simpler_stack_is_chosen_within_a_standard_error_of_the_difference(
 
 
 @pytest.mark.parametrize(("metric", "chosen"), [("f1_macro", "mean"), ("log_loss", "blend")])
-def test_where_a_lower_score_is_better_the_lowest_is_chosen(metric: MetricName, chosen: str) -> None:
+def test_where_a_lower_score_is_better_the_lowest_is_chosen(metric: str, chosen: str) -> None:
     stacks = [a_stack("mean", 0.4, 0.4 + ROWS, metric), a_stack("blend", 0.3, 0.3 + ROWS, metric)]
     assert choose(METRICS[metric], stacks).recipe.name == chosen
 

@@ -53,7 +53,7 @@ def scored_anew(planned: Planned, name: str = "words") -> Score:
     competition = planned.competition
     oof = store.read_model(competition.workspace.base_model(name), competition.shape).oof
     fits = [as_it_is(oof, folds) for folds in repeated_plans(planned)]
-    return score_of(evaluate(competition.metric, competition.train_labels, fits, oof), competition.labels)
+    return score_of(evaluate(competition.metric, competition.train_targets, fits, oof), competition.labels)
 
 
 def test_an_evaluation_becomes_numbers_under_the_right_names() -> None:
@@ -88,7 +88,7 @@ def test_the_kept_decision_is_the_one_that_was_fitted(trained: Competition, plan
     kept = kept_score(folder, metric, store.read_record(folder))
     probabilities = store.read_model(folder, competition.shape)
     fit = as_it_is(probabilities.oof, planned.plan.folds)
-    fitted = evaluate(competition.metric, competition.train_labels, [fit], probabilities.oof).decision
+    fitted = evaluate(competition.metric, competition.train_targets, [fit], probabilities.oof).decision
     assert kept is not None
     decided = decision_from(kept.decision).decide(probabilities.test)
     assert np.array_equal(decided, fitted.decide(probabilities.test))
@@ -106,7 +106,7 @@ def test_scores_are_of_the_fold_plan_and_of_others_like_it(trained: Competition,
     assert np.array_equal(plans[0], planned.plan.folds)
     assert len({folds.tobytes() for folds in plans}) == len(plans) == 3
     assert all(np.array_equal(a, b) for a, b in zip(plans, repeated_plans(planned), strict=True))
-    rates = np.array([[trained.train_labels[folds == k].mean(axis=0) for k in range(3)] for folds in plans])
+    rates = np.array([[trained.train_targets[folds == k].mean(axis=0) for k in range(3)] for folds in plans])
     assert np.ptp(rates, axis=1).max() < 0.15
     score = base_model_score(planned, "words")
     assert score.honest == pytest.approx(np.mean(score.repeats))
@@ -138,7 +138,7 @@ def test_another_metric_is_scored_anew(trained: Competition, planned: Planned, f
     score = base_model_score(Planned(changed, planned.plan), "words")
     assert score.metric == "log_loss"
     oof = store.read_model(folder, trained.shape).oof
-    assert score.honest == pytest.approx(changed.metric.compute(trained.train_labels, oof))
+    assert score.honest == pytest.approx(changed.metric.compute(trained.train_targets, oof))
     assert base_model_score(planned, "words").honest != 0.123
 
 

@@ -311,9 +311,9 @@ def test_nearly_the_same_is_sent_only_when_asked_for(stacked: Competition) -> No
 def test_out_of_fold_predictions_are_kept_beside_the_file(stacked: Competition) -> None:
     entry, planned = send(stacked, "words"), with_plan(stacked)
     path = stacked.workspace.submissions / "001_words.oof.parquet"
-    kept = store.read_probabilities(path, stacked.train_ids, stacked.labels)
+    kept = store.read_predictions(path, stacked.train_ids, stacked.labels)
     assert np.array_equal(kept, out_of_fold_predictions(planned, chosen(stacked, "words")))
-    honest = stacked.metric.compute(stacked.train_labels, kept)
+    honest = stacked.metric.compute(stacked.train_targets, kept)
     sent = entry.submission
     assert sent.low is not None and sent.high is not None
     assert sent.low < honest < sent.high
@@ -491,7 +491,7 @@ def test_a_metric_over_rows_is_decided_row_by_row(trained: Competition, metric: 
     ready, source = prepared(competition, what), chosen(competition, what)
     written = pd.read_csv(ready.path)[list(competition.labels)].to_numpy()
     found = store.read_model(source.folder, competition.shape)
-    calibration = fit_calibration(competition.train_labels, found.oof)
+    calibration = fit_calibration(competition.train_targets, found.oof)
     expected = best_decisions(calibration.apply(found.test), jaccard=metric == "jaccard_samples")
     assert np.array_equal(written, expected)
     assert written.sum(axis=1).min() == 1  # in every row at least the most probable label

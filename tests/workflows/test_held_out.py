@@ -48,5 +48,5 @@ def test_the_declaration_is_that_of_the_competition(competition: Competition) ->
     played = load_competition(workspace_without(competition, choose_recipes(competition, ["words"]), 0.2, seed=0))
     assert played.labels == competition.labels
     assert played.declaration.folds == competition.declaration.folds
-    assert played.declaration.metric == competition.declaration.metric
+    assert played.declaration.metric_name == competition.declaration.metric_name
     assert played.declaration.submission.public_fraction == competition.declaration.submission.public_fraction

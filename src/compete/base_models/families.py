@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from compete.competition.shape import Targets
+from compete.competition.task import KINDS, Kind, TaskName
 from compete.errors import CompeteError
 
 MINIATURE = "miniature:"  # what the name of a miniature's checkpoint begins with
@@ -26,9 +28,13 @@ class FitContext:
     """What one training run is told besides its rows."""
 
     labels: tuple[str, ...]
-    """Names of the label columns, in the order of the columns of the label matrix."""
+    """Names of the outputs (labels, classes, targets), in the order of the columns of the matrix of targets."""
     seed: int
     """Differs between folds; the same whenever the same fold of the same recipe is trained."""
+    task: TaskName = "multilabel"
+    """What the columns of that matrix mean (`competition/task.py`)."""
+    grades: tuple[float, ...] = ()
+    """ordinal: the scale, increasing."""
     threads: int = 1
     """How many threads the run may use; the environment (OMP_NUM_THREADS) already says the same."""
     progress: Callable[[float], None] = lambda fraction: None
@@ -46,6 +52,11 @@ class FitContext:
     cache: Path | None = None
     """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
 
+    @property
+    def kind(self) -> Kind:
+        """What one output means."""
+        return KINDS[self.task]
+
 
 class FittedModel(Protocol):
     """A trained model of one fold.
@@ -54,7 +65,10 @@ class FittedModel(Protocol):
     """
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Probabilities in [0, 1], shape (len(texts), n_labels), independent of the other texts."""
+        """Probabilities in [0, 1], shape (len(texts), n_outputs), independent of the other texts.
+
+        Of numbers and grades, numbers on the scale of the targets.
+        """
         ...
 
 
@@ -134,8 +148,8 @@ class Family(Protocol):
         """What these settings take."""
         ...
 
-    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedModel:
-        """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels).
+    def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedModel:
+        """Train on `texts` and their `labels`, shape (len(texts), n_outputs): 0/1, or numbers, as context.task says.
 
         Whatever is learnt from text, a vocabulary included, is learnt from these texts only; rows to stop
         early or choose an epoch on are taken from them too.

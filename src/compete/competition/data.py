@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from compete.competition.column_names import matched, otherwise_written
 from compete.competition.declaration import CompetitionDeclaration, Data, read_declaration
-from compete.competition.label_cells import held, zeros_and_ones
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.near_identical import near_identical_groups
 from compete.competition.reading import read_table, read_tables
 from compete.competition.row_ids import number_their_rows
 from compete.competition.sample_submission import SampleSubmission, read_sample
 from compete.competition.saved_index import saved_index
-from compete.competition.shape import Shape
+from compete.competition.shape import Shape, Targets
+from compete.competition.targets import learn_task, strata, target_matrix
+from compete.competition.task import Task
+from compete.competition.text_columns import TextColumns
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DataError
@@ -36,17 +38,28 @@ class Competition:
 
     workspace: Workspace
     declaration: CompetitionDeclaration
-    labels: tuple[str, ...]
+    task: Task
     train_ids: list[str]
     train_texts: list[str]
-    train_labels: NDArray[np.int8]
-    """0/1, shape (n_train, n_labels)."""
+    train_targets: Targets
+    """What is true, shape (n_train, n_outputs): int8 of 0 and 1, or float32 of numbers (see `task`)."""
+    label_columns: tuple[str, ...]
+    """The columns of train that say it."""
+    train_columns: pd.DataFrame
+    """The declared columns of train as they are written, a row per training row; the id is not among them."""
     test_ids: list[str]
     test_texts: list[str]
+    test_columns: pd.DataFrame
+    """Those of them that test has."""
     sample: SampleSubmission
     """What a submission looks like."""
     warnings: tuple[str, ...] = ()
     """Sentences to show once."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the outputs: labels, classes or targets."""
+        return self.task.outputs
 
     @property
     def submission_ids(self) -> list[str]:
@@ -55,31 +68,45 @@ class Competition:
 
     @property
     def metric(self) -> Metric:
-        return METRICS[self.declaration.metric]
+        return METRICS[self.declaration.metric_name]
 
     @property
     def shape(self) -> Shape:
         """Ids and labels, as every stored table has them."""
-        return Shape(self.train_ids, self.test_ids, self.labels)
+        return Shape(self.train_ids, self.test_ids, self.labels, self.task.gives_probabilities)
 
     @cached_property
     def groups(self) -> NDArray[np.intp]:
-        """A number for every training row, (n_train,), equal for rows of nearly the same text."""
-        return near_identical_groups(self.train_texts)
+        """A number for every training row, (n_train,), equal for rows of nearly one text, or of a declared group."""
+        alike, declared = near_identical_groups(self.train_texts), self.declaration.folds.groups
+        return alike if declared is None else connected(alike, self.train_columns[declared].tolist())
+
+    @cached_property
+    def strata(self) -> NDArray[np.int8]:
+        """What folds are stratified by, 0/1 (n_train, n_strata)."""
+        return strata(self.task, self.train_targets)
 
     @property
     def label_rates(self) -> dict[str, float]:
         """Share of the training rows that have the label, by label."""
-        return dict(zip(self.labels, self.train_labels.mean(axis=0).tolist(), strict=True))
+        return dict(zip(self.labels, self.train_targets.mean(axis=0).tolist(), strict=True))
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """One short hash per thing that trained probabilities depend on, so that a change can be named."""
+        declared, folds = self.declaration, self.declaration.folds
+        # Only what is declared: what was made before there were these stays fresh.
+        more: dict[str, str] = {"task": declared.task} if declared.task != "multilabel" else {}
+        for name, column in (("groups", folds.groups), ("fold column", folds.column), ("times", folds.time)):
+            more |= {name: digest(self.train_columns[column])} if column is not None else {}
+        for name in declared.data.features:
+            more[f"feature {name}"] = digest([*self.train_columns[name], *self.test_columns[name]])
         return {
+            **more,
             "label names": digest(self.labels),
             "train ids": digest(self.train_ids),
             "train texts": digest(self.train_texts),
-            "train labels": digest([self.train_labels.tobytes()]),
+            "train labels": digest([self.train_targets.tobytes()]),
             "test ids": digest(self.test_ids),
             "test texts": digest(self.test_texts),
         }
@@ -97,24 +124,31 @@ def load_competition(workspace: Workspace, *, checked: bool = False) -> Competit
     test_paths = [workspace.root / name for name in data.test]
     train = read_tables(train_paths, data.separator, data.quoting, data.encoding, checked=checked)
     test = read_tables(test_paths, data.separator, data.quoting, data.encoding, checked=checked)
-    train, of_train = _named_as_declared(train, [data.id, data.text, *(data.labels or [])], data.train)
-    test, of_test = _named_as_declared(test, [data.id, data.text], data.test)
-    train, of_index = _without_index(train, data)
-    labels = _label_columns(train, data)
+    in_test = [*declaration.text_columns.names, *data.features]
+    roles = [data.id, *in_test, *_fold_columns(declaration)]
+    train, of_train = _named_as_declared(train, [*roles, *(data.labels or [])], data.train)
+    test, of_test = _named_as_declared(test, [data.id, *in_test], data.test)
+    train, of_index = _without_index(train, roles, data.labels or [], data.train)
+    columns = _label_columns(train, roles, data)
     train_ids, test_ids = _ids(train, data.id, data.train), _ids(test, data.id, data.test)
-    train_texts, test_texts = train[data.text].tolist(), test[data.text].tolist()
+    train_texts, test_texts = _texts(train, declaration.text_columns), _texts(test, declaration.text_columns)
     _check_train_texts(train_texts, train_ids, data)
+    cells = train[list(columns)].set_axis(train_ids, axis=0)
+    task = learn_task(declaration, cells, _named(data.train))
     overlap = _overlap(dict(zip(train_ids, train_texts, strict=True)), dict(zip(test_ids, test_texts, strict=True)))
-    sample, of_sample = read_sample(workspace.root, data, labels, test_ids)
+    sample, of_sample = read_sample(workspace.root, data, task.outputs, test_ids)
     return Competition(
         workspace=workspace,
         declaration=declaration,
-        labels=labels,
+        task=task,
         train_ids=train_ids,
         train_texts=train_texts,
-        train_labels=label_matrix(train, labels, train_ids, _named(data.train)),
+        train_targets=target_matrix(cells, task, data.label_separator, _named(data.train)),
+        label_columns=columns,
+        train_columns=train[list(dict.fromkeys([*roles[1:], *columns]))],
         test_ids=test_ids,
         test_texts=test_texts,
+        test_columns=test[list(dict.fromkeys(in_test))],
         sample=sample,
         warnings=(*of_train, *of_index, *of_test, *of_sample, *overlap, *_empty_texts(test_texts, test_ids)),
     )
@@ -122,6 +156,8 @@ def load_competition(workspace: Workspace, *, checked: bool = False) -> Competit
 
 def labels_of_one_class(competition: Competition) -> list[str]:
     """Labels that every training row has, or none."""
+    if not competition.task.gives_probabilities:
+        return []
     return [label for label, rate in competition.label_rates.items() if rate in (0.0, 1.0)]
 
 
@@ -139,42 +175,36 @@ def read_new_texts(path: Path, data: Data) -> tuple[list[str], list[str]]:
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     table = read_table(path, data.separator, data.quoting, data.encoding)
-    table, _ = _named_as_declared(table, [data.id, data.text], [str(path)])
-    return _ids(table, data.id, [str(path)]), table[data.text].tolist()
+    texts = TextColumns.of(data.text)
+    table, _ = _named_as_declared(table, [data.id, *texts.names], [str(path)])
+    return _ids(table, data.id, [str(path)]), _texts(table, texts)
 
 
-def label_matrix(table: pd.DataFrame, labels: Sequence[str], ids: Sequence[str], source: str) -> NDArray[np.int8]:
-    """The label columns as 0/1, shape (n_rows, n_labels); anything else is named by row, id and column.
+def connected(groups: NDArray[np.intp], names: Sequence[str]) -> NDArray[np.intp]:
+    """Groups (n_rows,) that are larger: rows of one name are together too, and whoever is with one of them.
 
-    true and false, yes and no are read too. Where a column holds something else from which labels can be made, like
-    several labels in one cell, the message says what, and how.
+    An empty name is none: such rows are only with those that they were with.
     """
-    matrix = np.empty((len(table), len(labels)), dtype=np.int8)
-    bad: list[str] = []
-    odd: list[str] = []
-    for column, label in enumerate(labels):
-        values = zeros_and_ones(table[label])
-        rows = np.flatnonzero(values.isna().to_numpy())
-        odd += [label] * bool(len(rows))
-        for row in rows[:3]:
-            found = table[label].iloc[row]
-            shown = f"is {found!r}" if found.strip() else "is empty"
-            bad.append(f"  row {row + 1} ({ids[row]}): {label} {shown}")
-        matrix[:, column] = values.fillna(0).to_numpy(dtype=np.int8)
-    if bad:
-        more = "" if len(bad) <= 10 else f"\n  and more, {len(bad)} seen"
-        raise DataError(
-            f"{source}: labels must be 0 or 1\n" + "\n".join(bad[:10]) + more + "\n" + _way_on(table, odd, len(labels))
-        )
-    return matrix
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    places: dict[str, int] = {}
+    # Every name is a point beside the groups, and every row ties its group to its name.
+    named = [(row, places.setdefault(name, len(places))) for row, name in enumerate(names) if name.strip()]
+    rows, points = np.array(named, dtype=np.intp).reshape(-1, 2).T
+    n_groups = int(groups.max()) + 1
+    size = n_groups + len(places)
+    ties = coo_array((np.ones(len(rows), dtype=np.int8), (groups[rows], n_groups + points)), shape=(size, size))
+    return np.asarray(connected_components(ties, directed=False)[1][groups], dtype=np.intp)
 
 
-def _way_on(table: pd.DataFrame, odd: Sequence[str], labels: int) -> str:
-    """What to do about label columns that hold something else."""
-    listing = "Is a column among them no label? List the label columns in competition.toml, data.labels."
-    things = {label: held(table[label], label) for label in odd}
-    advice = [f"{label!r} seems to hold {thing.what}; {thing.advice}" for label, thing in things.items() if thing]
-    return "\n".join([*([] if advice and labels == 1 else [listing]), *advice[:1]])
+def _texts(table: pd.DataFrame, texts: TextColumns) -> list[str]:
+    return texts.texts({name: table[name].tolist() for name in texts.names})
+
+
+def _fold_columns(declared: CompetitionDeclaration) -> list[str]:
+    folds = declared.folds
+    return [name for name in (folds.groups, folds.column, folds.time) if name is not None]
 
 
 def _named(files: Sequence[str]) -> str:
@@ -194,22 +224,24 @@ def _named_as_declared(
     return table.rename(columns=names), otherwise_written(meant, _named(files))
 
 
-def _without_index(table: pd.DataFrame, data: Data) -> tuple[pd.DataFrame, list[str]]:
+def _without_index(
+    train: pd.DataFrame, roles: Sequence[str], labels: Sequence[str], files: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
     """The training rows without a saved index, which is no label; a sentence if there was one."""
-    index = saved_index(table, [data.id, data.text, *(data.labels or [])])
-    if index is None or not table[index].is_unique or not number_their_rows(table[index].tolist()):
-        return table, []
-    return table.drop(columns=index), [f"{_named(data.train)}: the column {index!r} is a saved index, and left out"]
+    index = saved_index(train, [*roles, *labels])
+    if index is None or not train[index].is_unique or not number_their_rows(train[index].tolist()):
+        return train, []
+    return train.drop(columns=index), [f"{_named(files)}: the column {index!r} is a saved index, and left out"]
 
 
-def _label_columns(train: pd.DataFrame, data: Data) -> tuple[str, ...]:
+def _label_columns(train: pd.DataFrame, roles: Sequence[str], data: Data) -> tuple[str, ...]:
+    """Those that are declared, or all columns that have no other role."""
     if data.labels:
         return tuple(data.labels)
-    labels = tuple(str(column) for column in train.columns if column not in (data.id, data.text))
+    labels = tuple(str(column) for column in train.columns if column not in roles)
     if not labels:
-        raise DataError(
-            f"{_named(data.train)} has no column besides {data.id!r} and {data.text!r}: where are the labels?"
-        )
+        others = " and ".join(map(repr, dict.fromkeys(roles)))
+        raise DataError(f"{_named(data.train)} has no column besides {others}: where are the labels?")
     return labels
 
 

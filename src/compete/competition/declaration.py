@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from compete.competition.metric_names import DEFAULT_METRICS, MetricInfo, Wants, is_own, metric_info, metric_names
+from compete.competition.task import KINDS, TaskName
+from compete.competition.text_columns import TextColumns
 from compete.competition.workspace import Workspace
-from compete.declarations import Declaration, Problem, read_toml, refuse, validate
+from compete.declarations import Declaration, Problem, nearest, read_toml, refuse, validate
 from compete.times import seconds_of
 
 Size = Literal["full", "laptop", "miniature"]
-MetricName = Literal["f1_macro", "f1_micro", "f1_samples", "jaccard_samples", "roc_auc_macro", "log_loss"]
 
 
 def _as_list(value: object) -> object:
@@ -21,6 +23,7 @@ def _as_list(value: object) -> object:
 
 
 Files = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
+Columns = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
 
 
 class Data(Declaration):
@@ -30,9 +33,23 @@ class Data(Declaration):
     test: Files = Field(description="test file, or a list of files that are read as one")
     sample_submission: str | None = Field(default=None, description="the competition's sample submission")
     id: str = Field(description="column that names a row")
-    text: str = Field(description="column that holds the text")
-    labels: list[str] | None = Field(
-        default=None, min_length=1, description="label columns; default: every other column of train"
+    text: str | list[str] = Field(
+        description='column that holds the text; or several, as "{title}\\n{body}"; or two that are read as a pair, as '
+        '["question", "answer"]'
+    )
+    labels: Columns | None = Field(
+        default=None, description="columns of what is predicted; default: every other column of train"
+    )
+    label_separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description='multilabel, one column with several labels in a cell: what parts them, as "|"; "json" for lists',
+    )
+    grades: list[float] | None = Field(
+        default=None, min_length=2, description="ordinal: the scale; default: the grades that the training rows have"
+    )
+    features: list[str] = Field(
+        default_factory=list, description="columns of numbers or categories that models may use beside the text"
     )
     separator: str | None = Field(
         default=None, min_length=1, max_length=1, description="default: by the file's ending and header"
@@ -50,6 +67,11 @@ class Folds(Declaration):
 
     k: int = Field(default=5, ge=2, le=100, description="number of folds")
     seed: int = Field(default=42, ge=0, lt=2**32, description="another seed deals the rows differently")
+    groups: str | None = Field(default=None, description="column: rows with the same value share a fold")
+    column: str | None = Field(default=None, description="column that says the fold of every row; k is then its count")
+    time: str | None = Field(
+        default=None, description="column of times: every fold is a stretch of time, and no row is dealt by chance"
+    )
 
 
 class Training(Declaration):
@@ -122,7 +144,12 @@ class CompetitionDeclaration(Declaration):
     """The whole of competition.toml."""
 
     name: str = Field(min_length=1, description="shown in tables and submission messages")
-    metric: MetricName = Field(default="f1_macro", description="what the competition scores")
+    task: TaskName = Field(default="multilabel", description="what is predicted")
+    metric: str = Field(
+        default="", description='what the competition scores, by name or as "my_metric.py:score"; default: by the task'
+    )
+    metric_wants: Wants | None = Field(default=None, description="own metric: what the function is given")
+    metric_greater_is_better: bool | None = Field(default=None, description="own metric: whether higher scores win")
     size: Size = Field(
         default="full", description="which checkpoints: the recipe's own, small real ones, or random miniatures"
     )
@@ -135,6 +162,34 @@ class CompetitionDeclaration(Declaration):
     )
     submission: Submission = Field(default=Submission(), description="where `compete submit` sends its files")
 
+    @property
+    def metric_name(self) -> str:
+        """As it is written, or the task's default."""
+        return self.metric or DEFAULT_METRICS[self.task]
+
+    @property
+    def own_metric(self) -> tuple[str, str] | None:
+        """File and function of a metric of the user's own."""
+        if not is_own(self.metric):
+            return None
+        file, _, function = self.metric.rpartition(":")
+        return file, function
+
+    @property
+    def metric_info(self) -> MetricInfo:
+        """What the metric is called, what it looks at, and which direction is better."""
+        if self.own_metric is not None:
+            assert self.metric_wants is not None  # a declaration without is refused
+            greater = self.metric_greater_is_better is True
+            return MetricInfo(self.own_metric[1], (self.task,), self.metric_wants, greater)
+        info = metric_info(self.metric_name)
+        assert info is not None  # an unknown one is refused
+        return info
+
+    @property
+    def text_columns(self) -> TextColumns:
+        return TextColumns.of(self.data.text)
+
 
 def read_declaration(workspace: Workspace) -> CompetitionDeclaration:
     """Read competition.toml; raises DeclarationError that lists every problem of the file."""
@@ -142,7 +197,9 @@ def read_declaration(workspace: Workspace) -> CompetitionDeclaration:
     if workspace.size is not None:
         raw = {**raw, "size": workspace.size}
     declaration, problems = validate(CompetitionDeclaration, raw)
-    problems = [*problems, *_impossible(raw), *_no_slug(raw)]
+    problems = [*problems, *_impossible(raw), *_of_the_metric(raw), *_no_slug(raw)]
+    if declaration is not None:
+        problems += [*_of_the_task(declaration), *_of_the_folds(declaration)]
     refuse(Path(workspace.declaration.name), problems)
     assert declaration is not None
     return declaration
@@ -156,19 +213,78 @@ def _no_slug(raw: Mapping[str, Any]) -> Iterator[Problem]:
         )
 
 
+def _of_the_metric(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """A metric that there is none of, or that does not score the task; of the raw file, as `_impossible`."""
+    task, name = raw.get("task", "multilabel"), raw.get("metric", "")
+    if task not in KINDS or not isinstance(name, str):
+        return
+    own = {key: raw.get(key) for key in ("metric_wants", "metric_greater_is_better")}
+    if is_own(name):
+        missing = [key for key, value in own.items() if value is None]
+        yield from (Problem(key, f"is missing: {name} is your own, and only you know") for key in missing)
+        return
+    for key in (key for key, value in own.items() if value is not None):
+        yield Problem(key, 'is for a metric of your own, metric = "file.py:function"')
+    info, known = metric_info(name or DEFAULT_METRICS[task]), metric_names(task)
+    if info is None:
+        guess = nearest(name, known)
+        hint = f"; did you mean {guess!r}?" if guess else ""
+        yield Problem("metric", f'found "{name}", allowed: {", ".join(known)}, or your own as "file.py:function"{hint}')
+    elif task not in info.tasks:
+        yield Problem("metric", f'"{name}" is for {", ".join(info.tasks)}; for {task} there are {", ".join(known)}')
+
+
+def _of_the_task(declared: CompetitionDeclaration) -> Iterator[Problem]:
+    """Keys of [data] that mean nothing in the task, and more columns than it has."""
+    data, task = declared.data, declared.task
+    several = len(data.labels or []) > 1
+    if task == "binary" and several:
+        yield Problem("data.labels", f"names {len(data.labels or [])} columns; binary has one: is it multilabel?")
+    if data.label_separator is not None and (task != "multilabel" or data.labels is None or several):
+        yield Problem("data.label_separator", "is for multilabel with one column, which data.labels has to name")
+    if data.grades is not None and task != "ordinal":
+        yield Problem("data.grades", f"is for ordinal, and the task is {task}")
+    if data.grades is not None and any(b <= a for a, b in zip(data.grades, data.grades[1:], strict=False)):
+        yield Problem("data.grades", "must increase")
+
+
+def _of_the_folds(declared: CompetitionDeclaration) -> Iterator[Problem]:
+    """Ways to make folds that exclude each other, and columns with two meanings."""
+    folds, data = declared.folds, declared.data
+    if folds.column is not None and folds.time is not None:
+        yield Problem("folds.time", "and folds.column exclude each other: both say the fold of every row")
+    taken = {"data.id": {data.id}, "data.text": set(declared.text_columns.names), "data.labels": set(data.labels or [])}
+    roles = {"folds.groups": folds.groups, "folds.column": folds.column, "folds.time": folds.time}
+    for key, columns in {**{k: [c] for k, c in roles.items() if c}, "data.features": data.features}.items():
+        # A text may be a group of rows, as where several things are asked of it.
+        others = {role: names for role, names in taken.items() if (key, role) != ("folds.groups", "data.text")}
+        for column in columns:
+            yield from (Problem(key, f"{column!r} is also {role}") for role, names in others.items() if column in names)
+
+
 def _impossible(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Combinations of keys that cannot work; checked on the raw file, so that wrong types hide none."""
     data = raw.get("data")
     if not isinstance(data, Mapping):
         return
-    if isinstance(data.get("id"), str) and data.get("id") == data.get("text"):
-        yield Problem("data.text", f"is {data['text']!r}, the same column as data.id")
-    labels = data.get("labels")
+    texts = _text_names(data.get("text"))
+    if isinstance(data.get("text"), list) and len(texts) != 2:
+        yield Problem("data.text", 'a pair has two columns; more are put together as "{first} {second}"')
+    if isinstance(data.get("id"), str) and data.get("id") in texts:
+        yield Problem("data.text", f"is {data['id']!r}, the same column as data.id")
+    labels = _as_list(data.get("labels"))
     if not isinstance(labels, list):
         return
-    for role in ("id", "text"):
-        if data.get(role) in labels:
-            yield Problem("data.labels", f"contains {data[role]!r}, which is the {role} column")
+    for role, names in (("id", [data.get("id")]), ("text", texts)):
+        for name in names:
+            if name in labels:
+                yield Problem("data.labels", f"contains {name!r}, which is the {role} column")
     repeated = sorted({str(label) for label in labels if labels.count(label) > 1})
     if repeated:
         yield Problem("data.labels", f"names a column twice: {', '.join(repeated)}")
+
+
+def _text_names(text: object) -> list[str]:
+    if isinstance(text, str):
+        return list(TextColumns.of(text).names)
+    return [name for name in text if isinstance(name, str)] if isinstance(text, list) else []

@@ -1,7 +1,8 @@
-"""The fold plan: one multilabel-stratified assignment of training rows to folds, shared by all base models.
+"""The fold plan: one stratified assignment of training rows to folds, shared by all base models.
 
 Rows whose texts are identical or nearly so stay in one fold: a model that saw a retweet of a row has seen
-the row. Stratification is that of Sechidis, Tsoumakas and Vlahavas (2011), as in iterative-stratification.
+the row. So do rows of a declared group. Stratification is that of Sechidis, Tsoumakas and Vlahavas (2011), as in
+iterative-stratification, over what the task has: labels, classes, grades, tenths of numbers.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from numpy.typing import NDArray
 
 from compete import atomic
 from compete.competition.declaration import Folds
-from compete.competition.near_identical import near_identical_groups, near_identical_key
+from compete.competition.near_identical import near_identical_key
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
 from compete.fingerprints import digest
 
 if TYPE_CHECKING:  # data.py imports pandas, which `compete status` has no time for
+    import pandas as pd
+
     from compete.competition.data import Competition
 
 # Raise it when the same rows, K and seed would be assigned differently.
@@ -69,13 +72,15 @@ def too_rare(texts: Sequence[str], labels: NDArray[np.int8], k: int) -> NDArray[
     return np.array([fewer(column) for column in labels.T], dtype=bool)
 
 
-def assign_folds(texts: Sequence[str], labels: NDArray[np.int8], k: int, seed: int) -> NDArray[np.int16]:
-    """A fold for every row, shape (n,); near-identical texts share one, stratified by the union of their labels."""
+def assign_folds(groups: NDArray[np.intp], strata: NDArray[np.int8], k: int, seed: int) -> NDArray[np.int16]:
+    """A fold for every row, shape (n,); rows of a group share one, stratified by the union of their strata.
+
+    groups: (n,), numbers from 0; strata: 0/1 (n, n_strata).
+    """
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
-    groups = near_identical_groups(texts)
-    union = np.zeros((groups.max() + 1, labels.shape[1]), dtype=np.int8)
-    np.maximum.at(union, groups, labels)
+    union = np.zeros((groups.max() + 1, strata.shape[1]), dtype=np.int8)
+    np.maximum.at(union, groups, strata)
     if union.shape[1] == 1:  # a single label is no multilabel problem to the stratifier; with its opposite it is
         union = np.hstack([union, 1 - union])
     fold_of_group = np.empty(len(union), dtype=np.int16)
@@ -87,22 +92,109 @@ def assign_folds(texts: Sequence[str], labels: NDArray[np.int8], k: int, seed: i
 
 
 def make_plan(competition: Competition) -> FoldPlan:
-    """A new plan from the rows and [folds]; raises DataError if every label is too rare for so many folds."""
-    k, seed = competition.declaration.folds.k, competition.declaration.folds.seed
-    if too_rare(competition.train_texts, competition.train_labels, k).all():
+    """A new plan from the rows and [folds]; raises DataError where no plan can be made of them."""
+    declared = competition.declaration.folds
+    origin = made_from(competition.fingerprints, declared)
+    if declared.column is not None:
+        return _plan(*folds_of_column(competition.train_columns[declared.column], declared.column), origin)
+    _refuse_rare(competition, declared.k)
+    if declared.time is not None:
+        times = times_of_column(competition.train_columns[declared.time], declared.time)
+        return _plan(folds_in_time(times, competition.groups, declared.k), declared.k, origin)
+    n_groups = int(competition.groups.max()) + 1
+    if n_groups < declared.k:
+        what = f"folds.groups = {declared.groups!r}: " if declared.groups else ""
+        raise DataError(
+            f"{what}the rows are in {n_groups} group{'s' * (n_groups > 1)} of rows that have to share a fold, fewer "
+            f"than folds.k = {declared.k}. Lower folds.k, or group by another column."
+        )
+    folds = assign_folds(competition.groups, competition.strata, declared.k, declared.seed)
+    return _plan(folds, declared.k, origin)
+
+
+def _refuse_rare(competition: Competition, k: int) -> None:
+    """Raise DataError if every label, or some class, has fewer rows of different text than there are folds."""
+    task = competition.task
+    if not task.gives_probabilities:
+        return
+    rare = too_rare(competition.train_texts, competition.strata, k)
+    if task.kind == "classes" and rare.any():
+        names = [name for name, each in zip(task.outputs, rare, strict=True) if each]
+        rows = [int(count) for count in competition.strata[:, rare].sum(axis=0)]
+        shown = ", ".join(f"{name!r} ({n} row{'s' * (n > 1)})" for name, n in zip(names[:5], rows, strict=False))
+        raise DataError(
+            f"folds.k = {k}, and so many rows of different text are needed of every class; fewer are there of {shown}. "
+            "Put such classes together with others, remove their rows, or lower folds.k."
+        )
+    if rare.all():
         raise DataError(
             f"folds.k = {k}, but every label has fewer positive rows of different text: nothing can be learnt. Lower "
             "folds.k, or look at [data] labels in competition.toml."
         )
-    folds = assign_folds(competition.train_texts, competition.train_labels, k, seed)
-    return _plan(folds, k, made_from(competition.fingerprints, competition.declaration.folds))
+
+
+def folds_of_column(cells: pd.Series, name: str) -> tuple[NDArray[np.int16], int]:
+    """The user's own plan, whole numbers from 0 or from 1, and how many folds it has.
+
+    Raises DataError for what is no such number, and where one is missing between the others.
+    """
+    whole = cells.str.strip().str.removesuffix(".0")
+    odd = np.flatnonzero(~whole.str.fullmatch(r"[0-9]{1,6}").to_numpy(dtype=bool))
+    if len(odd):
+        found = cells.iloc[int(odd[0])]
+        raise DataError(f"folds.column: {name} is {found!r} in row {odd[0] + 1}; whole numbers are expected")
+    folds = whole.to_numpy(dtype=np.int64)
+    there = np.unique(folds)
+    first = min(int(there[0]), 1)
+    missing = np.setdiff1d(np.arange(first, there[-1] + 1), there)
+    if len(missing) or len(there) < 2:
+        what = f"fold {missing[0]} is missing" if len(missing) and len(there) > 1 else "two folds at least are needed"
+        raise DataError(f"folds.column: {name} has {', '.join(map(str, there[:12]))}: {what}")
+    return (folds - first).astype(np.int16), len(there)
+
+
+def times_of_column(cells: pd.Series, name: str) -> NDArray[np.float64]:
+    """Numbers (n_rows,) that increase with time, from numbers or from dates; raises DataError for anything else."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if numbers.isna().any():
+        dates = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
+        numbers = dates.astype("int64").where(dates.notna()).astype(float)
+    if numbers.isna().any():
+        row = int(np.flatnonzero(numbers.isna())[0])
+        raise DataError(
+            f"folds.time: {name} is {cells.iloc[row]!r} in row {row + 1}; numbers or dates like 2024-01-31 are expected"
+        )
+    return numbers.to_numpy(dtype=np.float64)
+
+
+def folds_in_time(times: NDArray[np.float64], groups: NDArray[np.intp], k: int) -> NDArray[np.int16]:
+    """K stretches of time of about equal size, (n_rows,); rows of a group are where its first row is.
+
+    A model of a fold has still seen later rows than those it is scored on: only neighbours in time are kept together.
+    """
+    first = np.full(int(groups.max()) + 1, np.inf)
+    np.minimum.at(first, groups, times)
+    sizes = np.bincount(groups)
+    order = np.argsort(first, kind="stable")
+    before = np.cumsum(sizes[order]) - sizes[order]
+    fold_of_group = np.empty(len(order), dtype=np.int16)
+    fold_of_group[order] = np.minimum(before * k // len(times), k - 1)
+    folds: NDArray[np.int16] = fold_of_group[groups]
+    if len(np.unique(folds)) < k:
+        raise DataError(f"folds.time: rows that share a fold leave fewer stretches of time than folds.k = {k}")
+    return folds
 
 
 def made_from(fingerprints: Mapping[str, str], folds: Folds) -> dict[str, str]:
     """What a plan of these rows and [folds] is made from; compared with a stored plan to name a change."""
     names = ("label names", "train ids", "train texts", "train labels")
+    # Only where there are any: a plan that was made before there could be stays what it was.
+    more = {name: fingerprints[name] for name in ("task", "groups", "fold column", "times") if name in fingerprints}
     return {
         **{name: fingerprints[name] for name in names},
+        **more,
         "folds.k": str(folds.k),
         "folds.seed": str(folds.seed),
         "fold algorithm": ALGORITHM,
@@ -111,7 +203,7 @@ def made_from(fingerprints: Mapping[str, str], folds: Folds) -> dict[str, str]:
 
 def rows_identity(fingerprints: Mapping[str, str], plan_fingerprint: str, origin: Mapping[str, str]) -> dict[str, str]:
     """What every OOF depends on besides its recipe; `origin` is what the fold plan is made from."""
-    test = {name: fingerprints[name] for name in ("test ids", "test texts")}
+    test = {name: value for name, value in fingerprints.items() if name.startswith(("test ", "feature "))}
     return {**origin, "fold plan": plan_fingerprint, **test}
 
 

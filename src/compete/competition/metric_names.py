@@ -65,6 +65,7 @@ DEFAULT_METRICS: dict[TaskName, str] = {
     "ordinal": "quadratic_weighted_kappa",
 }
 _MAP = re.compile(r"map_at_([1-9][0-9]?)")
+_OWN = re.compile(r"([^:]+\.py):([A-Za-z_]\w*)")
 
 
 def metric_info(name: str) -> MetricInfo | None:
@@ -75,10 +76,20 @@ def metric_info(name: str) -> MetricInfo | None:
     return _INFO.get(name)
 
 
+def every_metric() -> list[str]:
+    """All names; map_at_K stands for every K."""
+    return [*_INFO, "map_at_K"]
+
+
 def places_of(name: str) -> int | None:
     """The K of map_at_K, None of another name."""
     found = _MAP.fullmatch(name)
     return int(found[1]) if found else None
+
+
+def is_own(name: str) -> bool:
+    """Whether it names a function in a file of the workspace: "my_metric.py:score"."""
+    return _OWN.fullmatch(name) is not None
 
 
 def metric_names(task: TaskName) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.declaration import MetricName
 from compete.errors import DataError
 
 Labels = NDArray[np.int8]
@@ -22,7 +21,7 @@ RuleName = Literal["empirical", "expected", "cross_fitted", "where_worth", "shru
 class Metric:
     """One metric over a whole set of rows."""
 
-    name: MetricName
+    name: str
     title: str
     thresholds: Literal["label", "shared"] | None
     """ "label" when every label may have its own threshold, "shared" when one serves all, None when the metric scores
@@ -105,7 +104,7 @@ def _log_loss(labels: Labels, probabilities: NDArray[np.generic]) -> float:
     return float(-np.mean(np.where(labels == 1, np.log(clipped), np.log1p(-clipped))))
 
 
-METRICS: dict[MetricName, Metric] = {
+METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("f1_macro", "macro-F1", "label", True, _f1_macro),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from compete.competition.folds import FoldPlan, made_from, rows_identity
+from compete.competition.task import Task
 from compete.competition.workspace import Workspace
 
 if TYPE_CHECKING:  # both import pandas, which `compete status` has no time for
@@ -33,11 +34,16 @@ class Planned:
 
     def label_rates_by_fold(self) -> list[tuple[str, list[float]]]:
         """Label rates: a row for all of train, then one for every fold; shape (k + 1, n_labels)."""
-        labels = self.competition.train_labels
+        labels = self.competition.train_targets
         rates = [("all", labels.mean(axis=0).tolist())]
         for fold in range(self.plan.k):
             rates.append((str(fold), labels[self.plan.rows(fold)].mean(axis=0).tolist()))
         return rates
+
+    @property
+    def learnt_task(self) -> Task:
+        """The task with the outputs that models learn under this plan."""
+        return replace(self.competition.task, outputs=self.learnt.names)
 
     @cached_property
     def learnt(self) -> Learnt:

@@ -46,7 +46,9 @@ class Learnt:
 
 def learnt_labels(competition: Competition, k: int) -> Learnt:
     """What models under K folds learn. The constant: half of the highest rate that is too rare for them."""
-    mask = ~too_rare(competition.train_texts, competition.train_labels, k)
+    if competition.task.kind != "labels":  # a class that is too rare is refused, and of a number there is none
+        return Learnt(competition.labels, np.ones(len(competition.labels), dtype=bool), 0.0)
+    mask = ~too_rare(competition.train_texts, competition.strata, k)
     # Fewer than k of n rows: rates below k / n. With fewer rows than folds, max() keeps the constant at one half.
     return Learnt(competition.labels, mask, k / 2 / max(len(competition.train_ids), k))
 

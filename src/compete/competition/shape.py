@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+# What is true, (n_rows, n_outputs): int8 of 0 and 1, or float32 of numbers and grades, as the task says.
+Targets = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -13,3 +19,6 @@ class Shape:
     train_ids: Sequence[str]
     test_ids: Sequence[str]
     labels: Sequence[str]
+    """Names of the outputs."""
+    probabilities: bool = True
+    """Whether what is predicted are probabilities; else numbers of any size."""

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 
@@ -15,7 +14,7 @@ import compete
 from compete import atomic
 from compete.competition.columns import guess_columns
 from compete.competition.data_files import kind_of
-from compete.competition.declaration import MetricName
+from compete.competition.metric_names import metric_names
 from compete.competition.reading import default_separator, header_line, read_table
 from compete.competition.workspace import DECLARATION, Workspace
 from compete.errors import DataError, UserError
@@ -150,7 +149,7 @@ def data_lines(found: Found) -> list[str]:
 
 def _metric_lines(found: Found) -> list[str]:
     metric = found.metric or "f1_macro"
-    others = ", ".join(name for name in get_args(MetricName) if name != metric)
+    others = ", ".join(name for name in metric_names("multilabel") if name != metric)
     lines = [f"metric = {_quoted(metric)}   # or {others}"]
     if found.metric:
         lines.insert(0, f"# A guess: {found.reasons['metric']}. What the competition says counts; log_loss is another.")

@@ -37,8 +37,8 @@ class Task:
     name: TaskName
     outputs: tuple[str, ...]
     """Labels, classes or targets: the columns of every matrix, in order."""
-    grades: tuple[tuple[float, ...], ...] = ()
-    """ordinal: the grades of every target, increasing."""
+    grades: tuple[float, ...] = ()
+    """ordinal: the scale, increasing; all targets share it."""
 
     @property
     def kind(self) -> Kind:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.competition.task import Kind
+
 NEVER = 0.5  # a label whose highest probability stays below this is never predicted as it comes
 _CONSTANT = 1e-6
 _CONSTANT_COLUMN = "the same probability in every row"
 _NEVER_PREDICTED = f"never predicted, no probability reaches {NEVER}"
+_CONSTANT_NUMBER = "the same number in every row"
+_NEVER_HIGHEST = "never the most probable class"
 _TOO_RARE = "fewer positive rows than folds, not learnt, a constant in every row"
 _DIVERGED = 1.1  # the last validation loss against the best
 
@@ -38,10 +42,10 @@ class FoldWarning:
 
 
 def warnings_of(
-    held_out: NDArray[np.float32], labels: Sequence[str], curves: Sequence[Mapping[str, float]]
+    held_out: NDArray[np.float32], labels: Sequence[str], curves: Sequence[Mapping[str, float]], kind: Kind = "labels"
 ) -> list[FoldWarning]:
     """Sentences on the probabilities (n_rows, n_labels) of the held-out fold and on the curves of its training."""
-    return [*_of_columns(held_out, labels), *_of_curves(curves)]
+    return [*_of_columns(held_out, labels, kind), *_of_curves(curves)]
 
 
 def rare_warnings(too_rare: Sequence[str]) -> list[FoldWarning]:
@@ -61,11 +65,19 @@ def warning_lines(warnings: Mapping[FoldWarning, Sequence[int]], k: int) -> list
     return [f"{what}: {', '.join(labels)}" if labels else what for what, labels in lines.items()]
 
 
-def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str]) -> list[FoldWarning]:
+def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str], kind: Kind) -> list[FoldWarning]:
     if len(held_out) < 2:
         return []
     highest, spread = held_out.max(axis=0), np.ptp(held_out, axis=0)
     constant = [label for label, width in zip(labels, spread, strict=True) if width < _CONSTANT]
+    if kind in ("numbers", "grades"):
+        return [FoldWarning(_CONSTANT_NUMBER, target) for target in constant]
+    if kind == "classes":  # the highest of a row is predicted, and may be any
+        first = np.bincount(held_out.argmax(axis=1), minlength=len(labels))
+        never = [name for name, count in zip(labels, first, strict=True) if not count and name not in constant]
+        return [FoldWarning(_CONSTANT_COLUMN, name) for name in constant] + [
+            FoldWarning(_NEVER_HIGHEST, name) for name in never
+        ]
     never = [label for label, top in zip(labels, highest, strict=True) if top < NEVER and label not in constant]
     warnings = [FoldWarning(_CONSTANT_COLUMN, label) for label in constant]
     return warnings + [FoldWarning(_NEVER_PREDICTED, label) for label in never]

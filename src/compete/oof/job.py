@@ -23,6 +23,7 @@ from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.planned import Planned
+from compete.competition.task import Kind
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.devices import driver_version
@@ -36,8 +37,11 @@ from compete.oof.kept import begin, check_job, keep
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
 
+_SUM = 1e-3  # what a sum of float32 probabilities of very many classes, computed in half precision, may be off by
+
+
 class FamilyError(CompeteError):
-    """A family returned something that is not one probability per row and label."""
+    """A family returned something that is not one prediction per row and output."""
 
 
 def make_job(
@@ -64,7 +68,9 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     recipe = load_recipe(workspace, payload["model"]).ready()
     _check_unchanged(planned, recipe, payload["identity"])
     context = FitContext(
-        labels=competition.labels,
+        labels=planned.learnt.names,
+        task=competition.task.name,
+        grades=competition.task.grades,
         seed=fold_seed(recipe.declaration.seed, payload["fold"]),
         threads=payload["threads"],
         progress=report,
@@ -77,7 +83,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     learnt = planned.learnt
     warnings = [
         *map(FoldWarning, context.warnings),
-        *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves),
+        *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves, competition.task.kind),
         *rare_warnings(learnt.too_rare),
     ]
     made_from = {"identity": dict(payload["identity"]), **_checkpoint_record(workspace, recipe)}
@@ -125,12 +131,12 @@ def train_fold(
     competition, plan, learnt = planned.competition, planned.plan, planned.learnt
     others = plan.other_rows(fold)
     texts = [competition.train_texts[row] for row in others]
-    labels = competition.train_labels[others][:, learnt.mask]
+    labels = competition.train_targets[others][:, learnt.mask]
     model = recipe.build().fit(texts, labels, replace(context, labels=learnt.names))
     held_out = [competition.train_texts[row] for row in plan.rows(fold)]
     probabilities = store.Predictions(
-        learnt.whole(_predict(model, held_out, len(learnt.names), recipe.name)),
-        learnt.whole(_predict(model, competition.test_texts, len(learnt.names), recipe.name)),
+        learnt.whole(_predict(model, held_out, learnt.names, recipe.name, competition.task.kind)),
+        learnt.whole(_predict(model, competition.test_texts, learnt.names, recipe.name, competition.task.kind)),
     )
     return probabilities, model
 
@@ -202,17 +208,28 @@ def _check_unchanged(planned: Planned, recipe: Recipe, expected: Mapping[str, st
         raise StoreError(f"the workspace was edited while it was trained: {'; '.join(changes)}. Run the command again.")
 
 
-def _predict(model: FittedModel, texts: Sequence[str], n_labels: int, name: str) -> NDArray[np.float32]:
+def _predict(
+    model: FittedModel, texts: Sequence[str], outputs: Sequence[str], name: str, kind: Kind
+) -> NDArray[np.float32]:
     values = np.asarray(model.predict_proba(texts), dtype=np.float32)
-    if values.shape != (len(texts), n_labels):
+    what = "numbers" if kind in ("numbers", "grades") else "probabilities"
+    if values.shape != (len(texts), len(outputs)):
         raise FamilyError(
-            f"the family of {name} returned probabilities of shape {values.shape} for {len(texts)} texts and "
-            f"{n_labels} labels; expected {(len(texts), n_labels)}"
+            f"the family of {name} returned {what} of shape {values.shape} for {len(texts)} texts and "
+            f"{len(outputs)} outputs; expected {(len(texts), len(outputs))}"
         )
-    bad = np.flatnonzero(~np.all((values >= 0) & (values <= 1), axis=1))  # NaN fails both
+    # NaN fails every comparison.
+    bad = np.flatnonzero(~np.all(np.isfinite(values) if what == "numbers" else (values >= 0) & (values <= 1), axis=1))
     if len(bad):
+        limits = "infinite values" if what == "numbers" else "values outside [0, 1]"
         raise FamilyError(
-            f"the family of {name} returned values outside [0, 1], or NaN, in {len(bad)} of {len(texts)} rows "
+            f"the family of {name} returned {limits}, or NaN, in {len(bad)} of {len(texts)} rows "
             f"(first: row {bad[0] + 1} of its input, {values[bad[0]].tolist()})"
+        )
+    odd = np.flatnonzero(np.abs(values.sum(axis=1, dtype=np.float64) - 1) > _SUM)
+    if kind == "classes" and len(odd):
+        raise FamilyError(
+            f"the family of {name} returned probabilities of classes whose sum is not 1 in {len(odd)} of {len(texts)} "
+            f"rows (first: row {odd[0] + 1} of its input, {values[odd[0]].tolist()})"
         )
     return values

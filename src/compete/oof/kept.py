@@ -24,6 +24,7 @@ from compete.base_models.families import TOLERANCES, FitContext, FittedModel, Ke
 from compete.base_models.memory import is_out_of_memory, release, uses_gpu
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import load_competition
+from compete.competition.task import Task
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job, Report
@@ -151,9 +152,12 @@ def check_job(workspace: Workspace, recipe: Recipe, fold: int, threads: int) -> 
 
 
 def load_kept(
-    workspace: Workspace, recipe: Recipe, fold: int, labels: Sequence[str], threads: int, identity: Mapping[str, str]
+    workspace: Workspace, recipe: Recipe, fold: int, task: Task, threads: int, identity: Mapping[str, str]
 ) -> FittedModel:
-    """The kept model of a fold; raises StoreError if there is none, or one of another training."""
+    """The kept model of a fold; raises StoreError if there is none, or one of another training.
+
+    task: with the outputs that are learnt.
+    """
     folder = workspace.base_model(recipe.name).kept(fold)
     again = f"`compete train-base {recipe.name} --force` trains it again"
     recipe = recipe.ready()
@@ -175,7 +179,7 @@ def load_kept(
     if changes_since(record, identity, hash_of_files(checkpoint_of(workspace, recipe))):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
     try:
-        return _load(recipe, folder, labels, threads)
+        return _load(recipe, folder, task, threads)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise StoreError(f"{workspace.shown(folder)} cannot be read ({reason}); {again}.") from error
@@ -207,11 +211,11 @@ def run_check(payload: Mapping[str, Any], report: Report) -> None:
     part = store.read_part(model.part(fold), planned.plan, competition.shape)
     chosen = _sampled(len(part.oof))
     texts = [competition.train_texts[row] for row in planned.plan.rows(fold)[chosen]]
-    learnt, record = planned.learnt, store.intact_record(folder / _RECORD)
+    record = store.intact_record(folder / _RECORD)
     if record is None:
         raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged")
     try:
-        _compare(workspace, payload, folder, texts, part.oof[chosen][:, learnt.mask], learnt.names)
+        _compare(workspace, payload, folder, texts, part.oof[chosen][:, planned.learnt.mask], planned.learnt_task)
     except ParityError as error:
         _not_kept(folder, record, str(error))
         raise ParityError(
@@ -229,12 +233,12 @@ def _compare(
     folder: Path,
     texts: Sequence[str],
     expected: NDArray[np.float32],
-    labels: Sequence[str],
+    task: Task,
 ) -> None:
-    """Raise ParityError unless the model in `folder` gives `texts` what is expected, (n_texts, n_labels)."""
+    """Raise ParityError unless the model in `folder` gives `texts` what is expected, (n_texts, n_outputs)."""
     try:
         recipe = load_recipe(workspace, payload["model"]).ready()
-        model = _load(recipe, folder, labels, payload["threads"])
+        model = _load(recipe, folder, task, payload["threads"])
         again = model.predict_proba(texts)
     except Exception as error:  # whatever the family raises, it could not be used
         if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
@@ -243,11 +247,13 @@ def _compare(
                 f"{_WITHOUT}"
             ) from error
         raise ParityError(f"the saved model cannot be loaded again: {type(error).__name__}: {error}") from error
-    difference, allowed = np.abs(again - expected), TOLERANCES[getattr(model, "precision", "float32")]
+    # What is tolerated is told of probabilities: numbers of another size may be off by as much of their range.
+    scale = 1.0 if task.gives_probabilities else max(1.0, float(np.ptp(expected)))
+    difference, allowed = np.abs(again - expected) / scale, TOLERANCES[getattr(model, "precision", "float32")]
     if not (difference.max() <= allowed.most and difference.mean() <= allowed.mean):  # NaN fails too
         row, column = divmod(int(np.argmax(difference)), difference.shape[1])
         raise ParityError(
-            f"the saved model, loaded again, gives other probabilities: {labels[column]} "
+            f"the saved model, loaded again, gives other predictions: {task.outputs[column]} "
             f"{expected[row, column]:.4f}, then {again[row, column]:.4f}"
         )
 
@@ -257,5 +263,6 @@ def _sampled(rows: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLE)).astype(np.intp))
 
 
-def _load(recipe: Recipe, folder: Path, labels: Sequence[str], threads: int) -> FittedModel:
-    return recipe.build().load(folder, FitContext(labels=tuple(labels), seed=0, threads=threads))
+def _load(recipe: Recipe, folder: Path, task: Task, threads: int) -> FittedModel:
+    context = FitContext(labels=task.outputs, seed=0, task=task.name, grades=task.grades, threads=threads)
+    return recipe.build().load(folder, context)

@@ -63,9 +63,7 @@ def read_part(part: ResultFolder, plan: FoldPlan, shape: Shape) -> Predictions:
     check_hashes(part, read_record(part))
     assert part.fold is not None
     ids = [shape.train_ids[row] for row in plan.rows(part.fold)]
-    return Predictions(
-        _read_table(part, part.oof, ids, shape.labels), _read_table(part, part.test, shape.test_ids, shape.labels)
-    )
+    return Predictions(_read_table(part, part.oof, ids, shape), _read_table(part, part.test, shape.test_ids, shape))
 
 
 def write_model(folder: ResultFolder, probabilities: Predictions, shape: Shape, record: Mapping[str, Any]) -> None:
@@ -86,8 +84,8 @@ def read_model(folder: ResultFolder, shape: Shape) -> Predictions:
     """A whole model's probabilities; raises StoreError if a file is damaged, foreign or of other rows."""
     check_hashes(folder, read_record(folder))
     return Predictions(
-        _read_table(folder, folder.oof, shape.train_ids, shape.labels),
-        _read_table(folder, folder.test, shape.test_ids, shape.labels),
+        _read_table(folder, folder.oof, shape.train_ids, shape),
+        _read_table(folder, folder.test, shape.test_ids, shape),
     )
 
 
@@ -173,15 +171,17 @@ def _rows_digest(ids: Sequence[str], labels: Sequence[str], matrix: NDArray[np.f
     return digest([digest(ids), digest(labels), np.ascontiguousarray(matrix).tobytes()])
 
 
-def _read_table(folder: ResultFolder, path: Path, ids: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
-    """As `read_probabilities`; the error says how to have the result made again."""
+def _read_table(folder: ResultFolder, path: Path, ids: Sequence[str], shape: Shape) -> NDArray[np.float32]:
+    """As `read_predictions`; the error says how to have the result made again."""
     try:
-        return read_probabilities(path, ids, labels)
+        return read_predictions(path, ids, shape.labels, probabilities=shape.probabilities)
     except StoreError as error:
         raise StoreError(f"{error}. {_remedy(folder)}") from None
 
 
-def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
+def read_predictions(
+    path: Path, ids: Sequence[str], labels: Sequence[str], *, probabilities: bool = True
+) -> NDArray[np.float32]:
     """Predictions of exactly these ids and labels, in this order, float32 (len(ids), len(labels)).
 
     Raises StoreError for a file of anything else, or one whose content has changed.
@@ -196,8 +196,8 @@ def read_probabilities(path: Path, ids: Sequence[str], labels: Sequence[str]) ->
     if table[expected[0]].to_pylist() != list(ids):
         raise StoreError(f"{path} holds other rows, or the same rows in another order")
     matrix = np.column_stack([table[label].to_numpy() for label in labels]).astype(np.float32)
-    if not np.all((matrix >= 0) & (matrix <= 1)):  # NaN fails both
-        raise StoreError(f"{path} holds values that are no probabilities")
+    if not np.all((matrix >= 0) & (matrix <= 1) if probabilities else np.isfinite(matrix)):  # NaN fails all of them
+        raise StoreError(f"{path} holds values that are no {'probabilities' if probabilities else 'numbers'}")
     if (table.schema.metadata or {}).get(b"compete") != _rows_digest(ids, labels, matrix).encode():
         raise StoreError(f"{path} {_CHANGED}")
     return matrix

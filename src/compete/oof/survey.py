@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.folds import made_from, rows_identity, stored_plan
-from compete.competition.metrics import METRICS
 from compete.competition.row_fingerprints import row_fingerprints
 from compete.competition.workspace import Workspace
 from compete.fingerprints import differences
@@ -26,7 +25,7 @@ class Survey:
 
     @property
     def metric_title(self) -> str:
-        return METRICS[self.declaration.metric].title
+        return self.declaration.metric_info.title
 
 
 def survey(workspace: Workspace) -> Survey:
@@ -37,7 +36,7 @@ def survey(workspace: Workspace) -> Survey:
     origin = made_from(fingerprints, declaration.folds)
     plan = stored_plan(workspace)
     rows = rows_identity(fingerprints, plan.fingerprint if plan else "none", origin)
-    states = every_model_state(workspace, recipes, rows, declaration.folds.k)
+    states = every_model_state(workspace, recipes, rows, plan.k if plan else declaration.folds.k)
     families = {name: recipe.declaration.family for name, recipe in recipes.items()}
     changes = differences(plan.made_from, origin) if plan else []
     return Survey(declaration, states, families, changes)

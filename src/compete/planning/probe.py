@@ -135,8 +135,15 @@ class _Trial:
 
     def fit(self, rows: NDArray[np.intp]) -> tuple[float, FittedModel]:
         """Seconds of a training on these rows, and the trained model."""
-        context = FitContext(self.competition.labels, self.seed, self.threads, cache=self.cache)
+        context = FitContext(
+            self.competition.labels,
+            self.seed,
+            self.competition.task.name,
+            self.competition.task.grades,
+            self.threads,
+            cache=self.cache,
+        )
         texts = [self.competition.train_texts[row] for row in rows]
         start = time.monotonic()
-        model = self.family.fit(texts, self.competition.train_labels[rows].copy(), context)
+        model = self.family.fit(texts, self.competition.train_targets[rows].copy(), context)
         return time.monotonic() - start, model

@@ -58,7 +58,7 @@ def status_record(found: Survey, states: Mapping[str, ModelState], scores: Mappi
     """`compete status`, and how `compete train-base` and `compete import` end."""
     return {
         "competition": found.declaration.name,
-        "metric": found.declaration.metric,
+        "metric": found.declaration.metric_name,
         "size": found.declaration.size,
         "plan_changes": found.plan_changes,
         "models": [_model(name, state, found.families.get(name), scores.get(name)) for name, state in states.items()],

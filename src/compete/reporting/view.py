@@ -84,7 +84,7 @@ class View:
 
         Where a label is called `text` or `id`, the texts are in `_text` and the index is called `_id`.
         """
-        table = self._table(self.competition.train_labels, self.competition.train_ids)
+        table = self._table(self.competition.train_targets, self.competition.train_ids)
         table.insert(0, free_name("text", self.labels), self.competition.train_texts)
         return table
 

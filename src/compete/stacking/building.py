@@ -91,14 +91,14 @@ def open_stacking(
     for model in set(allowed).difference(members):
         raise UserError(f"--allow {model}: no base model of that name is stacked; {unknown_name(model, members)}")
     oof, test = read_members(competition, members)
-    labels, folds = competition.train_labels, planned.plan.folds
+    labels, folds = competition.train_targets, planned.plan.folds
     alarms = find_alarms(members, oof, test, labels, folds, competition.labels, planned.learnt.mask)
     trained = [name for name in members if _was_trained(competition, name)]
     refuse_alarmed([alarm for alarm in alarms if alarm.model not in {*allowed, *trained}])
     with_rows = count_rows(recipes)
     materials = Materials(
         dict(zip(members, oof, strict=True)),
-        competition.train_labels,
+        competition.train_targets,
         repeated_plans(planned),
         row_features(competition.train_texts) if with_rows else None,
     )
@@ -147,9 +147,9 @@ def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
     test = fitted.predict_proba(stacking.test, stacking.test_rows)
     members = bench.members_of(name)
     of_members = [[cells[model] for model in members] for cells in (bench.materials.oof, stacking.test)]
-    rates, where_worth = mean_rates(competition.train_labels, *of_members), _where_worth(bench, recipe, score)
+    rates, where_worth = mean_rates(competition.train_targets, *of_members), _where_worth(bench, recipe, score)
     if recipe.declaration.label_shift:
-        test = label_shift(competition.train_labels, fits[0].outer, rates).apply(test)
+        test = label_shift(competition.train_targets, fits[0].outer, rates).apply(test)
     record = {
         "kind": "stack",
         "model": name,

@@ -125,5 +125,5 @@ def contributions(
         found = leave_one_out(bench, name, stack.score.honest, stack.draws, progress)
         keep_contributions(folder, manifest, found)
     seconds = {model: float(read_record(workspace.base_model(model)).get("seconds", 0)) for model in models}
-    correlation = error_correlation(bench.materials.stacked(models), competition.train_labels)
+    correlation = error_correlation(bench.materials.stacked(models), competition.train_targets)
     return Contributions(name, found, seconds, models, correlation)

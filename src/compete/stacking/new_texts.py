@@ -35,7 +35,7 @@ def predict_base_model(
     plan, learnt = planned.plan, planned.learnt
 
     def of_fold(fold: int) -> NDArray[np.float32]:
-        model = load_kept(planned.workspace, recipe, fold, learnt.names, threads, identity)
+        model = load_kept(planned.workspace, recipe, fold, planned.learnt_task, threads, identity)
         return learnt.whole(model.predict_proba(texts))
 
     total = np.zeros((len(texts), len(planned.competition.labels)), dtype=np.float64)
@@ -101,11 +101,11 @@ def _stacked(
 
     oofs = dict(zip(members, oof, strict=True))
     # Nothing is scored here, and the other plans of folds only serve the score.
-    materials = Materials(oofs, competition.train_labels, [planned.plan.folds], counted(competition.train_texts))
+    materials = Materials(oofs, competition.train_targets, [planned.plan.folds], counted(competition.train_texts))
     bench = Workbench(materials, {each.name: each for each in recipes}, competition.metric)
     fitted = bench.fitted(recipe.name)
     probabilities = fitted.predict_proba(base, counted(texts))
     if not recipe.declaration.label_shift:
         return probabilities
-    rates = mean_rates(competition.train_labels, list(oof), list(test))
-    return label_shift(competition.train_labels, bench.cross_fits(recipe.name)[0].outer, rates).apply(probabilities)
+    rates = mean_rates(competition.train_targets, list(oof), list(test))
+    return label_shift(competition.train_targets, bench.cross_fits(recipe.name)[0].outer, rates).apply(probabilities)

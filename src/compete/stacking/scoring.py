@@ -66,7 +66,7 @@ def evaluate_as_it_is(planned: Planned, probabilities: NDArray[np.float32]) -> E
     from compete.stacking.ensemble.evaluation import evaluate
 
     fits = [as_it_is(probabilities, folds) for folds in repeated_plans(planned)]
-    return evaluate(planned.competition.metric, planned.competition.train_labels, fits, probabilities)
+    return evaluate(planned.competition.metric, planned.competition.train_targets, fits, probabilities)
 
 
 def repeated_plans(planned: Planned) -> list[NDArray[np.int16]]:
@@ -76,7 +76,7 @@ def repeated_plans(planned: Planned) -> list[NDArray[np.int16]]:
     competition = planned.competition
     repeats = REPEATS if len(competition.train_ids) <= MANY_ROWS else 1
     seed = competition.declaration.folds.seed
-    return repeated_folds(planned.plan.folds, competition.train_labels, competition.groups, repeats, seed)
+    return repeated_folds(planned.plan.folds, competition.train_targets, competition.groups, repeats, seed)
 
 
 def whole_model_scores(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Literal
 
 from compete.atomic import disk_full_is_said
-from compete.competition.declaration import MetricName
 from compete.competition.workspace import Workspace
 from compete.errors import DiskFullError, StoreError
 
@@ -76,7 +75,7 @@ class NewSubmission:
     """Hash of what it says, independent of how it is written."""
     source: str
     """What was submitted ("stack logistic", "base model linear"), and the notebook that was sent in its place."""
-    metric: MetricName
+    metric: str
     validation: float | None
     """Its honest score; None for a file that was made elsewhere."""
     fold_plan: str

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from compete.competition.declaration import MetricName
+from compete.competition.metric_names import every_metric, is_own, metric_info
 from compete.errors import DataError
 from compete.submissions.ledger import UNKNOWN, Entry, NewSubmission, Outcome, SubmissionStatus
 
@@ -47,10 +47,9 @@ def from_csv(path: Path) -> list[Entry]:
 
 
 def _entry(path: Path, number: int, row: dict[str, str]) -> Entry:
-    if row["metric"] not in get_args(MetricName):
-        raise DataError(
-            f"{path} row {number}: no metric {row['metric']!r}; there are {', '.join(get_args(MetricName))}"
-        )
+    if metric_info(row["metric"]) is None and not is_own(row["metric"]):
+        known = ", ".join(every_metric())
+        raise DataError(f"{path} row {number}: no metric {row['metric']!r}; there are {known}")
     values: dict[str, Any] = {}
     for name in _NUMBERS:
         try:

@@ -185,7 +185,7 @@ def _with_expectations(planned: Planned, result: Result, path: Path, submission:
     n_public = public_rows(competition)
     n_private = len(competition.submission_ids) - n_public
     expected = expected_ranges(
-        competition.metric, competition.train_labels, predicted, score.honest, n_public, n_private
+        competition.metric, competition.train_targets, predicted, score.honest, n_public, n_private
     )
     return replace(
         submission,

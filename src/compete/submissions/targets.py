@@ -10,13 +10,15 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from compete.competition.column_names import bare, free_name
-from compete.competition.data import Competition, label_matrix
+from compete.competition.data import Competition
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
+from compete.competition.shape import Targets
+from compete.competition.targets import target_matrix
+from compete.competition.task import Task
 from compete.errors import DataError, SubmissionError, UserError
 from compete.submissions.csv_file import CheckedFile, Form, check, named_as, submission_form
 from compete.submissions.kaggle.client import KaggleClient
@@ -154,8 +156,9 @@ class LocalLeaderboard:
         part = parts[usage]
         return metric.compute(self._truth(part), sent.loc[part[self.form.id_column]].to_numpy(dtype=np.float64))
 
-    def _truth(self, part: pd.DataFrame) -> NDArray[np.int8]:
-        return label_matrix(part, self.form.labels, part[self.form.id_column].tolist(), str(self.solution))
+    def _truth(self, part: pd.DataFrame) -> Targets:
+        task = Task("multilabel", tuple(self.form.labels))
+        return target_matrix(part.set_index(self.form.id_column)[self.form.labels], task, None, str(self.solution))
 
     def _scored_rows(self) -> dict[str, pd.DataFrame]:
         """The rows of the solution that are scored, Public and Private."""
@@ -197,7 +200,7 @@ def make_target(
     if declared.target == "local":
         return local_leaderboard(competition)
     assert declared.kaggle is not None  # the declaration refuses a target without it
-    client, metric = KaggleClient(declared.kaggle), competition.declaration.metric
+    client, metric = KaggleClient(declared.kaggle), competition.declaration.metric_name
     return KaggleLeaderboard(client, metric, kernel or declared.kernel, kernel_version, late)
 
 
@@ -206,7 +209,7 @@ def local_leaderboard(competition: Competition) -> LocalLeaderboard:
     return LocalLeaderboard(
         solution=competition.workspace.root / declared.solution if declared.solution else None,
         form=submission_form(competition),
-        metric=METRICS[competition.declaration.metric],
+        metric=METRICS[competition.declaration.metric_name],
     )
 
 

@@ -37,10 +37,10 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
     data = competition.declaration.data
     ids, texts = np.array(competition.train_ids, dtype=object), np.array(competition.train_texts, dtype=object)
     table = pd.DataFrame({data.id: ids, data.text: texts})
-    labels = pd.DataFrame(competition.train_labels, columns=list(competition.labels))
+    labels = pd.DataFrame(competition.train_targets, columns=list(competition.labels))
     usage = np.zeros(len(ids), dtype=bool)
     rows, fraction = np.flatnonzero(held_out), competition.declaration.submission.public_fraction
-    usage[rows] = _deal(np.arange(len(rows)), competition.train_labels[rows], fraction, seed + 1)
+    usage[rows] = _deal(np.arange(len(rows)), competition.train_targets[rows], fraction, seed + 1)
     _refuse_undefined(competition, held_out & usage, "public")
     _refuse_undefined(competition, held_out & ~usage, "private")
     solution = table[[data.id]].join(labels)
@@ -59,7 +59,7 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
 
 def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
     """Rows to hold out, (n_train,), with every label's share of them; near-identical texts stay together."""
-    return _deal(competition.groups, competition.train_labels, share, seed)
+    return _deal(competition.groups, competition.train_targets, share, seed)
 
 
 def _deal(groups: NDArray[np.intp], labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
@@ -71,7 +71,7 @@ def _deal(groups: NDArray[np.intp], labels: Labels, share: float, seed: int) -> 
 
 def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: str) -> None:
     """Raise UserError if the metric cannot score the half; before hours of training, not after."""
-    labels = competition.train_labels[half]
+    labels = competition.train_targets[half]
     try:
         if not len(labels):
             raise DataError("there are no rows")

@@ -152,7 +152,7 @@ def _say_limits(planned: Planned, say: Say) -> None:
     competition, learnt = planned.competition, planned.learnt
     if len(competition.train_ids) > MANY_ROWS:
         say(f"more than {MANY_ROWS:,} rows: scored under one plan of folds, with the middle one of several C")
-    positives = competition.train_labels.sum(axis=0)[learnt.mask]
+    positives = competition.train_targets.sum(axis=0)[learnt.mask]
     if (positives < FEW_POSITIVES).mean() > 0.5:
         say(
             f"most labels have fewer than {FEW_POSITIVES} positive rows: the scores' intervals hold less often than "

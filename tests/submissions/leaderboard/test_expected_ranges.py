@@ -85,7 +85,7 @@ def test_every_fold_is_decided_by_thresholds_of_the_other_folds(trained: Competi
     decisions = out_of_fold_predictions(planned, source)
     for fold in range(planned.plan.k):
         others, held_out = planned.plan.other_rows(fold), planned.plan.rows(fold)
-        rule = fit_rule(source.rule, F1, trained.train_labels[others], oof[others], planned.plan.folds[others])
+        rule = fit_rule(source.rule, F1, trained.train_targets[others], oof[others], planned.plan.folds[others])
         assert np.array_equal(decisions[held_out], rule.decide(oof[held_out]))
 
 
@@ -93,11 +93,11 @@ def test_every_fold_is_decided_by_thresholds_of_the_other_folds(trained: Competi
 def test_the_labels_of_a_fold_do_not_touch_its_own_decisions(trained: Competition, fold: int) -> None:
     planned = with_plan(trained)
     source = Inventory(planned).find("words")
-    labels = trained.train_labels.copy()
+    labels = trained.train_targets.copy()
     labels[planned.plan.rows(fold)] = 1 - labels[planned.plan.rows(fold)]
     before, after = (
         out_of_fold_predictions(Planned(each, planned.plan), source)
-        for each in (trained, replace(trained, train_labels=labels))
+        for each in (trained, replace(trained, train_targets=labels))
     )
     changed = (before != after).any(axis=1)
     assert not changed[planned.plan.rows(fold)].any()

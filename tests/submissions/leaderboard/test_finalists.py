@@ -96,7 +96,7 @@ def add(
         content=str(number),
         source=f"model {number}",
         metric="f1_macro",
-        validation=F1.compute(competition.train_labels, predicted),
+        validation=F1.compute(competition.train_targets, predicted),
         fold_plan="",
         probabilities="",
         message="",
@@ -106,7 +106,7 @@ def add(
 
 def test_the_hedge_errs_on_other_rows(competition: Competition) -> None:
     """Beside the best: a copy of it that is a little worse, and a model that is worse still and errs elsewhere."""
-    labels = competition.train_labels
+    labels = competition.train_targets
     best = with_errors(labels, 0.2, 1)
     copy = best.copy()
     copy[:2] = 1 - labels[:2]
@@ -123,7 +123,7 @@ def test_the_hedge_errs_on_other_rows(competition: Competition) -> None:
 
 
 def test_regret_of_two_is_less_than_that_of_the_public_favourites(competition: Competition) -> None:
-    labels = competition.train_labels
+    labels = competition.train_targets
     entries = [
         add(competition, n, with_errors(labels, 0.15 + 0.02 * n, n), public)
         for n, public in enumerate((0.60, 0.61, 0.70, 0.72), start=1)
@@ -133,7 +133,7 @@ def test_regret_of_two_is_less_than_that_of_the_public_favourites(competition: C
 
 
 def test_what_cannot_be_compared_is_named(competition: Competition) -> None:
-    labels = competition.train_labels
+    labels = competition.train_targets
     entries = [add(competition, n, with_errors(labels, 0.2, n)) for n in (1, 2, 3, 5)]
     predictions_beside(competition.workspace.submissions / entries[2].submission.file).unlink()
     damaged = predictions_beside(competition.workspace.submissions / entries[3].submission.file)
@@ -148,4 +148,4 @@ def test_what_cannot_be_compared_is_named(competition: Competition) -> None:
 
 def test_one_submission_is_no_choice(competition: Competition, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to choose from: 1 of 1"):
-        choose_finalists(competition, [add(competition, 1, with_errors(competition.train_labels, 0.2, 1))])
+        choose_finalists(competition, [add(competition, 1, with_errors(competition.train_targets, 0.2, 1))])

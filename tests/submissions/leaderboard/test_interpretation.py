@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from compete.competition.declaration import MetricName
 from compete.submissions.leaderboard.interpretation import gaps, rank_correlation, read_scores
 from compete.submissions.ledger import Entry, NewSubmission, Outcome
 
@@ -20,7 +19,7 @@ def entry(
     validation: float | None,
     public: float | None,
     private: float | None = None,
-    metric: MetricName = "f1_macro",
+    metric: str = "f1_macro",
     expected: bool = True,
 ) -> Entry:
     """A submission whose public score was expected within WIDTH of its validation score."""

@@ -189,7 +189,7 @@ def _of_chosen(view: View) -> Drawings:
         yield NotDrawn("stack", "Reliability and precision-recall curves", "nothing is trained yet")
         return
     rows = some_rows(len(competition.train_ids))
-    truth = competition.train_labels[rows]
+    truth = competition.train_targets[rows]
     yield Picture(
         "reliability",
         "stack",
@@ -302,11 +302,11 @@ def estimated_test_rates(view: View, shown: Result) -> LabelRates:
     if shown.is_stack:  # told by its base models: its own test probabilities may be corrected for these rates already
         return rates_from(shown.record["test rates"])
     found = view.probabilities(shown.name)
-    return estimate_rates(view.competition.train_labels, found.oof, found.test)
+    return estimate_rates(view.competition.train_targets, found.oof, found.test)
 
 
 def _rates(view: View) -> Figure:
-    train = view.competition.train_labels.mean(axis=0)
+    train = view.competition.train_targets.mean(axis=0)
     test = estimated_test_rates(view, view.chosen) if view.chosen else None
     return label_figures.rate_figure(view.labels, train, test)
 
@@ -316,7 +316,7 @@ def _co_occurrence(view: View) -> Figure:
     decided = view.decisions(chosen.name) if chosen and competition.metric.thresholds else None
     return label_figures.co_occurrence_figure(
         view.labels,
-        label_figures.co_occurrence(competition.train_labels),
+        label_figures.co_occurrence(competition.train_targets),
         None if decided is None else label_figures.co_occurrence(decided),
     )
 
@@ -324,7 +324,7 @@ def _co_occurrence(view: View) -> Figure:
 def _correlation(view: View, models: Sequence[str]) -> Figure:
     rows = some_rows(len(view.competition.train_ids))
     oof = np.stack([view.probabilities(name).oof[rows] for name in models])
-    return label_figures.correlation_figure(models, error_correlation(oof, view.competition.train_labels[rows]))
+    return label_figures.correlation_figure(models, error_correlation(oof, view.competition.train_targets[rows]))
 
 
 def _heatmap(ranked: Sequence[Result], rates: dict[str, float]) -> Figure:

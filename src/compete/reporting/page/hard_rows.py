@@ -39,7 +39,7 @@ class HardRows:
 def hard_rows(view: View, source: Result, per_label: int = PER_LABEL) -> HardRows:
     """The worst out-of-fold losses of every label, and every likely label error up to as many again."""
     competition = view.competition
-    truth, oof = competition.train_labels, view.probabilities(source.name).oof
+    truth, oof = competition.train_targets, view.probabilities(source.name).oof
     of_truth = np.where(truth == 1, oof, 1 - oof)
     loss: NDArray[np.float64] = -np.log(np.clip(of_truth.astype(np.float64), _CLIP, 1.0))
     suspect = likely_label_errors(truth, oof)

@@ -91,7 +91,7 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
 def _data_section(view: View) -> PageSection:
     c = view.competition
     groups = len(c.train_ids) - int(c.groups.max()) - 1
-    per_row = c.train_labels.sum(axis=1)
+    per_row = c.train_targets.sum(axis=1)
     rows = [
         ("training rows", f"{len(c.train_ids):,}"),
         ("test rows", f"{len(c.test_ids):,}"),

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from compete.competition.declaration import MetricName
 from compete.errors import KaggleError, SubmissionError
 from compete.submissions.kaggle.client import PATIENCE, SITE, SLOWEST, KaggleClient
 from compete.submissions.kaggle.messages import tag_of
@@ -37,7 +36,7 @@ class KaggleLeaderboard:
     counts: ClassVar[bool] = True
 
     client: KaggleClient
-    metric: MetricName
+    metric: str
     kernel: str | None = None
     """The notebook that is submitted in the file's place, where a competition takes nothing else."""
     kernel_version: int | None = None

@@ -38,7 +38,7 @@ def out_of_fold_predictions(planned: Planned, result: Result) -> NDArray[Any]:
     oof = store.read_model(result.folder, competition.shape).oof
     if metric.thresholds is None:
         return oof
-    return decide_by_fold(metric, competition.train_labels, as_it_is(oof, planned.plan.folds), result.rule)[0]
+    return decide_by_fold(metric, competition.train_targets, as_it_is(oof, planned.plan.folds), result.rule)[0]
 
 
 def public_rows(competition: Competition) -> int:

@@ -73,7 +73,7 @@ def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Fina
     n_public = public_rows(competition)
     draws = private_draws(
         competition.metric,
-        competition.train_labels,
+        competition.train_targets,
         [predicted[entry.number] for entry in candidates],
         validation=np.array([entry.submission.validation for entry in candidates], dtype=np.float64),
         public=np.array([np.nan if e.outcome.public is None else e.outcome.public for e in candidates]),
@@ -153,6 +153,6 @@ def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] 
     if not path.is_file():
         return f"has no out-of-fold predictions beside it ({path.name})"
     try:
-        return store.read_probabilities(path, competition.train_ids, competition.labels)
+        return store.read_predictions(path, competition.train_ids, competition.labels)
     except (OSError, StoreError):
         return f"has damaged out-of-fold predictions, or those of other rows or labels, beside it ({path.name})"
