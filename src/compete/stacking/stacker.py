@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from compete.competition.declaration import MetricName
 from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName
 from compete.errors import DataError, UserError
 from compete.stacking.ensemble.alarms import find_alarms
@@ -39,7 +40,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     """Combines base models' out-of-fold probabilities, sets thresholds, and says honestly how good the result is.
 
     method, calibration, thresholds and options ({"C": [0.1]}, {"per": "label"}, {"trees": {...}}) are a recipe's.
-    metric: a name in compete.competition.metrics.METRICS. n_folds, repeats, random_state: of the folds over which the
+    metric: a name that competition.toml accepts. n_folds, repeats, random_state: of the folds over which the
     honest score is nested, where `fit` is given none.
 
     After `fit`: honest_score_, interval_ (its 95 % interval), naive_score_, thresholds_ ((n_labels,), or None),
@@ -155,10 +156,10 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             warnings.warn(str(alarm), LeakWarning, stacklevel=3)
 
     def _metric(self) -> Metric:
-        found = [metric for name, metric in METRICS.items() if name == self.metric]
-        if not found:
-            raise UserError(f"no metric {self.metric!r}; there are {', '.join(METRICS)}")
-        return found[0]
+        names = get_args(MetricName)
+        if self.metric not in names:
+            raise UserError(f"no metric {self.metric!r}; there are {', '.join(names)}")
+        return METRICS[self.metric]
 
     def _recipe(self) -> StackRecipe:
         options = dict(self.options or {})

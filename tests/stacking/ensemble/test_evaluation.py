@@ -17,6 +17,7 @@ from compete.stacking.ensemble.meta_learners import Logistic, Mean
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
+from support.declared_metrics import DECLARED_METRICS
 
 pytestmark = pytest.mark.slow
 
@@ -177,7 +178,7 @@ def test_decisions_of_a_single_model_are_cut_without_their_fold() -> None:
     _check_parts(evaluate(F1, labels, [as_it_is(model, folds)], model, "empirical"), labels, folds, model)
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", DECLARED_METRICS.values(), ids=lambda metric: metric.name)
 def test_every_metric_is_scored_on_what_it_asks_for(metric: Metric) -> None:
     labels, folds = make_labels(), make_folds(3)
     models = make_models(labels, 2, signal=2.0).astype(np.float64)

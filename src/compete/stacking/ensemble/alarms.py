@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Probabilities
+from compete.competition.metrics import Labels, Probabilities, auc_values
 from compete.logits import logits
 from compete.stacking.ensemble.calibration import fit_calibration
-from compete.stacking.ensemble.resampling import auc_values
 
 Floats = NDArray[np.float64]
 # Differences of AUC. What honest models differ by is measured (docs/stacking.md).
