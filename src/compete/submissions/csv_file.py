@@ -70,7 +70,7 @@ class Form:
 
 def submission_form(competition: Competition) -> Form:
     """The form of the sample submission, or of id and labels where none is declared."""
-    sample, decisions = competition.sample, competition.metric.thresholds is not None
+    sample, decisions = competition.sample, competition.metric.decides
     return Form(sample.columns, sample.ids, decisions, sample.id_at, sample.manner)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from compete.competition.column_names import bare, free_name
 from compete.competition.data import Competition
-from compete.competition.metrics import METRICS, Metric
+from compete.competition.metrics import Metric, find_metric
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
 from compete.competition.shape import Targets
@@ -128,10 +128,15 @@ class LocalLeaderboard:
             file = check(path, self.form)
             if file.content != entry.submission.content:
                 raise SubmissionError(f"{path} is not the file that was sent as number {entry.number}: put it back")
-            outcome = self.private_outcome(file, METRICS[entry.submission.metric], entry.outcome)
+            outcome = self.private_outcome(file, self._metric_of(entry), entry.outcome)
             if outcome != entry.outcome:
                 ledger.record(entry.number, outcome)
         return ledger.entries()
+
+    def _metric_of(self, entry: Entry) -> Metric:
+        """What a submission was sent to be scored by: competition.toml may name another metric by now."""
+        name = entry.submission.metric
+        return self.metric if self.metric.name == name else find_metric(name)
 
     def private_outcome(self, file: CheckedFile, metric: Metric, outcome: Outcome) -> Outcome:
         """The outcome with the private score, under the metric it was sent for."""
@@ -209,7 +214,7 @@ def local_leaderboard(competition: Competition) -> LocalLeaderboard:
     return LocalLeaderboard(
         solution=competition.workspace.root / declared.solution if declared.solution else None,
         form=submission_form(competition),
-        metric=METRICS[competition.declaration.metric_name],
+        metric=competition.metric,
     )
 
 

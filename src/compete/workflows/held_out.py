@@ -40,7 +40,7 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
     labels = pd.DataFrame(competition.train_targets, columns=list(competition.labels))
     usage = np.zeros(len(ids), dtype=bool)
     rows, fraction = np.flatnonzero(held_out), competition.declaration.submission.public_fraction
-    usage[rows] = _deal(np.arange(len(rows)), competition.train_targets[rows], fraction, seed + 1)
+    usage[rows] = _deal(np.arange(len(rows)), competition.strata[rows], fraction, seed + 1)
     _refuse_undefined(competition, held_out & usage, "public")
     _refuse_undefined(competition, held_out & ~usage, "private")
     solution = table[[data.id]].join(labels)
@@ -59,7 +59,7 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
 
 def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
     """Rows to hold out, (n_train,), with every label's share of them; near-identical texts stay together."""
-    return _deal(competition.groups, competition.train_targets, share, seed)
+    return _deal(competition.groups, competition.strata, share, seed)
 
 
 def _deal(groups: NDArray[np.intp], labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
@@ -76,9 +76,7 @@ def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: s
         if not len(labels):
             raise DataError("there are no rows")
         # Labels that predict themselves: not the score matters, but that there is one.
-        competition.metric.compute(
-            labels, labels.astype(np.float64) if competition.metric.thresholds is None else labels
-        )
+        competition.metric.compute(labels, labels if competition.metric.decides else labels.astype(np.float64))
     except DataError as error:
         raise UserError(
             f"the {name} rows of the rehearsal cannot be scored ({error}): hold out more with --share"

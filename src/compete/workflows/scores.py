@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from compete.competition.declaration import read_declaration
+from compete.competition.metric_names import is_own
 from compete.competition.workspace import Workspace
 from compete.submissions.leaderboard.interpretation import read_scores
 from compete.submissions.ledger import Entry, ledger_of
@@ -19,11 +21,13 @@ class Scores:
     """The ledger, read."""
 
     entries: list[Entry]
+    own_sign: int = 1
+    """-1 if lower scores are better by the competition's metric, where that is the user's own."""
 
     @property
     def reading(self) -> list[str]:
         """What the scores mean, a sentence each."""
-        return read_scores(self.entries)
+        return read_scores(self.entries, self.own_sign)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -36,10 +40,15 @@ class Scores:
 def scores(workspace: Workspace, *, refresh: bool = False, private: bool = False, say: Say = silent) -> Scores:
     """refresh: ask the leaderboard for new scores, and submissions made elsewhere; private: reveal the private ones."""
     if not refresh and not private:
-        return Scores(ledger_of(workspace).entries())
+        entries = ledger_of(workspace).entries()
+        # Of a metric that compete knows the direction is known, whatever competition.toml says.
+        own = any(is_own(entry.submission.metric) for entry in entries)
+        return Scores(entries, read_declaration(workspace).metric_info.sign if own else 1)
     from compete.submissions.targets import make_target
     from compete.workflows.session import exclusively, load
 
-    with exclusively(workspace, say), make_target(load(workspace, say)) as target:
-        ledger = ledger_of(workspace)
-        return Scores(target.reveal(ledger) if private else target.refresh(ledger))
+    with exclusively(workspace, say):
+        competition, ledger = load(workspace, say), ledger_of(workspace)
+        with make_target(competition) as target:
+            entries = target.reveal(ledger) if private else target.refresh(ledger)
+    return Scores(entries, competition.metric.sign)
