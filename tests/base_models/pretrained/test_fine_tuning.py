@@ -17,8 +17,10 @@ from transformers import TrainingArguments
 
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained import fine_tuning
-from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict
+from compete.base_models.pretrained.batching import Batch, Row
+from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.trainer import DivergedError
 from compete.errors import CompeteError
 
 FITTED, INNER = np.arange(64), np.arange(64, 72)
@@ -202,7 +204,7 @@ def test_a_loss_that_is_no_number_ends_the_training_in_its_first_steps(epochs: i
         def loss(self, model: Any, batch: Batch) -> Tensor:
             return super().loss(model, batch) * float("nan")
 
-    with pytest.raises(fine_tuning.DivergedError, match=r"no number any more at step 3 \(computed in float32\)"):
+    with pytest.raises(DivergedError, match=r"no number any more at step 3 \(computed in float32\)"):
         Overflows(limit=72).fit(epochs=epochs)
     assert len(steps) == 2
 

@@ -1,0 +1,111 @@
+"""What watches a training: which epoch was best, and what an interrupted training goes on from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
+
+from compete.base_models.families import FitContext
+from compete.base_models.pretrained.batching import LikeLengths
+from compete.base_models.pretrained.resuming import Kept, put_back_weights, write_state
+
+
+class BestEpoch(TrainerCallback):
+    """Keeps the trained weights of the epoch with the lowest validation loss, and the curves of all epochs."""
+
+    def __init__(self, context: FitContext, patience: int | None) -> None:
+        self.context = context
+        self.patience = patience
+        self.best_loss = float("inf")
+        self.best_epoch = 0
+        self.weights: dict[str, Tensor] = {}
+        self.train_loss = float("nan")
+        self.rate = float("nan")
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.max_steps and state.global_step % 10 == 0:
+            self.context.progress(state.global_step / state.max_steps)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if "loss" in logs:
+            self.train_loss, self.rate = float(logs["loss"]), float(logs.get("learning_rate", "nan"))
+
+    def on_evaluate(
+        self,
+        args: Any,
+        state: Any,
+        control: TrainerControl,
+        metrics: Any = None,
+        model: Any = None,
+        **_: Any,
+    ) -> None:
+        validation_loss, epoch = float(metrics["eval_loss"]), round(state.epoch)
+        losses = {"train_loss": self.train_loss, "validation_loss": validation_loss, "learning_rate": self.rate}
+        self.context.curves.append({"epoch": epoch, **losses})
+        if validation_loss < self.best_loss:
+            self.best_loss, self.best_epoch = validation_loss, epoch
+            trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+            self.weights = {name: copy.deepcopy(weight.detach()) for name, weight in trained.items()}
+        elif self.patience is not None and epoch - self.best_epoch >= self.patience:
+            control.should_training_stop = True
+
+    def restore(self, model: Any) -> None:
+        """Put the best epoch's weights back; without any finite validation loss the last ones stay."""
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if name in self.weights:
+                    weight.copy_(self.weights[name])
+
+
+class GoingOn(TrainerCallback):
+    """Says when a state is to be written, and what of it is not the Trainer's."""
+
+    def __init__(
+        self, context: FitContext, order: LikeLengths, best: BestEpoch, batches: Sequence[int], kept: Kept | None
+    ) -> None:
+        self.context = context
+        self.order = order
+        self.best = best
+        self.batches = batches
+        self.kept = kept
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        every, ends_epoch = self.context.state_every, float(state.epoch or 0).is_integer()
+        # At the end of an epoch it is written once the validation rows have been looked at.
+        if self.context.state is not None and every and state.global_step % every == 0 and not ends_epoch:
+            control.should_save = True
+
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        control.should_save = self.context.state is not None and state.global_step < state.max_steps
+
+    def write(self, trainer: Trainer) -> None:
+        if self.context.state is None or trainer.control.should_training_stop:
+            return
+        best = self.best
+        more = {
+            "batches": list(self.batches),
+            "order": self.order.began,
+            "best": [best.best_loss, best.best_epoch, best.train_loss, best.rate],
+            "curves": self.context.curves,
+            "warnings": self.context.warnings,
+        }
+        if float(trainer.state.epoch or 0).is_integer():  # the next epoch begins with what is there now
+            more["order"] = dict(self.order.random.bit_generator.state)
+        write_state(self.context.state, trainer, more, best.weights)
+
+    def put_back(self, model: Any) -> None:
+        assert self.kept is not None
+        plain = self.kept.plain
+        put_back_weights(self.kept, model)
+        self.order.random.bit_generator.state = plain["order"]
+        best = self.best
+        best.best_loss, best.best_epoch, best.train_loss, best.rate = plain["best"]
+        device = next(model.parameters()).device
+        best.weights = {name: weight.to(device) for name, weight in self.kept.part("best").items()}
+        self.context.curves[:] = plain["curves"]
+        self.context.warnings[:] = plain["warnings"]
