@@ -18,6 +18,7 @@ from compete.oof.fold_plan import with_plan
 from compete.oof.job import fold_seed, made_by, make_job, run, train_fold
 from compete.oof.state import stored_models
 from compete.oof.work import choose_recipes, find_work, train
+from compete.progress import unheard
 from support.one_model import edit, train_model
 
 TUNED = """\
@@ -38,7 +39,7 @@ def test_a_job_refuses_a_workspace_that_was_edited_meanwhile(competition: Compet
     job = make_job(competition.workspace, recipe, 0, identity, threads=1)
     edit(recipe.path, "smoothing = 1.0", "smoothing = 2.0")
     with pytest.raises(StoreError, match=r"edited while it was trained: settings\.smoothing: 1\.0 -> 2\.0"):
-        run(job.payload, lambda fraction: None)
+        run(job.payload, unheard)
     assert stored_models(competition.workspace) == []
 
 

@@ -34,7 +34,7 @@ KILLER = """
 import os
 from compete.base_models.pretrained import callbacks
 
-real = callbacks.BestEpoch.on_step_end
+real = callbacks.GoingOn.on_step_end
 
 def on_step_end(self, args, state, control, **more):
     real(self, args, state, control, **more)
@@ -42,7 +42,7 @@ def on_step_end(self, args, state, control, **more):
         open({marker!r}, "w").close()
         os.kill(os.getpid(), 9)
 
-callbacks.BestEpoch.on_step_end = on_step_end
+callbacks.GoingOn.on_step_end = on_step_end
 """
 
 

@@ -7,7 +7,7 @@ predicted before `predict_proba` is called with its texts, so that a leak cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from compete.errors import CompeteError
+from compete.progress import Report, unheard
 
 MINIATURE = "miniature:"  # what the name of a miniature's checkpoint begins with
 
@@ -31,8 +32,9 @@ class FitContext:
     """Differs between folds; the same whenever the same fold of the same recipe is trained."""
     threads: int = 1
     """How many threads the run may use; the environment (OMP_NUM_THREADS) already says the same."""
-    progress: Callable[[float], None] = lambda fraction: None
-    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient."""
+    progress: Report = unheard
+    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient; with a few words on how
+    it goes, if there is something to say, which the display of trainings shows: progress(0.5, "loss 0.31")."""
     curves: list[dict[str, float]] = field(default_factory=list)
     """Rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`)."""
     warnings: list[str] = field(default_factory=list)

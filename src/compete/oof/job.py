@@ -26,12 +26,13 @@ from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.devices import driver_version
-from compete.execution.jobs import Job, Report
+from compete.execution.jobs import Job
 from compete.fingerprints import differences, digest
 from compete.oof import store
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
 from compete.oof.kept import begin, check_job, keep
+from compete.progress import Report
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 

@@ -167,7 +167,7 @@ def test_families_go_on_inside_a_fold(tmp_path: Path, name: str) -> None:
     small = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "max_length": 80, "precision": "float32", **more}
     texts, labels = posts()
 
-    def kill(fraction: float) -> None:
+    def kill(fraction: float, doing: str = "") -> None:
         raise KilledError
 
     def fit(**options: Any) -> Numbers:

@@ -1,9 +1,10 @@
-"""What watches a training: which epoch was best, and what an interrupted training goes on from."""
+"""What watches a training: how it goes, which epoch was best, and what an interrupted training goes on from."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,42 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained.batching import LikeLengths
 from compete.base_models.pretrained.resuming import Kept, put_back_weights, write_state
+
+# Often enough for who looks on, and rarely enough that a GPU hardly has to wait: a loss is read off it each time.
+_TOLD_STEPS, _TOLD_SECONDS = 10, 5.0
+
+
+class Course(TrainerCallback):
+    """Tells how far a training is, its loss lately, and how many rows it takes in a second."""
+
+    def __init__(self, context: FitContext, rows: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.context = context
+        self.rows = rows
+        """Of an optimiser step."""
+        self.clock = clock
+        self._begin()
+
+    def _begin(self) -> None:
+        self.since, self.steps, self.losses = self.clock(), 0, list[Tensor]()
+
+    def see(self, loss: Tensor) -> None:
+        """The loss of some rows of a step."""
+        self.losses.append(loss.detach())
+
+    def on_epoch_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._begin()  # the validation rows took their time, too
+
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.steps += 1
+        seconds = self.clock() - self.since
+        if state.max_steps and (state.global_step % _TOLD_STEPS == 0 or seconds >= _TOLD_SECONDS):
+            loss, pace = float(torch.stack(self.losses).mean()), self.steps * self.rows / max(seconds, 1e-9)
+            self.context.progress(state.global_step / state.max_steps, f"loss {loss:.3f}, {_rows(pace)} rows/s")
+            self._begin()
+
+
+def _rows(pace: float) -> str:
+    return f"{pace:.2g}" if pace < 10 else f"{pace:,.0f}"
 
 
 class BestEpoch(TrainerCallback):
@@ -26,10 +63,6 @@ class BestEpoch(TrainerCallback):
         self.weights: dict[str, Tensor] = {}
         self.train_loss = float("nan")
         self.rate = float("nan")
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.max_steps and state.global_step % 10 == 0:
-            self.context.progress(state.global_step / state.max_steps)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if "loss" in logs:

@@ -17,7 +17,7 @@ from compete import atomic
 from compete.base_models.families import FitContext
 from compete.base_models.memory import is_out_of_memory, release
 from compete.base_models.pretrained.batching import Batch, Collate, LikeLengths, Row, by_length, micro_batches
-from compete.base_models.pretrained.callbacks import BestEpoch, GoingOn
+from compete.base_models.pretrained.callbacks import BestEpoch, Course, GoingOn
 from compete.base_models.pretrained.device import TYPES, Precision, device, training_precision
 from compete.base_models.pretrained.resuming import Kept, read_state
 from compete.base_models.pretrained.settings import TransformerSettings
@@ -236,19 +236,21 @@ def _train(
     kept: Kept | None,
 ) -> Any:
     order = LikeLengths([task.rows[row]["length"] for row in fitted], settings.batch_size, context.seed)
+    course = Course(context, batches.together)
     best = BestEpoch(context, settings.patience)
     going_on = GoingOn(context, order, best, batches, kept)
     with atomic.scratch_folder() as scratch:
         trainer = OwnTrainer(
             task.loss,
             order,
+            course,
             going_on,
             model=model,
             args=_arguments(settings, batches, precision, context.seed, str(scratch)),
             train_dataset=Rows([task.rows[row] for row in fitted]),
             eval_dataset=Rows([task.rows[row] for row in validation]),
             data_collator=task.collate,
-            callbacks=[best, going_on],
+            callbacks=[course, best, going_on],
         )
         trainer.train(resume_from_checkpoint=None if kept is None else str(kept.folder))
     # The Trainer leaves its mixed precision wrapped around the model; predictions are made in float32.

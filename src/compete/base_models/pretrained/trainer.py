@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import Trainer
 
 from compete.base_models.pretrained.batching import Batch, LikeLengths, Row
-from compete.base_models.pretrained.callbacks import GoingOn
+from compete.base_models.pretrained.callbacks import Course, GoingOn
 from compete.base_models.pretrained.resuming import put_back_optimizer, put_back_random
 from compete.errors import CompeteError
 
@@ -37,11 +37,17 @@ class OwnTrainer(Trainer):
     """The Trainer with a loss of its own, in training and for the validation rows, and batches of like lengths."""
 
     def __init__(
-        self, loss: Callable[[Any, Batch], Tensor], order: LikeLengths, going_on: GoingOn, **arguments: Any
+        self,
+        loss: Callable[[Any, Batch], Tensor],
+        order: LikeLengths,
+        course: Course,
+        going_on: GoingOn,
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self.loss = loss
         self.order = order
+        self.course = course
         self.going_on = going_on
         self.not_finite = 0
         self.model_accepts_loss_kwargs = False  # our loss is a mean, which accumulation has to divide
@@ -59,6 +65,7 @@ class OwnTrainer(Trainer):
         # A copy, since a loss may take the targets out of its batch.
         loss = self.loss(model, dict(inputs))
         self._check_finite(loss)
+        self.course.see(loss)
         return (loss, {}) if return_outputs else loss
 
     # The Trainer's own checkpoints are pickles; these are the places where it writes and reads them.
