@@ -141,5 +141,6 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
             "state",
             "state_every",
             "threads",
+            "tracked",
             "warnings",
         ]

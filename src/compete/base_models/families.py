@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from compete.base_models.trackers import Tracked
 from compete.errors import CompeteError
 from compete.progress import Report, unheard
 
@@ -33,8 +34,8 @@ class FitContext:
     threads: int = 1
     """How many threads the run may use; the environment (OMP_NUM_THREADS) already says the same."""
     progress: Report = unheard
-    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient; with a few words on how
-    it goes, if there is something to say, which the display of trainings shows: progress(0.5, "loss 0.31")."""
+    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient; and, where there is
+    something to say of how it goes, with a few words for the display of trainings: progress(0.5, "loss 0.31")."""
     curves: list[dict[str, float]] = field(default_factory=list)
     """Rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`)."""
     warnings: list[str] = field(default_factory=list)
@@ -45,6 +46,8 @@ class FitContext:
     """Folder for what an interrupted training goes on from, if it can; None: it begins anew."""
     state_every: int = 0
     """Optimiser steps between two states; 0: at the end of epochs."""
+    tracked: Tracked | None = None
+    """Trackers to tell of the training, if it is one that can; None: no tracker."""
     cache: Path | None = None
     """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
 

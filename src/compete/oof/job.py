@@ -21,6 +21,7 @@ import compete
 from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
+from compete.base_models.trackers import Tracked
 from compete.competition.data import Competition, load_competition
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
@@ -70,6 +71,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         threads=payload["threads"],
         progress=report,
         cache=workspace.hidden_states,
+        tracked=_tracked(competition, payload),
         **_state(competition, payload),
     )
     start = time.monotonic()
@@ -184,6 +186,15 @@ def _state(competition: Competition, payload: Mapping[str, Any]) -> dict[str, An
         if path != folder or every is None:
             shutil.rmtree(path, ignore_errors=True)
     return {} if every is None else {"state": folder, "state_every": every}
+
+
+def _tracked(competition: Competition, payload: Mapping[str, Any]) -> Tracked | None:
+    """Who is told of this training, which is no part of what comes of it."""
+    declared = competition.declaration
+    if not declared.tracking.to:
+        return None
+    folder = competition.workspace.tracking
+    return Tracked(tuple(declared.tracking.to), folder, declared.name, payload["model"], payload["fold"])
 
 
 def _states(workspace: Workspace, payload: Mapping[str, Any]) -> list[Path]:

@@ -27,6 +27,8 @@ class Course(TrainerCallback):
         self.rows = rows
         """Of an optimiser step."""
         self.clock = clock
+        self.log: Callable[[dict[str, float]], None] | None = None
+        """Tells trackers; the Trainer's own logs are one an epoch, which is where the curves come from."""
         self._begin()
 
     def _begin(self) -> None:
@@ -39,12 +41,17 @@ class Course(TrainerCallback):
     def on_epoch_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._begin()  # the validation rows took their time, too
 
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(
+        self, args: Any, state: TrainerState, control: TrainerControl, optimizer: Any = None, **_: Any
+    ) -> None:
         self.steps += 1
         seconds = self.clock() - self.since
         if state.max_steps and (state.global_step % _TOLD_STEPS == 0 or seconds >= _TOLD_SECONDS):
             loss, pace = float(torch.stack(self.losses).mean()), self.steps * self.rows / max(seconds, 1e-9)
             self.context.progress(state.global_step / state.max_steps, f"loss {loss:.3f}, {_rows(pace)} rows/s")
+            if self.log is not None:
+                rate = float(optimizer.param_groups[0]["lr"])
+                self.log({"recent_loss": loss, "learning_rate": rate, "rows_per_second": pace})
             self._begin()
 
 

@@ -21,6 +21,7 @@ from compete.base_models.pretrained.callbacks import BestEpoch, Course, GoingOn
 from compete.base_models.pretrained.device import TYPES, Precision, device, training_precision
 from compete.base_models.pretrained.resuming import Kept, read_state
 from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.tracking import forgive, reporting, told
 from compete.base_models.pretrained.trainer import OwnTrainer, Rows
 from compete.errors import CompeteError
 
@@ -239,19 +240,22 @@ def _train(
     course = Course(context, batches.together)
     best = BestEpoch(context, settings.patience)
     going_on = GoingOn(context, order, best, batches, kept)
-    with atomic.scratch_folder() as scratch:
+    with atomic.scratch_folder() as scratch, told(context.tracked, anew=kept is None):
         trainer = OwnTrainer(
             task.loss,
             order,
             course,
             going_on,
             model=model,
-            args=_arguments(settings, batches, precision, context.seed, str(scratch)),
+            args=_arguments(settings, batches, precision, context, str(scratch)),
             train_dataset=Rows([task.rows[row] for row in fitted]),
             eval_dataset=Rows([task.rows[row] for row in validation]),
             data_collator=task.collate,
             callbacks=[course, best, going_on],
         )
+        if context.tracked is not None:
+            course.log = trainer.log
+            forgive(trainer, context.warnings)
         trainer.train(resume_from_checkpoint=None if kept is None else str(kept.folder))
     # The Trainer leaves its mixed precision wrapped around the model; predictions are made in float32.
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
@@ -268,7 +272,7 @@ class _OneDevice(TrainingArguments):
 
 
 def _arguments(
-    settings: TransformerSettings, batches: Batches, precision: Precision, seed: int, scratch: str
+    settings: TransformerSettings, batches: Batches, precision: Precision, context: FitContext, scratch: str
 ) -> TrainingArguments:
     return _OneDevice(
         output_dir=scratch,
@@ -289,9 +293,9 @@ def _arguments(
         logging_strategy="epoch",
         save_strategy="no",  # the best epoch is kept in memory; when a state is written, GoingOn says
         metric_for_best_model="eval_loss",  # what the plateau scheduler goes by; the best epoch is BestEpoch's affair
-        report_to="none",
+        **reporting(context.tracked),
         disable_tqdm=True,
-        seed=seed % 2**31,
-        data_seed=seed % 2**31,
+        seed=context.seed % 2**31,
+        data_seed=context.seed % 2**31,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
