@@ -44,7 +44,8 @@ def told(tracked: Tracked | None, *, anew: bool) -> Iterator[None]:
     if anew:
         shutil.rmtree(board, ignore_errors=True)
     tracked.folder.mkdir(parents=True, exist_ok=True)
-    where = {**_where(tracked), **os.environ, "TENSORBOARD_LOGGING_DIR": str(board)}
+    where = {name: value for name, value in _where(tracked).items() if name not in os.environ}
+    where["TENSORBOARD_LOGGING_DIR"] = str(board)
     before = {name: os.environ.get(name) for name in where}
     os.environ.update(where)
     try:
