@@ -26,7 +26,15 @@ from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.pretrained.settings import Lora, TransformerSettings
 from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
 from compete.cli.main import app
-from compete.competition.declaration import CompetitionDeclaration, Data, Execution, Folds, Submission, Training
+from compete.competition.declaration import (
+    CompetitionDeclaration,
+    Data,
+    Execution,
+    Folds,
+    Submission,
+    Tracking,
+    Training,
+)
 from compete.competition.starter import starter_folder
 from compete.declarations import read_toml
 from compete.stacking.stack_recipes import StackDeclaration, Trees
@@ -55,6 +63,7 @@ COMPETITION: tuple[Section, ...] = (
     ("`[folds]`", Folds, None),
     ("`[training]`", Training, None),
     ("`[execution]`", Execution, None),
+    ("`[tracking]`", Tracking, None),
     ("`[submission]`", Submission, None),
 )
 STACK: tuple[Section, ...] = (("Keys of a stack recipe", StackDeclaration, None), ("`[trees]`", Trees, None))
