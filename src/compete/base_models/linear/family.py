@@ -51,7 +51,7 @@ class Linear(FamilyDefaults):
         vectorisers = self._vectorisers()
         read = [as_one(text) for text in texts]
         features = _side_by_side([vectoriser.fit_transform(read) for vectoriser in vectorisers])
-        ratios = self._ratios(features, _shares(labels))
+        ratios = self._ratios(features, _positives(labels, context.kind))
         fit_one = self._fit_label if context.kind in ("labels", "classes") else self._fit_target
         coefficients = np.zeros((features.shape[1], labels.shape[1]))
         intercepts = np.zeros(labels.shape[1])
@@ -88,18 +88,17 @@ class Linear(FamilyDefaults):
             found.append(TfidfVectorizer(preprocessor=normalise, **chars, **common))
         return found
 
-    def _ratios(self, features: csr_matrix, shares: NDArray[Any]) -> NDArray[np.float64] | None:
+    def _ratios(self, features: csr_matrix, positives: NDArray[np.bool_]) -> NDArray[np.float64] | None:
         """What scales each feature for each output, (n_outputs, n_features): log-count ratios. None: nothing does.
 
         r = log((p / |p|_1) / (q / |q|_1)), p and q = alpha + the positive and negative texts that hold the
-        n-gram (Wang and Manning 2012, "Baselines and Bigrams", section 2.1, with their binarised counts). A text
-        counts as positive by its share (n_texts, n_outputs), from 0 to 1.
+        n-gram (Wang and Manning 2012, "Baselines and Bigrams", section 2.1, with their binarised counts).
         """
         if self.settings.weighting == "tfidf":
             return None
         present = features.sign().T
-        positive = self.settings.alpha + present @ shares
-        negative = self.settings.alpha + present @ (1 - shares)
+        positive = self.settings.alpha + present @ positives
+        negative = self.settings.alpha + present @ ~positives
         ratios = np.log(positive / positive.sum(axis=0)) - np.log(negative / negative.sum(axis=0))
         return np.ascontiguousarray(ratios.T)  # they are looked up by feature, millions of times
 
@@ -183,12 +182,9 @@ class FittedLinear:
         return True
 
 
-def _shares(targets: Targets) -> NDArray[Any]:
-    """How far each row is from the lowest to the highest of its target, 0 to 1; 0/1 as they are."""
-    if targets.dtype == np.int8:
-        return targets
-    lowest, width = targets.min(axis=0), np.ptp(targets, axis=0)
-    return np.asarray((targets - lowest) / np.where(width > 0, width, 1), dtype=np.float64)
+def _positives(targets: Targets, kind: Kind) -> NDArray[np.bool_]:
+    """Which rows the log-count ratios set against the others: those with the label or class, or above the mean."""
+    return np.asarray(targets == 1 if kind in ("labels", "classes") else targets > targets.mean(axis=0))
 
 
 def _scaled(features: csr_matrix, ratio: NDArray[np.float64] | None) -> csr_matrix:

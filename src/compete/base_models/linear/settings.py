@@ -28,7 +28,9 @@ class LinearSettings(Declaration):
         json_schema_extra=only_for("labels", "classes"),
     )
     weighting: Literal["tfidf", "nbsvm"] = Field(
-        default="tfidf", description="nbsvm: TF-IDF features times the output's naive Bayes log-count ratio"
+        default="tfidf",
+        description="nbsvm: TF-IDF features times the naive Bayes log-count ratio of the label or class, or of what is "
+        "above the target's mean",
     )
     alpha: float = Field(default=1.0, gt=0, description="nbsvm only: count added to every n-gram")
 
