@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from compete.base_models.task_settings import refused_settings
 from compete.base_models.trackers import Tracked
 from compete.competition.shape import Targets
 from compete.competition.task import KINDS, Kind, TaskName
+from compete.declarations import Problem
 from compete.errors import CompeteError
 from compete.progress import Report, unheard
 
@@ -153,6 +155,16 @@ class Family(Protocol):
         """What these settings take."""
         ...
 
+    @classmethod
+    def refused(cls, settings: Any, task: TaskName) -> list[Problem]:
+        """What of these settings cannot be in the task, each by the setting's name; "" for the family itself."""
+        ...
+
+    @classmethod
+    def settled(cls, settings: Any, task: TaskName) -> Any:
+        """The settings with what the task decides filled in."""
+        ...
+
     def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedModel:
         """Train on `texts` and their `labels`, shape (len(texts), n_outputs): 0/1, or numbers, as context.task says.
 
@@ -179,8 +191,8 @@ class NotKeptError(CompeteError):
     """The models of a family cannot be written down."""
 
 
-class _Defaults:
-    """What a user's own class may leave out of the contract."""
+class FamilyDefaults:
+    """What a family may leave out of the contract; a user's own class is given it, ours inherit it."""
 
     version: ClassVar[int] = 1
     imports: ClassVar[tuple[str, ...]] = ()
@@ -189,13 +201,21 @@ class _Defaults:
     def needs(cls, settings: Any) -> Needs:
         return needs_by_name(settings)
 
+    @classmethod
+    def refused(cls, settings: Any, task: TaskName) -> list[Problem]:
+        return refused_settings(settings, task)
+
+    @classmethod
+    def settled(cls, settings: Any, task: TaskName) -> Any:
+        return settings
+
     def load(self, folder: Path, context: FitContext) -> FittedModel:
         raise NotKeptError("it has no `save` and `load`, so its models are not kept")
 
 
 def completed(family: type[Any]) -> type[Family]:
     """A user's own class with all of the contract: itself, so that what it makes can be sent between processes."""
-    for name, value in vars(_Defaults).items():
+    for name, value in vars(FamilyDefaults).items():
         if not name.startswith("_") and not hasattr(family, name):
             setattr(family, name, value)
     return family
@@ -204,4 +224,4 @@ def completed(family: type[Any]) -> type[Family]:
 def keeps_models(family: type[Family]) -> bool:
     """Whether the family can read a model again."""
     reads: Any = family.load
-    return reads is not _Defaults.load
+    return reads is not FamilyDefaults.load
