@@ -14,9 +14,10 @@ from compete.competition.manner import Manner
 from compete.competition.metrics import METRICS
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, SubmissionError
-from compete.submissions.csv_file import CheckedFile, Form, read_values, submission_form
+from compete.submissions.csv_file import CheckedFile, read_values
+from compete.submissions.form import Form, submission_form
 from compete.submissions.ledger import Outcome
-from compete.submissions.targets import LocalLeaderboard, make_target, what_keeps_from_scoring
+from compete.submissions.targets import LocalLeaderboard, TrueColumns, make_target, what_keeps_from_scoring
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +114,10 @@ def test_without_a_solution_nothing_is_scored_and_nothing_can_be_revealed(sent: 
 def test_the_target_is_the_one_that_is_declared(competition: Competition) -> None:
     root = competition.workspace.root
     assert make_target(competition) == LocalLeaderboard(
-        root / "solution.csv", submission_form(competition), METRICS["f1_macro"]
+        root / "solution.csv",
+        submission_form(competition),
+        METRICS["f1_macro"],
+        TrueColumns("id", competition.label_columns),
     )
     text = (root / "competition.toml").read_text(encoding="utf-8")
     (root / "competition.toml").write_text('metric = "log_loss"\n' + text.split("[submission]")[0], encoding="utf-8")
