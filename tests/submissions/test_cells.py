@@ -85,7 +85,8 @@ def test_numbers_come_back_to_the_last_digit(
         0 if probabilities else None, 1 if probabilities else None, width=32, allow_nan=False, allow_infinity=False
     )
     size = len(ids) * len(outputs)
-    values = np.array(data.draw(st.lists(number, min_size=size, max_size=size)), dtype=kind).reshape(len(ids), -1)
+    flat: NDArray[np.float64] = np.array(data.draw(st.lists(number, min_size=size, max_size=size)), dtype=kind)
+    values = flat.reshape(len(ids), -1)
     form = form_of(Layout(layout, "<said>"), ids, Task(task, tuple(outputs), (0.0, 1.0)), False)
     assert np.array_equal(round_trip(tmp_path, form, values).astype(kind), values)
 
@@ -96,7 +97,7 @@ def test_numbers_come_back_to_the_last_digit(
 )
 def test_grades_come_back(tmp_path: Path, grades: list[float], data: st.DataObject, n: list[str]) -> None:
     places = data.draw(st.lists(st.integers(0, len(grades) - 1), min_size=len(n), max_size=len(n)))
-    values = np.array(grades, dtype=np.float32)[places].reshape(-1, 1)
+    values: NDArray[np.float32] = np.array(grades, dtype=np.float32)[places].reshape(-1, 1)
     form = form_of(Layout(), n, Task("ordinal", ("<grade>",), tuple(grades)), True)
     assert np.array_equal(round_trip(tmp_path, form, values).astype(np.float32), values)
 

@@ -84,7 +84,7 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
             file=path.name,
             content=digest([file.content, notebook]) if notebook else file.content,
             source=title,
-            metric=competition.metric.name,
+            metric=competition.declaration.metric_name,
             validation=validation,
             fold_plan="",
             probabilities="",

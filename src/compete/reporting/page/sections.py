@@ -201,7 +201,7 @@ def _submission_section(view: View) -> PageSection:
     )
     rows = [_submission_row(entry) for entry in view.entries]
     section.tables.append(PageTable("Every submission", columns, rows, numbers_from=4))
-    section.notes += [f"{sentence}." for sentence in read_scores(view.entries)]
+    section.notes += [f"{sentence}." for sentence in read_scores(view.entries, view.competition.metric.sign)]
     return section
 
 
