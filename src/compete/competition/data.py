@@ -144,7 +144,7 @@ def load_competition(workspace: Workspace, *, checked: bool = False) -> Competit
     cells = train[list(columns)].set_axis(train_ids, axis=0)
     task = learn_task(declaration, cells, _named(data.train))
     overlap = _overlap(dict(zip(train_ids, train_texts, strict=True)), dict(zip(test_ids, test_texts, strict=True)))
-    sample, of_sample = read_sample(workspace.root, data, task.outputs, test_ids)
+    sample, of_sample = read_sample(workspace.root, declaration, task, columns, test_ids)
     return Competition(
         workspace=workspace,
         declaration=declaration,

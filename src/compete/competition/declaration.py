@@ -199,6 +199,18 @@ class CompetitionDeclaration(Declaration):
         return info
 
     @property
+    def top(self) -> dict[str, object]:
+        """What stands above all tables, for a declaration that is written anew; None for what is not declared."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "metric": self.metric_name,
+            "metric_wants": self.metric_wants,
+            "metric_greater_is_better": self.metric_greater_is_better,
+            "size": self.size,
+        }
+
+    @property
     def text_columns(self) -> TextColumns:
         return TextColumns.of(self.data.text)
 

@@ -21,8 +21,8 @@ class Scores:
     """The ledger, read."""
 
     entries: list[Entry]
-    own_sign: int = 1
-    """-1 if lower scores are better by the competition's metric, where that is the user's own."""
+    own_sign: int | None = None
+    """Of a metric of the user's own: 1 where higher scores win, else -1."""
 
     @property
     def reading(self) -> list[str]:
@@ -41,14 +41,12 @@ def scores(workspace: Workspace, *, refresh: bool = False, private: bool = False
     """refresh: ask the leaderboard for new scores, and submissions made elsewhere; private: reveal the private ones."""
     if not refresh and not private:
         entries = ledger_of(workspace).entries()
-        # Of a metric that compete knows the direction is known, whatever competition.toml says.
         own = any(is_own(entry.submission.metric) for entry in entries)
-        return Scores(entries, read_declaration(workspace).metric_info.sign if own else 1)
+        return Scores(entries, read_declaration(workspace).metric_info.sign if own else None)
     from compete.submissions.targets import make_target
     from compete.workflows.session import exclusively, load
 
-    with exclusively(workspace, say):
-        competition, ledger = load(workspace, say), ledger_of(workspace)
-        with make_target(competition) as target:
-            entries = target.reveal(ledger) if private else target.refresh(ledger)
-    return Scores(entries, competition.metric.sign)
+    with exclusively(workspace, say), make_target(load(workspace, say)) as target:
+        ledger = ledger_of(workspace)
+        found = target.reveal(ledger) if private else target.refresh(ledger)
+        return Scores(found, read_declaration(workspace).metric_info.sign)

@@ -147,7 +147,7 @@ def _best_two_by_public(metric: Metric, entries: Sequence[Entry]) -> list[int] |
 def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] | str:
     """Out-of-fold predictions that were kept with a submission, or why there are none of these training rows."""
     sent = entry.submission
-    if sent.validation is None or sent.metric != competition.metric.name:
+    if sent.validation is None or sent.metric != competition.declaration.metric_name:
         return "has no honest score under this metric"
     path = predictions_beside(competition.workspace.submission(sent.file))
     if not path.is_file():

@@ -56,10 +56,11 @@ def gaps(entries: Sequence[Entry]) -> list[Gap]:
     return found
 
 
-def read_scores(entries: Sequence[Entry], own_sign: int = 1) -> list[str]:
+def read_scores(entries: Sequence[Entry], own_sign: int | None = None) -> list[str]:
     """Sentences about the ledger, one thought each, leaderboard by leaderboard.
 
-    own_sign: -1 if lower scores are better by the user's own metric, where they have one.
+    own_sign: 1 or -1 for a metric of the user's own, whose direction its name does not tell; None: nothing is said that
+    depends on it.
     """
     if len({entry.submission.metric for entry in entries}) > 1:
         return ["the submissions were scored by several metrics: look at them one by one"]
@@ -70,7 +71,8 @@ def read_scores(entries: Sequence[Entry], own_sign: int = 1) -> list[str]:
         if known:
             info = metric_info(known[0].submission.metric)
             sign = own_sign if info is None else info.sign
-            told = [*_about_gaps(gaps(known)), *_about_ranks(known), *_about_shake_up(known, sign)]
+            told = [*_about_gaps(gaps(known)), *_about_ranks(known)]
+            told += [] if sign is None else _about_shake_up(known, sign)
             sentences += [f"{target}: {sentence}" for sentence in told] if len(targets) > 1 else told
     return sentences
 
