@@ -27,7 +27,15 @@ from compete.base_models.pretrained.settings import Lora, TransformerSettings
 from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
 from compete.base_models.task_settings import listed, tasks_of
 from compete.cli.main import app
-from compete.competition.declaration import CompetitionDeclaration, Data, Execution, Folds, Submission, Training
+from compete.competition.declaration import (
+    CompetitionDeclaration,
+    Data,
+    Execution,
+    Folds,
+    Submission,
+    Tracking,
+    Training,
+)
 from compete.competition.starter import starter_folder
 from compete.competition.task import KINDS
 from compete.declarations import read_toml
@@ -57,6 +65,7 @@ COMPETITION: tuple[Section, ...] = (
     ("`[folds]`", Folds, None),
     ("`[training]`", Training, None),
     ("`[execution]`", Execution, None),
+    ("`[tracking]`", Tracking, None),
     ("`[submission]`", Submission, None),
 )
 STACK: tuple[Section, ...] = (("Keys of a stack recipe", StackDeclaration, None), ("`[trees]`", Trees, None))

@@ -13,7 +13,8 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.manner import PLAIN
 from compete.errors import SubmissionError
 from compete.submissions.before_sending import agreement, refuse_constant, refuse_repeated, refuse_sample
-from compete.submissions.csv_file import CheckedFile, Form, check, render, submission_form
+from compete.submissions.csv_file import CheckedFile, check, render
+from compete.submissions.form import Form, submission_form
 from compete.submissions.ledger import Entry, NewSubmission, Outcome
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)

@@ -11,7 +11,8 @@ import pytest
 from compete.competition.data import Competition, load_competition
 from compete.competition.manner import Manner, manner_of
 from compete.errors import CompeteError, SubmissionError
-from compete.submissions.csv_file import Form, check, fitted, read_values, render, submission_form
+from compete.submissions.csv_file import check, fitted, read_values, render
+from compete.submissions.form import Form, submission_form
 
 # The sample's columns and rows stand in another order than the labels of train and the rows of test.
 DECISIONS = Form(["id", "trust", "joy"], ["b3", "b1", "b2"], decisions=True)

@@ -7,16 +7,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from compete.competition.data import Competition, load_competition
+from compete.competition.layouts import Layout
 from compete.competition.manner import Manner
-from compete.competition.metrics import METRICS
+from compete.competition.metrics import METRICS, Metric
+from compete.competition.shape import Targets
+from compete.competition.task import Task
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, SubmissionError
-from compete.submissions.csv_file import CheckedFile, Form, read_values, submission_form
-from compete.submissions.ledger import Outcome
-from compete.submissions.targets import LocalLeaderboard, make_target, what_keeps_from_scoring
+from compete.submissions.csv_file import CheckedFile, check, read_values
+from compete.submissions.form import Form, submission_form
+from compete.submissions.ledger import Ledger, NewSubmission, Outcome
+from compete.submissions.targets import LocalLeaderboard, TrueColumns, make_target, what_keeps_from_scoring
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +119,11 @@ def test_without_a_solution_nothing_is_scored_and_nothing_can_be_revealed(sent: 
 def test_the_target_is_the_one_that_is_declared(competition: Competition) -> None:
     root = competition.workspace.root
     assert make_target(competition) == LocalLeaderboard(
-        root / "solution.csv", submission_form(competition), METRICS["f1_macro"]
+        root / "solution.csv",
+        submission_form(competition),
+        METRICS["f1_macro"],
+        TrueColumns("id", competition.label_columns),
+        "f1_macro",
     )
     text = (root / "competition.toml").read_text(encoding="utf-8")
     (root / "competition.toml").write_text('metric = "log_loss"\n' + text.split("[submission]")[0], encoding="utf-8")
@@ -206,3 +216,145 @@ def test_it_is_said_when_a_command_loads_the_rows(compete: Run, workspace: Works
     ran = compete("folds")
     assert ran.returncode == 0
     assert "warning: nothing can be scored: " in ran.stderr and "is no solution file: it lacks" in ran.stderr
+
+
+def share_of_equal_cells(true: Targets, predicted: NDArray[np.generic]) -> float:
+    """Any metric will do that tells wrong columns, wrong rows and wrong values."""
+    assert true.shape == predicted.shape
+    return float(np.mean(true.astype(np.float64) == predicted.astype(np.float64)))
+
+
+EQUAL = Metric("mine.py:equal", "equal cells", None, True, share_of_equal_cells, (), "decisions")
+MOODS = Task("multiclass", ("bad", "good", "so so"))
+TWO = Task("regression", ("x", "y"))
+GRADED = Task("ordinal", ("grade",), (-1.0, 0.0, 1.0))
+SET = Task("multilabel", ("anger", "joy"))
+LONG = Layout(
+    "long",
+    "value",
+    rows=[("b1", "y"), ("b1", "x"), ("b2", "y"), ("b2", "x")],
+    keys=[("b1_y",), ("b1_x",), ("b2_y",), ("b2_x",)],
+    key_columns=("row",),
+)
+BY_ID = ["b1", "b2"]
+
+
+@pytest.mark.parametrize(
+    ("form", "true_columns", "sent", "solution"),
+    [
+        (
+            Form(["id", "mood"], BY_ID, True, layout=Layout("class", "mood"), task=MOODS),
+            TrueColumns("id", ["mood"]),
+            "id,mood\nb1,so so\nb2,bad\n",
+            "id,mood,Usage\nb1,so so,Public\nb2,good,Private\n",
+        ),
+        (  # the sample has the classes in another order, the solution one column as train has
+            Form(["id", "so so", "bad", "good"], BY_ID, True, task=MOODS),
+            TrueColumns("id", ["mood"]),
+            "id,so so,bad,good\nb1,1,0,0\nb2,0,1,0\n",
+            "id,mood,Usage\nb2,good,Private\nb1,so so,Public\n",
+        ),
+        (
+            Form(["id", "so so", "bad", "good"], BY_ID, True, task=MOODS),
+            TrueColumns("id", ["mood"]),
+            "id,so so,bad,good\nb1,1,0,0\nb2,0,1,0\n",
+            "id,bad,good,so so,Usage\nb1,0,0,1,Public\nb2,0,1,0,Private\n",
+        ),
+        (
+            Form(["id", "labels"], BY_ID, True, layout=Layout("list", "labels", " "), task=SET),
+            TrueColumns("id", ["labels"], "|"),
+            "id,labels\nb1,joy anger\nb2,joy\n",
+            "id,labels,Usage\nb1,anger|joy,Public\nb2,anger,Private\n",
+        ),
+        (
+            Form(["id", "y", "x"], BY_ID, False, task=TWO),
+            TrueColumns("id", ["x", "y"]),
+            "id,y,x\nb1,2.5,-1\nb2,1,2\n",
+            "ID,x,y,Usage\nb1,-1,2.5,Public\nb2,-1,-1,Private\n",
+        ),
+        (
+            Form(["row", "value"], BY_ID, False, layout=LONG, task=TWO),
+            TrueColumns("id", ["x", "y"]),
+            "row,value\nb1_y,2.5\nb1_x,-1\nb2_y,1\nb2_x,2\n",
+            "row,value,Usage\nb2_x,4,Private\nb1_x,-1,Public\nb2_y,3,Private\nb1_y,2.5,Public\n",
+        ),
+        (
+            Form(["row", "value"], BY_ID, False, layout=LONG, task=TWO),
+            TrueColumns("id", ["x", "y"]),
+            "row,value\nb1_y,2.5\nb1_x,-1\nb2_y,1\nb2_x,2\n",
+            "id,x,y,Usage\nb1,-1,2.5,Public\nb2,4,3,Private\n",
+        ),
+        (  # -1 is a grade, and the row that has it is scored
+            Form(["id", "grade"], BY_ID, True, task=GRADED),
+            TrueColumns("id", ["grade"]),
+            "id,grade\nb1,-1\nb2,0\n",
+            "id,grade,Usage\nb1,-1,Public\nb2,1,Private\n",
+        ),
+    ],
+    ids=["class", "class per column", "one-hot", "list", "numbers", "long", "long, wide solution", "grades"],
+)
+def test_every_form_is_scored_against_a_solution_as_train_or_a_submission_has_it(
+    tmp_path: Path, form: Form, true_columns: TrueColumns, sent: str, solution: str
+) -> None:
+    """The public row is right in every cell, of the private row at least two cells are wrong, or its only one."""
+    (tmp_path / "sent.csv").write_text(sent, encoding="utf-8")
+    (tmp_path / "solution.csv").write_text(solution, encoding="utf-8")
+    target = LocalLeaderboard(tmp_path / "solution.csv", form, EQUAL, true_columns)
+    file = check(tmp_path / "sent.csv", form)
+    outcome = target.send(file, "message")
+    private = target.private_outcome(file, EQUAL, outcome).private
+    assert outcome.public == 1.0
+    assert private == (1 / 3 if form.kind == "classes" else 0.0)
+    assert sorted(target.scored_ids()) == BY_ID
+
+
+@pytest.mark.parametrize(
+    ("form", "solution", "said"),
+    [
+        (
+            Form(["id", "mood"], BY_ID, True, layout=Layout("class", "mood"), task=MOODS),
+            "id,mood,Usage\nb1,great,Public\nb2,good,Private\n",
+            r"solution\.csv row 1: the class 'great' is in no training row",
+        ),
+        (
+            Form(["id", "y", "x"], BY_ID, False, task=TWO),
+            "id,x,y,Usage\nb1,-1,2.5,Public\nb2,,-1,Private\n",
+            r"a number is expected\n  row 1 \(b2\): x is empty",
+        ),
+        (
+            Form(["id", "grade"], BY_ID, True, task=GRADED),
+            "id,grade,Usage\nb1,2,Public\nb2,1,Private\n",
+            r"grades are -1, 0, 1\n  row 1 \(b1\): grade is '2'",
+        ),
+        (
+            Form(["row", "value"], BY_ID, False, layout=LONG, task=TWO),
+            "row,value,Usage\nb1_x,-1,Public\nb1_y,2.5,Public\nb2_y,3,Private\nb9_x,3,Private\n",
+            r"solution\.csv has the row 'b9_x', which no submission has",
+        ),
+        (
+            Form(["id", "y", "x"], BY_ID, False, task=TWO),
+            "id,x,y,Usage\nb1,-1,2.5,Public\nb1,1,-1,Private\n",
+            r"solution\.csv has the id 'b1' more than once",
+        ),
+    ],
+)
+def test_a_solution_of_another_task_is_refused_by_row(tmp_path: Path, form: Form, solution: str, said: str) -> None:
+    (tmp_path / "solution.csv").write_text(solution, encoding="utf-8")
+    with pytest.raises(DataError, match=said):
+        LocalLeaderboard(tmp_path / "solution.csv", form, EQUAL).scored_ids()
+
+
+def test_a_metric_of_ones_own_reveals_its_private_scores_and_another_is_named(tmp_path: Path) -> None:
+    form = Form(["id", "y", "x"], BY_ID, False, task=TWO)
+    (tmp_path / "001_words.csv").write_text("id,y,x\nb1,2.5,-1\nb2,1,2\n", encoding="utf-8")
+    (tmp_path / "solution.csv").write_text("id,x,y,Usage\nb1,-1,2.5,Public\nb2,2,0,Private\n", encoding="utf-8")
+    target = LocalLeaderboard(tmp_path / "solution.csv", form, EQUAL, metric_name=EQUAL.name)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    content = check(tmp_path / "001_words.csv", form).content
+    sent = NewSubmission("local", "001_words.csv", content, "words", EQUAL.name, None, "", "", "message")
+    ledger.record(ledger.add(sent, datetime(2024, 3, 1, tzinfo=UTC)), Outcome("scored", public=1.0))
+    assert [entry.outcome.private for entry in target.reveal(ledger)] == [0.5]
+    with pytest.raises(
+        SubmissionError, match=r"number 1 was sent for the metric mine\.py:equal, which competition\.toml"
+    ):
+        replace(target, metric=METRICS["log_loss"], metric_name="log_loss").reveal(ledger)

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from compete.competition.data import Competition, load_competition
+from compete.competition.metrics import METRICS
 from compete.competition.near_identical import near_identical_groups
+from compete.competition.workspace import Workspace
 from compete.oof.work import choose_recipes
+from compete.submissions.targets import what_keeps_from_scoring
+from compete.workflows import held_out
 from compete.workflows.held_out import workspace_without
 from support.tables import column
 
@@ -50,3 +57,102 @@ def test_the_declaration_is_that_of_the_competition(competition: Competition) ->
     assert played.declaration.folds == competition.declaration.folds
     assert played.declaration.metric_name == competition.declaration.metric_name
     assert played.declaration.submission.public_fraction == competition.declaration.submission.public_fraction
+
+
+def write(root: Path, name: str, header: str, rows: Iterable[str]) -> None:
+    (root / name).write_text("".join(f"{row}\n" for row in (header, *rows)), encoding="utf-8")
+
+
+def other_task(workspace: Workspace, top: str, data: str, folds: str, columns: str, cells: list[str]) -> Competition:
+    """The tiny competition with other columns: `cells` follow the id and the two texts of every training row."""
+    root = workspace.root
+    rows = (f"a{n:03d},title {n},body {n},{cell}" for n, cell in enumerate(cells))
+    write(root, "train.csv", f"id,title,body,{columns}", rows)
+    write(root, "test.csv", "id,title,body,asked", (f"b{n:03d},other {n},words {n},x" for n in range(4)))
+    (root / "mine.py").write_text("def score(true, predicted):\n    return 0.0\n", encoding="utf-8")
+    files = 'train = "train.csv"\ntest = "test.csv"\nid = "id"'
+    toml = f'name = "tiny"\n{top}\n[data]\n{files}\n{data}\n[folds]\nk = 3\n{folds}\n'
+    workspace.declaration.write_text(toml, encoding="utf-8")
+    return load_competition(workspace)
+
+
+PAIR = 'text = ["title", "body"]'
+TEMPLATE = 'text = "{title}: {body}"'
+
+
+@pytest.mark.parametrize(
+    ("top", "data", "folds", "columns", "cells"),
+    [
+        (
+            'task = "multiclass"\nmetric = "f1_macro"',
+            f'{TEMPLATE}\nlabels = "mood"\nfeatures = ["asked"]',
+            'groups = "asked"',
+            "asked,mood",
+            [f"{n // 2},{('good', 'bad', 'so so')[n % 3]}" for n in range(240)],
+        ),
+        (
+            'task = "multilabel"\nmetric = "f1_macro"',
+            f'{PAIR}\nlabels = "moods"\nlabel_separator = "|"',
+            'column = "fold"',
+            "fold,moods",
+            [f"{n % 3},{('good|bad', 'bad', '')[n % 3]}" for n in range(240)],
+        ),
+        (
+            'task = "ordinal"\nmetric = "mine.py:score"\nmetric_wants = "decisions"\nmetric_greater_is_better = false',
+            f'{TEMPLATE}\nlabels = "grade"',
+            'time = "when"',
+            "when,grade",
+            [f"2024-01-{1 + n % 28:02d},{n % 4 - 1}" for n in range(240)],
+        ),
+        (
+            'task = "regression"\nmetric = "mine.py:score"\nmetric_wants = "numbers"\nmetric_greater_is_better = true',
+            f'{TEMPLATE}\nlabels = ["x", "y"]',
+            "",
+            "x,y",
+            [f"{n / 7:.3f},{-n}" for n in range(240)],
+        ),
+    ],
+    ids=["multiclass", "list", "ordinal", "regression"],
+)
+def test_a_rehearsal_of_every_task_has_its_columns_as_they_are_written(
+    workspace: Workspace,
+    top: str,
+    data: str,
+    folds: str,
+    columns: str,
+    cells: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Competition, "metric", METRICS["f1_macro"])  # which one it is matters to nothing here
+    monkeypatch.setattr(held_out, "_refuse_undefined", lambda *some: None)
+    competition = other_task(workspace, top, data, folds, columns, cells)
+    played = load_competition(workspace_without(competition, [], 0.3, seed=1))
+    whole = dict(zip(competition.train_ids, competition.train_targets.tolist(), strict=True))
+    assert played.task == competition.task
+    assert dict(zip(played.train_ids, played.train_targets.tolist(), strict=True)).items() <= whole.items()
+    assert sorted([*played.train_ids, *played.test_ids]) == sorted(competition.train_ids)
+    texts = dict(zip(competition.train_ids, competition.train_texts, strict=True))
+    assert all(texts[name] == text for name, text in zip(played.test_ids, played.test_texts, strict=True))
+    for key in ("task", "metric_name", "metric_wants", "metric_greater_is_better", "folds"):
+        assert getattr(played.declaration, key) == getattr(competition.declaration, key)
+    for key in ("text", "label_separator", "features"):
+        assert getattr(played.declaration.data, key) == getattr(competition.declaration.data, key)
+    assert competition.declaration.own_metric is None or (played.workspace.root / "mine.py").is_file()
+    header = (played.workspace.root / "data/test.csv").read_text(encoding="utf-8").split("\n")[0].replace('"', "")
+    assert header == ",".join(["id", "title", "body", *competition.declaration.data.features])
+    assert what_keeps_from_scoring(played) == ""
+    # Every row of a declared group is on one side.
+    if competition.declaration.folds.groups:
+        asked = dict(zip(competition.train_ids, competition.train_columns["asked"], strict=True))
+        assert not {asked[name] for name in played.train_ids} & {asked[name] for name in played.test_ids}
+
+
+def test_a_class_that_one_row_has_is_not_held_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody would know, in the rehearsal, that there is such a class."""
+    rare = {5: "odd", 31: "strange", 58: "weird"}
+    cells = [rare.get(n, ("good", "bad")[n % 2]) for n in range(240)]
+    top = 'task = "multiclass"\nmetric = "f1_macro"'
+    competition = other_task(workspace, top, f'{TEMPLATE}\nlabels = "mood"', "", "mood", cells)
+    monkeypatch.setattr(held_out, "_refuse_undefined", lambda *some: None)
+    for seed in range(4):
+        assert load_competition(workspace_without(competition, [], 0.5, seed)).labels == competition.labels

@@ -7,7 +7,7 @@ predicted before `predict_proba` is called with its texts, so that a leak cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from compete.base_models.task_settings import refused_settings
+from compete.base_models.trackers import Tracked
 from compete.competition.shape import Targets
 from compete.competition.task import KINDS, Kind, TaskName
 from compete.declarations import Problem
 from compete.errors import CompeteError
+from compete.progress import Report, unheard
 
 MINIATURE = "miniature:"  # what the name of a miniature's checkpoint begins with
 
@@ -39,8 +41,9 @@ class FitContext:
     """ordinal: the scale, increasing."""
     threads: int = 1
     """How many threads the run may use; the environment (OMP_NUM_THREADS) already says the same."""
-    progress: Callable[[float], None] = lambda fraction: None
-    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient."""
+    progress: Report = unheard
+    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient; and, where there is
+    something to say of how it goes, with a few words for the display of trainings: progress(0.5, "loss 0.31")."""
     curves: list[dict[str, float]] = field(default_factory=list)
     """Rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`)."""
     warnings: list[str] = field(default_factory=list)
@@ -51,6 +54,8 @@ class FitContext:
     """Folder for what an interrupted training goes on from, if it can; None: it begins anew."""
     state_every: int = 0
     """Optimiser steps between two states; 0: at the end of epochs."""
+    tracked: Tracked | None = None
+    """Trackers to tell of the training, if it is one that can; None: no tracker."""
     cache: Path | None = None
     """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
 

@@ -10,14 +10,11 @@ settings as they are written. Its file is imported by `Recipe.ready`, for what t
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +27,7 @@ from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
+from compete.users_code import import_file
 
 # A family's module is imported only when a recipe names it.
 FAMILIES = {
@@ -104,10 +102,7 @@ class OwnFamily:
 
     def load(self) -> type[Family]:
         """Import the file, which runs it; raises UserError if it holds no family of that name."""
-        try:
-            module = _import_file(self.file)
-        except (Exception, SystemExit) as error:  # whatever the user's file raises is the user's to see
-            raise UserError(f"{self.shown} cannot be imported: {type(error).__name__}: {error}") from error
+        module = import_file(self.file, self.shown)
         family = vars(module).get(self.attribute)
         if not isinstance(family, type) or not callable(getattr(family, "fit", None)):
             raise UserError(f"{self.shown} has no class {self.attribute!r} with a method `fit`")
@@ -441,12 +436,3 @@ def _unread_settings(model: type[BaseModel], raw: Mapping[str, Any]) -> list[Pro
     known = {name for key, field in model.model_fields.items() for name in (key, field.alias) if name}
     unread = [key for key in raw if key not in known]
     return [Problem(f"settings.{key}", f"unknown key; {unknown_name(key, known)}") for key in unread]
-
-
-def _import_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"compete_workspace_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # pydantic and dataclasses look a class's module up by its name
-    spec.loader.exec_module(module)
-    return module

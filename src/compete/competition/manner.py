@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_OFF_ON = (("False", "True"), ("false", "true"), ("FALSE", "TRUE"))
+_OFF_ON = tuple(
+    (write(off), write(on))
+    for off, on in (("false", "true"), ("no", "yes"))
+    for write in (str.capitalize, str.lower, str.upper)
+)
 
 
 @dataclass(frozen=True)

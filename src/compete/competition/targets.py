@@ -107,7 +107,7 @@ def _classes(cells: pd.Series, column: str, source: str) -> tuple[str, ...]:
 
 def _one_hot(cells: pd.Series, task: Task, source: str) -> NDArray[np.int8]:
     names = cells.str.strip()
-    codes = pd.Categorical(names, categories=list(task.outputs)).codes
+    codes = pd.Index(task.outputs).get_indexer(pd.Index(names))
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         found = names.iloc[int(unknown[0])]

@@ -127,7 +127,7 @@ def _declaration(planned: Planned, recipe: Recipe, data: dict[str, dict[str, Pat
             "keep_weights": declared.training.keep_weights,
         },
     }
-    return to_toml({"name": declared.name, "metric": declared.metric, "size": declared.size}, tables)
+    return to_toml(declared.top, tables)
 
 
 def _endings(name: str) -> str:

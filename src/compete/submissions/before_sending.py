@@ -9,7 +9,8 @@ import numpy as np
 
 from compete.competition.data import Competition
 from compete.errors import DataError, SubmissionError
-from compete.submissions.csv_file import CheckedFile, Form, read_values
+from compete.submissions.csv_file import CheckedFile, read_values
+from compete.submissions.form import Form
 from compete.submissions.ledger import Entry
 
 # More agreement than this, and two submissions get the same score but for luck.
@@ -32,6 +33,8 @@ def refuse_constant(file: CheckedFile, too_rare: Collection[str]) -> None:
     constant = [label for label in file.constant_labels() if label not in too_rare]
     if constant:
         have = "has" if len(constant) == 1 else "have"
+        if file.one_answer:
+            raise SubmissionError(f"{file.path} says the same of every row; --allow-constant sends it all the same")
         raise SubmissionError(
             f"{file.path}: {', '.join(constant)} {have} the same value in every row. "
             "Look at that label's threshold (`compete stack`); --allow-constant sends it all the same"
@@ -60,9 +63,18 @@ def refuse_repeated(file: CheckedFile, content: str, earlier: Sequence[Entry], f
 
 
 def agreement(file: CheckedFile, other: Path, form: Form) -> float:
-    """Share of the cells in which two files say the same; 0 if the other has another form."""
+    """Share of the cells in which two files say the same; 0 if the other has another form.
+
+    Where a row is one answer, a class or a ranking, the share of the rows.
+    """
     try:
         values = read_values(other, form).loc[list(form.ids)].to_numpy()
     except (DataError, SubmissionError, KeyError):
         return 0.0
-    return float(np.mean(np.abs(file.values.to_numpy() - values) < _CELL)) if np.isfinite(values).all() else 0.0
+    mine, equal = file.values.to_numpy(), _CELL
+    if form.kind in ("numbers", "grades"):  # on whatever scale they are
+        equal *= float(mine.std()) or 1.0
+    alike = np.abs(mine - values) < equal
+    if file.one_answer:
+        alike = alike.all(axis=1)
+    return float(np.mean(alike)) if np.isfinite(values).all() else 0.0

@@ -11,15 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compete.competition.column_names import matched
-from compete.competition.data import Competition
-from compete.competition.manner import PLAIN, Manner, encoding_of
+from compete.competition.manner import encoding_of
 from compete.competition.reading import guess_separator, read_table
 from compete.competition.row_ids import what_happened_to
 from compete.competition.saved_index import without_saved_index
 from compete.errors import SubmissionError
 from compete.fingerprints import digest
-
-_WORDS = {"true": "1", "false": "0"}
+from compete.submissions.cells import from_cells, to_cells, unchecked_values
+from compete.submissions.form import Form, Key
 
 
 @dataclass(frozen=True)
@@ -39,55 +38,18 @@ class CsvFile:
         return f"file {self.path.name}"
 
 
-@dataclass(frozen=True)
-class Form:
-    """What a submission must look like."""
-
-    columns: Sequence[str]
-    """The id column and the labels, in the order of the sample."""
-    ids: Sequence[str]
-    """The rows in order."""
-    decisions: bool
-    """Whether cells are 0 or 1; else they are probabilities."""
-    id_at: int = 0
-    """Place of the id among the columns."""
-    manner: Manner = PLAIN
-    """How the sample is written."""
-
-    @property
-    def id_column(self) -> str:
-        return self.columns[self.id_at]
-
-    @property
-    def labels(self) -> list[str]:
-        return [name for name in self.columns if name != self.id_column]
-
-    @property
-    def names(self) -> list[str]:
-        """The columns as the sample writes them."""
-        return self.manner.names(self.columns)
-
-
-def submission_form(competition: Competition) -> Form:
-    """The form of the sample submission, or of id and labels where none is declared."""
-    sample, decisions = competition.sample, competition.metric.thresholds is not None
-    return Form(sample.columns, sample.ids, decisions, sample.id_at, sample.manner)
-
-
 def predictions_beside(path: Path) -> Path:
     """What the same source says of the training rows, out of fold: kept with every submission."""
     return path.with_suffix(".oof.parquet")
 
 
 def render(form: Form, ids: Sequence[str], labels: Sequence[str], values: NDArray[np.generic]) -> bytes:
-    """The CSV; values (len(ids), len(labels)) are decisions or probabilities, in any order of rows.
+    """The CSV; values (len(ids), len(labels)) are decisions, probabilities or numbers, in any order of rows.
 
-    Probabilities have as many digits as tell them apart.
+    Numbers have as many digits as tell them apart, or as many as the sample's.
     """
     table = pd.DataFrame(values, columns=list(labels), index=pd.Index(ids))
-    found = table.loc[list(form.ids), form.labels].to_numpy()
-    cells = np.array(form.manner.off_on)[found.astype(np.intp)] if form.decisions else found.astype(str)
-    return _written(form, cells.tolist())
+    return _written(form, to_cells(form, table.loc[list(form.ids), form.labels].to_numpy()))
 
 
 def fitted(path: Path, form: Form) -> tuple[bytes, str]:
@@ -98,18 +60,18 @@ def fitted(path: Path, form: Form) -> tuple[bytes, str]:
     """
     table, index = without_saved_index(named_as(read_any(path, form), form), form.columns)
     _refuse_columns(path, table, form)
-    ids = table[form.id_column].tolist()
-    _refuse_ids(path, ids, form)
-    _checked_values(path, table, form)
+    keys = form.keys_of(table)
+    _refuse_keys(path, keys, form)
+    from_cells(form, table, str(path))
     content = path.read_bytes()
     changes = {
-        "its rows": ids != list(form.ids),
+        "its rows": keys != form.keys,
         "its columns": table.columns.tolist() != list(form.columns),
         f"the column {index!r}, a saved index,": index is not None,
     }
     if not any(changes.values()) and not _unlike(content, form):
         return content, ""
-    cells = table.set_index(form.id_column).loc[list(form.ids), form.labels].apply(lambda column: column.str.strip())
+    cells = table.iloc[_order(keys, form.keys)][form.value_columns].apply(lambda column: column.str.strip())
     changed = [what for what, there in changes.items() if there] or ["the way it is written"]
     text = (
         f"{path.name}: {' and '.join(changed)} had to be put right to be as in the sample submission; no value changed"
@@ -125,10 +87,14 @@ class CheckedFile:
     content: str
     """A hash of its cells."""
     values: pd.DataFrame
-    """The numbers, (n_rows, n_labels), by id in the order of the form."""
+    """The values, (n_rows, n_outputs), by id in the order of the form."""
+    one_answer: bool = False
+    """Whether a row's values are one answer, a class or a ranking: that some class is never named is no mistake."""
 
     def constant_labels(self) -> list[str]:
-        """Labels that have one value in all rows: legal, and almost always a mistake."""
+        """Outputs that have one value in all rows: legal, and almost always a mistake."""
+        if self.one_answer and len(self.values.drop_duplicates()) > 1:
+            return []
         return [str(label) for label in self.values.columns if self.values[label].nunique() == 1]
 
 
@@ -142,33 +108,36 @@ def check(path: Path, form: Form) -> CheckedFile:
     if list(table.columns) != form.names:
         raise SubmissionError(f"{path} has the columns {', '.join(table.columns)}, expected {', '.join(form.names)}")
     if not len(table):
-        raise SubmissionError(f"{path} has no rows, expected {len(form.ids)}")
+        raise SubmissionError(f"{path} has no rows, expected {len(form.keys)}")
     table.columns = pd.Index(form.columns)
-    ids = table[form.id_column].tolist()
-    if ids != list(form.ids):
-        same = sorted(ids) == sorted(form.ids)
-        what = "the right ids in another order" if same else f"other ids ({len(ids)} rows, expected {len(form.ids)})"
+    keys = form.keys_of(table)
+    if keys != form.keys:
+        same = sorted(keys) == sorted(form.keys)
+        what = "the right ids in another order" if same else f"other ids ({len(keys)} rows, expected {len(form.keys)})"
         raise SubmissionError(f"{path} has {what} than the sample submission")
-    values = _checked_values(path, table, form)
+    values = from_cells(form, table, str(path))
     unlike = _unlike(path.read_bytes(), form)
     if unlike:
         raise SubmissionError(f"{path}: {unlike}")
-    return CheckedFile(path, digest([values.tobytes()]), pd.DataFrame(values, index=ids, columns=form.labels))
+    return CheckedFile(path, digest([values.to_numpy().tobytes()]), values, form.one_answer)
 
 
 def read_values(path: Path, form: Form) -> pd.DataFrame:
-    """The numbers of a submission, of whatever order and manner: a row per id, a column per label of the form.
+    """The values of a submission, of whatever order and manner: a row per id, a column per output of the form.
 
-    NaN for what is no number. Raises SubmissionError if a column is missing or an id is there twice.
+    NaN for what is no number. Raises SubmissionError if a column is missing, an id is there twice, or names are no
+    classes or labels.
     """
     table = named_as(read_any(path, form), form)
     missing = [name for name in form.columns if name not in table.columns]
     if missing:
         raise SubmissionError(f"{path} lacks the columns {', '.join(missing)}")
-    table = table.set_index(form.id_column)
-    if table.index.has_duplicates:
-        raise SubmissionError(f"{path} has the id {table.index[table.index.duplicated()][0]!r} more than once")
-    return _numbers(table[form.labels])
+    keys = pd.Series(form.keys_of(table))
+    if keys.duplicated().any():
+        raise SubmissionError(f"{path} has the id {', '.join(keys[keys.duplicated()].iloc[0])!r} more than once")
+    if form.layout.name in ("class", "list"):
+        return from_cells(form, table, str(path))
+    return unchecked_values(form, table, str(path))
 
 
 def read_any(path: Path, form: Form) -> pd.DataFrame:
@@ -199,28 +168,26 @@ def _refuse_columns(path: Path, table: pd.DataFrame, form: Form) -> None:
         )
 
 
-def _refuse_ids(path: Path, ids: Sequence[str], form: Form) -> None:
-    missing, unknown = set(form.ids) - set(ids), set(ids) - set(form.ids)
-    if missing or unknown or len(ids) != len(form.ids):
-        example = f"missing: {min(missing)!r}" if missing else f"unknown: {min(unknown)!r}" if unknown else "some twice"
+def _refuse_keys(path: Path, keys: Sequence[Key], form: Form) -> None:
+    missing, unknown = set(form.keys) - set(keys), set(keys) - set(form.keys)
+    if missing or unknown or len(keys) != len(form.keys):
+        odd = {"missing": missing, "unknown": unknown}
+        example = next((f"{what}: {_first(keys)!r}" for what, keys in odd.items() if keys), "some twice")
+        happened = what_happened_to([key[0] for key in keys], [key[0] for key in form.keys], form.id_column)
         raise SubmissionError(
-            f"{path} has other ids ({len(ids)} rows, expected {len(form.ids)}) than the sample submission ({example}). "
-            f"{what_happened_to(ids, form.ids, form.id_column)}".rstrip()
+            f"{path} has other ids ({len(keys)} rows, expected {len(form.keys)}) than the sample submission "
+            f"({example}). {happened}".rstrip()
         )
 
 
-def _checked_values(path: Path, table: pd.DataFrame, form: Form) -> NDArray[np.float64]:
-    """The cells as numbers, (n_rows, n_labels); raises SubmissionError for one that is none or cannot be."""
-    values: NDArray[np.float64] = _numbers(table[form.labels]).to_numpy()
-    fine = np.isin(values, (0, 1)) if form.decisions else (values >= 0) & (values <= 1)  # NaN fails both
-    if not fine.all():
-        row, column = np.argwhere(~fine)[0]
-        label, name = form.labels[column], table[form.id_column].iloc[row]
-        allowed = "0 or 1" if form.decisions else "a number from 0 to 1"
-        raise SubmissionError(
-            f"{path} row {row + 1} ({name}): {label} is {table[label].iloc[row]!r}, expected {allowed}"
-        )
-    return values
+def _first(keys: Iterable[Key]) -> str:
+    return ", ".join(min(keys))
+
+
+def _order(keys: Sequence[Key], wanted: Sequence[Key]) -> list[int]:
+    """Where each of the wanted keys is."""
+    place = {key: row for row, key in enumerate(keys)}
+    return [place[key] for key in wanted]
 
 
 def _unlike(content: bytes, form: Form) -> str:
@@ -236,18 +203,8 @@ def _unlike(content: bytes, form: Form) -> str:
 
 
 def _written(form: Form, cells: Iterable[list[str]]) -> bytes:
-    """cells: of the labels, a list per row in the order of the form."""
-    at = form.id_at
-    rows = ([*row[:at], name, *row[at:]] for name, row in zip(form.ids, cells, strict=True))
+    """cells: of the values, a list per row in the order of the form."""
+    places = [*map(list(form.columns).index, [*form.key_columns, *form.value_columns])]
+    order = sorted(range(len(places)), key=places.__getitem__)
+    rows = ([(*key, *row)[at] for at in order] for key, row in zip(form.keys, cells, strict=True))
     return form.manner.text(form.columns, rows).encode(form.manner.encoding)
-
-
-def _numbers(cells: pd.DataFrame) -> pd.DataFrame:
-    return cells.apply(_column_of_numbers).astype(np.float64)
-
-
-def _column_of_numbers(cells: pd.Series[str]) -> pd.Series[float]:
-    numbers = pd.to_numeric(cells, errors="coerce")
-    if numbers.isna().any():
-        numbers = pd.to_numeric(cells.str.strip().str.lower().replace(_WORDS), errors="coerce")
-    return numbers

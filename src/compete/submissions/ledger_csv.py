@@ -48,8 +48,8 @@ def from_csv(path: Path) -> list[Entry]:
 
 def _entry(path: Path, number: int, row: dict[str, str]) -> Entry:
     if metric_info(row["metric"]) is None and not is_own(row["metric"]):
-        known = ", ".join(every_metric())
-        raise DataError(f"{path} row {number}: no metric {row['metric']!r}; there are {known}")
+        names = ", ".join(every_metric())
+        raise DataError(f"{path} row {number}: no metric {row['metric']!r}; there are {names}")
     values: dict[str, Any] = {}
     for name in _NUMBERS:
         try:

@@ -20,16 +20,8 @@ from compete.oof import store
 from compete.oof.results import Result, probabilities_hash
 from compete.stacking.ensemble.decision_rules import decision_from
 from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
-from compete.submissions.csv_file import (
-    CheckedFile,
-    CsvFile,
-    Form,
-    check,
-    fitted,
-    predictions_beside,
-    render,
-    submission_form,
-)
+from compete.submissions.csv_file import CheckedFile, CsvFile, check, fitted, predictions_beside, render
+from compete.submissions.form import Form, submission_form
 from compete.submissions.kaggle.client import UnknownOutcome
 from compete.submissions.kaggle.kaggle_leaderboard import longest_call
 from compete.submissions.kaggle.messages import new_message
@@ -92,7 +84,7 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
             file=path.name,
             content=digest([file.content, notebook]) if notebook else file.content,
             source=title,
-            metric=competition.metric.name,
+            metric=competition.declaration.metric_name,
             validation=validation,
             fold_plan="",
             probabilities="",
@@ -169,9 +161,10 @@ def settle(
 
 
 def _cut(competition: Competition, result: Result, form: Form) -> bytes:
-    """The CSV of a stack or base model: decisions, or probabilities where the metric scores those."""
-    probabilities = store.read_model(result.folder, competition.shape).test
-    values = decision_from(result.score.decision).decide(probabilities) if form.decisions else probabilities
+    """The CSV of a stack or base model: decisions, or what was predicted where the metric scores that."""
+    predicted = store.read_model(result.folder, competition.shape).test
+    decided = form.decisions and competition.declaration.metric_info.wants == "decisions"
+    values = decision_from(result.score.decision).decide(predicted) if decided else predicted
     return render(form, competition.test_ids, competition.labels, values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +12,9 @@ from typing import ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from compete.competition.column_names import bare, free_name
+from compete.competition.column_names import bare, free_name, matched
 from compete.competition.data import Competition
+from compete.competition.layouts import separator_of
 from compete.competition.metrics import METRICS, Metric
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
@@ -20,7 +22,8 @@ from compete.competition.shape import Targets
 from compete.competition.targets import target_matrix
 from compete.competition.task import Task
 from compete.errors import DataError, SubmissionError, UserError
-from compete.submissions.csv_file import CheckedFile, Form, check, named_as, submission_form
+from compete.submissions.csv_file import CheckedFile, check, named_as
+from compete.submissions.form import Form, submission_form
 from compete.submissions.kaggle.client import KaggleClient
 from compete.submissions.kaggle.kaggle_leaderboard import KaggleLeaderboard
 from compete.submissions.ledger import Entry, Ledger, Outcome
@@ -78,6 +81,16 @@ class Target(Receiver, AbstractContextManager["Target"], Protocol):
 
 
 @dataclass(frozen=True)
+class TrueColumns:
+    """How train says what is true: a solution may say it so, or as a submission does."""
+
+    id: str
+    columns: Sequence[str]
+    separator: str | None = None
+    """Of several labels in a cell."""
+
+
+@dataclass(frozen=True)
 class LocalLeaderboard:
     """Scores files against a Kaggle-style solution.
 
@@ -87,11 +100,13 @@ class LocalLeaderboard:
     counts: ClassVar[bool] = False
 
     solution: Path | None
-    """Id, labels, and Usage, which is Public, Private or Ignored; rows with a label of -1 are not scored either.
+    """Id, what is true, and Usage, which is Public, Private or Ignored; rows with a label of -1 are not scored either.
     Without a solution (the labels of a running competition are not to be had) files are checked and recorded
     unscored."""
     form: Form
     metric: Metric
+    true_columns: TrueColumns | None = None
+    """None: as a submission's."""
     name: str = "local"
     page: None = None
     notebook: str = ""
@@ -128,7 +143,7 @@ class LocalLeaderboard:
             file = check(path, self.form)
             if file.content != entry.submission.content:
                 raise SubmissionError(f"{path} is not the file that was sent as number {entry.number}: put it back")
-            outcome = self.private_outcome(file, METRICS[entry.submission.metric], entry.outcome)
+            outcome = self.private_outcome(file, self._metric_of(entry), entry.outcome)
             if outcome != entry.outcome:
                 ledger.record(entry.number, outcome)
         return ledger.entries()
@@ -141,52 +156,119 @@ class LocalLeaderboard:
         public = self._score(file, metric, "Public") if outcome.public is None else outcome.public
         return Outcome("scored", outcome.reference, public, self._score(file, metric, "Private"))
 
+    def _metric_of(self, entry: Entry) -> Metric:
+        """The metric that a submission was sent for."""
+        name = entry.submission.metric
+        found = self.metric if name == self.metric.name else METRICS.get(name)
+        if found is None:
+            raise SubmissionError(
+                f"number {entry.number} was sent for the metric {name}, which competition.toml names no more: with "
+                "that metric in competition.toml its private score can be told"
+            )
+        return found
+
     def scored_ids(self) -> list[str]:
         """Ids of the rows that the solution scores; raises DataError for a solution that cannot score."""
         parts = self._scored_rows().values()
         for part in parts:
             self._truth(part)
-        return [name for part in parts for name in part[self.form.id_column]]
+        return [str(name) for part in parts for name in part.index]
 
     def _score(self, file: CheckedFile, metric: Metric, usage: str) -> float:
         parts, sent = self._scored_rows(), file.values
-        missing = [name for part in parts.values() for name in part[self.form.id_column] if name not in sent.index]
+        missing = [name for part in parts.values() for name in part.index if name not in sent.index]
         if missing:
             raise SubmissionError(f"{file.path} has no row for {len(missing)} ids of the solution ({missing[0]!r})")
         part = parts[usage]
-        return metric.compute(self._truth(part), sent.loc[part[self.form.id_column]].to_numpy(dtype=np.float64))
+        return metric.compute(self._truth(part), sent.loc[part.index].to_numpy(dtype=np.float64))
+
+    @property
+    def _task(self) -> Task:
+        return self.form.task or Task("multilabel", tuple(self.form.labels))
 
     def _truth(self, part: pd.DataFrame) -> Targets:
-        task = Task("multilabel", tuple(self.form.labels))
-        return target_matrix(part.set_index(self.form.id_column)[self.form.labels], task, None, str(self.solution))
+        """What is true of these rows, (n_rows, n_outputs) in the order of a submission's values."""
+        task, labels, separator = self._task, self.form.labels, None
+        if part.shape[1] == 1 and task.name == "multilabel":
+            usual = self.true_columns.separator if self.true_columns else None
+            found = separator_of(part.iloc[:, 0].tolist(), task.outputs, usual)
+            separator = (found or usual or " ") if len(labels) > 1 else usual
+        matrix = target_matrix(part, task, separator, str(self.solution))
+        order = list(part.columns) if part.shape[1] > 1 else list(task.outputs)
+        return matrix[:, [order.index(label) for label in labels]]
 
     def _scored_rows(self) -> dict[str, pd.DataFrame]:
-        """The rows of the solution that are scored, Public and Private."""
+        """What the solution says of the rows that are scored, Public and Private: the cells, indexed by the ids."""
         assert self.solution is not None
-        table = named_as(read_table(self.solution), self.form)
-        column = _usage_column(table, self.form)
-        missing = [name for name in self.form.columns if name not in table.columns]
-        if missing or column is None:
-            name = free_name("Usage", self.form.columns)
-            lacks = ", ".join([*missing, *([name] if column is None else [])])
-            raise DataError(
-                f"{self.solution} is no solution file: it lacks {lacks}. It needs the id, the labels, and a column "
-                f"{name} that says Public, Private or Ignored"
-            )
-        usage = table[column].str.strip().str.capitalize()
-        not_scored = table[self.form.labels].apply(lambda cells: cells.str.strip().isin(_NO_LABEL)).any(axis=1)
-        parts = {name: table[(usage == name) & ~not_scored] for name in _SCORED}
-        if not set(usage) <= _USAGES or not all(map(len, parts.values())):
+        cells, usage, column = self._solution_cells(read_table(self.solution))
+        cells = cells[~self._not_scored(cells)]
+        said = usage.str.strip().str.capitalize()
+        parts = {name: cells[said[cells.index] == name] for name in _SCORED}
+        if not set(said) <= _USAGES or not all(map(len, parts.values())):
             raise DataError(
                 f"{self.solution}: {column} must be Public, Private or Ignored, and Public and Private must both occur "
-                f"(rows with a label of -1 are not counted); found {sorted(set(table[column]))}"
+                f"(rows with a label of -1 are not counted); found {sorted(set(usage))}"
             )
         return parts
 
+    def _solution_cells(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[str], str]:
+        """The cells that say what is true and the usage of every id, and what the column of the usage is called."""
+        names = named_as(table, self.form)
+        of_form = _usage_column(names, self.form.columns)
+        if set(self.form.columns) <= set(names.columns) and of_form is not None:
+            if self.form.layout.name == "long":
+                return (*_wide(names, of_form, self.form, str(self.solution)), of_form)
+            by_id = _by_id(names, self.form.id_column, str(self.solution))
+            return by_id[self.form.value_columns], by_id[of_form], of_form
+        if self.true_columns is not None:
+            wanted = [self.true_columns.id, *self.true_columns.columns]
+            meant = matched(wanted, [str(name) for name in table.columns])
+            table = table.rename(columns={column: name for name, column in meant.items()})
+            usage = _usage_column(table, wanted)
+            if len(meant) == len(wanted) and usage is not None:
+                by_id = _by_id(table, self.true_columns.id, str(self.solution))
+                return by_id[list(self.true_columns.columns)], by_id[usage], usage
+        missing = [name for name in self.form.columns if name not in names.columns]
+        lacks = ", ".join([*missing, *([free_name("Usage", self.form.columns)] if of_form is None else [])])
+        raise DataError(
+            f"{self.solution} is no solution file: it lacks {lacks}. It needs the id, what is true in the columns of "
+            f"train or of a submission, and a column {free_name('Usage', self.form.columns)} that says Public, Private "
+            "or Ignored"
+        )
 
-def _usage_column(table: pd.DataFrame, form: Form) -> str | None:
+    def _not_scored(self, cells: pd.DataFrame) -> pd.Series[bool]:
+        """Rows of which a label is -1, where that is nothing that could be predicted."""
+        task = self._task
+        if task.kind == "numbers" or -1 in task.grades or set(_NO_LABEL) & set(task.outputs):
+            return pd.Series(False, index=cells.index)
+        found: pd.Series[bool] = cells.apply(lambda column: column.str.strip().isin(_NO_LABEL)).any(axis=1)
+        return found
+
+
+def _by_id(table: pd.DataFrame, id_column: str, source: str) -> pd.DataFrame:
+    repeated = table[id_column].duplicated()
+    if repeated.any():
+        raise DataError(f"{source} has the id {table[id_column][repeated].iloc[0]!r} more than once")
+    return table.set_index(id_column)
+
+
+def _wide(table: pd.DataFrame, usage: str, form: Form, source: str) -> tuple[pd.DataFrame, pd.Series[str]]:
+    """A table with a row per id and output as one with a row per id and a column per output; and the ids' usage."""
+    rows = dict(zip(form.keys, form.layout.rows, strict=True))
+    keys = form.keys_of(table)
+    unknown = next((key for key in keys if key not in rows), None)
+    if unknown is not None or len(set(keys)) < len(keys):
+        what = "has a row twice" if unknown is None else f"has the row {', '.join(unknown)!r}, which no submission has"
+        raise DataError(f"{source} {what}")
+    named = pd.DataFrame([rows[key] for key in keys], columns=["id", "output"])
+    named["cell"], named["usage"] = table[form.layout.column].to_numpy(), table[usage].to_numpy()
+    cells = named.pivot_table(index="id", columns="output", values="cell", aggfunc="first", sort=False)
+    return cells.reindex(columns=form.labels).fillna(""), named.groupby("id", sort=False)["usage"].first()
+
+
+def _usage_column(table: pd.DataFrame, known: Sequence[str]) -> str | None:
     """The column that is called Usage, in any case; where that is a label, the one that says what it says."""
-    others = [str(name) for name in table.columns if name not in form.columns]
+    others = [str(name) for name in table.columns if name not in known]
     called = [name for name in others if bare(name) == "usage"]
     saying = [name for name in others if set(table[name].str.strip().str.capitalize()) <= _USAGES]
     return next(iter([*called, *saying]), None)
@@ -205,11 +287,12 @@ def make_target(
 
 
 def local_leaderboard(competition: Competition) -> LocalLeaderboard:
-    declared = competition.declaration.submission
+    declared, data = competition.declaration.submission, competition.declaration.data
     return LocalLeaderboard(
         solution=competition.workspace.root / declared.solution if declared.solution else None,
         form=submission_form(competition),
-        metric=METRICS[competition.declaration.metric_name],
+        metric=competition.metric,
+        true_columns=TrueColumns(data.id, competition.label_columns, data.label_separator),
     )
 
 
@@ -225,5 +308,5 @@ def what_keeps_from_scoring(competition: Competition) -> str:
     unknown = sorted(set(ids) - set(competition.test_ids))
     if not unknown:
         return ""
-    happened = what_happened_to(ids, competition.test_ids, target.form.id_column)
+    happened = what_happened_to(ids, competition.test_ids, competition.declaration.data.id)
     return f"{target.solution} has {len(unknown)} ids that are not in test ({unknown[0]!r}). {happened}".rstrip()

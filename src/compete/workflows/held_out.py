@@ -7,14 +7,12 @@ import shutil
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from compete import atomic
 from compete.base_models.recipes import Recipe
 from compete.competition.column_names import free_name
 from compete.competition.data import Competition
-from compete.competition.metrics import Labels
 from compete.competition.workspace import Workspace
 from compete.declarations import to_toml
 from compete.errors import DataError, UserError
@@ -34,20 +32,26 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
             atomic.write_bytes(root / folder.name / recipe.name, recipe.read_bytes())
     for name in {recipe.declaration.family.rpartition(":")[0] for recipe in recipes} - {""}:  # of the user's own
         atomic.write_bytes(root / name, (competition.workspace.root / name).read_bytes())
+    if competition.declaration.own_metric is not None:
+        file = competition.declaration.own_metric[0]
+        atomic.write_bytes(root / file, (competition.workspace.root / file).read_bytes())
     data = competition.declaration.data
-    ids, texts = np.array(competition.train_ids, dtype=object), np.array(competition.train_texts, dtype=object)
-    table = pd.DataFrame({data.id: ids, data.text: texts})
-    labels = pd.DataFrame(competition.train_targets, columns=list(competition.labels))
-    usage = np.zeros(len(ids), dtype=bool)
+    labels = list(competition.label_columns)
+    # As they are written in train: what reads them there reads them here.
+    table = competition.train_columns.drop(columns=labels).reset_index(drop=True)
+    table.insert(0, data.id, np.array(competition.train_ids, dtype=object))
+    labelled = competition.train_columns[labels].reset_index(drop=True)
+    usage = np.zeros(len(table), dtype=bool)
     rows, fraction = np.flatnonzero(held_out), competition.declaration.submission.public_fraction
-    usage[rows] = _deal(np.arange(len(rows)), competition.train_targets[rows], fraction, seed + 1)
+    usage[rows] = _deal(np.arange(len(rows)), competition.strata[rows], fraction, seed + 1)
     _refuse_undefined(competition, held_out & usage, "public")
     _refuse_undefined(competition, held_out & ~usage, "private")
-    solution = table[[data.id]].join(labels)
+    in_test = [data.id, *competition.test_columns.columns]
+    solution = table[[data.id]].join(labelled)
     solution[free_name("Usage", solution.columns)] = np.where(usage, "Public", "Private")
     for name, content in (
-        ("train", table.join(labels)[~held_out]),
-        ("test", table[held_out]),
+        ("train", table.join(labelled)[~held_out]),
+        ("test", table[in_test][held_out]),
         ("solution", solution[held_out]),
     ):
         atomic.write_text(
@@ -58,27 +62,32 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
 
 
 def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
-    """Rows to hold out, (n_train,), with every label's share of them; near-identical texts stay together."""
-    return _deal(competition.groups, competition.train_targets, share, seed)
+    """Rows to hold out, (n_train,), with every label's share of them; rows that share a fold stay together."""
+    held_out = _deal(competition.groups, competition.strata, share, seed)
+    if competition.task.kind in ("numbers", "grades") or len(competition.label_columns) == len(competition.labels):
+        return held_out
+    # Classes, and labels in cells, are known from the rows that have them: one at least stays with its group.
+    unseen = ~competition.train_targets[~held_out].any(axis=0)
+    of_unseen = competition.groups[competition.train_targets[:, unseen].any(axis=1)]
+    return held_out & ~np.isin(competition.groups, of_unseen)
 
 
-def _deal(groups: NDArray[np.intp], labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
-    """`share` of the rows (n_rows,), dealt out like folds; rows of a group together."""
+def _deal(groups: NDArray[np.intp], strata: NDArray[np.int8], share: float, seed: int) -> NDArray[np.bool_]:
+    """`share` of the rows (n_rows,), dealt out like folds; rows of a group together. strata: 0/1 (n_rows, n_strata)."""
     shape = (np.arange(len(groups)) % _PARTS).astype(np.int16)
     # The first of the two plans is `shape` itself, which only says how many parts there are.
-    return np.asarray(repeated_folds(shape, labels, groups, 2, seed)[1] < max(1, round(_PARTS * share)))
+    return np.asarray(repeated_folds(shape, strata, groups, 2, seed)[1] < max(1, round(_PARTS * share)))
 
 
 def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: str) -> None:
     """Raise UserError if the metric cannot score the half; before hours of training, not after."""
-    labels = competition.train_targets[half]
+    true = competition.train_targets[half]
     try:
-        if not len(labels):
+        if not len(true):
             raise DataError("there are no rows")
-        # Labels that predict themselves: not the score matters, but that there is one.
-        competition.metric.compute(
-            labels, labels.astype(np.float64) if competition.metric.thresholds is None else labels
-        )
+        # What is true predicts itself: not the score matters, but that there is one.
+        decisions = competition.declaration.metric_info.wants == "decisions"
+        competition.metric.compute(true, true if decisions else true.astype(np.float64))
     except DataError as error:
         raise UserError(
             f"the {name} rows of the rehearsal cannot be scored ({error}): hold out more with --share"
@@ -95,7 +104,10 @@ def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> str:
             "test": "data/test.csv",
             "id": declared.data.id,
             "text": declared.data.text,
-            "labels": list(competition.labels),
+            "labels": list(competition.label_columns),
+            "label_separator": declared.data.label_separator,
+            "grades": list(competition.task.grades) or None,
+            "features": declared.data.features or None,
         },
         "folds": declared.folds.model_dump(),
         "training": {"models": [recipe.name for recipe in recipes], "remote_code": declared.training.remote_code},
@@ -106,4 +118,4 @@ def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> str:
             "daily_limit": declared.submission.daily_limit,
         },
     }
-    return to_toml({"name": declared.name, "metric": declared.metric, "size": declared.size}, tables)
+    return to_toml(declared.top, tables)

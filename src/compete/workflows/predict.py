@@ -23,18 +23,19 @@ from compete.stacking.ensemble.decision_rules import decision_from
 from compete.stacking.inventory import Inventory
 from compete.stacking.new_texts import predict_base_model, predict_stack
 from compete.stacking.stack_recipes import load_stack_recipe
-from compete.submissions.csv_file import Form, render
+from compete.submissions.csv_file import render
+from compete.submissions.form import Form, form_of_new_texts
 from compete.workflows.session import Say, exclusively, load, silent
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Probabilities or decisions of new texts."""
+    """Probabilities, numbers or decisions of new texts."""
 
     source: Result
     form: Form = field(repr=False)
     values: NDArray[np.generic]
-    """(n_texts, n_labels), in the order of the texts."""
+    """(n_texts, n_outputs), in the order of the texts."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -76,7 +77,7 @@ def predict(
         values: NDArray[np.generic] = _probabilities(planned, source, rows, threads or usable_cores(), progress)
     if decisions:
         values = decision_from(source.score.decision).decide(values.astype(np.float32))
-    return Predicted(source, Form([competition.declaration.data.id, *competition.labels], ids, decisions), values)
+    return Predicted(source, form_of_new_texts(competition, ids, decisions), values)
 
 
 def _as_texts(texts: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ class Rehearsal:
     @property
     def reading(self) -> list[str]:
         """What the scores mean, a sentence each."""
-        return read_scores(self.entries)
+        return read_scores(self.entries, self.metric.sign)
 
     @property
     def summary(self) -> list[str]:

@@ -18,6 +18,7 @@ from compete.oof.results import Result
 from compete.stacking.inventory import Inventory
 from compete.submissions import sending
 from compete.submissions.csv_file import CsvFile
+from compete.submissions.form import plain_labels, understood
 from compete.submissions.kaggle.kaggle_leaderboard import wait_for_score
 from compete.submissions.ledger import Entry, ledger_of
 from compete.submissions.sending import Permissions, Prepared, prepare
@@ -113,7 +114,7 @@ def submit(
 
             allowed = Permissions(again, allow_constant)
             entry = sending.submit(competition, prepared, target, allowed=allowed, confirm=confirm, say=say)
-        found = Submitted(target, len(competition.submission_ids), entry)
+        found = Submitted(target, competition.sample.n_rows, entry)
         if entry is None:
             return found
         sent(found)
@@ -141,8 +142,10 @@ def to_send(planned: Planned, what: str | None) -> Result | CsvFile:
 
 
 def _summary(competition: Competition, prepared: Prepared, left: int) -> str:
-    sent, rows = prepared.submission, len(competition.submission_ids)
-    text = f"submissions/{sent.file}: checked, {rows} rows, {sent.source}"
+    sent = prepared.submission
+    text = f"submissions/{sent.file}: checked, {competition.sample.n_rows} rows, {sent.source}"
+    if not plain_labels(competition):
+        text += f"\n{understood(competition)}"
     if sent.validation is not None:
         text += (
             f"\nhonest {competition.metric.title} {sent.validation:.4f} ({sent.low:.4f} to {sent.high:.4f}); a public "

@@ -102,7 +102,7 @@ def test_nbsvm_gives_other_probabilities_than_tfidf() -> None:
 
 def test_progress_ends_at_one() -> None:
     seen: list[float] = []
-    context = FitContext(labels=LABELS, seed=3, progress=seen.append)
+    context = FitContext(labels=LABELS, seed=3, progress=lambda fraction, doing="": seen.append(fraction))
     Linear(LinearSettings()).fit(*posts(), context)
     assert seen == [0.5, 1.0]
 

@@ -187,6 +187,14 @@ def test_scores_of_several_metrics_are_not_mixed() -> None:
     assert "several metrics" in text
 
 
+def test_the_direction_of_ones_own_metric_has_to_be_told() -> None:
+    """Its name tells nothing: the order of the leaderboard is only spoken of where somebody says which way it goes."""
+    own = [entry(1, 0.5, 0.5, 0.7, "mine.py:loss"), entry(2, 0.6, 0.6, 0.6, "mine.py:loss")]
+    assert not any("shake-up" in text for text in read_scores(own))
+    assert any("moved most, from place 1 to 2" in text for text in read_scores(own, -1))
+    assert any("moved most, from place 2 to 1" in text for text in read_scores(own, 1))
+
+
 def test_an_empty_ledger_says_nothing() -> None:
     assert read_scores([]) == []
     assert read_scores([entry(1, None, None)]) == []

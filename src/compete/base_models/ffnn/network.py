@@ -139,7 +139,7 @@ def _train_member(
         plateau.step(validation_loss)
         losses = {"train_loss": train_loss, "validation_loss": validation_loss, "learning_rate": rate}
         context.curves.append({"member": member + 1, "epoch": epoch, **losses})
-        context.progress((member + epoch / settings.epochs) / settings.members)
+        context.progress((member + epoch / settings.epochs) / settings.members, f"loss {train_loss:.3f}")
     network.load_state_dict(best_weights)
 
 

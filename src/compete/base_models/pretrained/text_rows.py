@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from compete.base_models.pretrained.fine_tuning import Row
+from compete.base_models.pretrained.batching import Row
 from compete.competition.text_columns import PAIR, as_one, segments
 
 TYPES = "token_type_ids"

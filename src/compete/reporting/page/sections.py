@@ -177,7 +177,7 @@ def _threshold_table(view: View) -> PageTable:
         gain = f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"
         rows.append([name, *numbers, cut, gain])
     columns = ["label", "rate", "precision", "recall", "F1", "threshold", "F1 more than at 0.5"]
-    if view.competition.metric.thresholds is None:  # probabilities are scored: 0.5 is no choice of anybody's
+    if not view.competition.metric.decides:  # probabilities are scored: 0.5 is no choice of anybody's
         columns, rows = columns[:5], [row[:5] for row in rows]
         return PageTable(f"Labels of {chosen.title}, decided at 0.5", columns, rows)
     return PageTable(f"Labels and thresholds of {chosen.title}", columns, rows)
@@ -201,7 +201,7 @@ def _submission_section(view: View) -> PageSection:
     )
     rows = [_submission_row(entry) for entry in view.entries]
     section.tables.append(PageTable("Every submission", columns, rows, numbers_from=4))
-    section.notes += [f"{sentence}." for sentence in read_scores(view.entries)]
+    section.notes += [f"{sentence}." for sentence in read_scores(view.entries, view.competition.metric.sign)]
     return section
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition
-from compete.competition.metrics import METRICS, Labels, Metric
+from compete.competition.metrics import Labels, Metric
 from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.stacking.ensemble.resampling import resampled_scores
@@ -147,12 +147,17 @@ def _best_two_by_public(metric: Metric, entries: Sequence[Entry]) -> list[int] |
 def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] | str:
     """Out-of-fold predictions that were kept with a submission, or why there are none of these training rows."""
     sent = entry.submission
-    if sent.validation is None or METRICS[sent.metric] is not competition.metric:
+    if sent.validation is None or sent.metric != competition.declaration.metric_name:
         return "has no honest score under this metric"
     path = predictions_beside(competition.workspace.submission(sent.file))
     if not path.is_file():
         return f"has no out-of-fold predictions beside it ({path.name})"
     try:
-        return store.read_predictions(path, competition.train_ids, competition.labels)
+        return store.read_predictions(
+            path,
+            competition.train_ids,
+            competition.labels,
+            probabilities=competition.task.gives_probabilities,
+        )
     except (OSError, StoreError):
         return f"has damaged out-of-fold predictions, or those of other rows or labels, beside it ({path.name})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import METRICS
+from compete.competition.metric_names import metric_info
 from compete.submissions.ledger import Entry
 
 # With fewer, a rank correlation is a guess.
@@ -56,8 +56,12 @@ def gaps(entries: Sequence[Entry]) -> list[Gap]:
     return found
 
 
-def read_scores(entries: Sequence[Entry]) -> list[str]:
-    """Sentences about the ledger, one thought each, leaderboard by leaderboard."""
+def read_scores(entries: Sequence[Entry], own_sign: int | None = None) -> list[str]:
+    """Sentences about the ledger, one thought each, leaderboard by leaderboard.
+
+    own_sign: 1 or -1 for a metric of the user's own, whose direction its name does not tell; None: nothing is said that
+    depends on it.
+    """
     if len({entry.submission.metric for entry in entries}) > 1:
         return ["the submissions were scored by several metrics: look at them one by one"]
     sentences = []
@@ -65,8 +69,10 @@ def read_scores(entries: Sequence[Entry]) -> list[str]:
     for target in targets:  # each has rows of its own
         known = [e for e in entries if e.submission.target == target and e.outcome.public is not None]
         if known:
-            sign = METRICS[known[0].submission.metric].sign
-            told = [*_about_gaps(gaps(known)), *_about_ranks(known), *_about_shake_up(known, sign)]
+            info = metric_info(known[0].submission.metric)
+            sign = own_sign if info is None else info.sign
+            told = [*_about_gaps(gaps(known)), *_about_ranks(known)]
+            told += [] if sign is None else _about_shake_up(known, sign)
             sentences += [f"{target}: {sentence}" for sentence in told] if len(targets) > 1 else told
     return sentences
 

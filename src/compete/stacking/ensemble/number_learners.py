@@ -1,0 +1,110 @@
+"""Meta-learners over numbers: regression targets, and grades as numbers on their scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.competition.metrics import Probabilities
+from compete.competition.shape import Targets
+from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
+
+Floats = NDArray[np.float64]
+_MOST = 20_000  # rows that ranks are told by
+
+
+def side_by_side(numbers: Probabilities) -> Floats:
+    """The numbers of all models and targets, (n_rows, n_models * n_targets)."""
+    n_models, n_rows, n_targets = np.shape(numbers)
+    return np.asarray(np.asarray(numbers, dtype=np.float64).transpose(1, 0, 2).reshape(n_rows, n_models * n_targets))
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """One ridge regression per target over what all models say of all targets.
+
+    The features are standardised on the rows of the fit, so that `alpha`, the strength of the L2 penalty, means the
+    same for every model; it is 1 / C of a logistic regression.
+    """
+
+    parallel: ClassVar[Parallel] = "threads"
+    few_parameters: ClassVar[bool] = False
+    alpha: float = 10.0
+
+    def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> Affine:
+        X = side_by_side(probabilities)
+        center, scale = X.mean(axis=0), X.std(axis=0)
+        scale[scale <= 1e-6 * np.maximum(np.abs(center), 1)] = 1.0  # a constant column carries nothing
+        X = (X - center) / scale
+        y = labels.astype(np.float64)
+        weights = np.linalg.solve(X.T @ X + self.alpha * np.eye(X.shape[1]), X.T @ (y - y.mean(axis=0)))
+        weights /= scale[:, None]
+        return Affine(weights, y.mean(axis=0) - center @ weights)
+
+
+@dataclass(frozen=True)
+class NonNegative:
+    """Per target a weighted sum of the models' numbers, weights not negative, plus a constant (Lawson and Hanson 1974;
+    Breiman 1996, "Stacked regressions", on why not negative)."""
+
+    parallel: ClassVar[Parallel] = "threads"
+    few_parameters: ClassVar[bool] = True
+
+    def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> Affine:
+        from scipy.optimize import nnls
+
+        n_models, _, n_targets = np.shape(probabilities)
+        weights, constants = np.zeros((n_models, n_targets, n_targets)), np.zeros(n_targets)
+        for target, y in enumerate(labels.T.astype(np.float64)):
+            X = np.asarray(probabilities[:, :, target], dtype=np.float64).T
+            found, _ = nnls(X - X.mean(axis=0), y - y.mean())
+            weights[:, target, target] = found
+            constants[target] = y.mean() - X.mean(axis=0) @ found
+        return Affine(weights.reshape(-1, n_targets), constants)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Weighted sums of all numbers, plus a constant."""
+
+    weights: Floats
+    """(n_models * n_targets, n_targets)."""
+    constants: Floats
+    """(n_targets,)."""
+
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> Floats:
+        return np.asarray(side_by_side(probabilities) @ self.weights + self.constants)
+
+
+@dataclass(frozen=True)
+class RankMean:
+    """The mean of the base models' ranks among the rows of the fit, from 0 to 1; for scores that look at order alone.
+
+    Models on unlike scales count alike. No target is looked at.
+    """
+
+    parallel: ClassVar[Parallel] = "threads"
+    few_parameters: ClassVar[bool] = True
+
+    def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> FittedRankMean:
+        values = np.sort(np.asarray(probabilities, dtype=np.float64), axis=1)
+        some = np.linspace(0, values.shape[1] - 1, min(values.shape[1], _MOST)).round().astype(np.intp)
+        return FittedRankMean(values[:, some])
+
+
+@dataclass(frozen=True)
+class FittedRankMean:
+    known: Floats
+    """Sorted numbers of every model and output, (n_models, at most _MOST, n_outputs)."""
+
+    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> Floats:
+        total = np.zeros(np.shape(probabilities)[1:])
+        for known, columns in zip(self.known, np.asarray(probabilities, dtype=np.float64), strict=True):
+            for output, values in enumerate(columns.T):
+                # Of equal numbers the middle rank.
+                low, high = (np.searchsorted(known[:, output], values, side=side) for side in ("left", "right"))
+                total[:, output] += (low + high) / (2 * len(known))
+        return np.asarray(total / len(self.known))
