@@ -109,6 +109,8 @@ def test_a_model_learns_which_segment_says_it(folders: dict[str, Path], tmp_path
     model: Any = SequenceClassifier(chosen).fit(texts, second[:, None].astype(np.int8), context)
     asked = [f"day{PAIR}rotten", f"rotten{PAIR}day"]
     is_second, is_first = model.predict_proba(asked)[:, 0]
+    among_others = model.predict_proba([*asked, "a text that is no pair"])[:2, 0]
+    np.testing.assert_allclose(among_others, [is_second, is_first], atol=1e-5)
     assert is_second > 0.7 > 0.3 > is_first
     (tmp_path / "kept").mkdir()
     model.save(tmp_path / "kept", whole=True)

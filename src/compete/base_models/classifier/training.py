@@ -159,9 +159,11 @@ class _Collator:
         self.tokenizer = tokenizer
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
-        names = [name for name in ("input_ids", TYPES) if name in rows[0]]
-        padded = self.tokenizer.pad({name: [row[name] for row in rows] for name in names}, return_tensors="pt")
-        batch: Batch = {name: padded[name] for name in (*names, "attention_mask")}
+        columns = {"input_ids": [row["input_ids"] for row in rows]}
+        if any(TYPES in row for row in rows):  # a text that is no pair is all first segment
+            columns[TYPES] = [row.get(TYPES, [0] * len(row["input_ids"])) for row in rows]
+        padded = self.tokenizer.pad(columns, return_tensors="pt")
+        batch: Batch = {name: padded[name] for name in (*columns, "attention_mask")}
         if "labels" in rows[0]:
             batch["labels"] = torch.from_numpy(np.stack([row["labels"] for row in rows]))
         if frozen_layers.ROW in rows[0]:
