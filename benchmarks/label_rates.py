@@ -25,7 +25,7 @@ from compete.base_models.linear.family import Linear
 from compete.base_models.linear.settings import LinearSettings
 from compete.competition.folds import assign_folds
 from compete.competition.near_identical import near_identical_groups
-from compete.stacking.building import mean_rates
+from compete.stacking.ensemble.label_rates import estimate_rates
 from rows import Rows, read_rows
 
 Cells = NDArray[np.float32]
@@ -99,7 +99,7 @@ def main() -> None:
         known, truth = rows.labels[: options.seen], rows.labels[options.seen :]
         oofs, tests = predictions(rows, options.seen, number)
         for kind, chosen, changed in cases(truth, np.random.default_rng(number)):
-            found = mean_rates(known, oofs, [test[chosen] for test in tests])
+            found = estimate_rates(known, np.mean(oofs, axis=0), np.mean([test[chosen] for test in tests], axis=0))
             true = truth[chosen].mean(axis=0)
             for label, told in enumerate(found.told):
                 which = kind if changed is None else f"one label {kind}: {'it' if label == changed else 'the others'}"

@@ -84,7 +84,7 @@ def plain(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], hel
 
 def ours(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], held_out: NDArray[np.int64]) -> Any:
     """The same through compete's family with one thread."""
-    from compete.base_models.pretrained import fine_tuning
+    from compete.base_models.pretrained.trainer import OwnTrainer
 
     settings = SequenceClassifierSettings(
         checkpoint=options.checkpoint,
@@ -95,7 +95,7 @@ def ours(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], held
         validation_share=0.05,
     )
     spent: list[float] = []
-    train_whole = fine_tuning._Trainer.train
+    train_whole = OwnTrainer.train
 
     def timed(trainer: Any, *arguments: Any, **named: Any) -> Any:
         start = time.perf_counter()
@@ -104,7 +104,7 @@ def ours(options: argparse.Namespace, rows: Rows, train: NDArray[np.int64], held
         return result
 
     context = FitContext(labels=rows.names, seed=1, threads=1)
-    with mock.patch.object(fine_tuning._Trainer, "train", timed):
+    with mock.patch.object(OwnTrainer, "train", timed):
         model = SequenceClassifier(settings).fit([rows.texts[row] for row in train], rows.labels[train], context)
     return spent[0], model.predict_proba([rows.texts[row] for row in held_out])
 

@@ -25,9 +25,19 @@ from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.pretrained.settings import Lora, TransformerSettings
 from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
+from compete.base_models.task_settings import listed, tasks_of
 from compete.cli.main import app
-from compete.competition.declaration import CompetitionDeclaration, Data, Execution, Folds, Submission, Training
+from compete.competition.declaration import (
+    CompetitionDeclaration,
+    Data,
+    Execution,
+    Folds,
+    Submission,
+    Tracking,
+    Training,
+)
 from compete.competition.starter import starter_folder
+from compete.competition.task import KINDS
 from compete.declarations import read_toml
 from compete.stacking.stack_recipes import StackDeclaration, Trees
 
@@ -55,6 +65,7 @@ COMPETITION: tuple[Section, ...] = (
     ("`[folds]`", Folds, None),
     ("`[training]`", Training, None),
     ("`[execution]`", Execution, None),
+    ("`[tracking]`", Tracking, None),
     ("`[submission]`", Submission, None),
 )
 STACK: tuple[Section, ...] = (("Keys of a stack recipe", StackDeclaration, None), ("`[trees]`", Trees, None))
@@ -221,10 +232,16 @@ def schema_part(sections: Sequence[Section]) -> Iterator[str]:
 
 def field_table(fields: dict[str, FieldInfo]) -> str:
     rows = [
-        [f"`{name}`", field_value(field), field_default(field), field.description or ""]
+        [f"`{name}`", field_value(field), field_default(field), (field.description or "") + field_tasks(field)]
         for name, field in fields.items()
     ]
     return table(["key", "value", "default", "meaning"], rows)
+
+
+def field_tasks(field: FieldInfo) -> str:
+    """The tasks in which a setting may be set, unless those are all."""
+    tasks = tasks_of(field)
+    return "" if len(tasks) == len(KINDS) else f" (only in {listed(tasks)})"
 
 
 def field_value(field: FieldInfo) -> str:

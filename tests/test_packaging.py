@@ -15,6 +15,7 @@ from zipfile import ZipFile
 
 import pytest
 from mkdocs.utils.yaml import yaml_load
+from packaging.requirements import Requirement
 
 import compete
 from support.pages import ROOT
@@ -66,6 +67,13 @@ def files_under(folder: Path) -> set[str]:
 def test_what_is_installed_says_the_same_version() -> None:
     # An editable install remembers the version of its day; `make` renews it when __init__.py changes.
     assert version("compete") == compete.__version__
+
+
+def test_no_version_of_transformers_is_let_in_that_loads_weights_whole_before_they_are_in_four_bits() -> None:
+    required = [Requirement(each) for each in PROJECT["dependencies"]]
+    [allowed] = [each.specifier for each in required if each.name == "transformers"]
+    assert not any(allowed.contains(too_old) for too_old in ("5.0.0", "5.1.0", "5.3.0"))
+    assert allowed.contains("5.4.0") and allowed.contains(version("transformers"))
 
 
 def test_the_workflow_calls_targets_that_the_makefile_has() -> None:

@@ -106,7 +106,7 @@ def _problem(model: type[BaseModel], raw: Mapping[str, Any], detail: dict[str, A
         return Problem(key, "is required and missing")
     found = _shown(detail.get("input"))
     if detail["type"] == "literal_error":
-        allowed = _literal_values(model, location)
+        allowed = _literal_values(model, [part for part in location if isinstance(part, str)])  # of a list's items, too
         guess = nearest(str(detail.get("input")), allowed)
         hint = f"; did you mean {guess!r}?" if guess else ""
         return Problem(key, f"found {found}, allowed: {', '.join(allowed)}{hint}")
@@ -137,9 +137,9 @@ def _model_at(model: type[BaseModel], location: Sequence[int | str]) -> type[Bas
     return model
 
 
-def _literal_values(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+def _literal_values(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     owner = _model_at(model, location[:-1])
-    field = owner.model_fields.get(str(location[-1])) if owner else None
+    field = owner.model_fields.get(location[-1]) if owner else None
     values: list[str] = []
     pending: list[Any] = [field.annotation] if field else []
     while pending:

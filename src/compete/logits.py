@@ -1,4 +1,4 @@
-"""From probabilities to logits and back."""
+"""From probabilities to logits and back, of labels and of classes."""
 
 from __future__ import annotations
 
@@ -19,3 +19,10 @@ def logits(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
 def sigmoid(logits: NDArray[np.generic]) -> NDArray[np.float64]:
     """1 / (1 + exp(-logits)), without overflow; same shape, float64."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64))))
+
+
+def softmax(logits: NDArray[np.generic]) -> NDArray[np.float64]:
+    """exp(logits), divided by the sum over the last axis, without overflow; same shape, float64."""
+    values = np.asarray(logits, dtype=np.float64)
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -304,3 +304,62 @@ def test_code_without_any_revision_is_refused(root: Path) -> None:
     write(root, "coded", TRUSTING.replace(f'revision = "{COMMIT}"\n', ""))
     with pytest.raises(DeclarationError, match="needs `revision`"):
         load(root, "coded")
+
+
+# Settings and tasks
+
+LINEAR = 'family = "linear"\n[settings]\n'
+
+
+def of_task(root: Path, task: str) -> None:
+    (root / "competition.toml").write_text(f'task = "{task}"\n{DECLARATION}', encoding="utf-8")
+
+
+@pytest.mark.parametrize("task", ["regression", "ordinal"])
+def test_a_setting_that_means_nothing_in_the_task_is_refused_by_name(root: Path, task: str) -> None:
+    of_task(root, task)
+    write(root, "plain", LINEAR + 'class_weights = "balanced"\n')
+    with pytest.raises(DeclarationError) as refused:
+        load(root, "plain")
+    assert f"settings.class_weights: means nothing in {task}; it is for multilabel, binary and multiclass" in str(
+        refused.value
+    )
+
+
+def test_the_table_that_sets_it_is_named(root: Path) -> None:
+    of_task(root, "regression")
+    write(root, "plain", LINEAR + '[miniature]\nclass_weights = "balanced"\n')
+    load(root, "plain")
+    with pytest.raises(DeclarationError, match=r"miniature\.class_weights: means nothing in regression"):
+        load(root, "plain", "miniature")
+
+
+def test_a_default_is_refused_nowhere_and_where_it_means_nothing_it_is_no_part_of_the_identity(root: Path) -> None:
+    write(root, "plain", LINEAR + 'class_weights = "none"\n')
+    identities = {}
+    for task in ("multilabel", "multiclass", "regression", "ordinal"):
+        of_task(root, task)
+        identities[task] = load(root, "plain").identity()
+    assert identities["multilabel"] == identities["multiclass"]
+    assert identities["regression"] == identities["ordinal"]
+    assert identities["multilabel"].keys() - identities["regression"].keys() == {"settings.class_weights"}
+
+
+def test_what_a_net_is_fitted_by_is_no_part_of_the_identity_where_it_cannot_be_chosen(root: Path) -> None:
+    write(root, "net", 'family = "ffnn"\n')
+    assert "settings.loss" not in load(root, "net").identity()
+    of_task(root, "regression")
+    by_default = load(root, "net").identity()
+    assert by_default["settings.loss"] == "mse"
+    write(root, "net", 'family = "ffnn"\n[settings]\nloss = "mse"\n')
+    assert load(root, "net").identity() == by_default
+
+
+def test_a_loss_of_another_task_is_refused_by_name(root: Path) -> None:
+    write(root, "net", 'family = "ffnn"\n[settings]\nloss = "pearson"\n')
+    of_task(root, "ordinal")
+    with pytest.raises(DeclarationError, match=r'settings.loss: "pearson" is for regression; for ordinal there are'):
+        load(root, "net")
+    of_task(root, "multilabel")
+    with pytest.raises(DeclarationError, match=r"settings\.loss: means nothing in multilabel"):
+        load(root, "net")

@@ -59,6 +59,7 @@ def test_progress_arrives_in_order_between_start_and_end(job: MakeJob) -> None:
     started, *progressed, finished = run([job("steps")])
     assert isinstance(started, Started)
     assert [event.fraction for event in progressed if isinstance(event, Progressed)] == [0.25, 0.5, 1.0]
+    assert [event.doing for event in progressed if isinstance(event, Progressed)] == ["", "loss 0.31, é", ""]
     assert len(progressed) == 3
     assert isinstance(finished, Finished)
 

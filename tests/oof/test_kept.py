@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -302,6 +304,33 @@ def test_one_folds_model_is_gone_before_the_next_is_opened(workspace: Workspace)
     competition = load_competition(workspace)
     train(find_work(competition, choose_recipes(competition, ["rates"]), parity=False), InlineExecutor())
     assert predict_base_model(with_plan(competition), "rates", ["happy"], 1).shape == (1, 3)
+
+
+@pytest.fixture
+def _no_garbage_is_collected_by_chance() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_garbage_is_collected_by_chance")
+def test_what_was_trained_on_a_gpu_is_gone_before_it_is_opened_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models of transformers refer to themselves: only a collection takes them off the GPU."""
+    monkeypatch.setattr("compete.oof.kept.uses_gpu", lambda: True)
+    write_rates(workspace)
+    code = workspace.root / "rates.py"
+    edit(code, "        self.rates = (labels", "        self.itself = self\n        self.rates = (labels")
+    edit(
+        code,
+        '        print("loaded in"',
+        "        import gc\n"
+        '        left = [each for each in gc.get_objects() if type(each).__name__ == "Rates"]\n'
+        '        assert not [each for each in left if "itself" in vars(each)], "the trained model is still there"\n'
+        '        print("loaded in"',
+    )
+    train_fold_0(load_competition(workspace), "rates", parity=True)
 
 
 def model_of(competition: Competition, name: str) -> State:

@@ -143,5 +143,6 @@ def test_a_family_is_handed_the_other_folds_and_nothing_else(workspace: Workspac
             "state_every",
             "task",
             "threads",
+            "tracked",
             "warnings",
         ]

@@ -32,9 +32,9 @@ precision = "float32"
 # Imported by the job's process before anything else: the first one is killed at its 25th step.
 KILLER = """
 import os
-from compete.base_models.pretrained import fine_tuning
+from compete.base_models.pretrained import callbacks
 
-real = fine_tuning._BestEpoch.on_step_end
+real = callbacks.GoingOn.on_step_end
 
 def on_step_end(self, args, state, control, **more):
     real(self, args, state, control, **more)
@@ -42,7 +42,7 @@ def on_step_end(self, args, state, control, **more):
         open({marker!r}, "w").close()
         os.kill(os.getpid(), 9)
 
-fine_tuning._BestEpoch.on_step_end = on_step_end
+callbacks.GoingOn.on_step_end = on_step_end
 """
 
 

@@ -16,6 +16,7 @@ from compete.competition.metrics import METRICS, Labels
 from compete.errors import DataError, UserError
 from compete.stacking import LeakWarning, MultilabelStacker, stacker
 from compete.stacking.stack_recipes import StackDeclaration
+from support.declared_metrics import DECLARED_METRICS
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,7 @@ def test_every_method_beats_its_worst_model(method: Any, calibration: Any) -> No
     assert found.honest_score_ > alone + 0.05
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", DECLARED_METRICS)
 def test_every_metric(metric: Any) -> None:
     labels = make_labels()
     found = MultilabelStacker("blend", metric, repeats=2).fit(make_models(labels), labels)
@@ -303,7 +304,7 @@ def test_a_score_of_no_rows_has_no_range(fitted: MultilabelStacker, n_rows: int)
     assert 0 <= low < high <= 1
 
 
-@pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if metric.thresholds])
+@pytest.mark.parametrize("metric", [name for name, metric in DECLARED_METRICS.items() if metric.thresholds])
 @pytest.mark.parametrize("method", ["mean", "logistic"])
 def test_two_folds_will_do(metric: Any, method: Any) -> None:
     """With the plain mean and with what is fitted, for the thresholds that are fitted on one fold alone."""

@@ -224,7 +224,7 @@ def share_of_equal_cells(true: Targets, predicted: NDArray[np.generic]) -> float
     return float(np.mean(true.astype(np.float64) == predicted.astype(np.float64)))
 
 
-EQUAL = Metric("mine.py:equal", "equal cells", None, True, share_of_equal_cells)
+EQUAL = Metric("mine.py:equal", "equal cells", None, True, share_of_equal_cells, (), "decisions")
 MOODS = Task("multiclass", ("bad", "good", "so so"))
 TWO = Task("regression", ("x", "y"))
 GRADED = Task("ordinal", ("grade",), (-1.0, 0.0, 1.0))

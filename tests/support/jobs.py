@@ -42,8 +42,9 @@ def be_killed(payload, report):
 
 
 def steps(payload, report):
-    for fraction in (0.25, 0.5, 1.0):
-        report(fraction)
+    report(0.25)
+    report(0.5, "loss 0.31, é")
+    report(1.0)
 
 
 def chatter(payload, report):

@@ -35,9 +35,13 @@ def away(work: Work) -> Away:
 
 
 def do(work: Work, job: Job) -> tuple[str, str, bytes]:
-    told: list[float] = []
-    outcome = run_packed(away(work).cluster.pack(job), str(work.planned.workspace.root), told.append)
-    assert outcome[0] or told == [1.0]
+    told: list[tuple[float, str]] = []
+    outcome = run_packed(
+        away(work).cluster.pack(job),
+        str(work.planned.workspace.root),
+        lambda fraction, doing="": told.append((fraction, doing)),
+    )
+    assert outcome[0] or told == [(1.0, "")]
     return outcome
 
 

@@ -7,7 +7,7 @@ predicted before `predict_proba` is called with its texts, so that a leak cannot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from compete.base_models.task_settings import refused_settings
+from compete.base_models.trackers import Tracked
 from compete.competition.shape import Targets
 from compete.competition.task import KINDS, Kind, TaskName
+from compete.declarations import Problem
 from compete.errors import CompeteError
+from compete.progress import Report, unheard
 
 MINIATURE = "miniature:"  # what the name of a miniature's checkpoint begins with
 
@@ -37,8 +41,9 @@ class FitContext:
     """ordinal: the scale, increasing."""
     threads: int = 1
     """How many threads the run may use; the environment (OMP_NUM_THREADS) already says the same."""
-    progress: Callable[[float], None] = lambda fraction: None
-    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient."""
+    progress: Report = unheard
+    """Called with the fraction of the work that is done, from 0 to 1, as often as is convenient; and, where there is
+    something to say of how it goes, with a few words for the display of trainings: progress(0.5, "loss 0.31")."""
     curves: list[dict[str, float]] = field(default_factory=list)
     """Rows of numbers to keep, one per epoch (`{"epoch": 1, "train_loss": 0.4, ...}`)."""
     warnings: list[str] = field(default_factory=list)
@@ -49,6 +54,8 @@ class FitContext:
     """Folder for what an interrupted training goes on from, if it can; None: it begins anew."""
     state_every: int = 0
     """Optimiser steps between two states; 0: at the end of epochs."""
+    tracked: Tracked | None = None
+    """Trackers to tell of the training, if it is one that can; None: no tracker."""
     cache: Path | None = None
     """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
 
@@ -148,6 +155,16 @@ class Family(Protocol):
         """What these settings take."""
         ...
 
+    @classmethod
+    def refused(cls, settings: Any, task: TaskName) -> list[Problem]:
+        """What of these settings cannot be in the task, each by the setting's name; "" for the family itself."""
+        ...
+
+    @classmethod
+    def settled(cls, settings: Any, task: TaskName) -> Any:
+        """The settings with what the task decides filled in."""
+        ...
+
     def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedModel:
         """Train on `texts` and their `labels`, shape (len(texts), n_outputs): 0/1, or numbers, as context.task says.
 
@@ -174,8 +191,8 @@ class NotKeptError(CompeteError):
     """The models of a family cannot be written down."""
 
 
-class _Defaults:
-    """What a user's own class may leave out of the contract."""
+class FamilyDefaults:
+    """What a family may leave out of the contract; a user's own class is given it, ours inherit it."""
 
     version: ClassVar[int] = 1
     imports: ClassVar[tuple[str, ...]] = ()
@@ -184,13 +201,21 @@ class _Defaults:
     def needs(cls, settings: Any) -> Needs:
         return needs_by_name(settings)
 
+    @classmethod
+    def refused(cls, settings: Any, task: TaskName) -> list[Problem]:
+        return refused_settings(settings, task)
+
+    @classmethod
+    def settled(cls, settings: Any, task: TaskName) -> Any:
+        return settings
+
     def load(self, folder: Path, context: FitContext) -> FittedModel:
         raise NotKeptError("it has no `save` and `load`, so its models are not kept")
 
 
 def completed(family: type[Any]) -> type[Family]:
     """A user's own class with all of the contract: itself, so that what it makes can be sent between processes."""
-    for name, value in vars(_Defaults).items():
+    for name, value in vars(FamilyDefaults).items():
         if not name.startswith("_") and not hasattr(family, name):
             setattr(family, name, value)
     return family
@@ -199,4 +224,4 @@ def completed(family: type[Any]) -> type[Family]:
 def keeps_models(family: type[Family]) -> bool:
     """Whether the family can read a model again."""
     reads: Any = family.load
-    return reads is not _Defaults.load
+    return reads is not FamilyDefaults.load

@@ -1,4 +1,7 @@
-"""Losses of multilabel classification, from logits and 0/1 targets of shape (n_rows, n_labels) to a scalar."""
+"""Losses, from raw outputs and targets of shape (n_rows, n_outputs) to a scalar.
+
+Targets are 0/1 of labels, one-hot rows of classes, or standardised numbers; raw outputs are logits or such numbers.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 FOCAL_GAMMA = 2.0
 ASYMMETRIC_GAMMA, ASYMMETRIC_MARGIN = 4.0, 0.05
+_TINY = 1e-6  # a batch of one row has no spread
 
 
 def positive_weights(labels: NDArray[np.int8] | NDArray[np.float32], how: ClassWeights) -> Tensor:
@@ -30,7 +34,7 @@ def positive_weights(labels: NDArray[np.int8] | NDArray[np.float32], how: ClassW
 
 
 def make_loss(name: str, weights: Tensor) -> Loss:
-    """The named loss, with the weights of the positives applied."""
+    """The named loss of labels, with the weights of the positives applied."""
     return {"bce": _cross_entropy, "focal": _focal, "asymmetric": _asymmetric}[name](weights)
 
 
@@ -67,3 +71,48 @@ def _asymmetric(weights: Tensor) -> Loss:
         return torch.where(targets == 1, positive, negative).mean()
 
     return loss
+
+
+def classes_loss(name: str, weights: Tensor, smoothing: float) -> Loss:
+    """Cross-entropy of the softmax over classes, each class's rows weighted (n_classes,): the weighted mean of a batch.
+
+    smoothing: share of a row that is spread over all classes (Szegedy et al. 2016). "focal": rows that are right
+    already count less, by (1 - p_t) ** gamma (Lin et al. 2017).
+    """
+    focused = FOCAL_GAMMA if name == "focal" else 0.0
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        row_weights = (targets * weights.to(logits.device)).sum(dim=1)
+        log_p = functional.log_softmax(logits, dim=1)
+        soft = (1 - smoothing) * targets + smoothing / targets.shape[1]
+        cells = -(soft * log_p).sum(dim=1)
+        if focused:
+            cells = (1 - (targets * log_p.exp()).sum(dim=1)) ** focused * cells
+        return (row_weights * cells).sum() / row_weights.sum()
+
+    return loss
+
+
+def numbers_loss(name: str) -> Loss:
+    """The named loss of standardised numbers."""
+    losses: dict[str, Loss] = {
+        "mse": functional.mse_loss,
+        "mae": functional.l1_loss,
+        "huber": functional.huber_loss,
+        "pearson": _pearson,
+    }
+    return losses[name]
+
+
+def _pearson(found: Tensor, targets: Tensor) -> Tensor:
+    """1 - Pearson's correlation over the rows of the batch, the mean over the targets.
+
+    A correlation leaves mean and spread open, and predictions have to be numbers like the targets: so the distance of
+    the mean, and of the spread from what least squares would give it (the correlation times the targets'), are added.
+    """
+    mean, wanted_mean = found.mean(dim=0), targets.mean(dim=0)
+    spread = (found.var(dim=0, correction=0) + _TINY).sqrt()
+    wanted_spread = (targets.var(dim=0, correction=0) + _TINY).sqrt()
+    r = ((found - mean) * (targets - wanted_mean)).mean(dim=0) / (spread * wanted_spread)
+    off = (mean - wanted_mean) ** 2 + (spread - r.detach().clamp(min=0) * wanted_spread) ** 2
+    return (1 - r + off).mean()

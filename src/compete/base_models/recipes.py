@@ -10,24 +10,24 @@ settings as they are written. Its file is imported by `Recipe.ready`, for what t
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from compete import atomic
 from compete.base_models.families import Family, Needs, completed, needs_by_name
+from compete.base_models.task_settings import idle_settings
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
+from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
+from compete.users_code import import_file
 
 # A family's module is imported only when a recipe names it.
 FAMILIES = {
@@ -99,10 +99,7 @@ class OwnFamily:
 
     def load(self) -> type[Family]:
         """Import the file, which runs it; raises UserError if it holds no family of that name."""
-        try:
-            module = _import_file(self.file)
-        except (Exception, SystemExit) as error:  # whatever the user's file raises is the user's to see
-            raise UserError(f"{self.shown} cannot be imported: {type(error).__name__}: {error}") from error
+        module = import_file(self.file, self.shown)
         family = vars(module).get(self.attribute)
         if not isinstance(family, type) or not callable(getattr(family, "fit", None)):
             raise UserError(f"{self.shown} has no class {self.attribute!r} with a method `fit`")
@@ -134,6 +131,8 @@ class Recipe:
     absent: str = ""
     """The folder that [checkpoints] names and this machine does not have."""
     remote_code_allowed: bool = False
+    task: TaskName = "multilabel"
+    """Of the competition: which settings mean something."""
 
     def ready(self) -> Recipe:
         """The recipe with its family imported and its settings validated: what trains and predicts.
@@ -148,7 +147,7 @@ class Recipe:
         except UserError as error:
             refuse(shown, [Problem("family", str(error))])
             raise  # not reached, since `refuse` raises for any problem
-        settings = _validated(family, self.declaration.settings, self.changes, shown)
+        settings = _validated(family, self.declaration.settings, self.changes, shown, self.task)
         # What it needs may stand in its defaults, or in a method of its own. `folder` stays: what results were made
         # from is told without importing the file.
         needs = family.needs(settings)
@@ -212,7 +211,8 @@ class Recipe:
             settings = _merged(self.declaration.settings, self.changes)
             version = {"family source": self.own.sha256}
         else:
-            settings = self.settings.model_dump(mode="json")
+            idle = idle_settings(type(self.settings), self.task)
+            settings = self.settings.model_dump(mode="json", exclude=set(idle))
             assert self.family is not None  # only a user's own waits to be imported
             version = {"family version": str(self.family.version)}
         return {**version, **{f"settings.{key}": str(value) for key, value in without_place(settings).items()}}
@@ -290,14 +290,14 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         problems += family_problems
     # Before the size's changes: mistakes in [settings] are told together with those in the rest of the file.
     if family is not None and isinstance(raw.get("settings", {}), dict):
-        _, found = validate(family.Settings, raw.get("settings", {}), prefix="settings.")
-        problems += found or _unread_settings(family.Settings, raw.get("settings", {}))
+        _, found = _of_family(family, raw.get("settings", {}), "settings", competition.task)
+        problems += found
     refuse(shown, problems)
     assert declaration is not None
     changes = _changes(declaration, competition.size, as_published=name != base, shown=shown)
     settings: BaseModel = AsWritten.model_validate(_merged(declaration.settings, changes))
     if family is not None:
-        settings = _validated(family, declaration.settings, changes, shown)
+        settings = _validated(family, declaration.settings, changes, shown, competition.task)
         needs = family.needs(settings)
     else:  # as written: the class is not imported to be asked
         needs = needs_by_name(settings)
@@ -317,20 +317,37 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         absent="" if folder is not None else competition.checkpoints.get(needs.checkpoint, ""),
         # A miniature's code is compete's own.
         remote_code_allowed=base in competition.training.remote_code or needs.is_miniature,
+        task=competition.task,
     )
 
 
 def _validated(
-    family: type[Family], settings: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]], shown: Path
+    family: type[Family],
+    settings: Mapping[str, Any],
+    changes: Mapping[str, Mapping[str, Any]],
+    shown: Path,
+    task: TaskName,
 ) -> BaseModel:
     """The family's settings after every change; raises DeclarationError that names the table with the mistake."""
     resolved, validated = dict(settings), None
     for table, change in {"settings": {}, **changes}.items():
         resolved = _changed(resolved, change)
-        validated, problems = validate(family.Settings, resolved, prefix=f"{table}.")
-        refuse(shown, problems or _unread_settings(family.Settings, resolved))
+        validated, problems = _of_family(family, resolved, table, task)
+        refuse(shown, problems)
     assert validated is not None
-    return validated
+    settled: BaseModel = family.settled(validated, task)
+    return settled
+
+
+def _of_family(
+    family: type[Family], raw: Mapping[str, Any], table: str, task: TaskName
+) -> tuple[BaseModel | None, list[Problem]]:
+    """Settings as the family takes them in this task, or what is wrong with them, under the table's name."""
+    validated, problems = validate(family.Settings, raw, prefix=f"{table}.")
+    if validated is None or (problems := _unread_settings(family.Settings, raw)):
+        return None, problems
+    refused = family.refused(validated, task)
+    return validated, [Problem(f"{table}.{it.key}" if it.key else "family", it.message) for it in refused]
 
 
 def _merged(settings: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -397,12 +414,3 @@ def _unread_settings(model: type[BaseModel], raw: Mapping[str, Any]) -> list[Pro
     known = {name for key, field in model.model_fields.items() for name in (key, field.alias) if name}
     unread = [key for key in raw if key not in known]
     return [Problem(f"settings.{key}", f"unknown key; {unknown_name(key, known)}") for key in unread]
-
-
-def _import_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"compete_workspace_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # pydantic and dataclasses look a class's module up by its name
-    spec.loader.exec_module(module)
-    return module

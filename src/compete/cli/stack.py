@@ -71,7 +71,7 @@ def _show(out: Console, found: Comparison) -> None:
     rows = [*stacks, *found.references.items(), *found.base_models.items()]
     out.print(comparison_table(rows, metric.title, f"stack {chosen.recipe.name}"), "")
     out.print(label_table(chosen.score, found.label_rates, found.test_rates), "")
-    if metric.thresholds:
+    if metric.decides:
         out.print(threshold_table(chosen.score), "")
         _say_where_worth(out, found)
     out.print(

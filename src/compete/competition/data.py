@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from compete.competition.column_names import matched, otherwise_written
 from compete.competition.declaration import CompetitionDeclaration, Data, read_declaration
-from compete.competition.metrics import METRICS, Metric
+from compete.competition.metrics import Metric, find_metric, own_metric
 from compete.competition.near_identical import near_identical_groups
 from compete.competition.reading import read_table, read_tables
 from compete.competition.row_ids import number_their_rows
@@ -66,9 +66,15 @@ class Competition:
         """The order of the sample submission, or of the test file where no sample is declared."""
         return self.sample.ids
 
-    @property
+    @cached_property
     def metric(self) -> Metric:
-        return METRICS[self.declaration.metric_name]
+        """The competition's metric, or the user's own."""
+        declared = self.declaration
+        if declared.own_metric is None:
+            return find_metric(declared.metric_name).of(self.task)
+        (file, function), info = declared.own_metric, declared.metric_info
+        own = own_metric(self.workspace.root / file, function, info.greater_is_better, info.wants)
+        return replace(own, name=declared.metric_name).of(self.task)
 
     @property
     def shape(self) -> Shape:
@@ -88,7 +94,9 @@ class Competition:
 
     @property
     def label_rates(self) -> dict[str, float]:
-        """Share of the training rows that have the label, by label."""
+        """Share of the training rows that have the label, or class, by name; of numbers and grades there is none."""
+        if not self.task.gives_probabilities:
+            return {}
         return dict(zip(self.labels, self.train_targets.mean(axis=0).tolist(), strict=True))
 
     @cached_property

@@ -16,6 +16,7 @@ from compete.declarations import Declaration, Problem, nearest, read_toml, refus
 from compete.times import seconds_of
 
 Size = Literal["full", "laptop", "miniature"]
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 def _as_list(value: object) -> object:
@@ -117,6 +118,16 @@ class Execution(Declaration):
     )
 
 
+class Tracking(Declaration):
+    """[tracking]: who is told of trainings while they run."""
+
+    to: list[Tracker] = Field(
+        default_factory=list,
+        description="trackers that pretrained models' trainings are told to, one run per model and fold; each is an "
+        "extra of its name: `pip install 'compete[tensorboard]'`",
+    )
+
+
 class Submission(Declaration):
     """[submission]: where `compete submit` sends its files."""
 
@@ -157,6 +168,7 @@ class CompetitionDeclaration(Declaration):
     folds: Folds = Field(default=Folds(), description="the shared fold plan")
     training: Training = Field(default=Training(), description="what `compete train-base --all` trains")
     execution: Execution = Field(default=Execution(), description="where `compete train-base` has its jobs done")
+    tracking: Tracking = Field(default=Tracking(), description="who is told of trainings while they run")
     checkpoints: dict[str, str] = Field(
         default_factory=dict, description="a checkpoint's name -> the local folder that holds it"
     )

@@ -132,6 +132,11 @@ class Workspace:
         return self.root / "report"
 
     @property
+    def tracking(self) -> Path:
+        """What trackers write on this machine of trainings; no part of any result."""
+        return self.root / "tracking"
+
+    @property
     def lock(self) -> Path:
         """Held by the one command that may write, but for folds that are being trained."""
         return self.oof / ".lock"

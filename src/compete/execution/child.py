@@ -30,8 +30,12 @@ def work(requests: int, answers: int) -> None:
     to_parent = os.fdopen(answers, "w", encoding="utf-8")
     _redirect_output(Path(request["log"]), os.O_APPEND if request["goes_on"] else os.O_TRUNC)
     threading.Thread(target=_end_with_parent, args=(requests,), daemon=True).start()
+
+    def report(fraction: float, doing: str = "") -> None:
+        _answer(to_parent, progress=fraction, doing=doing)
+
     try:
-        call_target(request["target"], request["payload"], lambda fraction: _answer(to_parent, progress=fraction))
+        call_target(request["target"], request["payload"], report)
     except Exception as error:  # the parent decides what a failure means
         _answer(to_parent, failed=type(error).__name__, message=str(error))
         traceback.print_exc()  # into the log, which may be on a full disk

@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 
 from compete.execution.deadline import Deadline
 from compete.execution.jobs import Event, Failed, Finished, Job, Left, Started, call_target
+from compete.progress import unheard
 
 
 class InlineExecutor:
@@ -23,7 +24,7 @@ class InlineExecutor:
             step: Job | None = job
             try:
                 while step is not None:
-                    call_target(step.target, step.payload, lambda fraction: None)
+                    call_target(step.target, step.payload, unheard)
                     step = step.afterwards
             except (Exception, SystemExit) as error:  # a failed job fails alone
                 job.log.parent.mkdir(parents=True, exist_ok=True)

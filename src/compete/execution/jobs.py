@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Report = Callable[[float], None]
+from compete.progress import Report
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,8 @@ class Job:
 
     name: str
     target: str
-    """ "module:function", called as function(payload, report); report takes the fraction done, 0 to 1."""
+    """ "module:function", called as function(payload, report); report takes the fraction done, 0 to 1, and what it is
+    doing."""
     payload: dict[str, Any]
     """JSON, so that a job can be handed to another process or machine."""
     log: Path
@@ -51,6 +51,8 @@ class Started:
 class Progressed:
     job: Job
     fraction: float
+    doing: str = ""
+    """In a few words, such as how well and how fast it goes; empty where the job says nothing."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ from compete.execution.deadline import Deadline
 from compete.execution.devices import ask_driver
 from compete.execution.jobs import Event, Failed, Finished, Job, Left, Progressed, Started
 from compete.execution.processes import Process, Processes, processes
+from compete.progress import Progress
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -106,7 +107,7 @@ class LocalExecutor:
             if step is job:
                 events.put(Started(job))
             request = {"target": step.target, "payload": step.payload, "log": str(job.log), "goes_on": step is not job}
-            outcome = _converse(child, request, lambda fraction: events.put(Progressed(job, fraction)))
+            outcome = _converse(child, request, lambda fraction, doing: events.put(Progressed(job, fraction, doing)))
             if outcome is None:
                 died = child.wait()
                 return Left(job) if children.stopped else Failed(job, *_died(died))
@@ -188,7 +189,7 @@ class _Children:
                 child.kill()
 
 
-def _converse(child: Process, request: Mapping[str, Any], progress: Callable[[float], None]) -> dict[str, Any] | None:
+def _converse(child: Process, request: Mapping[str, Any], progress: Progress) -> dict[str, Any] | None:
     """Hand the job over and pass its progress on; the child's last word, or None if it died without one."""
     outcome = None
     # `requests` stays open until the last answer: when it ends, the child takes its parent for dead.
@@ -198,7 +199,7 @@ def _converse(child: Process, request: Mapping[str, Any], progress: Callable[[fl
         for line in child.answers:
             answer = json.loads(line)
             if "progress" in answer:
-                progress(float(answer["progress"]))
+                progress(float(answer["progress"]), str(answer["doing"]))
             else:
                 outcome = answer
     child.wait()

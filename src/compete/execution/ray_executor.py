@@ -202,25 +202,25 @@ def _was_lost(outcome: Finished | Failed) -> bool:
 def _told(ray: Any, mailbox: Any, sent: Any) -> Iterator[Event]:
     """What nodes told since the last look."""
     by_name = {one.job.name: one for one in sent}
-    for name, fraction in ray.get(mailbox.take.remote()):
+    for name, fraction, doing in ray.get(mailbox.take.remote()):
         one = by_name.get(name)
         if one is not None and not one.started:
             one.started, one.since = True, time.monotonic()
             yield Started(one.job)
         elif one is not None:
-            yield Progressed(one.job, fraction)
+            yield Progressed(one.job, fraction, doing)
 
 
 class _Mailbox:
     """Where nodes tell how far they are; lives on the node of whoever sent the jobs."""
 
     def __init__(self) -> None:
-        self.told = list[tuple[str, float]]()
+        self.told = list[tuple[str, float, str]]()
 
-    def tell(self, name: str, fraction: float) -> None:
-        self.told.append((name, fraction))
+    def tell(self, name: str, fraction: float, doing: str) -> None:
+        self.told.append((name, fraction, doing))
 
-    def take(self) -> list[tuple[str, float]]:
+    def take(self) -> list[tuple[str, float, str]]:
         told, self.told = self.told, []
         return told
 
@@ -237,8 +237,8 @@ def _only_on(ray: Any, node: str) -> Any:
 def _do(target: str, packed: bytes, here: str, mailbox: Any, name: str) -> tuple[str, str, bytes]:
     """On a node: one job."""
 
-    def report(fraction: float) -> None:
-        mailbox.tell.remote(name, fraction)
+    def report(fraction: float, doing: str = "") -> None:
+        mailbox.tell.remote(name, fraction, doing)
 
     report(0.0)
     error, message, content = _function(target)(packed, here, report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from compete import atomic
@@ -13,6 +13,19 @@ from compete.oof import store
 
 # Raise it when the same probabilities would be scored or cut differently.
 VERSION = 3
+
+
+@dataclass(frozen=True)
+class TargetScore:
+    """One target under the honest predictions."""
+
+    rmse: float
+    mae: float
+    pearson: float
+    bias: float
+    """Predicted minus true, on average."""
+    right: float | None
+    """Share of rows that are given their very grade; None where no grades are decided."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +66,26 @@ class Score:
     decision: dict[str, Any]
     """How the test set is decided (`decision_from`)."""
     labels: dict[str, LabelScore]
+    """Of labels and classes, by name."""
+    targets: dict[str, TargetScore] = field(default_factory=dict)
+    """Of numbers and grades, by name."""
 
     def record(self) -> dict[str, Any]:
-        return {**vars(self), "labels": {name: vars(label) for name, label in self.labels.items()}}
+        labels = {name: vars(label) for name, label in self.labels.items()}
+        targets = {name: vars(target) for name, target in self.targets.items()}
+        return {**vars(self), "labels": labels, "targets": targets}
 
 
 def score_from(record: Mapping[str, Any]) -> Score:
     """The inverse of Score.record; raises KeyError, TypeError or ValueError for anything else."""
     labels = {name: LabelScore(**label) for name, label in record["labels"].items()}
+    targets = {name: TargetScore(**target) for name, target in record["targets"].items()}
     numbers = {key: float(record[key]) for key in ("honest", "low", "high", "naive")}
     repeats = tuple(float(score) for score in record["repeats"])
     decision = dict(record["decision"])
-    return Score(metric=str(record["metric"]), repeats=repeats, decision=decision, labels=labels, **numbers)
+    return Score(
+        metric=str(record["metric"]), repeats=repeats, decision=decision, labels=labels, targets=targets, **numbers
+    )
 
 
 def kept_score(folder: ResultFolder, metric: str, manifest: Mapping[str, Any]) -> Score | None:
@@ -72,7 +93,7 @@ def kept_score(folder: ResultFolder, metric: str, manifest: Mapping[str, Any]) -
     try:
         record = json.loads(folder.scores.read_text(encoding="utf-8"))
         current = record["metric"] == metric and record["of"] == _scored(folder, manifest)
-        return score_from(record) if current and record["labels"] else None
+        return score_from(record) if current and (record["labels"] or record["targets"]) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # only a cache
 

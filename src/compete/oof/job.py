@@ -21,18 +21,20 @@ import compete
 from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.families import FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
+from compete.base_models.trackers import Tracked
 from compete.competition.data import Competition, load_competition
 from compete.competition.planned import Planned
 from compete.competition.task import Kind
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.devices import driver_version
-from compete.execution.jobs import Job, Report
+from compete.execution.jobs import Job
 from compete.fingerprints import differences, digest
 from compete.oof import store
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
 from compete.oof.kept import begin, check_job, keep
+from compete.progress import Report
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
@@ -75,6 +77,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         threads=payload["threads"],
         progress=report,
         cache=workspace.hidden_states,
+        tracked=_tracked(competition, payload),
         **_state(competition, payload),
     )
     start = time.monotonic()
@@ -189,6 +192,15 @@ def _state(competition: Competition, payload: Mapping[str, Any]) -> dict[str, An
         if path != folder or every is None:
             shutil.rmtree(path, ignore_errors=True)
     return {} if every is None else {"state": folder, "state_every": every}
+
+
+def _tracked(competition: Competition, payload: Mapping[str, Any]) -> Tracked | None:
+    """Who is told of this training, which is no part of what comes of it."""
+    declared = competition.declaration
+    if not declared.tracking.to:
+        return None
+    folder = competition.workspace.tracking
+    return Tracked(tuple(declared.tracking.to), folder, declared.name, payload["model"], payload["fold"])
 
 
 def _states(workspace: Workspace, payload: Mapping[str, Any]) -> list[Path]:

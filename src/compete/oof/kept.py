@@ -27,11 +27,12 @@ from compete.competition.data import load_competition
 from compete.competition.task import Task
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
-from compete.execution.jobs import Job, Report
+from compete.execution.jobs import Job
 from compete.oof import store
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.identity import changes_since, hash_of_files
 from compete.oof.needs import needs_of
+from compete.progress import Report
 
 _RECORD, _TO_CHECK, _NOT_KEPT = "kept.json", "to_check", "not_kept"
 _SAMPLE = 100

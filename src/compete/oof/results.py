@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from compete.competition.metrics import RuleName
+from compete.competition.rule_names import RuleName
 from compete.competition.workspace import Kind, ResultFolder
 from compete.errors import CompeteError, StoreError
 from compete.oof import store

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
 from compete.planning.schedule import Work
+from compete.progress import Report
 
 _STEPS = 4  # micro-batches of typical rows that are timed
 _PREDICTED = 32
@@ -58,7 +59,7 @@ class Probed:
     """Why there is no probe."""
 
 
-def run(payload: Mapping[str, Any], report: Callable[[float], None]) -> None:
+def run(payload: Mapping[str, Any], report: Report) -> None:
     """Probe one recipe and write the Probe as JSON to payload["result"]."""
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
     recipe = load_recipe(workspace, payload["model"]).ready()
@@ -70,9 +71,7 @@ def read_probe(path: Path) -> Probe:
     return Probe(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def probe(
-    recipe: Recipe, competition: Competition, rows_at_once: int, threads: int, report: Callable[[float], None]
-) -> Probe:
+def probe(recipe: Recipe, competition: Competition, rows_at_once: int, threads: int, report: Report) -> Probe:
     """Train on the longest rows, for the memory; then on few and on more typical ones, for the time per row."""
     family = _Trial(recipe, competition, rows_at_once, threads)
     lengths = np.array([len(text.encode()) for text in competition.train_texts])

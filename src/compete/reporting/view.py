@@ -174,7 +174,7 @@ class View:
         Raises UserError where the competition's metric scores probabilities and nothing is decided.
         """
         found = self.find(name)
-        if self.competition.metric.thresholds is None:
+        if not self.competition.metric.decides:
             raise UserError(f"{self.competition.metric.title} scores probabilities: nothing is decided")
         assert self.results is not None  # it was found there
         return out_of_fold_predictions(self.results.planned, found)

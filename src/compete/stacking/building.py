@@ -22,6 +22,7 @@ from compete.stacking.ensemble.alarms import Alarm, find_alarms
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.evaluation import score_where_worth
 from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, rates_from, shifted_rates
+from compete.stacking.ensemble.number_alarms import find_number_alarms
 from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.inventory import Inventory, stack_identity
@@ -92,7 +93,10 @@ def open_stacking(
         raise UserError(f"--allow {model}: no base model of that name is stacked; {unknown_name(model, members)}")
     oof, test = read_members(competition, members)
     labels, folds = competition.train_targets, planned.plan.folds
-    alarms = find_alarms(members, oof, test, labels, folds, competition.labels, planned.learnt.mask)
+    if competition.task.gives_probabilities:
+        alarms = find_alarms(members, oof, test, labels, folds, competition.labels, planned.learnt.mask)
+    else:
+        alarms = find_number_alarms(members, oof, test, labels, folds, competition.labels)
     trained = [name for name in members if _was_trained(competition, name)]
     refuse_alarmed([alarm for alarm in alarms if alarm.model not in {*allowed, *trained}])
     with_rows = count_rows(recipes)
@@ -147,7 +151,8 @@ def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
     test = fitted.predict_proba(stacking.test, stacking.test_rows)
     members = bench.members_of(name)
     of_members = [[cells[model] for model in members] for cells in (bench.materials.oof, stacking.test)]
-    rates, where_worth = mean_rates(competition.train_targets, *of_members), _where_worth(bench, recipe, score)
+    rates = mean_rates(competition, *of_members)
+    where_worth = _where_worth(bench, recipe, score)
     if recipe.declaration.label_shift:
         test = label_shift(competition.train_targets, fits[0].outer, rates).apply(test)
     record = {
@@ -198,9 +203,16 @@ def references(stacking: Stacking, besides: Collection[str]) -> dict[str, Score]
     return scores
 
 
-def mean_rates(labels: Labels, oof: Sequence[Probabilities], test: Sequence[Probabilities]) -> LabelRates:
-    """Label rates of the test set, told by the mean of base models: a stack's own probabilities may be no mean."""
-    return estimate_rates(labels, np.asarray(np.mean(oof, axis=0)), np.asarray(np.mean(test, axis=0)))
+def mean_rates(competition: Competition, oof: Sequence[Probabilities], test: Sequence[Probabilities]) -> LabelRates:
+    """Label rates of the test set, told by the mean of base models: a stack's own probabilities may be no mean.
+
+    Of numbers and grades there are none.
+    """
+    if not competition.task.gives_probabilities:
+        return LabelRates(*[np.empty(0)] * 3)
+    return estimate_rates(
+        competition.train_targets, np.asarray(np.mean(oof, axis=0)), np.asarray(np.mean(test, axis=0))
+    )
 
 
 def label_shift(labels: Labels, outer: Probabilities, rates: LabelRates) -> LabelShift:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Metric
+from compete.competition.metrics import METRICS, Metric
+from compete.competition.shape import Targets
 from compete.progress import Progress, unseen
 from compete.stacking.ensemble.blend import FittedBlend
-from compete.stacking.ensemble.cross_fitting import CrossFit, Folds, cross_fit, cross_fit_second_level
+from compete.stacking.ensemble.cross_fitting import CrossFit, Folds, Loss, cross_fit, cross_fit_second_level
 from compete.stacking.ensemble.evaluation import Evaluation, evaluate
 from compete.stacking.ensemble.meta_learners import FittedMetaLearner, RowFeatures
 from compete.stacking.stack_recipes import StackRecipe
@@ -26,7 +27,7 @@ class Materials:
 
     oof: Mapping[str, Cells]
     """Out-of-fold probabilities of base models by name, each (n_rows, n_labels)."""
-    labels: Labels
+    labels: Targets
     plans: Sequence[Folds]
     """Fold plans, (n_rows,) each, one per repeat; the first is that of the base models."""
     rows: RowFeatures | None = None
@@ -71,6 +72,13 @@ class FittedStack:
         return state
 
 
+def loss_of(metric: Metric) -> Loss:
+    """What several settings of a meta-learner are told apart by: a proper score of its predictions."""
+    if metric.kind == "labels":
+        return METRICS["log_loss"].compute
+    return METRICS["multiclass_log_loss" if metric.kind == "classes" else "mcrmse"].compute
+
+
 @dataclass
 class Workbench:
     """Fits recipes on the same materials; what a stack of stacks shares with its parts is fitted once."""
@@ -113,6 +121,7 @@ class Workbench:
             self.materials.plans[repeat],
             self.materials.rows if recipe.declaration.row_features else None,
             lambda fraction, doing: self.progress((repeat + fraction) / repeats, doing),
+            loss_of(self.metric),
         )
 
     def fitted(self, name: str) -> FittedStack:

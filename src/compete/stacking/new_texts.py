@@ -107,5 +107,5 @@ def _stacked(
     probabilities = fitted.predict_proba(base, counted(texts))
     if not recipe.declaration.label_shift:
         return probabilities
-    rates = mean_rates(competition.train_targets, list(oof), list(test))
+    rates = mean_rates(competition, list(oof), list(test))
     return label_shift(competition.train_targets, bench.cross_fits(recipe.name)[0].outer, rates).apply(probabilities)

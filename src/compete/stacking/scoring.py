@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from compete import atomic
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
 from compete.oof import store
-from compete.oof.honest_scores import LabelScore, Score, keep_score, kept_score
+from compete.oof.honest_scores import LabelScore, Score, TargetScore, keep_score, kept_score
 from compete.oof.state import ModelState, State
 
 if TYPE_CHECKING:  # `compete status` reads scores, and imports neither pandas nor scikit-learn for it
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # `compete status` reads scores, and imports neither pandas n
     from compete.competition.planned import Planned
     from compete.stacking.ensemble.evaluation import Evaluation
 
+Some = TypeVar("Some", LabelScore, TargetScore)
 # Plans of folds over which honest scores are averaged: which fold a row falls into is luck that costs only time. Among
 # very many rows there is none to speak of.
 REPEATS = 3
@@ -26,8 +27,7 @@ REPEATS = 3
 
 def score_of(evaluation: Evaluation, labels: Sequence[str]) -> Score:
     """An evaluation as plain numbers by label name."""
-    columns: dict[str, list[Any]] = {n: list(map(_number, v.tolist())) for n, v in vars(evaluation.labels).items()}
-    rows = [LabelScore(**{name: values[i] for name, values in columns.items()}) for i in range(len(labels))]
+    targets = evaluation.targets
     low, high = evaluation.interval
     return Score(
         metric=evaluation.metric.name,
@@ -37,8 +37,15 @@ def score_of(evaluation: Evaluation, labels: Sequence[str]) -> Score:
         naive=evaluation.naive,
         repeats=evaluation.repeats,
         decision=evaluation.decision.record(),
-        labels=dict(zip(labels, rows, strict=True)),
+        labels={} if targets is not None else _by_name(LabelScore, evaluation.labels, labels),
+        targets={} if targets is None else _by_name(TargetScore, targets, labels),
     )
+
+
+def _by_name(kind: type[Some], columns: object, names: Sequence[str]) -> dict[str, Some]:
+    """Columns of numbers, (n_outputs,) each, as one object of that kind per output."""
+    values = {name: list(map(_number, column.tolist())) for name, column in vars(columns).items()}
+    return {name: kind(**{key: column[i] for key, column in values.items()}) for i, name in enumerate(names)}
 
 
 def _number(value: float) -> Any:
@@ -76,7 +83,7 @@ def repeated_plans(planned: Planned) -> list[NDArray[np.int16]]:
     competition = planned.competition
     repeats = REPEATS if len(competition.train_ids) <= MANY_ROWS else 1
     seed = competition.declaration.folds.seed
-    return repeated_folds(planned.plan.folds, competition.train_targets, competition.groups, repeats, seed)
+    return repeated_folds(planned.plan.folds, competition.strata, competition.groups, repeats, seed)
 
 
 def whole_model_scores(

@@ -9,25 +9,44 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from compete.competition.metrics import Metric, RuleName
+from compete.competition.metrics import Metric
+from compete.competition.rule_names import RuleName
+from compete.competition.task import Kind
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
 from compete.stacking.ensemble.blend import Blend, SelectBy
-from compete.stacking.ensemble.boosting import LightGBM
+from compete.stacking.ensemble.boosting import ClassTrees, LightGBM, NumberTrees
+from compete.stacking.ensemble.class_learners import CalibratedClasses, Multinomial
 from compete.stacking.ensemble.decision_rules import default_rule, rules_for
 from compete.stacking.ensemble.meta_learners import Calibrated, Logistic, Mean, MetaLearner, PassingConstants
+from compete.stacking.ensemble.number_learners import NonNegative, RankMean, Ridge
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Method = Literal["mean", "blend", "logistic", "ridge", "nnls", "lightgbm"]
 _ONLY = {
     "C": ("logistic",),
+    "alpha": ("ridge",),
+    "ranks": ("mean",),
     "per": ("blend",),
+    "negative": ("blend",),
     "select_by": ("blend",),
     "row_features": ("lightgbm",),
     "trees": ("lightgbm",),
 }
 # Of stacks that score alike, the one that is fitted least is preferred.
-_SIMPLICITY = ("mean", "blend", "logistic", "lightgbm")
+_SIMPLICITY = ("mean", "blend", "nnls", "logistic", "ridge", "lightgbm")
+# Kinds of outputs that a method is for; the others are for all.
+_FOR = {"logistic": ("labels", "classes"), "ridge": ("numbers", "grades"), "nnls": ("numbers", "grades")}
+_SELECT: dict[Kind, tuple[SelectBy, ...]] = {
+    "labels": ("f1", "log_loss", "metric"),
+    "classes": ("log_loss", "metric"),
+    "numbers": ("metric",),
+    "grades": ("metric",),
+}
+_CALIBRATIONS = {"labels": ("platt", "temperature"), "classes": ("temperature", "vector")}
+# Scores that look at the order of rows alone, so that ranks will do for predictions.
+_OF_RANKS = ("roc_auc", "roc_auc_macro", "roc_auc_weighted", "average_precision", "average_precision_macro", "spearman")
 
 
 class Trees(Declaration):
@@ -49,7 +68,7 @@ class Trees(Declaration):
 class StackDeclaration(Declaration):
     """stacking/NAME.toml."""
 
-    method: Literal["mean", "blend", "logistic", "lightgbm"] = Field(description="how base models are combined")
+    method: Method = Field(description="how base models are combined; ridge and nnls: of numbers and grades")
     description: str = Field(default="", description="what the stack is, for its readers")
     models: list[str] | None = Field(
         default=None, min_length=1, description="base models to stack; default: every one that is trained"
@@ -62,14 +81,24 @@ class StackDeclaration(Declaration):
         min_length=1,
         description="logistic: inverse strength of the L2 penalty; of several the best is chosen inside",
     )
+    alpha: list[Penalty] = Field(
+        default=[1.0, 10.0, 100.0],
+        min_length=1,
+        description="ridge: strength of the L2 penalty; of several the best is chosen inside",
+    )
+    ranks: bool = Field(default=False, description="mean: of the models' ranks, for metrics of the rows' order alone")
+    negative: bool = Field(default=False, description="blend: a model may also be taken away, with a negative weight")
     per: Literal["competition", "label"] = Field(default="competition", description="blend: what has its own weights")
     select_by: SelectBy | None = Field(
-        default=None, description='blend: what a model must raise; default: "f1" for f1_macro, else "log_loss"'
+        default=None,
+        description='blend: what a model must raise; default: "f1" for f1_macro of labels, "metric" for numbers and '
+        'grades, else "log_loss"',
     )
     row_features: bool = Field(default=False, description="lightgbm: also what can be counted in the texts")
     trees: Trees = Field(default=Trees(), description="lightgbm: size and number of its trees")
-    calibration: Literal["none", "platt", "temperature"] = Field(
-        default="none", description="of every base model's columns, before they are combined"
+    calibration: Literal["none", "platt", "temperature", "vector"] = Field(
+        default="none",
+        description="of every base model, before they are combined; platt is for labels, vector for classes",
     )
     thresholds: RuleName | None = Field(default=None, description="how decisions are made; default: by the metric")
     label_shift: bool = Field(
@@ -77,7 +106,7 @@ class StackDeclaration(Declaration):
         description="correct the test probabilities for label rates that are surely other in the test set",
     )
 
-    @field_validator("C", mode="before")
+    @field_validator("C", "alpha", mode="before")
     @classmethod
     def _one_is_a_list_of_one(cls, value: Any) -> Any:
         return [value] if isinstance(value, int | float | str) else list(value)
@@ -91,23 +120,86 @@ class StackRecipe:
     declaration: StackDeclaration
 
     def candidates(self, metric: Metric) -> list[MetaLearner]:
-        """Meta-learners of which the one with the lowest log loss is taken, chosen inside."""
+        """Meta-learners of which the one with the lowest loss is taken, chosen inside.
+
+        Raises UserError for what has no meaning in the metric's task.
+        """
+        self._refuse_other_tasks(metric)
+        if metric.kind == "labels":
+            return self._of_labels(metric)
+        if metric.kind == "classes":
+            learners = self._of_classes(metric)
+            if self.declaration.calibration == "none":
+                return learners
+            vector = self.declaration.calibration == "vector"
+            return [CalibratedClasses(learner, vector) for learner in learners]
+        return self._of_numbers(metric)
+
+    def _of_labels(self, metric: Metric) -> list[MetaLearner]:
         declared = self.declaration
         learners: list[MetaLearner]
         if declared.method == "mean":
-            learners = [Mean()]
+            learners = [RankMean() if declared.ranks else Mean()]
         elif declared.method == "blend":
-            select_by = declared.select_by or ("f1" if metric.name == "f1_macro" else "log_loss")
-            learners = [Blend(select_by, per_label=declared.per == "label")]
+            learners = [self._blend(metric, "f1" if metric.name == "f1_macro" else "log_loss")]
         elif declared.method == "lightgbm":
             learners = [LightGBM(**declared.trees.model_dump())]
         else:
             learners = [Logistic(C) for C in declared.C]
-        if declared.calibration != "none":
+        if declared.calibration in ("platt", "temperature"):
             learners = [Calibrated(learner, declared.calibration) for learner in learners]
         elif declared.method in ("mean", "blend"):  # a weighted mean of constants is that constant
             return learners
         return [PassingConstants(learner) for learner in learners]
+
+    def _of_classes(self, metric: Metric) -> list[MetaLearner]:
+        declared = self.declaration
+        if declared.method == "mean":
+            return [Mean()]
+        if declared.method == "blend":
+            return [self._blend(metric, "log_loss")]
+        if declared.method == "lightgbm":
+            return [ClassTrees(LightGBM(**declared.trees.model_dump()))]
+        return [Multinomial(C) for C in declared.C]
+
+    def _of_numbers(self, metric: Metric) -> list[MetaLearner]:
+        declared = self.declaration
+        if declared.method == "mean":
+            return [RankMean() if declared.ranks else Mean()]
+        if declared.method == "blend":
+            return [self._blend(metric, "metric")]
+        if declared.method == "lightgbm":
+            return [NumberTrees(LightGBM(**declared.trees.model_dump()))]
+        return [NonNegative()] if declared.method == "nnls" else [Ridge(alpha) for alpha in declared.alpha]
+
+    def _blend(self, metric: Metric, by_default: SelectBy) -> Blend:
+        declared = self.declaration
+        select_by = declared.select_by or by_default
+        return Blend(select_by, per_label=declared.per == "label", negative=declared.negative, metric=metric)
+
+    def suits(self, kind: Kind) -> bool:
+        """Whether its method is for outputs of that kind."""
+        return kind in _FOR.get(self.declaration.method, (kind,))
+
+    def _refuse_other_tasks(self, metric: Metric) -> None:
+        declared, kind = self.declaration, metric.kind
+        calibrations = _CALIBRATIONS.get(kind, ())
+        wrong = None
+        if not self.suits(kind):
+            wrong = f'method = "{declared.method}" is for {" and ".join(_FOR[declared.method])}'
+        elif declared.calibration not in ("none", *calibrations):
+            known = " and ".join(calibrations) or "none"
+            wrong = f'calibration = "{declared.calibration}" has no meaning here; there is {known}'
+        elif declared.ranks and metric.name not in _OF_RANKS:
+            wrong = f"ranks = true is for metrics that look at the order of rows alone, and {metric.title} does not"
+        elif declared.select_by is not None and declared.select_by not in _SELECT[kind]:
+            wrong = f'select_by = "{declared.select_by}" has no meaning here; there is {" and ".join(_SELECT[kind])}'
+        elif kind == "classes" and declared.per == "label":
+            wrong = 'per = "label" would give classes sums other than 1'
+        elif declared.label_shift and kind in ("numbers", "grades"):
+            wrong = "label_shift is for labels and classes"
+        if wrong:
+            raise UserError(f"stacking/{self.name}.toml: {wrong}; what is predicted are {kind}")
 
     def rule(self, metric: Metric) -> RuleName:
         """How decisions are made; raises UserError for a rule that the metric has no use for."""

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName
+from compete.competition.metric_names import metric_info, metric_names
+from compete.competition.metrics import Labels, Metric, Probabilities, find_metric
+from compete.competition.rule_names import RuleName
 from compete.errors import DataError, UserError
 from compete.stacking.ensemble.alarms import find_alarms
 from compete.stacking.ensemble.cross_fitting import repeated_folds
@@ -39,7 +41,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     """Combines base models' out-of-fold probabilities, sets thresholds, and says honestly how good the result is.
 
     method, calibration, thresholds and options ({"C": [0.1]}, {"per": "label"}, {"trees": {...}}) are a recipe's.
-    metric: a name in compete.competition.metrics.METRICS. n_folds, repeats, random_state: of the folds over which the
+    metric: a name that competition.toml accepts. n_folds, repeats, random_state: of the folds over which the
     honest score is nested, where `fit` is given none.
 
     After `fit`: honest_score_, interval_ (its 95 % interval), naive_score_, thresholds_ ((n_labels,), or None),
@@ -124,7 +126,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
     def score(self, X: Models, y: Labels | pd.DataFrame) -> float:
         """The metric on new rows; of a loss the negative, so that higher is better."""
         metric = self._metric()
-        predicted = self.predict(X) if metric.thresholds else self.predict_proba(X)
+        predicted = self.predict(X) if metric.decides else self.predict_proba(X)
         if isinstance(y, pd.DataFrame):
             frames = list(X.values()) if isinstance(X, Mapping) else X
             first = frames[0]
@@ -155,10 +157,10 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
             warnings.warn(str(alarm), LeakWarning, stacklevel=3)
 
     def _metric(self) -> Metric:
-        found = [metric for name, metric in METRICS.items() if name == self.metric]
-        if not found:
-            raise UserError(f"no metric {self.metric!r}; there are {', '.join(METRICS)}")
-        return found[0]
+        info = metric_info(self.metric)
+        if info is None or "multilabel" not in info.tasks:
+            raise UserError(f"no metric {self.metric!r}; there are {', '.join(metric_names('multilabel'))}")
+        return find_metric(self.metric)
 
     def _recipe(self) -> StackRecipe:
         options = dict(self.options or {})

@@ -107,8 +107,6 @@ class LocalLeaderboard:
     metric: Metric
     true_columns: TrueColumns | None = None
     """None: as a submission's."""
-    metric_name: str = ""
-    """As competition.toml and the ledger have it; empty for the metric's own."""
     name: str = "local"
     page: None = None
     notebook: str = ""
@@ -161,7 +159,7 @@ class LocalLeaderboard:
     def _metric_of(self, entry: Entry) -> Metric:
         """The metric that a submission was sent for."""
         name = entry.submission.metric
-        found = self.metric if name == (self.metric_name or self.metric.name) else METRICS.get(name)
+        found = self.metric if name == self.metric.name else METRICS.get(name)
         if found is None:
             raise SubmissionError(
                 f"number {entry.number} was sent for the metric {name}, which competition.toml names no more: with "
@@ -295,7 +293,6 @@ def local_leaderboard(competition: Competition) -> LocalLeaderboard:
         form=submission_form(competition),
         metric=competition.metric,
         true_columns=TrueColumns(data.id, competition.label_columns, data.label_separator),
-        metric_name=competition.declaration.metric_name,
     )
 
 

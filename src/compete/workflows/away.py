@@ -11,11 +11,12 @@ from compete import atomic
 from compete.errors import CompeteError
 from compete.execution.deadline import Deadline
 from compete.execution.executor import Executor
-from compete.execution.jobs import Event, Failed, Job, Progressed, Report
+from compete.execution.jobs import Event, Failed, Job, Progressed
 from compete.execution.ray_executor import Cluster, RayExecutor
 from compete.oof.job_archives import JOB, pack_job
 from compete.oof.job_results import RESULT, bring_in, open_result
 from compete.oof.work import Work
+from compete.progress import Report
 from compete.workflows.jobs import run_job
 
 
@@ -78,6 +79,6 @@ def run_packed(packed: bytes, here: str, report: Report) -> tuple[str, str, byte
 def _telling(report: Report) -> Callable[[Work, int], contextlib.AbstractContextManager[Callable[[Event], None]]]:
     @contextlib.contextmanager
     def watch(work: Work, at_once: int) -> Iterator[Callable[[Event], None]]:
-        yield lambda event: report(event.fraction) if isinstance(event, Progressed) else None
+        yield lambda event: report(event.fraction, event.doing) if isinstance(event, Progressed) else None
 
     return watch

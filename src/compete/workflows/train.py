@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from compete.base_models.trackers import refuse_missing
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError, UserError
 from compete.execution.executor import Executor
@@ -64,8 +65,12 @@ def train_base(
         with locked(workspace, say):
             competition = load(workspace, say)
             recipes = choose_recipes(competition, names, as_published=as_published)
+        trackers = competition.declaration.tracking.to
+        refuse_missing(trackers)
         execution = competition.declaration.execution.model_copy(update=_said(on=on, address=address))
         crew = open_.enter_context(crew_on(execution, recipes, workers, threads, say))
+        if trackers and crew.cluster is not None:
+            say("[tracking]: trainings on a cluster are not told to trackers")
         declared = competition.declaration.training.stop_after
         seconds = asked if asked is not None or declared is None else seconds_of(declared)
         run = _Run(workspace, crew, None if seconds is None else began + seconds, say, watch)

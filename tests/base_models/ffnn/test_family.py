@@ -120,10 +120,16 @@ def test_keeps_the_weights_of_the_best_epoch() -> None:
 
 
 def test_curves_and_progress_have_a_row_per_epoch() -> None:
-    seen: list[float] = []
-    context = FitContext(labels=LABELS, seed=3, progress=seen.append)
+    seen, told = list[float](), list[str]()
+
+    def report(fraction: float, doing: str = "") -> None:
+        seen.append(fraction)
+        told.append(doing)
+
+    context = FitContext(labels=LABELS, seed=3, progress=report)
     FeedForward(FeedForwardSettings(**SMALL, epochs=2, members=2)).fit(*posts(), context)
     assert seen == [0.25, 0.5, 0.75, 1.0]
+    assert told == [f"loss {row['train_loss']:.3f}" for row in context.curves]
     assert [(row["member"], row["epoch"]) for row in context.curves] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert {"train_loss", "validation_loss", "learning_rate"} <= context.curves[0].keys()
     assert context.curves[0]["train_loss"] != context.curves[2]["train_loss"]  # members differ

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from compete.base_models.families import FitContext
 from compete.base_models.generator.family import LabelGenerator
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
 from compete.base_models.generator.prompts import Prompt
+from compete.base_models.pretrained import device
 from compete.errors import UserError
 from support.generators import CHECKPOINTS, LABELS, MAX_LENGTH, Posts, decoded, prompt_of, settings
 
@@ -48,6 +51,19 @@ def test_one_pass_for_all_slots_gives_what_a_pass_per_label_gives(fitted: SlotSc
     shared = fitted.predict_proba(UNSEEN)
     assert np.ptp(shared[:, 0]) > 1e-4  # texts are told apart
     np.testing.assert_allclose(shared, one_each.predict_proba(UNSEEN), atol=1e-5)
+
+
+@pytest.mark.parametrize("decoding", ["slots", "generate"])
+def test_what_is_read_again_goes_to_the_device(
+    posts: Posts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoding: str
+) -> None:
+    options = {"adaptation": "lora", "decoding": decoding}
+    context = FitContext(labels=LABELS, seed=3)
+    fitted: Any = LabelGenerator(settings("qwen2", **options)).fit(*posts, context)
+    fitted.save(tmp_path, whole=False)
+    monkeypatch.setattr(device, "device", lambda: torch.device("meta"))
+    again: Any = LabelGenerator(fitted.source.settings).load(tmp_path, context)
+    assert {weight.device.type for weight in again.model.parameters()} == {"meta"}
 
 
 def test_a_text_gives_the_same_probabilities_alone_and_in_a_padded_batch(fitted: SlotScorer) -> None:

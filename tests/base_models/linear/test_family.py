@@ -90,7 +90,7 @@ def test_nbsvm_ratio_is_the_log_count_ratio_of_the_paper() -> None:
     # "good" in both positives and no negative, "bad" in the one negative, "day" everywhere; alpha 1:
     # p = (3, 1, 3) / 7 and q = (1, 2, 2) / 5 for good, bad, day.
     weighted = csr_matrix([[0.4, 0, 0.2], [0.3, 0, 0.1], [0, 0.7, 0.5]])
-    ratios = Linear(LinearSettings(weighting="nbsvm"))._ratios(weighted, np.array([[1], [1], [0]], dtype=np.int8))
+    ratios = Linear(LinearSettings(weighting="nbsvm"))._ratios(weighted, np.array([[True], [True], [False]]))
     assert ratios is not None
     np.testing.assert_allclose(np.exp(ratios[0]), [(3 / 7) / (1 / 5), (1 / 7) / (2 / 5), (3 / 7) / (2 / 5)])
 
@@ -102,7 +102,7 @@ def test_nbsvm_gives_other_probabilities_than_tfidf() -> None:
 
 def test_progress_ends_at_one() -> None:
     seen: list[float] = []
-    context = FitContext(labels=LABELS, seed=3, progress=seen.append)
+    context = FitContext(labels=LABELS, seed=3, progress=lambda fraction, doing="": seen.append(fraction))
     Linear(LinearSettings()).fit(*posts(), context)
     assert seen == [0.5, 1.0]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn.modules import Linear4bit
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
@@ -34,6 +35,7 @@ from compete.base_models.pretrained.checkpoints import (
     open_tokenizer,
     source_of,
 )
+from compete.base_models.pretrained.device import predicted_in
 from compete.errors import UserError
 from support import small_classifier
 
@@ -200,6 +202,16 @@ def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
         small_classifier.fit(str(tmp_path / "no-such-folder"))
     with pytest.raises(UserError, match="no miniature 'robberta'; did you mean 'roberta'"):
         small_classifier.fit("miniature:robberta")
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_weights_in_four_bits_compute_in_the_precision_that_was_asked_for(precision: str, dtype: torch.dtype) -> None:
+    chosen = small_classifier.settings("miniature:llama", adaptation="qlora", precision=precision)
+    source = source_of(chosen, small_classifier.posts()[0], seed=1)
+    model: Any = open_classifier(source, 0, 2, four_bits=True)
+    assert model.config.quantization_config.bnb_4bit_compute_dtype is dtype
+    assert {layer.compute_dtype for layer in model.modules() if isinstance(layer, Linear4bit)} == {dtype}
+    assert predicted_in(model) == precision
 
 
 # Stella: files of transformers 4, with code that transformers 5 cannot run

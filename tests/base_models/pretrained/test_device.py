@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from compete.base_models.memory import is_out_of_memory
+from compete.base_models.memory import is_out_of_memory, release
 from compete.base_models.pretrained import device as devices
 from compete.base_models.pretrained.device import place, training_precision
 from compete.errors import UserError
@@ -134,6 +134,17 @@ def test_a_model_goes_where_it_is_computed_and_one_that_was_laid_out_stays(monke
 )
 def test_memory_ends_in_many_words(error: BaseException) -> None:
     assert is_out_of_memory(error)
+
+
+def test_memory_of_a_gpu_is_given_back_once_nothing_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("gc.collect", lambda: done.append("collected"))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append("emptied"))
+    release()
+    assert done == ["collected"]  # and no GPU is opened for it
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    release()
+    assert done[1:] == ["collected", "emptied"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA error: an illegal memory access"), ValueError("out of memory")])

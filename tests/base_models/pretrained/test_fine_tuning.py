@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_pre_hook
-from transformers import TrainingArguments
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained import fine_tuning
-from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict
+from compete.base_models.pretrained.batching import Batch, Row
+from compete.base_models.pretrained.callbacks import Course
+from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.trainer import DivergedError
 from compete.errors import CompeteError
 
 FITTED, INNER = np.arange(64), np.arange(64, 72)
@@ -202,7 +206,7 @@ def test_a_loss_that_is_no_number_ends_the_training_in_its_first_steps(epochs: i
         def loss(self, model: Any, batch: Batch) -> Tensor:
             return super().loss(model, batch) * float("nan")
 
-    with pytest.raises(fine_tuning.DivergedError, match=r"no number any more at step 3 \(computed in float32\)"):
+    with pytest.raises(DivergedError, match=r"no number any more at step 3 \(computed in float32\)"):
         Overflows(limit=72).fit(epochs=epochs)
     assert len(steps) == 2
 
@@ -215,6 +219,39 @@ def test_a_single_batch_that_overflows_ends_nothing() -> None:
             return torch.tensor(float("inf"), requires_grad=True) if len(self.batches) == 2 else loss
 
     assert len(Once(limit=72).fit()[1].curves) == 2
+
+
+def test_how_a_training_goes_is_told_with_its_loss_and_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, str]] = []
+
+    class Even(Memory):
+        def loss(self, model: Any, batch: Batch) -> Tensor:
+            # 1 and 3 in turn: what is told is their mean.
+            return super().loss(model, batch) * 0 + (1 + 2 * (len(self.batches) % 2))
+
+    memory = Even(limit=72)
+    context = FitContext(labels=("joy",), seed=3, progress=lambda fraction, doing="": told.append((fraction, doing)))
+    small: dict[str, Any] = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05, "precision": "float32"}
+    fine_tune(memory.task(), TransformerSettings(checkpoint="none", **small), FITTED, INNER, context)
+    assert [fraction for fraction, _ in told] == [10 / 48, 20 / 48, 30 / 48, 40 / 48]
+    assert all(re.fullmatch(r"loss \d\.\d{3}, [\d.,]+ rows/s", doing) for _, doing in told)
+    assert told[0][1].startswith("loss 2.000, ")
+
+
+def test_slow_steps_are_told_one_by_one_and_what_comes_between_epochs_is_not_counted() -> None:
+    now, told = [0.0], list[str]()
+    context = FitContext(labels=("joy",), seed=3, progress=lambda fraction, doing="": told.append(doing))
+    course = Course(context, rows=16, clock=lambda: now[0])
+    state, control = TrainerState(), TrainerControl()
+    state.max_steps = 8
+    now[0] = 100.0
+    course.on_epoch_begin(None, state, control)
+    for step, seconds in ((1, 8.0), (2, 2.0), (3, 2.0), (4, 2.0)):
+        now[0] += seconds
+        state.global_step = step
+        course.see(torch.tensor(0.5 * step, requires_grad=True))
+        course.on_step_end(None, state, control)
+    assert told == ["loss 0.500, 2 rows/s", "loss 1.500, 8 rows/s"]
 
 
 def test_one_row_that_does_not_fit_is_said() -> None:

@@ -16,7 +16,8 @@ from torch.nn import functional
 from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.families import FitContext
 from compete.base_models.generator.family import LabelGenerator
-from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune
+from compete.base_models.pretrained.batching import Batch, Row
+from compete.base_models.pretrained.fine_tuning import Task, fine_tune
 from compete.base_models.pretrained.resuming import read_state
 from compete.base_models.pretrained.settings import TransformerSettings
 from support.small_classifier import LABELS, posts
@@ -166,7 +167,7 @@ def test_families_go_on_inside_a_fold(tmp_path: Path, name: str) -> None:
     small = {"epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "max_length": 80, "precision": "float32", **more}
     texts, labels = posts()
 
-    def kill(fraction: float) -> None:
+    def kill(fraction: float, doing: str = "") -> None:
         raise KilledError
 
     def fit(**options: Any) -> Numbers:

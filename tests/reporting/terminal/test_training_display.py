@@ -148,6 +148,34 @@ def test_the_line_says_how_much_time_is_left_until_nothing_is() -> None:
     ]
 
 
+def test_the_line_says_how_the_job_went_in_the_end() -> None:
+    jobs = make_jobs("tuned", 2)
+    out = io.StringIO()
+    with TrainingDisplay(Console(file=out, width=80), jobs, workers=1, known={}) as display:
+        display(Started(jobs[0]))
+        display(Progressed(jobs[0], 0.5, "loss 0.412, 53 rows/s"))
+        display(Progressed(jobs[0], 0.6, "loss 0.388, 54 rows/s"))
+        display(Progressed(jobs[0], 1.0))  # has nothing to say
+        display(Finished(jobs[0], 90.0))
+        display(Started(jobs[1]))
+        display(Finished(jobs[1], 30.0))
+    assert out.getvalue().splitlines() == [
+        "[1/2] tuned fold 0: 1 min 30 s (loss 0.388, 54 rows/s), 1 min 30 s left",
+        "[2/2] tuned fold 1: 30.0 s",
+    ]
+
+
+def test_how_a_running_job_goes_stands_beside_its_bar_in_80_columns() -> None:
+    [job] = make_jobs("distilbert_base_uncased", 1)
+    out = io.StringIO()
+    with TrainingDisplay(Console(file=out, width=80, force_terminal=True), [job], workers=1, known={}) as display:
+        display(Started(job))
+        display(Progressed(job, 0.5, "loss 0.412, 1,053 rows/s"))
+        display._progress.refresh()
+        lines = [line for line in out.getvalue().splitlines() if "distilbert_base_uncased fold 0" in line]
+        assert "loss 0.412, 1,053 rows/s" in lines[-1]
+
+
 def test_a_terminal_gets_a_bar_that_goes_away_and_the_lines_stay() -> None:
     jobs = make_jobs("linear", 1)
     out = io.StringIO()

@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compete.competition.metrics import METRICS, Labels, Metric, RuleName
+from compete.competition.metrics import METRICS, Labels, Metric
+from compete.competition.rule_names import RuleName
 from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.cross_fitting import as_it_is
 from compete.stacking.ensemble.decision_rules import Cut, PerRow, decision_from, default_rule, fit_rule, rules_for
 from compete.stacking.ensemble.evaluation import evaluate
 from compete.stacking.ensemble.thresholds import DEFAULT, best_expected_f1_threshold, fit_thresholds
+from support.declared_metrics import DECLARED_METRICS
 
 ROWS, RATES = 600, (0.4, 0.2, 0.05)
-EVERY_RULE = [(metric, rule) for metric in METRICS.values() for rule in rules_for(metric)]
+EVERY_RULE = [(metric, rule) for metric in DECLARED_METRICS.values() for rule in rules_for(metric)]
 MACRO = METRICS["f1_macro"]
-DECIDING = [metric for metric in METRICS.values() if metric.thresholds]
+DECIDING = [metric for metric in DECLARED_METRICS.values() if "cross_fitted" in rules_for(metric)]
 
 
 def miscalibrated(seed: int = 0, shift: float = -1.5) -> tuple[Labels, NDArray[np.float64], NDArray[np.int16]]:
@@ -51,7 +53,7 @@ def test_a_record_decides_as_the_rule_it_is_of(metric: Metric, rule: RuleName) -
         assert decided.tolist() == (fresh >= fitted.thresholds).astype(int).tolist()
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=named)
+@pytest.mark.parametrize("metric", DECLARED_METRICS.values(), ids=named)
 def test_a_metric_has_rules_of_its_own_and_half_for_all(metric: Metric) -> None:
     rules = rules_for(metric)
     assert "half" in rules

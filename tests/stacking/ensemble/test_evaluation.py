@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
-from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName
+from compete.competition.metrics import METRICS, Labels, Metric, Probabilities
+from compete.competition.rule_names import RuleName
 from compete.stacking.ensemble.cross_fitting import as_it_is, cross_fit
 from compete.stacking.ensemble.decision_rules import rules_for
 from compete.stacking.ensemble.evaluation import Evaluation, evaluate
@@ -17,6 +18,7 @@ from compete.stacking.ensemble.meta_learners import Logistic, Mean
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
+from support.declared_metrics import DECLARED_METRICS
 
 pytestmark = pytest.mark.slow
 
@@ -177,7 +179,7 @@ def test_decisions_of_a_single_model_are_cut_without_their_fold() -> None:
     _check_parts(evaluate(F1, labels, [as_it_is(model, folds)], model, "empirical"), labels, folds, model)
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", DECLARED_METRICS.values(), ids=lambda metric: metric.name)
 def test_every_metric_is_scored_on_what_it_asks_for(metric: Metric) -> None:
     labels, folds = make_labels(), make_folds(3)
     models = make_models(labels, 2, signal=2.0).astype(np.float64)

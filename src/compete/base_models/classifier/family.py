@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
-from compete.base_models.families import FitContext, FittedModel, Needs
+from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
 
 
-class SequenceClassifier:
+class SequenceClassifier(FamilyDefaults):
     """Fine-tunes AutoModelForSequenceClassification with transformers' Trainer."""
 
     Settings: ClassVar[type[SequenceClassifierSettings]] = SequenceClassifierSettings

@@ -25,6 +25,7 @@ from compete.base_models.pretrained.adaptation import (
     save_trained,
 )
 from compete.base_models.pretrained.attention import attend_in_both_directions
+from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import (
     Source,
     kept_source,
@@ -33,7 +34,7 @@ from compete.base_models.pretrained.checkpoints import (
     source_of,
 )
 from compete.base_models.pretrained.device import Precision, place, predicted_in
-from compete.base_models.pretrained.fine_tuning import Batch, Row, Task, fine_tune, predict
+from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
 from compete.base_models.validation_split import validation_split
 

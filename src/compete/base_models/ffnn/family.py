@@ -16,19 +16,27 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.families import FitContext, Needs
+from compete.base_models.families import FamilyDefaults, FitContext, Needs
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.linear.tokens import tokenise
+from compete.base_models.task_losses import default_loss, refused_loss
+from compete.base_models.task_settings import idle_settings, refused_settings
+from compete.competition.shape import Targets
+from compete.competition.task import KINDS, TaskName
+from compete.competition.text_columns import as_one
+from compete.declarations import Problem
 
 if TYPE_CHECKING:
     from compete.base_models.ffnn.network import Network
+    from compete.base_models.objectives import Objective
 
 
 _WEIGHTS, _VOCABULARY = "weights.safetensors", "vocabulary.json"
 
 
-class FeedForward:
-    """Embeddings, mean and maximum over the tokens, several hidden layers, one logit per label."""
+class FeedForward(FamilyDefaults):
+    """Embeddings, mean and maximum over the tokens, several hidden layers, one logit per label or class, or a number
+    per target."""
 
     Settings: ClassVar[type[FeedForwardSettings]] = FeedForwardSettings
     version: ClassVar[int] = 1
@@ -42,23 +50,39 @@ class FeedForward:
         """Nothing: it starts from the texts alone."""
         return Needs()
 
-    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedFeedForward:
-        """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels), at least three rows."""
-        from compete.base_models.ffnn.network import train
+    @classmethod
+    def refused(cls, settings: FeedForwardSettings, task: TaskName) -> list[Problem]:
+        """A loss of another task too."""
+        return refused_settings(settings, task) or refused_loss(settings.loss, task)
 
+    @classmethod
+    def settled(cls, settings: FeedForwardSettings, task: TaskName) -> FeedForwardSettings:
+        """The loss that is fitted, where it is a choice."""
+        if settings.loss is not None or "loss" in idle_settings(cls.Settings, task):
+            return settings
+        return settings.model_copy(update={"loss": default_loss(KINDS[task])})
+
+    def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedFeedForward:
+        """Train on `texts` and what is true of them, shape (len(texts), n_outputs), at least three rows."""
+        from compete.base_models.ffnn.network import train
+        from compete.base_models.objectives import Objective
+
+        objective = Objective.of(self.settings.loss, labels, context)
         vocabulary = Vocabulary.learn(texts, self.settings.min_df)
-        networks = train(self.settings, texts, vocabulary.encode(texts), len(vocabulary.ids), labels, context)
-        return FittedFeedForward(vocabulary, networks, self.settings.eval_batch_size, labels.shape[1])
+        encoded = vocabulary.encode(texts)
+        networks = train(self.settings, texts, encoded, len(vocabulary.ids), labels, objective, context)
+        return FittedFeedForward(vocabulary, networks, objective, self.settings.eval_batch_size)
 
     def load(self, folder: Path, context: FitContext) -> FittedFeedForward:
         """What `save` of a fitted model wrote into `folder`."""
         from compete.base_models.ffnn.network import read_networks
+        from compete.base_models.objectives import Objective
 
+        objective = Objective.read(self.settings.loss, folder, context)
         terms = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
         vocabulary = Vocabulary({term: number for number, term in enumerate(terms, start=1)})
-        n_labels = len(context.labels)
-        networks = read_networks(self.settings, folder / _WEIGHTS, len(terms), n_labels, context.threads)
-        return FittedFeedForward(vocabulary, networks, self.settings.eval_batch_size, n_labels)
+        networks = read_networks(self.settings, folder / _WEIGHTS, len(terms), objective.width, context.threads)
+        return FittedFeedForward(vocabulary, networks, objective, self.settings.eval_batch_size)
 
 
 @dataclass(frozen=True)
@@ -67,22 +91,23 @@ class FittedFeedForward:
 
     vocabulary: Vocabulary
     networks: list[Network]
+    objective: Objective
     batch_size: int
-    n_labels: int
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Mean probabilities of the nets, shape (len(texts), n_labels)."""
-        from compete.base_models.ffnn.network import probabilities
+        """Mean predictions of the nets, shape (len(texts), n_outputs)."""
+        from compete.base_models.ffnn.network import predictions
 
         if not texts:
-            return np.zeros((0, self.n_labels), dtype=np.float32)
-        return probabilities(self.networks, self.vocabulary.encode(texts), self.batch_size)
+            return np.zeros((0, self.objective.n_outputs), dtype=np.float32)
+        return predictions(self.networks, self.vocabulary.encode(texts), self.objective, self.batch_size)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """The vocabulary as JSON, the nets' weights as safetensors; small enough to be kept always."""
         from compete.base_models.ffnn.network import write_networks
 
         write_networks(self.networks, folder / _WEIGHTS)
+        self.objective.save(folder)
         (folder / _VOCABULARY).write_text(json.dumps(list(self.vocabulary.ids), ensure_ascii=False), encoding="utf-8")
         return True
 
@@ -96,7 +121,7 @@ class Vocabulary:
     @classmethod
     def learn(cls, texts: Sequence[str], min_df: int) -> Vocabulary:
         """The tokens of at least `min_df` of the texts."""
-        document_frequency = Counter(token for text in texts for token in set(tokenise(text)))
+        document_frequency = Counter(token for text in texts for token in set(_tokens(text)))
         # Sorted, because the order of a set of strings differs from process to process.
         known = sorted(token for token, count in document_frequency.items() if count >= min_df)
         return cls({token: number for number, token in enumerate(known, start=1)})
@@ -104,6 +129,10 @@ class Vocabulary:
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """The numbers of each text's known tokens; a text without any gives an empty array."""
         return [
-            np.array([self.ids[token] for token in tokenise(text) if token in self.ids], dtype=np.int64)
+            np.array([self.ids[token] for token in _tokens(text) if token in self.ids], dtype=np.int64)
             for text in texts
         ]
+
+
+def _tokens(text: str) -> list[str]:
+    return tokenise(as_one(text))

@@ -17,15 +17,16 @@ from torch.nn import functional
 
 from compete.base_models.families import FitContext
 from compete.base_models.ffnn.settings import FeedForwardSettings
-from compete.base_models.losses import positive_weights
+from compete.base_models.losses import Loss
+from compete.base_models.objectives import Objective, strata_of
 from compete.base_models.validation_split import RowNumbers, validation_split
-from compete.logits import sigmoid
+from compete.competition.shape import Targets
 
 Encoded = Sequence[NDArray[np.int64]]
 
 
 class Network(nn.Module):
-    """Token numbers in, one logit per label out.
+    """Token numbers in, raw outputs out: one logit per label, or what the task has (`objectives`).
 
     The mean over the tokens says what a text is about, the maximum keeps a single strong word that the mean
     of a long text would drown. Both are brought to one scale, and reach the logits through the hidden layers
@@ -33,23 +34,23 @@ class Network(nn.Module):
     teach it the rare labels.
     """
 
-    def __init__(self, settings: FeedForwardSettings, n_tokens: int, n_labels: int) -> None:
+    def __init__(self, settings: FeedForwardSettings, n_tokens: int, width: int) -> None:
         super().__init__()
         self.token_dropout = settings.token_dropout
         self.embedding = nn.Embedding(n_tokens + 1, settings.embedding_size, padding_idx=0)
         # Row 0, the hidden token's, is drawn as well: `padding_idx` leaves it out of what is pooled.
         nn.init.normal_(self.embedding.weight, std=0.1)
-        width = 2 * settings.embedding_size
-        self.scale = nn.BatchNorm1d(width)
-        self.direct = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(width, n_labels))
+        size_in = 2 * settings.embedding_size
+        self.scale = nn.BatchNorm1d(size_in)
+        self.direct = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(size_in, width))
         layers: list[nn.Module] = []
         for size in settings.hidden:
-            layers += [nn.Dropout(settings.dropout), nn.Linear(width, size), nn.BatchNorm1d(size), nn.ReLU()]
-            width = size
-        self.deep = nn.Sequential(*layers, nn.Dropout(settings.dropout), nn.Linear(width, n_labels))
+            layers += [nn.Dropout(settings.dropout), nn.Linear(size_in, size), nn.BatchNorm1d(size), nn.ReLU()]
+            size_in = size
+        self.deep = nn.Sequential(*layers, nn.Dropout(settings.dropout), nn.Linear(size_in, width))
 
     def forward(self, tokens: Tensor, starts: Tensor) -> Tensor:
-        """Logits, shape (n_texts, n_labels); the texts' tokens lie end to end, text i from starts[i]."""
+        """Raw outputs, shape (n_texts, width); the texts' tokens lie end to end, text i from starts[i]."""
         if self.training:
             tokens = tokens.masked_fill(torch.rand(tokens.shape) < self.token_dropout, 0)
         pooled = [
@@ -66,18 +67,21 @@ def train(
     texts: Sequence[str],
     encoded: Encoded,
     n_tokens: int,
-    labels: NDArray[np.int8],
+    targets: Targets,
+    objective: Objective,
     context: FitContext,
 ) -> list[Network]:
     """The members, each at the epoch with the lowest loss on its own validation rows."""
-    targets = torch.from_numpy(labels.astype(np.float32))
+    learnt = torch.from_numpy(objective.learnt(targets))
+    strata = strata_of(targets, context)
     networks = []
     for member in range(settings.members):
         seed = int(np.random.SeedSequence([context.seed, member]).generate_state(1)[0])
-        fitted, validation = validation_split(texts, labels, settings.validation_share, seed)
+        fitted, validation = validation_split(texts, strata, settings.validation_share, seed)
+        loss_of = objective.loss(targets[fitted], settings.class_weights)
         with _reproducible(seed, context.threads):
-            network = Network(settings, n_tokens, labels.shape[1])
-            _train_member(settings, network, encoded, targets, fitted, validation, context, member)
+            network = Network(settings, n_tokens, objective.width)
+            _train_member(settings, network, loss_of, encoded, learnt, fitted, validation, context, member)
         networks.append(network)
     return networks
 
@@ -88,38 +92,38 @@ def write_networks(networks: Sequence[Network], path: Path) -> None:
     save_file(weights, path)
 
 
-def read_networks(
-    settings: FeedForwardSettings, path: Path, n_tokens: int, n_labels: int, threads: int
-) -> list[Network]:
+def read_networks(settings: FeedForwardSettings, path: Path, n_tokens: int, width: int, threads: int) -> list[Network]:
     """What `write_networks` wrote, ready to predict."""
     torch.set_num_threads(threads)
     weights = load_file(path)
     networks = []
     for member in range(settings.members):
-        network = Network(settings, n_tokens, n_labels)
+        network = Network(settings, n_tokens, width)
         mine = {name.removeprefix(f"{member}."): w for name, w in weights.items() if name.startswith(f"{member}.")}
         network.load_state_dict(mine)
         networks.append(network.eval())
     return networks
 
 
-def probabilities(networks: Sequence[Network], encoded: Encoded, batch_size: int) -> NDArray[np.float32]:
-    """Mean probabilities of the nets, shape (len(encoded), n_labels)."""
-    logits = np.stack([_logits(network, encoded, batch_size).numpy() for network in networks]).astype(np.float64)
-    return np.asarray(sigmoid(logits).mean(axis=0), dtype=np.float32)
+def predictions(
+    networks: Sequence[Network], encoded: Encoded, objective: Objective, batch_size: int
+) -> NDArray[np.float32]:
+    """Mean predictions of the nets, shape (len(encoded), n_outputs)."""
+    raw = np.stack([_raw(network, encoded, batch_size).numpy() for network in networks]).astype(np.float64)
+    return np.asarray(objective.predictions(raw).mean(axis=0), dtype=np.float32)
 
 
 def _train_member(
     settings: FeedForwardSettings,
     network: Network,
+    loss_of: Loss,
     encoded: Encoded,
-    targets: Tensor,
+    learnt: Tensor,
     fitted: RowNumbers,
     validation: RowNumbers,
     context: FitContext,
     member: int,
 ) -> None:
-    loss_of = nn.BCEWithLogitsLoss(pos_weight=positive_weights(targets[fitted].numpy(), settings.class_weights))
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=settings.plateau_factor, patience=settings.plateau_patience
@@ -128,25 +132,23 @@ def _train_member(
     best_loss, best_weights = math.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, settings.epochs + 1):
         rate = optimiser.param_groups[0]["lr"]
-        train_loss = _train_epoch(network, optimiser, loss_of, encoded, targets, fitted, settings.batch_size)
-        validation_loss = float(
-            loss_of(_logits(network, validation_texts, settings.eval_batch_size), targets[validation])
-        )
+        train_loss = _train_epoch(network, optimiser, loss_of, encoded, learnt, fitted, settings.batch_size)
+        validation_loss = float(loss_of(_raw(network, validation_texts, settings.eval_batch_size), learnt[validation]))
         if validation_loss < best_loss:
             best_loss, best_weights = validation_loss, copy.deepcopy(network.state_dict())
         plateau.step(validation_loss)
         losses = {"train_loss": train_loss, "validation_loss": validation_loss, "learning_rate": rate}
         context.curves.append({"member": member + 1, "epoch": epoch, **losses})
-        context.progress((member + epoch / settings.epochs) / settings.members)
+        context.progress((member + epoch / settings.epochs) / settings.members, f"loss {train_loss:.3f}")
     network.load_state_dict(best_weights)
 
 
 def _train_epoch(
     network: Network,
     optimiser: torch.optim.Optimizer,
-    loss_of: nn.BCEWithLogitsLoss,
+    loss_of: Loss,
     encoded: Encoded,
-    targets: Tensor,
+    learnt: Tensor,
     fitted: RowNumbers,
     batch_size: int,
 ) -> float:
@@ -157,15 +159,15 @@ def _train_epoch(
     # Rounded down, so that no batch is left with a single row, which batch normalisation cannot take.
     for rows in np.array_split(order, max(1, len(order) // batch_size)):
         optimiser.zero_grad()
-        loss = loss_of(network(*_end_to_end([encoded[row] for row in rows])), targets[rows])
-        loss.backward()
+        loss = loss_of(network(*_end_to_end([encoded[row] for row in rows])), learnt[rows])
+        torch.autograd.backward(loss)
         optimiser.step()
         total += float(loss.detach()) * len(rows)
     return total / len(fitted)
 
 
-def _logits(network: Network, encoded: Encoded, batch_size: int) -> Tensor:
-    """Logits, shape (len(encoded), n_labels), of the net as it predicts."""
+def _raw(network: Network, encoded: Encoded, batch_size: int) -> Tensor:
+    """Raw outputs, shape (len(encoded), width), of the net as it predicts."""
     network.eval()
     parts = []
     with torch.no_grad():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from compete.base_models.class_weights import ClassWeights
+from compete.base_models.task_settings import only_for
 from compete.declarations import Declaration
 
 
@@ -27,6 +30,14 @@ class FeedForwardSettings(Declaration):
         default=0.1, gt=0, lt=1, description="share of the training rows to judge epochs on"
     )
     class_weights: ClassWeights = Field(
-        default="none", description="weight of a label's positives: 1, negatives / positives, or its square root"
+        default="none",
+        description="weight of a label's positives: 1, negatives / positives, or its square root; of a class's rows: "
+        "1, rows / (classes * its rows), or its square root",
+        json_schema_extra=only_for("labels", "classes"),
+    )
+    loss: Literal["cumulative", "mse", "mae", "huber", "pearson"] | None = Field(
+        default=None,
+        description="what is fitted: of grades by default cumulative, the logit of every step up, of numbers mse",
+        json_schema_extra=only_for("numbers", "grades"),
     )
     members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and validation rows")

@@ -14,11 +14,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.families import FitContext, FittedModel, Needs
+from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
 from compete.base_models.generator.settings import LabelGeneratorSettings
 
 
-class LabelGenerator:
+class LabelGenerator(FamilyDefaults):
     """Fine-tunes AutoModelForCausalLM on its answers with transformers' Trainer."""
 
     Settings: ClassVar[type[LabelGeneratorSettings]] = LabelGeneratorSettings

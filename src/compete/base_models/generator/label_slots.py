@@ -25,9 +25,10 @@ from torch.nn import functional
 from compete.base_models.generator.beginning import Beginning, read_beginning
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.pretrained.adaptation import save_trained
+from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import Source
 from compete.base_models.pretrained.device import Precision, predicted_in
-from compete.base_models.pretrained.fine_tuning import Batch, Row, predict
+from compete.base_models.pretrained.fine_tuning import predict
 from compete.errors import UserError
 
 

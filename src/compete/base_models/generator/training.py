@@ -19,9 +19,10 @@ from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.losses import make_loss, positive_weights
 from compete.base_models.pretrained.adaptation import add_adapters, load_trained
+from compete.base_models.pretrained.batching import Batch
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
 from compete.base_models.pretrained.device import place
-from compete.base_models.pretrained.fine_tuning import Batch, Task, fine_tune
+from compete.base_models.pretrained.fine_tuning import Task, fine_tune
 from compete.base_models.validation_split import validation_split
 
 

@@ -1,4 +1,4 @@
-"""Bag-of-n-grams models: TF-IDF or NB-SVM features under one logistic regression per label.
+"""Bag-of-n-grams models: TF-IDF or NB-SVM features under one logistic or ridge regression per output.
 
 They train in seconds on a CPU and err differently from a network, which is what a stack asks of a member.
 scikit-learn is imported when training starts, so that reading a recipe stays quick.
@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.base_models.class_weights import positive_weight
-from compete.base_models.families import FitContext, Needs
+from compete.base_models.families import FamilyDefaults, FitContext, Needs
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.linear.tokens import normalise, tokenise
+from compete.competition.shape import Targets
+from compete.competition.task import Kind
+from compete.competition.text_columns import as_one
 from compete.logits import sigmoid
 
 if TYPE_CHECKING:
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
 _WEIGHTS, _VOCABULARY = "weights.safetensors", "vocabulary.json"
 
 
-class Linear:
-    """One-vs-rest logistic regression on n-grams of words and characters."""
+class Linear(FamilyDefaults):
+    """Logistic regression of every label or class, ridge regression of every target, on n-grams."""
 
     Settings: ClassVar[type[LinearSettings]] = LinearSettings
     version: ClassVar[int] = 2
@@ -43,18 +46,20 @@ class Linear:
         """Nothing: it starts from the texts alone."""
         return Needs()
 
-    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedLinear:
-        """Train on `texts` and their 0/1 `labels`, shape (len(texts), n_labels)."""
+    def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedLinear:
+        """Train on `texts` and what is true of them, shape (len(texts), n_outputs): 0/1, or numbers."""
         vectorisers = self._vectorisers()
-        features = _side_by_side([vectoriser.fit_transform(texts) for vectoriser in vectorisers])
-        ratios = self._ratios(features, labels)
+        read = [as_one(text) for text in texts]
+        features = _side_by_side([vectoriser.fit_transform(read) for vectoriser in vectorisers])
+        ratios = self._ratios(features, _positives(labels, context.kind))
+        fit_one = self._fit_label if context.kind in ("labels", "classes") else self._fit_target
         coefficients = np.zeros((features.shape[1], labels.shape[1]))
         intercepts = np.zeros(labels.shape[1])
-        for label, targets in enumerate(labels.T):
-            ratio = None if ratios is None else ratios[label]
-            coefficients[:, label], intercepts[label] = self._fit_label(features, targets, ratio)
-            context.progress((label + 1) / labels.shape[1])
-        return FittedLinear(vectorisers, coefficients, intercepts)
+        for output, targets in enumerate(labels.T):
+            ratio = None if ratios is None else ratios[output]
+            coefficients[:, output], intercepts[output] = fit_one(features, targets, ratio)
+            context.progress((output + 1) / labels.shape[1])
+        return FittedLinear(vectorisers, coefficients, intercepts, context.kind, context.grades)
 
     def load(self, folder: Path, context: FitContext) -> FittedLinear:
         """What `save` of a fitted model wrote into `folder`."""
@@ -67,7 +72,7 @@ class Linear:
             vectoriser.vocabulary_ = {term: column for column, term in enumerate(vocabulary)}
             vectoriser.fixed_vocabulary_ = False
             vectoriser.idf_ = weights[f"idf_{number}"]
-        return FittedLinear(vectorisers, weights["coefficients"], weights["intercepts"])
+        return FittedLinear(vectorisers, weights["coefficients"], weights["intercepts"], context.kind, context.grades)
 
     def _vectorisers(self) -> list[Any]:
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -83,8 +88,8 @@ class Linear:
             found.append(TfidfVectorizer(preprocessor=normalise, **chars, **common))
         return found
 
-    def _ratios(self, features: csr_matrix, labels: NDArray[np.int8]) -> NDArray[np.float64] | None:
-        """What scales each feature for each label, (n_labels, n_features): log-count ratios. None: nothing does.
+    def _ratios(self, features: csr_matrix, positives: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+        """What scales each feature for each output, (n_outputs, n_features): log-count ratios. None: nothing does.
 
         r = log((p / |p|_1) / (q / |q|_1)), p and q = alpha + the positive and negative texts that hold the
         n-gram (Wang and Manning 2012, "Baselines and Bigrams", section 2.1, with their binarised counts).
@@ -92,8 +97,8 @@ class Linear:
         if self.settings.weighting == "tfidf":
             return None
         present = features.sign().T
-        positive = self.settings.alpha + present @ (labels == 1)
-        negative = self.settings.alpha + present @ (labels == 0)
+        positive = self.settings.alpha + present @ positives
+        negative = self.settings.alpha + present @ ~positives
         ratios = np.log(positive / positive.sum(axis=0)) - np.log(negative / negative.sum(axis=0))
         return np.ascontiguousarray(ratios.T)  # they are looked up by feature, millions of times
 
@@ -119,32 +124,51 @@ class Linear:
             max_iter=10_000,
             random_state=0,
         )
-        if ratio is None:
-            model.fit(features, targets)
-            return model.coef_[0], float(model.intercept_[0])
-        scaled = features.copy()
-        scaled.data *= ratio[scaled.indices]
-        model.fit(scaled, targets)
-        # (x * r) @ w = x @ (r * w): with the ratio in the coefficients one product serves all labels.
-        return model.coef_[0] * ratio, float(model.intercept_[0])
+        model.fit(_scaled(features, ratio), targets)
+        return _unscaled(model.coef_[0], ratio), float(model.intercept_[0])
+
+    def _fit_target(
+        self, features: csr_matrix, targets: NDArray[np.float32], ratio: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], float]:
+        """Coefficients on the unscaled features, shape (n_features,), and the intercept of one target's numbers."""
+        from sklearn.linear_model import Ridge
+
+        # Conjugate gradients, sevenfold as quick as SAG; least squares in the place of the logistic loss.
+        model = Ridge(alpha=1 / self.settings.C, solver="sparse_cg", tol=1e-3)
+        model.fit(_scaled(features, ratio), targets.astype(np.float64))
+        return _unscaled(model.coef_, ratio), float(model.intercept_)
 
 
 @dataclass(frozen=True)
 class FittedLinear:
-    """Vectorisers, and what the logistic regressions learnt on their features."""
+    """Vectorisers, and what the regressions learnt on their features."""
 
     vectorisers: list[Any]
     coefficients: NDArray[np.float64]
-    """(n_features, n_labels), for the features of all vectorisers side by side."""
+    """(n_features, n_outputs), for the features of all vectorisers side by side."""
     intercepts: NDArray[np.float64]
-    """(n_labels,)."""
+    """(n_outputs,)."""
+    kind: Kind
+    grades: tuple[float, ...]
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Probabilities, shape (len(texts), n_labels)."""
+        """Predictions, shape (len(texts), n_outputs): see `competition/task.py`."""
         if not texts:
             return np.zeros((0, len(self.intercepts)), dtype=np.float32)
-        logits = _features(self.vectorisers, texts) @ self.coefficients + self.intercepts
-        return sigmoid(logits).astype(np.float32)
+        read = [as_one(text) for text in texts]
+        raw = _features(self.vectorisers, read) @ self.coefficients + self.intercepts
+        return self._predictions(raw).astype(np.float32)
+
+    def _predictions(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.kind == "numbers":
+            return raw
+        if self.kind == "grades":
+            return raw.clip(self.grades[0], self.grades[-1])
+        # Classes one against the rest: on 12,088 posts in three classes a multinomial regression took over three times
+        # as long for a log loss of 0.817 instead of 0.820 and a macro recall, at the rates of the classes, of 0.592
+        # instead of 0.594.
+        probabilities = sigmoid(raw)
+        return probabilities if self.kind == "labels" else probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Vocabularies as JSON, weights as safetensors; small enough to be kept always."""
@@ -156,6 +180,25 @@ class FittedLinear:
         vocabularies = [_terms(vectoriser) for vectoriser in self.vectorisers]
         (folder / _VOCABULARY).write_text(json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8")
         return True
+
+
+def _positives(targets: Targets, kind: Kind) -> NDArray[np.bool_]:
+    """Which rows the log-count ratios set against the others: those with the label or class, or above the mean."""
+    return np.asarray(targets == 1 if kind in ("labels", "classes") else targets > targets.mean(axis=0))
+
+
+def _scaled(features: csr_matrix, ratio: NDArray[np.float64] | None) -> csr_matrix:
+    """Every column times its ratio (n_features,)."""
+    if ratio is None:
+        return features
+    scaled = features.copy()
+    scaled.data *= ratio[scaled.indices]
+    return scaled
+
+
+def _unscaled(coefficients: NDArray[np.float64], ratio: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """(x * r) @ w = x @ (r * w): with the ratio in the coefficients one product serves all outputs."""
+    return coefficients if ratio is None else coefficients * ratio
 
 
 def _terms(vectoriser: Any) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from compete.base_models.class_weights import ClassWeights
+from compete.base_models.task_settings import only_for
 from compete.declarations import Declaration
 
 
@@ -22,10 +23,14 @@ class LinearSettings(Declaration):
     sublinear_tf: bool = Field(default=True, description="count an n-gram as 1 + log(its occurrences in the text)")
     C: float = Field(default=1.0, gt=0, description="inverse strength of the L2 penalty")
     class_weights: ClassWeights = Field(
-        default="none", description="weight of a label's positives: 1, negatives / positives, or its square root"
+        default="none",
+        description="weight of the positives of a label or class: 1, negatives / positives, or its square root",
+        json_schema_extra=only_for("labels", "classes"),
     )
     weighting: Literal["tfidf", "nbsvm"] = Field(
-        default="tfidf", description="nbsvm: TF-IDF features times the label's naive Bayes log-count ratio"
+        default="tfidf",
+        description="nbsvm: TF-IDF features times the naive Bayes log-count ratio of the label or class, or of what is "
+        "above the target's mean",
     )
     alpha: float = Field(default=1.0, gt=0, description="nbsvm only: count added to every n-gram")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+Row = dict[str, Any]
+Batch = dict[str, Any]
+Collate = Callable[[Sequence[Row]], Batch]
 
 # A window of this many batches is sorted by length before it is cut into batches: wide enough that a batch is nearly
 # of one length, and narrow enough that which rows meet is still chance.

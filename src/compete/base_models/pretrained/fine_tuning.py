@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,27 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainingArguments
 
 from compete import atomic
 from compete.base_models.families import FitContext
 from compete.base_models.memory import is_out_of_memory, release
-from compete.base_models.pretrained.batching import LikeLengths, by_length, micro_batches
+from compete.base_models.pretrained.batching import Batch, Collate, LikeLengths, Row, by_length, micro_batches
+from compete.base_models.pretrained.callbacks import BestEpoch, Course, GoingOn
 from compete.base_models.pretrained.device import TYPES, Precision, device, training_precision
-from compete.base_models.pretrained.resuming import (
-    Kept,
-    put_back_optimizer,
-    put_back_random,
-    put_back_weights,
-    read_state,
-    write_state,
-)
+from compete.base_models.pretrained.resuming import Kept, read_state
 from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.tracking import forgive, reporting, told
+from compete.base_models.pretrained.trainer import OwnTrainer, Rows
 from compete.errors import CompeteError
 
-Row = dict[str, Any]
-Batch = dict[str, Any]
-Collate = Callable[[Sequence[Row]], Batch]
 _SCHEDULERS = {
     "linear": "linear",
     "cosine": "cosine",
@@ -41,16 +33,8 @@ _SCHEDULERS = {
 }
 
 
-# In float16 a single batch may overflow, which the scaling of the loss gets over.
-_NOT_FINITE = 3
-
-
 class OutOfMemoryError(CompeteError):
     """Not even one row at a time fits."""
-
-
-class DivergedError(CompeteError):
-    """The loss has become infinite, or no number."""
 
 
 @dataclass(frozen=True)
@@ -253,20 +237,25 @@ def _train(
     kept: Kept | None,
 ) -> Any:
     order = LikeLengths([task.rows[row]["length"] for row in fitted], settings.batch_size, context.seed)
-    best = _BestEpoch(context, settings.patience)
-    going_on = _GoingOn(context, order, best, batches, kept)
-    with atomic.scratch_folder() as scratch:
-        trainer = _Trainer(
+    course = Course(context, batches.together)
+    best = BestEpoch(context, settings.patience)
+    going_on = GoingOn(context, order, best, batches, kept)
+    with atomic.scratch_folder() as scratch, told(context.tracked, anew=kept is None):
+        trainer = OwnTrainer(
             task.loss,
             order,
+            course,
             going_on,
             model=model,
-            args=_arguments(settings, batches, precision, context.seed, str(scratch)),
-            train_dataset=_Dataset([task.rows[row] for row in fitted]),
-            eval_dataset=_Dataset([task.rows[row] for row in validation]),
+            args=_arguments(settings, batches, precision, context, str(scratch)),
+            train_dataset=Rows([task.rows[row] for row in fitted]),
+            eval_dataset=Rows([task.rows[row] for row in validation]),
             data_collator=task.collate,
-            callbacks=[best, going_on],
+            callbacks=[course, best, going_on],
         )
+        if context.tracked is not None:
+            course.log = trainer.log
+            forgive(trainer, context.warnings)
         trainer.train(resume_from_checkpoint=None if kept is None else str(kept.folder))
     # The Trainer leaves its mixed precision wrapped around the model; predictions are made in float32.
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
@@ -283,7 +272,7 @@ class _OneDevice(TrainingArguments):
 
 
 def _arguments(
-    settings: TransformerSettings, batches: Batches, precision: Precision, seed: int, scratch: str
+    settings: TransformerSettings, batches: Batches, precision: Precision, context: FitContext, scratch: str
 ) -> TrainingArguments:
     return _OneDevice(
         output_dir=scratch,
@@ -302,184 +291,11 @@ def _arguments(
         remove_unused_columns=False,  # or the Trainer drops what of our rows the model does not name
         eval_strategy="epoch",
         logging_strategy="epoch",
-        save_strategy="no",  # the best epoch is kept in memory; when a state is written, _GoingOn says
-        metric_for_best_model="eval_loss",  # what the plateau scheduler goes by; the best epoch is _BestEpoch's affair
-        report_to="none",
+        save_strategy="no",  # the best epoch is kept in memory; when a state is written, GoingOn says
+        metric_for_best_model="eval_loss",  # what the plateau scheduler goes by; the best epoch is BestEpoch's affair
+        **reporting(context.tracked),
         disable_tqdm=True,
-        seed=seed % 2**31,
-        data_seed=seed % 2**31,
+        seed=context.seed % 2**31,
+        data_seed=context.seed % 2**31,
         dataloader_pin_memory=torch.cuda.is_available(),
     )
-
-
-class _Dataset(torch.utils.data.Dataset[Row]):
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, row: int) -> Row:
-        return self.rows[row]
-
-
-class _Trainer(Trainer):
-    """The Trainer with a loss of its own, in training and for the validation rows, and batches of like lengths."""
-
-    def __init__(
-        self, loss: Callable[[Any, Batch], Tensor], order: LikeLengths, going_on: _GoingOn, **arguments: Any
-    ) -> None:
-        super().__init__(**arguments)
-        self.loss = loss
-        self.order = order
-        self.going_on = going_on
-        self.not_finite = 0
-        self.model_accepts_loss_kwargs = False  # our loss is a mean, which accumulation has to divide
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> LikeLengths:
-        return self.order
-
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Tensor | Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
-        # A copy, since a loss may take the targets out of its batch.
-        loss = self.loss(model, dict(inputs))
-        self._check_finite(loss)
-        return (loss, {}) if return_outputs else loss
-
-    # The Trainer's own checkpoints are pickles; these are the places where it writes and reads them.
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self.going_on.write(self)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        self.going_on.put_back(self.model)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if self.going_on.kept is not None:
-            put_back_optimizer(self.going_on.kept, self)
-
-    def _load_scaler(self, checkpoint: str | None) -> None:
-        """With the optimiser."""
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        if self.going_on.kept is not None:
-            put_back_random(self.going_on.kept, self)
-
-    def _check_finite(self, loss: Tensor) -> None:
-        self.not_finite = 0 if torch.isfinite(loss) else self.not_finite + 1
-        if self.not_finite == _NOT_FINITE:
-            step, args = self.state.global_step + 1, self.args
-            precision = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
-            more = "" if precision == "float32" else ', or precision = "float32"'
-            raise DivergedError(
-                f"the loss is no number any more at step {step} (computed in {precision}): a lower learning_rate{more} "
-                "may help"
-            )
-
-    def prediction_step(
-        self, model: Any, inputs: dict[str, Tensor | Any], *_: Any, **__: Any
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """The loss alone: nothing else of the validation rows is looked at."""
-        with torch.no_grad(), self.compute_loss_context_manager():
-            return self.loss(model, dict(self._prepare_inputs(inputs))).detach(), None, None
-
-
-class _BestEpoch(TrainerCallback):
-    """Keeps the trained weights of the epoch with the lowest validation loss, and the curves of all epochs."""
-
-    def __init__(self, context: FitContext, patience: int | None) -> None:
-        self.context = context
-        self.patience = patience
-        self.best_loss = float("inf")
-        self.best_epoch = 0
-        self.weights: dict[str, Tensor] = {}
-        self.train_loss = float("nan")
-        self.rate = float("nan")
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.max_steps and state.global_step % 10 == 0:
-            self.context.progress(state.global_step / state.max_steps)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if "loss" in logs:
-            self.train_loss, self.rate = float(logs["loss"]), float(logs.get("learning_rate", "nan"))
-
-    def on_evaluate(
-        self,
-        args: Any,
-        state: Any,
-        control: TrainerControl,
-        metrics: Any = None,
-        model: Any = None,
-        **_: Any,
-    ) -> None:
-        validation_loss, epoch = float(metrics["eval_loss"]), round(state.epoch)
-        losses = {"train_loss": self.train_loss, "validation_loss": validation_loss, "learning_rate": self.rate}
-        self.context.curves.append({"epoch": epoch, **losses})
-        if validation_loss < self.best_loss:
-            self.best_loss, self.best_epoch = validation_loss, epoch
-            trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-            self.weights = {name: copy.deepcopy(weight.detach()) for name, weight in trained.items()}
-        elif self.patience is not None and epoch - self.best_epoch >= self.patience:
-            control.should_training_stop = True
-
-    def restore(self, model: Any) -> None:
-        """Put the best epoch's weights back; without any finite validation loss the last ones stay."""
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                if name in self.weights:
-                    weight.copy_(self.weights[name])
-
-
-class _GoingOn(TrainerCallback):
-    """Says when a state is to be written, and what of it is not the Trainer's."""
-
-    def __init__(
-        self, context: FitContext, order: LikeLengths, best: _BestEpoch, batches: Batches, kept: Kept | None
-    ) -> None:
-        self.context = context
-        self.order = order
-        self.best = best
-        self.batches = batches
-        self.kept = kept
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        every, ends_epoch = self.context.state_every, float(state.epoch or 0).is_integer()
-        # At the end of an epoch it is written once the validation rows have been looked at.
-        if self.context.state is not None and every and state.global_step % every == 0 and not ends_epoch:
-            control.should_save = True
-
-    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        control.should_save = self.context.state is not None and state.global_step < state.max_steps
-
-    def write(self, trainer: Trainer) -> None:
-        if self.context.state is None or trainer.control.should_training_stop:
-            return
-        best = self.best
-        more = {
-            "batches": list(self.batches),
-            "order": self.order.began,
-            "best": [best.best_loss, best.best_epoch, best.train_loss, best.rate],
-            "curves": self.context.curves,
-            "warnings": self.context.warnings,
-        }
-        if float(trainer.state.epoch or 0).is_integer():  # the next epoch begins with what is there now
-            more["order"] = dict(self.order.random.bit_generator.state)
-        write_state(self.context.state, trainer, more, best.weights)
-
-    def put_back(self, model: Any) -> None:
-        assert self.kept is not None
-        plain = self.kept.plain
-        put_back_weights(self.kept, model)
-        self.order.random.bit_generator.state = plain["order"]
-        best = self.best
-        best.best_loss, best.best_epoch, best.train_loss, best.rate = plain["best"]
-        device = next(model.parameters()).device
-        best.weights = {name: weight.to(device) for name, weight in self.kept.part("best").items()}
-        self.context.curves[:] = plain["curves"]
-        self.context.warnings[:] = plain["warnings"]

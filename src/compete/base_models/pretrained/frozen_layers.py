@@ -27,8 +27,7 @@ from compete import atomic
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained.adaptation import layers_of, lower_parameters
 from compete.base_models.pretrained.attention import is_bidirectional
-from compete.base_models.pretrained.batching import in_batches
-from compete.base_models.pretrained.fine_tuning import Batch, Collate, Row
+from compete.base_models.pretrained.batching import Batch, Collate, Row, in_batches
 
 ROW = "hidden_states"
 _ATTRIBUTE = "compete_frozen_layers"

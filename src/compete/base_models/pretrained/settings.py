@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from compete.base_models.class_weights import ClassWeights
+from compete.base_models.task_settings import only_for
 from compete.declarations import Declaration
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -58,7 +59,10 @@ class TransformerSettings(Declaration):
         default="bce", description="binary cross-entropy; focal (Lin et al. 2017); asymmetric (Ridnik et al. 2021)"
     )
     class_weights: ClassWeights = Field(
-        default="sqrt", description="weight of a label's positives: 1, negatives / positives, or its square root"
+        default="sqrt",
+        description="weight of a label's positives: 1, negatives / positives, or its square root; of a class's rows: "
+        "1, rows / (classes * its rows), or its square root",
+        json_schema_extra=only_for("labels", "classes"),
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="of the training; auto: the fastest that the processor or GPU computes natively"

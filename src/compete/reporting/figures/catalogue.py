@@ -86,7 +86,7 @@ def _of_data(view: View) -> Drawings:
         "Of the rows that have the label on the left, the share that also has the one below"
         + (
             "; where prediction and data differ, the models miss or invent a tie between labels."
-            if chosen and competition.metric.thresholds
+            if chosen and competition.metric.decides
             else "."
         ),
         partial(_co_occurrence, view),
@@ -258,7 +258,7 @@ def _of_labels(view: View) -> Drawings:
 
 
 def _decided(view: View) -> str:
-    if view.competition.metric.thresholds is None:
+    if not view.competition.metric.decides:
         return f"{view.competition.metric.title} decides nothing; here a label is predicted from 0.5 on."
     return "Decided row by row by what was fitted on other folds."
 
@@ -313,7 +313,7 @@ def _rates(view: View) -> Figure:
 
 def _co_occurrence(view: View) -> Figure:
     competition, chosen = view.competition, view.chosen
-    decided = view.decisions(chosen.name) if chosen and competition.metric.thresholds else None
+    decided = view.decisions(chosen.name) if chosen and competition.metric.decides else None
     return label_figures.co_occurrence_figure(
         view.labels,
         label_figures.co_occurrence(competition.train_targets),

@@ -177,7 +177,7 @@ def _threshold_table(view: View) -> PageTable:
         gain = f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"
         rows.append([name, *numbers, cut, gain])
     columns = ["label", "rate", "precision", "recall", "F1", "threshold", "F1 more than at 0.5"]
-    if view.competition.metric.thresholds is None:  # probabilities are scored: 0.5 is no choice of anybody's
+    if not view.competition.metric.decides:  # probabilities are scored: 0.5 is no choice of anybody's
         columns, rows = columns[:5], [row[:5] for row in rows]
         return PageTable(f"Labels of {chosen.title}, decided at 0.5", columns, rows)
     return PageTable(f"Labels and thresholds of {chosen.title}", columns, rows)

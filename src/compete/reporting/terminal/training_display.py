@@ -85,9 +85,11 @@ class TrainingDisplay:
         self.time_left = TimeLeft(jobs, workers, known)
         self.done = 0
         self._bars: dict[str, TaskID] = {}
+        self._doing: dict[str, str] = {}
+        """What running jobs said last of how they go."""
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=14),  # leaves room for a long name and how it goes, in 80 columns
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
             console=console,
@@ -111,7 +113,8 @@ class TrainingDisplay:
         if isinstance(event, Started):
             self._bars[name] = self._progress.add_task(f"  {name}", total=1.0, detail="")
         elif isinstance(event, Progressed):
-            self._progress.update(self._bars[name], completed=event.fraction)
+            self._doing[name] = event.doing or self._doing.get(name, "")
+            self._progress.update(self._bars[name], completed=event.fraction, detail=self._doing[name])
         else:
             self._end(event)
         detail = f"{self.done}/{self.total}{self._left_text()}"
@@ -119,7 +122,7 @@ class TrainingDisplay:
 
     def _end(self, event: Finished | Failed | Left) -> None:
         self.done += not isinstance(event, Left)
-        bar = self._bars.pop(event.job.name, None)
+        bar, doing = self._bars.pop(event.job.name, None), self._doing.pop(event.job.name, "")
         if bar is not None:
             self._progress.remove_task(bar)
         if isinstance(event, Left):  # said together, in the end
@@ -130,8 +133,9 @@ class TrainingDisplay:
                 f"{head}: failed, {event.error}: {event.message}", style="red", markup=False, highlight=False
             )
         else:
+            went = f" ({doing})" if doing else ""
             left = "" if self.console.is_terminal else self._left_text()
-            self.console.print(f"{head}: {duration(event.seconds)}{left}", markup=False, highlight=False)
+            self.console.print(f"{head}: {duration(event.seconds)}{went}{left}", markup=False, highlight=False)
 
     def _left_text(self) -> str:
         seconds = self.time_left.seconds()

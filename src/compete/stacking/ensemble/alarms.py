@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Probabilities
+from compete.competition.metrics import Labels, Probabilities, auc_values
 from compete.logits import logits
 from compete.stacking.ensemble.calibration import fit_calibration
-from compete.stacking.ensemble.resampling import auc_values
 
 Floats = NDArray[np.float64]
+Values = NDArray[np.float32] | NDArray[np.float64]
 # Differences of AUC. What honest models differ by is measured (docs/stacking.md).
 _FOLD_EXCESS = 0.05
 _PROMISE_EXCESS = 0.12
@@ -63,40 +63,44 @@ def find_alarms(
         oof, test, labels = oof[:, :, learnt], test[:, :, learnt], labels[:, learnt]
     auc = np.stack([_auc_matrix(model, labels) for model in oof])
     noise = _auc_noise(auc, labels)
-    found = [*_constant_columns(oof, test, label_names), *_contrary(oof, auc)]
+    own = auc.diagonal(axis1=1, axis2=2).mean(axis=1)
+    known, new = logits(oof), logits(test)
+    found = [*constant_columns(oof, test, label_names), *contrary(known, own)]
     found += [*_swapped_in_oof(auc, noise, label_names), *_far_above_the_others(auc, noise, label_names)]
     # Of one row's share in a model's macro-AUC; over the root of the rows, the noise of an AUC.
     spread = np.array([auc_values(labels, model).std() for model in oof])
     if np.bincount(folds).min() >= _ENOUGH:
         found += _one_fold_too_good(oof, labels, folds, spread)
     if test.shape[1] >= _ENOUGH:
-        found += _misplaced_in_test(oof, test, label_names)
+        found += misplaced_in_test(known, new, label_names)
         found += _better_than_its_test_set(oof, test, labels, spread)
-        found += _other_distribution(oof, test, auc)
+        found += other_distribution(oof, test, own > _KNOWS_SOMETHING)
     return [Alarm(names[model], evidence) for model, evidence in sorted(found, key=lambda alarm: alarm[0])]
 
 
-def _constant_columns(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
+def constant_columns(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
     found = []
     for what, sets in (("out-of-fold", oof), ("test", test)):
         # In a single row, every column is constant.
         for model, columns in enumerate(sets.max(axis=1) - sets.min(axis=1) < 1e-6 if sets.shape[1] > 1 else []):
             if columns.any():
                 named = ", ".join(label_names[i] for i in np.flatnonzero(columns).tolist())
-                found.append((model, f"the same {what} probability in every row for {named}"))
+                found.append((model, f"the same {what} prediction in every row for {named}"))
     return found
 
 
-def _contrary(oof: Probabilities, auc: Floats) -> list[tuple[int, str]]:
-    """Models that say the opposite of the mean of the others."""
+def contrary(known: Values, own: Floats) -> list[tuple[int, str]]:
+    """Models that say the opposite of the mean of the others.
+
+    known: logits or numbers (n_models, n_rows, n_outputs); own: how good each model is, (n_models,).
+    """
     found = []
-    own = auc.diagonal(axis1=1, axis2=2).mean(axis=1)
-    for model in range(len(oof)):
-        others = [other for other in range(len(oof)) if other != model]
+    for model in range(len(known)):
+        others = [other for other in range(len(known)) if other != model]
         if not others or own[model] >= np.median(own[others]):
             continue
-        mean = np.mean([logits(oof[other]) for other in others], axis=0)
-        agreement = _column_correlations(logits(oof[model]), mean).diagonal().mean()
+        mean = np.mean([known[other] for other in others], axis=0)
+        agreement = column_correlations(known[model], mean).diagonal().mean()
         if agreement < -_CONTRARY:
             found.append((model, f"correlates with the other models by {agreement:.2f}: is it turned around?"))
     return found
@@ -105,7 +109,7 @@ def _contrary(oof: Probabilities, auc: Floats) -> list[tuple[int, str]]:
 def _swapped_in_oof(auc: Floats, noise: Floats, label_names: Sequence[str]) -> list[tuple[int, str]]:
     found = []
     for model, matrix in enumerate(auc):
-        moved = _moved(matrix, noise[model], label_names)
+        moved = moved_columns(matrix, noise[model], label_names)
         if moved:
             found.append((model, f"out-of-fold columns fit other labels than their own: {moved}"))
     return found
@@ -115,7 +119,7 @@ def _far_above_the_others(auc: Floats, noise: Floats, label_names: Sequence[str]
     """Models, or single columns, that leave next to nothing of the error that the best other model leaves."""
     own = auc.diagonal(axis1=1, axis2=2)
     n_models, n_labels = own.shape
-    sure = _surely(own.size)
+    sure = surely(own.size)
     found = []
     for model in range(n_models) if n_models > 1 else ():
         others, spread = np.delete(own, model, axis=0), np.delete(noise, model, axis=0)
@@ -134,7 +138,7 @@ def _far_above_the_others(auc: Floats, noise: Floats, label_names: Sequence[str]
     return found
 
 
-def _surely(comparisons: int) -> float:
+def surely(comparisons: int) -> float:
     """Standard deviations that so many comparisons with noise alone exceed one time in a thousand (Bonferroni)."""
     from scipy.stats import norm
 
@@ -153,21 +157,23 @@ def _auc_noise(auc: Floats, labels: Labels) -> Floats:
     return np.asarray(np.sqrt(np.maximum(own * (1 - own), 0.01) / np.maximum(fewest, 1)))
 
 
-def _misplaced_in_test(oof: Probabilities, test: Probabilities, label_names: Sequence[str]) -> list[tuple[int, str]]:
-    """Test columns, or test rows, that go with others of the other models; told by most of the others."""
-    known, new = logits(oof), logits(test)
+def misplaced_in_test(known: Values, new: Values, label_names: Sequence[str]) -> list[tuple[int, str]]:
+    """Test columns, or test rows, that go with others of the other models; told by most of the others.
+
+    known, new: logits or numbers of the training and of the test rows, (n_models, n_rows, n_outputs) each.
+    """
     found = []
     for model in range(len(new)):
         others = [other for other in range(len(new)) if other != model]
         if len(others) < 2:  # of two models that disagree, neither can be told to be the wrong one
             break
-        fits = [_column_correlations(new[model], new[other]) for other in others]
-        before = [_column_correlations(known[model], known[other]).diagonal().mean() for other in others]
+        fits = [column_correlations(new[model], new[other]) for other in others]
+        before = [column_correlations(known[model], known[other]).diagonal().mean() for other in others]
         # Dealt out anew, swapped columns agree as they did; of rows in another order only chance agreements are found.
         moved = [
             moved
             for fit, agreed in zip(fits, before, strict=True)
-            if (moved := _moved(fit, np.full(len(fit), 2 / np.sqrt(test.shape[1])), label_names))
+            if (moved := moved_columns(fit, np.full(len(fit), 2 / np.sqrt(new.shape[1])), label_names))
             and fit[_dealt_out_anew(fit)].mean() > agreed / 2
         ]
         if len(moved) > len(others) / 2:
@@ -189,7 +195,7 @@ def _dealt_out_anew(fit: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return columns, dealt
 
 
-def _moved(fit: Floats, noise: Floats, label_names: Sequence[str]) -> str:
+def moved_columns(fit: Floats, noise: Floats, label_names: Sequence[str]) -> str:
     """Which columns fit another label clearly better, if the columns are dealt out anew; "" if none.
 
     noise: standard deviations (n_labels,) of what a column's fit differs by from chance. The best of many labels fits
@@ -197,7 +203,7 @@ def _moved(fit: Floats, noise: Floats, label_names: Sequence[str]) -> str:
     """
     columns, dealt = _dealt_out_anew(fit)
     gains, spread = fit[columns, dealt] - fit[columns, columns], np.hypot(noise[columns], noise[dealt])
-    moved = columns[(dealt != columns) & (gains > np.maximum(_SWAP_GAIN, _surely(fit.size) * spread))]
+    moved = columns[(dealt != columns) & (gains > np.maximum(_SWAP_GAIN, surely(fit.size) * spread))]
     if len(moved) < 2 and not (len(moved) and gains.mean() > _SWAP_GAIN):
         return ""
     return ", ".join(f"{label_names[i]} as {label_names[dealt[i]]}" for i in moved)
@@ -258,25 +264,27 @@ def _promised_auc(calibrated: Floats) -> float:
     return float(np.sum(p * below) / pairs) if pairs > 0 else 0.5
 
 
-def _other_distribution(oof: Probabilities, test: Probabilities, auc: Floats) -> list[tuple[int, str]]:
-    """Models whose test probabilities are distributed unlike their out-of-fold ones, where other models' are not."""
+def other_distribution(oof: Values, test: Values, knows: NDArray[np.bool_]) -> list[tuple[int, str]]:
+    """Models whose test predictions are distributed unlike their out-of-fold ones, where other models' are not.
+
+    knows: (n_models,), those that tell something at all.
+    """
     distance = np.array([_distances(a, b).mean() for a, b in zip(oof, test, strict=True)])
     # What two samples of one distribution lie apart by chance (Kolmogorov 1933): the mean of the limiting
     # distribution is sqrt(pi / 2) ln 2 = 0.87.
     by_chance = 0.87 * np.sqrt(1 / oof.shape[1] + 1 / test.shape[1])
-    knows = auc.diagonal(axis1=1, axis2=2).mean(axis=1) > _KNOWS_SOMETHING
     found = []
     for model in np.flatnonzero(knows).tolist():
         others = [other for other in np.flatnonzero(knows).tolist() if other != model]
         usual = float(np.median(distance[others])) if len(others) > 1 else 0.0
         if distance[model] - max(usual, by_chance) > _SHIFT_EXCESS:
-            evidence = f"test and out-of-fold probabilities lie {distance[model]:.2f} apart (Kolmogorov-Smirnov)"
+            evidence = f"test and out-of-fold predictions lie {distance[model]:.2f} apart (Kolmogorov-Smirnov)"
             beside = f", those of the other models {usual:.2f}" if len(others) > 1 else ""
             found.append((model, evidence + beside))
     return found
 
 
-def _distances(first: Probabilities, second: Probabilities) -> Floats:
+def _distances(first: Values, second: Values) -> Floats:
     """Kolmogorov-Smirnov distance of every column, (n_labels,)."""
     distances = []
     for a, b in zip(np.sort(first, axis=0).T, np.sort(second, axis=0).T, strict=True):
@@ -303,10 +311,10 @@ def _macro_auc(probabilities: Probabilities, labels: Labels) -> float:
     return float(_auc_matrix(probabilities, labels).diagonal().mean())
 
 
-def _column_correlations(first: NDArray[np.float32], second: NDArray[np.float32]) -> Floats:
+def column_correlations(first: Values, second: Values) -> Floats:
     """Correlation of column i of the first with column j of the second, (n_labels, n_labels); 0 for a constant."""
 
-    def standard(values: NDArray[np.float32]) -> Floats:
+    def standard(values: Values) -> Floats:
         centred = values - values.mean(axis=0, dtype=np.float64)
         spread = centred.std(axis=0)
         return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 1e-6))

@@ -9,14 +9,18 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Probabilities
+from compete.competition.metrics import METRICS, Labels, Metric, Probabilities
+from compete.competition.shape import Targets
 from compete.logits import EPSILON
 from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
+from compete.stacking.ensemble.thresholds import DEFAULT
 
 Cells = NDArray[np.float32]
-SelectBy = Literal["f1", "log_loss"]
+SelectBy = Literal["f1", "log_loss", "metric"]
 Gain = Callable[[Cells], float]
 _BINS, _EQUAL = 512, 1e-9
+# Of the blend so far, what a model's part may be in a step that may also take away.
+_PARTS = (-0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 @dataclass(frozen=True)
@@ -30,20 +34,44 @@ class Blend:
     parallel: ClassVar[Parallel] = "threads"
     few_parameters: ClassVar[bool] = True
     select_by: SelectBy = "f1"
-    """What tells which model helps most: "f1", the macro-F1 at the best threshold of every label, or "log_loss"."""
+    """What tells which model helps most: "f1", the macro-F1 at the best threshold of every label, "log_loss", or
+    "metric", the metric of the blend as it is (of grades that are decided: its error, whatever they are cut at)."""
     per_label: bool = False
     """Every label has weights of its own."""
     steps: int = 20
+    negative: bool = False
+    """A model may also be taken away: weights may be below 0, and the sum of a column's stays 1."""
+    metric: Metric = METRICS["f1_macro"]
 
-    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedBlend:
+    def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> FittedBlend:
         groups = [[label] for label in range(labels.shape[1])] if self.per_label else [list(range(labels.shape[1]))]
         models = np.asarray(probabilities, dtype=np.float32)
         weights = np.empty((len(models), labels.shape[1]))
         for group in groups:
-            likelihood = _log_likelihood(labels[:, group])
-            gain = _best_f1(labels[:, group]) if self.select_by == "f1" else likelihood
-            weights[:, group] = _select(models[:, :, group], gain, likelihood, self.steps)[:, None]
-        return FittedBlend(weights)
+            gain, of_equals = self._gains(labels[:, group])
+            if self.negative:
+                found = _climb(models[:, :, group], self._bounded(gain), self.steps)
+            else:
+                found = _select(models[:, :, group], gain, of_equals, self.steps)
+            weights[:, group] = found[:, None]
+        return FittedBlend(weights, bounded=self.negative and self.metric.kind in ("labels", "classes"))
+
+    def _gains(self, truth: Targets) -> tuple[Gain, Gain]:
+        """What a model must raise, and what tells models apart that raise it alike."""
+        if self.metric.kind in ("numbers", "grades"):
+            closeness = _closeness(truth)
+            return (closeness if self.metric.decides else _of_metric(self.metric, truth)), closeness
+        likelihood = _log_likelihood(truth) if self.metric.kind == "labels" else _log_likelihood_of_class(truth)
+        if self.select_by == "f1":
+            return _best_f1(truth), likelihood
+        if self.select_by == "metric":
+            return _of_metric(self.metric, truth), likelihood
+        return likelihood, likelihood
+
+    def _bounded(self, gain: Gain) -> Gain:
+        if self.metric.kind in ("numbers", "grades"):
+            return gain
+        return lambda mean: gain(np.clip(mean, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -51,10 +79,13 @@ class FittedBlend:
     """A weighted mean of the base models."""
 
     weights: NDArray[np.float64]
-    """(n_models, n_labels), not negative; every label's sum is 1."""
+    """(n_models, n_labels); every label's sum is 1."""
+    bounded: bool = False
+    """Whether results are probabilities that negative weights may take out of [0, 1]."""
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
-        return np.asarray(np.einsum("mrl,ml->rl", probabilities, self.weights, dtype=np.float64))
+        mean = np.asarray(np.einsum("mrl,ml->rl", probabilities, self.weights, dtype=np.float64))
+        return np.clip(mean, 0, 1) if self.bounded else mean
 
 
 def _select(models: Cells, gain: Gain, of_equals: Gain, steps: int) -> NDArray[np.float64]:
@@ -75,6 +106,47 @@ def _select(models: Cells, gain: Gain, of_equals: Gain, steps: int) -> NDArray[n
         if gains[model] > best + _EQUAL:
             best, weights = gains[model], taken / taken.sum()
     return weights
+
+
+def _climb(models: Cells, gain: Gain, steps: int) -> NDArray[np.float64]:
+    """Weights (n_models,) of sum 1 that hill climbing ends at: the best model alone, to which in every step the part of
+    a model is added, or taken away, that helps most; until none helps."""
+    alone = [gain(model) for model in models]
+    weights = np.eye(len(models))[int(np.argmax(alone))]
+    best, blend = max(alone), models[int(np.argmax(alone))]
+    for _ in range(steps):
+        moves = [(number, part) for number in range(len(models)) for part in _PARTS]
+        gains = [gain((1 - part) * blend + part * models[number]) for number, part in moves]
+        reached, (number, part) = max(zip(gains, moves, strict=True))
+        if reached <= best + _EQUAL:
+            break
+        best, blend = reached, (1 - part) * blend + part * models[number]
+        weights = (1 - part) * weights
+        weights[number] += part
+    return np.asarray(weights)
+
+
+def _of_metric(metric: Metric, truth: Targets) -> Gain:
+    """The metric of the blend; where decisions are scored, of the most probable class, or of labels at one half."""
+
+    def gain(mean: Cells) -> float:
+        if not metric.decides:
+            return metric.sign * metric.compute(truth, mean)
+        decided = mean >= mean.max(axis=1, keepdims=True) if metric.kind == "classes" else mean >= DEFAULT
+        return metric.sign * metric.compute(truth, decided.astype(np.int8))
+
+    return gain
+
+
+def _closeness(truth: Targets) -> Gain:
+    """Minus the mean squared error, every target in its own standard deviations."""
+    spread = np.maximum(truth.std(axis=0), 1e-12)
+    return lambda mean: -float((((mean - truth) / spread) ** 2).mean(dtype=np.float64))
+
+
+def _log_likelihood_of_class(labels: Labels) -> Gain:
+    truth, rows = labels.argmax(axis=1), np.arange(len(labels))
+    return lambda mean: float(np.log(np.maximum(mean[rows, truth], EPSILON)).mean(dtype=np.float64))
 
 
 def _log_likelihood(labels: Labels) -> Gain:

@@ -81,8 +81,11 @@ class FittedMultinomial:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Log-probabilities times a scale plus an intercept per class: a temperature (Guo et al. 2017) has one scale for all
-    classes and no intercept, vector scaling (the same paper) has both."""
+    """Log-probabilities times a scale plus an intercept per class.
+
+    A temperature (Guo et al. 2017, "On calibration of modern neural networks") has one scale for all classes and no
+    intercept, vector scaling (the same paper) has one of both for each.
+    """
 
     scales: Floats
     """(n_classes,); the intercepts too."""

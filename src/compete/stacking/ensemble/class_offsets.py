@@ -1,4 +1,4 @@
-"""Class offsets: what is added to the log-probabilities before the highest class is taken, found by exact line searches.
+"""Class offsets: what is added to log-probabilities before the highest class is taken, found by exact line searches.
 
 Accuracy is served best by the most probable class. Macro-F1 and macro recall count a rare class as much as a frequent
 one, and want it predicted more often than it is the most probable.
@@ -21,7 +21,7 @@ _SMALLEST = 1e-7
 _SWEEPS = 20
 # Tried of one class: all of so many rows, and evenly spread ones of more, of which nobody can tell the neighbours.
 _MOST_CUTS = 4000
-# Of more rows, a few sweeps from one start: what the others would gain is less than luck, and each costs a sort per class.
+# Of more rows, a few sweeps from one start: what the others gain is less than luck, and each costs a sort per class.
 _MANY_ROWS, _FEW_SWEEPS = 10_000, 5
 _EQUAL = 1e-12
 
@@ -100,9 +100,7 @@ def _score_at(score: Score, truth: NDArray[np.intp], z: Floats, offsets: Floats)
     return float(score(hits[None].astype(np.float64), counts[0][None], counts[1])[0])
 
 
-def _line_search(
-    score: Score, truth: NDArray[np.intp], z: Floats, offsets: Floats, number: int
-) -> tuple[float, float]:
+def _line_search(score: Score, truth: NDArray[np.intp], z: Floats, offsets: Floats, number: int) -> tuple[float, float]:
     """The highest score that another offset of class `number` gives, and the offset; the others stay.
 
     A row goes to the class once its offset reaches what the row's best other class is ahead by. With the rows sorted by

@@ -15,7 +15,7 @@ it next to nothing to tell; folds of unlike rates would not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -25,11 +25,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from compete.competition.metrics import METRICS, Labels, Probabilities
+from compete.competition.shape import Targets
 from compete.progress import Progress, unseen
 from compete.stacking.ensemble.meta_learners import MetaLearner, RowFeatures
 
 Folds = NDArray[np.int16]
 Cells = NDArray[np.float32]
+# What several settings are told apart by: from what is true and what is predicted to a number, lower is better.
+Loss = Callable[[Targets, Probabilities], float]
 # Above so many rows, luck and settings matter less than the hours they take (docs/benchmarks.md, "Many rows").
 MANY_ROWS = 20_000
 
@@ -45,7 +48,7 @@ class CrossFit:
     """For every fold k, (n_rows, n_labels): rows of fold j predicted without folds j and k, or, for a learner of few
     parameters, without fold k; the rows of fold k itself are NaN."""
     best: int = 0
-    """Which of the candidates has the lowest log loss over all rows."""
+    """Which of the candidates has the lowest loss over all rows."""
     few_parameters: bool = False
     """Of the learner."""
 
@@ -58,13 +61,14 @@ def as_it_is(probabilities: Probabilities, folds: Folds) -> CrossFit:
 def cross_fit(
     candidates: Sequence[MetaLearner],
     probabilities: Probabilities,
-    labels: Labels,
+    labels: Targets,
     folds: Folds,
     rows: RowFeatures | None = None,
     progress: Progress = unseen,
+    loss: Loss = METRICS["log_loss"].compute,
 ) -> CrossFit:
-    """Fit every candidate without every fold and every pair of folds; of several the one with the lowest log loss
-    is taken, chosen anew for every fold on the rows of the other folds.
+    """Fit every candidate without every fold and every pair of folds; of several the one with the lowest loss is taken,
+    chosen anew for every fold on the rows of the other folds.
 
     The one in the middle is taken where no row is left to choose on, with two folds, and where there are MANY_ROWS: the
     penalty hardly matters then, and trying others takes most of the time.
@@ -72,18 +76,20 @@ def cross_fit(
     if int(folds.max()) == 1 or len(labels) > MANY_ROWS:
         middle = len(candidates) // 2
         return replace(
-            _cross_fit(candidates[middle : middle + 1], probabilities, labels, folds, rows, progress), best=middle
+            _cross_fit(candidates[middle : middle + 1], probabilities, labels, folds, rows, progress, loss),
+            best=middle,
         )
-    return _cross_fit(candidates, probabilities, labels, folds, rows, progress)
+    return _cross_fit(candidates, probabilities, labels, folds, rows, progress, loss)
 
 
 def _cross_fit(
     candidates: Sequence[MetaLearner],
     probabilities: Probabilities,
-    labels: Labels,
+    labels: Targets,
     folds: Folds,
     rows: RowFeatures | None,
     progress: Progress,
+    loss: Loss,
 ) -> CrossFit:
     n_folds = int(folds.max()) + 1
     shape = (len(candidates), *labels.shape)
@@ -112,13 +118,13 @@ def _cross_fit(
             if of_known is not None:
                 inner[without[0]][number, folds != without[0]] = of_known
     progress(1.0, "cross-fitting")
-    return replace(_choose(labels, folds, outer, inner), few_parameters=few_parameters)
+    return replace(_choose(labels, folds, outer, inner, loss), few_parameters=few_parameters)
 
 
 def _without(
     learner: MetaLearner,
     probabilities: Probabilities,
-    labels: Labels,
+    labels: Targets,
     folds: Folds,
     without: tuple[int, ...],
     rows: RowFeatures | None,
@@ -143,7 +149,7 @@ def _parallel(candidates: Sequence[MetaLearner], cells: int) -> Parallel:
     )
 
 
-def cross_fit_second_level(learner: MetaLearner, stacks: Sequence[CrossFit], labels: Labels) -> CrossFit:
+def cross_fit_second_level(learner: MetaLearner, stacks: Sequence[CrossFit], labels: Targets) -> CrossFit:
     """Fit a meta-learner over stacks, all of them cross-fitted under the same folds.
 
     For fold k it sees the other rows' inner probabilities, which saw neither their own fold nor fold k. It has few
@@ -162,16 +168,17 @@ def cross_fit_second_level(learner: MetaLearner, stacks: Sequence[CrossFit], lab
     return CrossFit(folds, outer, inner, few_parameters=True)
 
 
-def repeated_folds(folds: Folds, labels: Labels, groups: NDArray[np.intp], repeats: int, seed: int) -> list[Folds]:
+def repeated_folds(folds: Folds, strata: Labels, groups: NDArray[np.intp], repeats: int, seed: int) -> list[Folds]:
     """The fold plan, and other plans of as many folds for the meta-learner and the thresholds.
 
-    groups: (n_rows,), rows of a group share a fold. Groups are dealt out in turn, those with the same rarest label
-    after one another, so that every fold gets its share of every rare label.
+    strata: 0/1 (n_rows, n_strata), as the fold plan has them; groups: (n_rows,), rows of a group share a fold. Groups
+    are dealt out in turn, those with the same rarest stratum after one another, so that every fold gets its share of
+    every rare label.
     """
-    union = np.zeros((int(groups.max()) + 1, labels.shape[1]), dtype=bool)
-    np.logical_or.at(union, groups, labels == 1)
-    by_rarity = np.argsort(labels.mean(axis=0), kind="stable")
-    rarest = np.where(union.any(axis=1), np.argmax(union[:, by_rarity], axis=1), labels.shape[1])
+    union = np.zeros((int(groups.max()) + 1, strata.shape[1]), dtype=bool)
+    np.logical_or.at(union, groups, strata == 1)
+    by_rarity = np.argsort(strata.mean(axis=0), kind="stable")
+    rarest = np.where(union.any(axis=1), np.argmax(union[:, by_rarity], axis=1), strata.shape[1])
     n_folds = int(folds.max()) + 1
     plans = [folds]
     for repeat in range(1, repeats):
@@ -188,19 +195,21 @@ def _of(rows: RowFeatures | None, chosen: NDArray[np.bool_]) -> RowFeatures | No
     return None if rows is None else rows[chosen]
 
 
-def _choose(labels: Labels, folds: Folds, outer: Probabilities, inner: Sequence[Probabilities]) -> CrossFit:
+def _choose(
+    labels: Targets, folds: Folds, outer: Probabilities, inner: Sequence[Probabilities], loss: Loss
+) -> CrossFit:
     """Keep one candidate: for every fold the best on the other folds, for all rows the best on all."""
     if len(outer) == 1:
         return CrossFit(folds, outer[0], [cells[0] for cells in inner])
     chosen, kept = np.empty(labels.shape, dtype=np.float32), []
     for fold, cells in enumerate(inner):
         others, held_out = folds != fold, folds == fold
-        best = _lowest_log_loss(labels[others], cells[:, others])
+        best = _lowest(loss, labels[others], cells[:, others])
         chosen[held_out] = outer[best][held_out]
         kept.append(cells[best].copy())
-    return CrossFit(folds, chosen, kept, _lowest_log_loss(labels, outer))
+    return CrossFit(folds, chosen, kept, _lowest(loss, labels, outer))
 
 
-def _lowest_log_loss(labels: Labels, candidates: Probabilities) -> int:
-    """Number of the candidate (n_candidates, n_rows, n_labels) that gave most to what came true."""
-    return int(np.argmin([METRICS["log_loss"].compute(labels, cells) for cells in candidates]))
+def _lowest(loss: Loss, labels: Targets, candidates: Probabilities) -> int:
+    """Number of the candidate (n_candidates, n_rows, n_outputs) with the lowest loss."""
+    return int(np.argmin([loss(labels, cells) for cells in candidates]))

@@ -1,7 +1,8 @@
-"""From probabilities to decisions: which rule, fitted on which rows, and how it is written down.
+"""From predictions to decisions: which rule, fitted on which rows, and how it is written down.
 
-Macro-F1 is a mean over labels, so every label has a threshold of its own. Micro-F1 has one for all. The metrics that
-average over rows (samples-F1, samples-Jaccard) are served best by deciding row by row (`per_row`).
+Of labels, macro-F1 is a mean over labels, so every label has a threshold of its own. Micro-F1 has one for all. The
+metrics that average over rows (samples-F1, samples-Jaccard) are served best by deciding row by row (`per_row`). Of
+classes one is taken, after an offset (`class_offsets`). Numbers are cut into grades (`grade_cuts`), or stay numbers.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, RuleName, f1_per_label
+from compete.competition.metrics import METRICS, Labels, Metric, Probabilities, f1_per_label
+from compete.competition.rule_names import RuleName
+from compete.competition.shape import Targets
 from compete.logits import logits, sigmoid
+from compete.stacking.ensemble import class_offsets, grade_cuts
 from compete.stacking.ensemble.calibration import Calibration, fit_calibration
 from compete.stacking.ensemble.per_row import best_decisions
 from compete.stacking.ensemble.resampling import TAILS, resampled_gain
 from compete.stacking.ensemble.thresholds import (
+    BINARY,
     DEFAULT,
     Thresholds,
     best_expected_f1_threshold,
@@ -40,8 +45,8 @@ class Decision(Protocol):
         """(n_labels,), or None for a rule that has none."""
         ...
 
-    def decide(self, probabilities: Probabilities) -> NDArray[np.int8]:
-        """0/1 decisions of the shape of `probabilities`."""
+    def decide(self, probabilities: Probabilities) -> Targets:
+        """Decisions of the shape of `probabilities`: 0/1, one-hot of classes, grades; numbers as they are."""
         ...
 
     def record(self) -> dict[str, Any]:
@@ -78,36 +83,120 @@ class PerRow:
         return {"per_row": self.metric.name, "slopes": slopes, "intercepts": intercepts}
 
 
+@dataclass(frozen=True)
+class Highest:
+    """The class with the highest log-probability plus offset is taken."""
+
+    offsets: NDArray[np.float64]
+    """(n_classes,); 0 for the most probable class."""
+    thresholds: None = None
+
+    def decide(self, probabilities: Probabilities) -> Targets:
+        return class_offsets.highest(probabilities, self.offsets)
+
+    def record(self) -> dict[str, Any]:
+        return {"offsets": self.offsets.tolist()}
+
+
+@dataclass(frozen=True)
+class Grades:
+    """Numbers become grades where they are cut."""
+
+    cuts: NDArray[np.float64]
+    """(n_targets, n_grades - 1), not decreasing."""
+    grades: NDArray[np.float64]
+    """(n_grades,), increasing."""
+    thresholds: None = None
+
+    def decide(self, probabilities: Probabilities) -> Targets:
+        columns = zip(np.asarray(probabilities).T, self.cuts, strict=True)
+        return np.column_stack([grade_cuts.graded(x, cuts, self.grades) for x, cuts in columns]).astype(np.float32)
+
+    def record(self) -> dict[str, Any]:
+        return {"cuts": self.cuts.tolist(), "grades": self.grades.tolist()}
+
+
+@dataclass(frozen=True)
+class AsTheyAre:
+    """Numbers are what is asked for."""
+
+    thresholds: None = None
+
+    def decide(self, probabilities: Probabilities) -> Targets:
+        return probabilities
+
+    def record(self) -> dict[str, Any]:
+        return {"numbers": True}
+
+
 def decision_from(record: Mapping[str, Any]) -> Decision:
     """The decision that `record` describes; raises KeyError if it describes none."""
     if "thresholds" in record:
         return Cut(np.array(record["thresholds"], dtype=np.float64))
+    if "offsets" in record:
+        return Highest(np.array(record["offsets"], dtype=np.float64))
+    if "cuts" in record:
+        return Grades(np.array(record["cuts"], dtype=np.float64), np.array(record["grades"], dtype=np.float64))
+    if "numbers" in record:
+        return AsTheyAre()
     calibration = Calibration(np.array(record["slopes"]), np.array(record["intercepts"]))
     return PerRow(METRICS[record["per_row"]], calibration)
 
 
 def default_rule(metric: Metric) -> RuleName:
     """The rule with the best honest score on real data (docs/stacking.md)."""
-    if metric.thresholds is None:
-        return "half"
-    return "per_row" if metric.name in ("f1_samples", "jaccard_samples") else "cross_fitted"
+    if metric.kind == "labels":
+        if metric.thresholds is None:
+            return "half"
+        return "per_row" if metric.name in ("f1_samples", "jaccard_samples") else rules_for(metric)[0]
+    if metric.kind == "classes":
+        # The most probable class is what accuracy asks for: offsets would only follow chance.
+        fitted = metric.name in class_offsets.SCORES and metric.name not in ("accuracy", "f1_micro")
+        return "cross_fitted" if fitted else "highest"
+    return rules_for(metric)[0]
+
+
+_OF_GRADES: dict[str, tuple[RuleName, ...]] = {
+    "quadratic_weighted_kappa": ("cross_fitted", "cuts", "rates", "rounded"),
+    "accuracy": ("cross_fitted", "cuts", "rates", "rounded"),
+}
 
 
 def rules_for(metric: Metric) -> tuple[RuleName, ...]:
     """The rules that make sense for the metric."""
+    if metric.kind == "numbers" or (metric.kind == "grades" and not metric.decides):
+        return ("none",)
+    if metric.kind == "grades":
+        return _OF_GRADES.get(metric.name, ("rounded", "rates"))
+    if metric.kind == "classes":
+        fitted = metric.decides and metric.name in class_offsets.SCORES
+        return ("highest", "offsets", "cross_fitted") if fitted else ("highest",)
     if metric.thresholds is None:
         return ("half",)
+    if metric.name == "f1_macro":
+        return ("cross_fitted", "empirical", "expected", "where_worth", "shrunk", "half")
     if metric.thresholds == "label":
-        return ("empirical", "expected", "cross_fitted", "where_worth", "shrunk", "half")
+        return ("cross_fitted", "empirical", "expected", "shrunk", "half")
     if metric.name == "f1_micro":
-        return ("empirical", "expected", "cross_fitted", "half")
-    return ("per_row", "empirical", "cross_fitted", "half")
+        return ("cross_fitted", "empirical", "expected", "half")
+    if metric.name in ("f1_samples", "jaccard_samples"):
+        return ("per_row", "empirical", "cross_fitted", "half")
+    if metric.name in BINARY and metric.task is not None and metric.task.name == "binary":
+        return ("cross_fitted", "empirical", "half")
+    return ("half",)  # of other metrics no exact maximiser is known
 
 
-def fit_rule(rule: RuleName, metric: Metric, labels: Labels, probabilities: Probabilities, folds: Folds) -> Decision:
-    """Fit a rule on rows with labels and probabilities (n_rows, n_labels); folds (n_rows,) are for `cross_fitted`
-    and `where_worth`.
+def fit_rule(rule: RuleName, metric: Metric, labels: Targets, probabilities: Probabilities, folds: Folds) -> Decision:
+    """Fit a rule on rows with what is true and what is predicted, (n_rows, n_outputs) each; folds (n_rows,) are for
+    `cross_fitted` and `where_worth`.
     """
+    if rule == "none":
+        return AsTheyAre()
+    if metric.kind == "classes":
+        return Highest(_offsets(rule, metric, labels, probabilities, folds))
+    if metric.kind == "grades":
+        assert metric.task is not None  # it has the kind from there
+        return _grades(rule, metric, np.array(metric.task.grades), labels, probabilities, folds)
     if rule == "per_row":
         return PerRow(metric, fit_calibration(labels, probabilities))
     if rule == "half" or metric.thresholds is None:
@@ -120,6 +209,45 @@ def fit_rule(rule: RuleName, metric: Metric, labels: Labels, probabilities: Prob
         return Cut(_where_worth(metric, labels, probabilities, folds))
     empirical = fit_thresholds(metric, labels, probabilities)
     return Cut(_shrunk(labels, probabilities, empirical) if rule == "shrunk" else empirical)
+
+
+def _offsets(
+    rule: RuleName, metric: Metric, labels: Labels, probabilities: Probabilities, folds: Folds
+) -> NDArray[np.float64]:
+    """Offsets (n_classes,); cross-fitted ones are means, which move less from sample to sample."""
+    if rule == "highest":
+        return np.zeros(labels.shape[1])
+    without = _without_each(folds) if rule == "cross_fitted" else [np.ones(len(labels), dtype=bool)]
+    found = [class_offsets.best_offsets(metric.name, labels[rows], probabilities[rows]) for rows in without]
+    return np.asarray(np.mean(found, axis=0))
+
+
+def _grades(
+    rule: RuleName,
+    metric: Metric,
+    grades: NDArray[np.float64],
+    truth: Targets,
+    numbers: Probabilities,
+    folds: Folds,
+) -> Grades:
+    """Cuts of every target; cross-fitted ones are means."""
+    best = grade_cuts.accuracy_cuts if metric.name == "accuracy" else grade_cuts.kappa_cuts
+    cuts = []
+    for y, x in zip(truth.T.astype(np.float64), np.asarray(numbers, dtype=np.float64).T, strict=True):
+        if rule == "rounded":
+            cuts.append(grade_cuts.rounding_cuts(grades))
+        elif rule == "rates":
+            cuts.append(grade_cuts.rate_cuts(y, x, grades))
+        else:
+            without = _without_each(folds) if rule == "cross_fitted" else [np.ones(len(y), dtype=bool)]
+            cuts.append(np.mean([best(y[rows], x[rows], grades) for rows in without], axis=0))
+    return Grades(np.array(cuts), grades)
+
+
+def _without_each(folds: Folds) -> list[NDArray[np.bool_]]:
+    """For every fold the other rows, (n_rows,); all rows where there is but one fold."""
+    numbers = np.unique(folds)
+    return [folds != fold for fold in numbers] if len(numbers) > 1 else [np.ones(len(folds), dtype=bool)]
 
 
 def _cross_fitted(metric: Metric, labels: Labels, probabilities: Probabilities, folds: Folds) -> Thresholds:

@@ -37,8 +37,8 @@ def kappa_cuts(truth: Floats, numbers: Floats, grades: Floats) -> Floats:
     """Cuts with the highest quadratic weighted kappa that any cuts have on these rows.
 
     truth: true grades (n_rows,); numbers: (n_rows,). Kappa is 1 - N / D, both sums over rows: N of (given - true)^2,
-    D of given^2 + true^2 - 2 given mean(true). The division that minimises N - r D, with r the ratio reached so far, has
-    a lower ratio until none has.
+    D of given^2 + true^2 - 2 given mean(true). The division that minimises N - r D, with r the ratio reached so far,
+    has a lower ratio until none has.
     """
     mean, cuts = float(truth.mean()), rounding_cuts(grades)
     ratio = _ratio(truth, graded(numbers, cuts, grades), mean)

@@ -1,4 +1,4 @@
-"""Meta-learners: from the base models' probabilities to one probability per label.
+"""Meta-learners: from the base models' predictions to one prediction per output; those of labels are here.
 
 Every array of base models has the shape (n_models, n_rows, n_labels). A meta-learner knows nothing about folds; who
 fits it decides which rows it sees.
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.competition.shape import Targets
 from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Calibration, Method, fit_calibration
 from compete.stacking.ensemble.logistic_regression import fit_logistic
@@ -40,8 +41,8 @@ class MetaLearner(Protocol):
         """Whether it has so few that it fits its own rows hardly better than others."""
         ...
 
-    def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedMetaLearner:
-        """Fit on probabilities (n_models, n_rows, n_labels) and 0/1 labels (n_rows, n_labels).
+    def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> FittedMetaLearner:
+        """Fit on predictions (n_models, n_rows, n_outputs) and what is true (n_rows, n_outputs).
 
         rows: (n_rows, n_features), what is known of the rows besides; most meta-learners do not look at it.
         """

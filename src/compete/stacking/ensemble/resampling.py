@@ -1,7 +1,8 @@
 """How far a score may be from the truth: scores of resampled rows, for one model or for several on the same rows.
 
-Every metric is written as a sum over rows (of hits and counts for F1, of row values for a mean), so that a bootstrap
-draw is a weighted sum and a thousand of them are one matrix product.
+Every metric but a user's own is written as sums over rows (of hits and counts for F1, of row values for a mean), so
+that a bootstrap draw is a weighted sum and a thousand of them are one matrix product. A user's own is computed for
+every draw, on RESAMPLED_ROWS of the rows at most.
 
 F1 is curved: of few positives, the scores of resampled rows lie below the score of the rows themselves, as that lies
 below the score of very many rows. Resampling makes the same error once more, so it is told from the draws and taken
@@ -11,12 +12,14 @@ Tibshirani 1993, chapter 10). Coverage is measured by benchmarks/interval_covera
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Metric, both_classes
+from compete.competition.metrics import Labels, Metric, Predicted, Truth, f1_of_sums, f1_sums
+from compete.errors import UserError
 
 DRAWS = 1000
 LEVEL = 0.95
@@ -26,8 +29,14 @@ FEW_POSITIVES = 60
 # Above this many rows, chance blocks of rows are resampled in their place: sums of blocks are as independent as rows,
 # and the cost no longer grows with the rows.
 _BLOCKS = 10_000
+# So many rows at most are resampled for a metric that is no function of sums.
+RESAMPLED_ROWS = 5_000
 
 Floats = NDArray[np.float64]
+# How many rows are drawn, and of these how many again; None: as many as there are.
+Sizes = tuple[int | None, ...]
+# Scores (n, 1) of the rows themselves, and what gives scores (n, draws) of resampled ones.
+Resampler = tuple[Floats, Callable[[Sizes], Floats]]
 
 
 def interval(draws: Floats, level: float = LEVEL) -> tuple[float, float]:
@@ -38,8 +47,8 @@ def interval(draws: Floats, level: float = LEVEL) -> tuple[float, float]:
 
 def resampled_scores(
     metric: Metric,
-    labels: Labels,
-    predicted: Sequence[NDArray[np.generic]],
+    truth: Truth,
+    predicted: Sequence[Predicted],
     *,
     new_rows: int | None = None,
     draws: int = DRAWS,
@@ -47,37 +56,85 @@ def resampled_scores(
 ) -> Floats:
     """Scores (len(predicted), draws) of resampled rows, the same rows for all of them (a paired bootstrap).
 
-    labels: (n_rows, n_labels). predicted: decisions, or probabilities where the metric scores those, each of the shape
-    of `labels`. new_rows: scores that so many new rows like these may get: not only which rows they are is uncertain,
-    but also how well these rows speak for the rows they come from.
+    truth: (n_rows, n_outputs). predicted: what the metric wants, each of the shape of `truth`. new_rows: scores that so
+    many new rows like these may get: not only which rows they are is uncertain, but also how well these rows speak for
+    the rows they come from.
     """
-    sums = [_contributions(metric, labels, each) for each in predicted]
-
-    def scores(sizes: tuple[int | None, ...]) -> Floats:
-        return np.stack([_score(metric, totals) for totals in _resampled(sums, sizes, draws, seed)])
-
-    own = np.stack([_score(metric, each.sum(axis=0, keepdims=True)) for each in sums])
+    own, scores = (_by_sums if metric.sums else _by_rows)(metric, truth, predicted, draws, seed)
     once = scores((None,))
-    highest = 1.0 if metric.greater_is_better else np.inf
     if new_rows is None:
-        return _around(once, own, highest)
+        return _around(once, own, metric.lowest, metric.highest)
     # Of so many rows as there are, a score lies as far below that of very many as the score of these rows does.
     fewer = scores((new_rows,)).mean(axis=1, keepdims=True) - once.mean(axis=1, keepdims=True)
-    return _around(scores((None, new_rows)), own + fewer, highest)
+    return _around(scores((None, new_rows)), own + fewer, metric.lowest, metric.highest)
 
 
-def _around(draws: Floats, centre: Floats, highest: float) -> Floats:
-    """The draws (n, draws, ...), moved so that their mean is the centre (n, 1, ...), but not beyond 0 or `highest`."""
-    return np.asarray(np.clip(draws - draws.mean(axis=1, keepdims=True) + centre, 0.0, highest))
+def _by_sums(metric: Metric, truth: Truth, predicted: Sequence[Predicted], draws: int, seed: int) -> Resampler:
+    """Scores (len(predicted), 1) of the rows themselves, and what draws others from sums over rows."""
+    assert metric.sums is not None and metric.of_sums is not None
+    of_sums = metric.of_sums
+    sums = [metric.sums(truth, each) for each in predicted]
+    own = np.stack([of_sums(each.sum(axis=0, keepdims=True)) for each in sums])
+
+    def scores(sizes: Sizes) -> Floats:
+        return _defined(np.stack([of_sums(totals) for totals in _resampled(sums, sizes, draws, seed)]), own)
+
+    return own, scores
+
+
+def _by_rows(metric: Metric, truth: Truth, predicted: Sequence[Predicted], draws: int, seed: int) -> Resampler:
+    """The same, computing the metric for every draw, on RESAMPLED_ROWS rows at most.
+
+    Of so many among n rows, scores scatter more, by the square root of n over them, and their mean lies further from
+    the score, by n over them (an m-out-of-n bootstrap; Bickel, Götze and van Zwet 1997): both are scaled back.
+    """
+    n_rows = len(truth)
+    share = min(1.0, RESAMPLED_ROWS / n_rows)
+    own = np.array([[metric.compute(truth, each)] for each in predicted])
+
+    def scores(sizes: Sizes) -> Floats:
+        shares = [max(1, round(share * (n_rows if size is None else size))) for size in sizes]
+        random = np.random.default_rng(seed)
+        found = np.full((len(predicted), draws), np.nan)
+        for draw in range(draws):
+            rows = _chosen(random, n_rows, shares)
+            with suppress(UserError):  # these rows may be such that the metric is not defined
+                found[:, draw] = [metric.compute(truth[rows], each[rows]) for each in predicted]
+        found = _defined(found, own)
+        mean = found.mean(axis=1, keepdims=True)
+        return np.asarray(own + share * (mean - own) + np.sqrt(share) * (found - mean))
+
+    return own, scores
+
+
+def _defined(draws: Floats, own: Floats) -> Floats:
+    """The draws (n, draws), another draw in place of one that gives no score for one of the n; where none does, `own`.
+
+    Correlations, for one, are not defined for rows of which all are the same.
+    """
+    defined = np.flatnonzero(np.isfinite(draws).all(axis=0))
+    if len(defined) == draws.shape[1]:
+        return draws
+    if not len(defined):
+        return np.repeat(own, draws.shape[1], axis=1)
+    instead = np.arange(draws.shape[1])
+    missing = np.setdiff1d(instead, defined)
+    instead[missing] = np.resize(defined, len(missing))
+    return draws[:, instead]
+
+
+def _around(draws: Floats, centre: Floats, lowest: float, highest: float) -> Floats:
+    """The draws (n, draws, ...), moved so that their mean is the centre (n, 1, ...), but not beyond the bounds."""
+    return np.asarray(np.clip(draws - draws.mean(axis=1, keepdims=True) + centre, lowest, highest))
 
 
 def resampled_label_f1(
     labels: Labels, decisions: Sequence[NDArray[np.generic]], *, draws: int = DRAWS, seed: int = 0
 ) -> Floats:
     """F1 of every label in resampled rows, (len(decisions), draws, n_labels); the same rows for all of them."""
-    sums = [_f1_contributions(labels, each) for each in decisions]
-    found = np.stack([_f1(totals) for totals in _resampled(sums, (None,), draws, seed)])
-    return _around(found, np.stack([_f1(each.sum(axis=0, keepdims=True)) for each in sums]), 1.0)
+    sums = [f1_sums(labels, each) for each in decisions]
+    found = np.stack([f1_of_sums(totals) for totals in _resampled(sums, (None,), draws, seed)])
+    return _around(found, np.stack([f1_of_sums(each.sum(axis=0, keepdims=True)) for each in sums]), 0.0, 1.0)
 
 
 def resampled_gain(
@@ -88,11 +145,8 @@ def resampled_gain(
     return np.asarray(drawn[: len(decided)].mean(axis=0) - drawn[len(decided) :].mean(axis=0))
 
 
-def _resampled(sums: Sequence[Floats], sizes: tuple[int | None, ...], draws: int, seed: int) -> list[Floats]:
-    """Sums over resampled rows, (draws, statistics) for each of several (n_rows, statistics).
-
-    sizes: how many rows are drawn, and of these how many again; None: as many as there are.
-    """
+def _resampled(sums: Sequence[Floats], sizes: Sizes, draws: int, seed: int) -> list[Floats]:
+    """Sums over resampled rows, (draws, statistics) for each of several (n_rows, statistics)."""
     blocks = _in_blocks(np.hstack(sums), seed)
     shares = [len(blocks) if n is None else max(1, round(n * len(blocks) / len(sums[0]))) for n in sizes]
     totals = np.empty((draws, blocks.shape[1]))
@@ -103,80 +157,17 @@ def _resampled(sums: Sequence[Floats], sizes: tuple[int | None, ...], draws: int
         count = min(at_once, draws - start)
         counts = np.empty((count, len(blocks)), dtype=np.float32)
         for draw in range(count):
-            chosen = random.integers(len(blocks), size=shares[0])
-            for size in shares[1:]:
-                chosen = chosen[random.integers(len(chosen), size=size)]
-            counts[draw] = np.bincount(chosen, minlength=len(blocks))
+            counts[draw] = np.bincount(_chosen(random, len(blocks), shares), minlength=len(blocks))
         totals[start : start + count] = counts @ blocks.astype(np.float32)
     return np.split(totals, np.cumsum([each.shape[1] for each in sums])[:-1], axis=1)
 
 
-def _contributions(metric: Metric, labels: Labels, predicted: NDArray[np.generic]) -> Floats:
-    """(n_rows, statistics), whose sum over rows determines the score."""
-    if metric.name == "f1_macro":
-        return _f1_contributions(labels, predicted)
-    if metric.name == "f1_micro":
-        return np.asarray(_f1_contributions(labels, predicted).reshape(len(labels), 2, -1).sum(axis=2))
-    return np.column_stack([_row_values(metric, labels, predicted), np.ones(len(labels))])
-
-
-def _f1_contributions(labels: Labels, decisions: NDArray[np.generic]) -> Floats:
-    """Hits of every label, then positives plus predicted of every label."""
-    hits = (labels == 1) & (decisions == 1)
-    counts = (labels == 1).astype(np.int8) + (decisions == 1).astype(np.int8)
-    sums: Floats = np.hstack([hits, counts]).astype(np.float64)
-    return sums
-
-
-def _row_values(metric: Metric, labels: Labels, predicted: NDArray[np.generic]) -> Floats:
-    """A value per row whose mean is the score."""
-    if metric.name == "roc_auc_macro":
-        return auc_values(labels, predicted)
-    if metric.name == "log_loss":
-        clipped = np.clip(np.asarray(predicted, dtype=np.float64), 1e-7, 1 - 1e-7)
-        return np.asarray(-np.where(labels == 1, np.log(clipped), np.log1p(-clipped)).mean(axis=1))
-    if metric.name not in ("f1_samples", "jaccard_samples"):
-        raise ValueError(f"nobody has said what the metric {metric.name!r} sums over rows")
-    hits = ((labels == 1) & (predicted == 1)).sum(axis=1)
-    both = (labels == 1).sum(axis=1) + (predicted == 1).sum(axis=1)
-    top, bottom = (2 * hits, both) if metric.name == "f1_samples" else (hits, both - hits)
-    return np.asarray(np.divide(top, bottom, out=np.zeros(len(labels)), where=bottom > 0))
-
-
-def auc_values(labels: Labels, probabilities: NDArray[np.generic]) -> Floats:
-    """Values (n_rows,) whose mean is the macro-AUC and whose spread is its noise: its influence function (DeLong 1988).
-
-    labels, probabilities: (n_rows, n_labels).
-    """
-    from scipy.stats import rankdata
-
-    both = np.flatnonzero(both_classes(labels))
-    values = np.full((len(labels), max(1, len(both))), 0.5)
-    for column, label in enumerate(both):
-        positive = labels[:, label] == 1
-        scores = np.asarray(probabilities[:, label], dtype=np.float64)
-        ranks = rankdata(scores)
-        # The share of the other class that a positive is ranked above, and that a negative is ranked below.
-        beaten = (ranks[positive] - rankdata(scores[positive])) / (~positive).sum()
-        beating = 1 - (ranks[~positive] - rankdata(scores[~positive])) / positive.sum()
-        auc, rate = beaten.mean(), positive.mean()
-        # The AUC moves with the mean of either class over its own rows, which are `rate` or 1 - `rate` of all rows.
-        values[positive, column] = auc + (beaten - auc) / rate
-        values[~positive, column] = auc + (beating - auc) / (1 - rate)
-    return np.asarray(values.mean(axis=1))
-
-
-def _score(metric: Metric, totals: Floats) -> Floats:
-    """Scores (draws,) of totals (draws, statistics)."""
-    if metric.name in ("f1_macro", "f1_micro"):
-        return np.asarray(_f1(totals).mean(axis=1))
-    return np.asarray(totals[:, 0] / totals[:, 1])
-
-
-def _f1(totals: Floats) -> Floats:
-    """F1 (draws, n) of totals (draws, 2 n): hits, then positives plus predicted."""
-    hits, counts = np.hsplit(totals, 2)
-    return np.asarray(np.divide(2 * hits, counts, out=np.zeros_like(hits), where=counts > 0))
+def _chosen(random: np.random.Generator, n: int, sizes: Sequence[int]) -> NDArray[np.intp]:
+    """Of numbers below n so many by chance, with replacement, and of these so many again."""
+    chosen = random.integers(n, size=sizes[0])
+    for size in sizes[1:]:
+        chosen = chosen[random.integers(len(chosen), size=size)]
+    return chosen
 
 
 def _in_blocks(values: Floats, seed: int) -> Floats:

@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Metric, Probabilities
+from compete.logits import sigmoid
+from compete.stacking.ensemble.class_offsets import best_offsets
 
 DEFAULT = 0.5
+# Metrics of one label that count both of its classes, and what `class_offsets` calls them.
+BINARY = {"accuracy": "accuracy", "balanced_accuracy": "recall_macro", "matthews": "matthews"}
 
 Thresholds = NDArray[np.float64]
 
@@ -30,11 +34,25 @@ def fit_thresholds(metric: Metric, labels: Labels, probabilities: Probabilities)
     n_labels = labels.shape[1]
     if metric.thresholds == "label":
         return np.array([best_f1_threshold(labels[:, i], probabilities[:, i]) for i in range(n_labels)])
+    if metric.name in BINARY:
+        return np.full(n_labels, best_binary_threshold(metric.name, labels, probabilities))
     if metric.name == "f1_micro":
         return np.full(n_labels, best_f1_threshold(labels.ravel(), probabilities.ravel()))
     if metric.thresholds == "shared":
         return np.full(n_labels, best_mean_threshold(labels, probabilities, jaccard=metric.name == "jaccard_samples"))
     return np.full(n_labels, DEFAULT)
+
+
+def best_binary_threshold(metric: str, labels: Labels, probabilities: Probabilities) -> float:
+    """The threshold of one label with the highest score; both (n_rows, 1), metric: one of BINARY.
+
+    A label is two classes, and a threshold on its probability an offset between them.
+    """
+    if labels.shape[1] != 1:  # accuracy of several labels has no such search
+        return DEFAULT
+    classes, p = np.hstack([1 - labels, labels]), np.asarray(probabilities, dtype=np.float64)
+    no, yes = best_offsets(BINARY[metric], classes, np.hstack([1 - p, p]))
+    return float(sigmoid(np.array(no - yes)))
 
 
 def best_f1_threshold(labels: NDArray[np.int8], probabilities: Probabilities) -> float:

@@ -36,7 +36,7 @@ def out_of_fold_predictions(planned: Planned, result: Result) -> NDArray[Any]:
     """
     competition, metric = planned.competition, planned.competition.metric
     oof = store.read_model(result.folder, competition.shape).oof
-    if metric.thresholds is None:
+    if not metric.decides:
         return oof
     return decide_by_fold(metric, competition.train_targets, as_it_is(oof, planned.plan.folds), result.rule)[0]
 

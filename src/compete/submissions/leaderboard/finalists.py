@@ -153,6 +153,11 @@ def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] 
     if not path.is_file():
         return f"has no out-of-fold predictions beside it ({path.name})"
     try:
-        return store.read_predictions(path, competition.train_ids, competition.labels)
+        return store.read_predictions(
+            path,
+            competition.train_ids,
+            competition.labels,
+            probabilities=competition.task.gives_probabilities,
+        )
     except (OSError, StoreError):
         return f"has damaged out-of-fold predictions, or those of other rows or labels, beside it ({path.name})"
