@@ -348,7 +348,7 @@ def test_a_metric_of_ones_own_reveals_its_private_scores_and_another_is_named(tm
     form = Form(["id", "y", "x"], BY_ID, False, task=TWO)
     (tmp_path / "001_words.csv").write_text("id,y,x\nb1,2.5,-1\nb2,1,2\n", encoding="utf-8")
     (tmp_path / "solution.csv").write_text("id,x,y,Usage\nb1,-1,2.5,Public\nb2,2,0,Private\n", encoding="utf-8")
-    target = LocalLeaderboard(tmp_path / "solution.csv", form, EQUAL, metric_name=EQUAL.name)
+    target = LocalLeaderboard(tmp_path / "solution.csv", form, EQUAL)
     ledger = Ledger(tmp_path / "ledger.sqlite")
     content = check(tmp_path / "001_words.csv", form).content
     sent = NewSubmission("local", "001_words.csv", content, "words", EQUAL.name, None, "", "", "message")
@@ -357,4 +357,4 @@ def test_a_metric_of_ones_own_reveals_its_private_scores_and_another_is_named(tm
     with pytest.raises(
         SubmissionError, match=r"number 1 was sent for the metric mine\.py:equal, which competition\.toml"
     ):
-        replace(target, metric=METRICS["log_loss"], metric_name="log_loss").reveal(ledger)
+        replace(target, metric=METRICS["log_loss"]).reveal(ledger)
