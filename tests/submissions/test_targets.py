@@ -121,9 +121,8 @@ def test_the_target_is_the_one_that_is_declared(competition: Competition) -> Non
     assert make_target(competition) == LocalLeaderboard(
         root / "solution.csv",
         submission_form(competition),
-        METRICS["f1_macro"],
+        competition.metric,
         TrueColumns("id", competition.label_columns),
-        "f1_macro",
     )
     text = (root / "competition.toml").read_text(encoding="utf-8")
     (root / "competition.toml").write_text('metric = "log_loss"\n' + text.split("[submission]")[0], encoding="utf-8")
