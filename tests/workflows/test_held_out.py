@@ -77,6 +77,7 @@ def other_task(workspace: Workspace, top: str, data: str, folds: str, columns: s
 
 
 PAIR = 'text = ["title", "body"]'
+ONE = 'labels = "mood"'
 TEMPLATE = 'text = "{title}: {body}"'
 
 
@@ -147,12 +148,24 @@ def test_a_rehearsal_of_every_task_has_its_columns_as_they_are_written(
         assert not {asked[name] for name in played.train_ids} & {asked[name] for name in played.test_ids}
 
 
-def test_a_class_that_one_row_has_is_not_held_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else nobody would know, in the rehearsal, that there is such a class."""
-    rare = {5: "odd", 31: "strange", 58: "weird"}
-    cells = [rare.get(n, ("good", "bad")[n % 2]) for n in range(240)]
-    top = 'task = "multiclass"\nmetric = "f1_macro"'
-    competition = other_task(workspace, top, f'{TEMPLATE}\nlabels = "mood"', "", "mood", cells)
+@pytest.mark.parametrize(
+    ("data", "cells"),
+    [
+        (ONE, ["odd" if n in (5, 31, 58) else ("good", "bad")[n % 2] for n in range(240)]),
+        (f'{ONE}\nlabel_separator = "|"', ["odd|good" if n == 58 else ("good", "bad")[n % 2] for n in range(240)]),
+    ],
+    ids=["class", "label in a cell"],
+)
+def test_what_few_rows_have_is_not_held_out(
+    workspace: Workspace, data: str, cells: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would know, in the rehearsal, that there is such a class, or it would be too rare for its folds."""
     monkeypatch.setattr(held_out, "_refuse_undefined", lambda *some: None)
+    task = "multilabel" if "separator" in data else "multiclass"
+    top = f'task = "{task}"\nmetric = "f1_macro"'
+    competition = other_task(workspace, top, f"{TEMPLATE}\n{data}", "", "mood", cells)
+    place = competition.labels.index("odd")
     for seed in range(4):
-        assert load_competition(workspace_without(competition, [], 0.5, seed)).labels == competition.labels
+        played = load_competition(workspace_without(competition, [], 0.5, seed))
+        assert played.labels == competition.labels
+        assert played.train_targets[:, place].sum() == competition.train_targets[:, place].sum()
