@@ -121,14 +121,14 @@ def test_the_target_is_the_one_that_is_declared(competition: Competition) -> Non
     assert make_target(competition) == LocalLeaderboard(
         root / "solution.csv",
         submission_form(competition),
-        competition.metric,
+        METRICS["f1_macro"].of(competition.task),
         TrueColumns("id", competition.label_columns),
     )
     text = (root / "competition.toml").read_text(encoding="utf-8")
     (root / "competition.toml").write_text('metric = "log_loss"\n' + text.split("[submission]")[0], encoding="utf-8")
     target = make_target(load_competition(competition.workspace))
     assert isinstance(target, LocalLeaderboard)
-    assert (target.solution, target.metric) == (None, METRICS["log_loss"])
+    assert (target.solution, target.metric) == (None, METRICS["log_loss"].of(competition.task))
 
 
 def test_a_file_is_scored_as_the_sample_writes_it(sent: Path) -> None:

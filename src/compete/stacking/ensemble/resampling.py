@@ -86,7 +86,9 @@ def _by_rows(metric: Metric, truth: Truth, predicted: Sequence[Predicted], draws
     """The same, computing the metric for every draw, on RESAMPLED_ROWS rows at most.
 
     Of so many among n rows, scores scatter more, by the square root of n over them, and their mean lies further from
-    the score, by n over them (an m-out-of-n bootstrap; Bickel, Götze and van Zwet 1997): both are scaled back.
+    the score, by n over them (an m-out-of-n bootstrap; Bickel, Götze and van Zwet 1997): both are scaled back. Of
+    50,000 rows with 5 targets, 1,000 draws took 9 s of a processor's time for scipy's Spearman correlation and 8 s for
+    scikit-learn's average precision; from sums, 0.1 to 0.2 s.
     """
     n_rows = len(truth)
     share = min(1.0, RESAMPLED_ROWS / n_rows)
