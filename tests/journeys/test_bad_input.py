@@ -12,6 +12,7 @@ import pytest
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from support.in_process import Ran, Run, in_process
+from support.other_tasks import TEMPLATE, of_another_task
 
 pytestmark = pytest.mark.slow
 
@@ -157,36 +158,19 @@ def _one_clear_message(ran: Ran, *said: str) -> None:
         assert part in ran.stderr
 
 
-def of_another_task(workspace: Workspace, top: str, data: str, folds: str, columns: str, cells: list[str]) -> None:
-    """The tiny competition with other columns after the id and the two texts; `cells` are those of every row."""
-    root = workspace.root
-    rows = [f"a{number:04d},title {number},body {number},{cell}" for number, cell in enumerate(cells)]
-    (root / "train.csv").write_text("\n".join([f"id,title,body,{columns}", *rows, ""]), encoding="utf-8")
-    rows = [f"b{number:04d},other {number},words {number}" for number in range(4)]
-    (root / "test.csv").write_text("\n".join(["id,title,body", *rows, ""]), encoding="utf-8")
-    sample = 'sample_submission = "sample.csv"' if "sample" in data else ""
-    keys = "\n".join(line for line in data.split("\n") if "sample" not in line)
-    workspace.declaration.write_text(
-        f'name = "tiny"\n{top}\n[data]\ntrain = "train.csv"\ntest = "test.csv"\nid = "id"\n{sample}\n{keys}\n'
-        f"[folds]\nk = 3\n{folds}\n",
-        encoding="utf-8",
-    )
-
-
-TEXT = 'text = "{title}: {body}"'
 NUMBERS = [f"{number / 7:.2f}" for number in range(60)]
-REGRESSION = ('task = "regression"', f'{TEXT}\nlabels = "x"')
+REGRESSION = ('task = "regression"', f'{TEMPLATE}\nlabels = "x"')
 OF_TASKS = {
     "a class seen once": (
-        ('task = "multiclass"', f'{TEXT}\nlabels = "x"', "", "x", [*["good", "bad"] * 30, "odd"]),
+        ('task = "multiclass"', f'{TEMPLATE}\nlabels = "x"', "", "x", [*["good", "bad"] * 30, "odd"]),
         ("folds.k = 3", "fewer are there of 'odd' (1 row)"),
     ),
     "grades with a gap": (
-        ('task = "ordinal"', f'{TEXT}\nlabels = "x"', "", "x", ["1", "2", "4", "5"] * 15),
+        ('task = "ordinal"', f'{TEMPLATE}\nlabels = "x"', "", "x", ["1", "2", "4", "5"] * 15),
         ("the grades are 1, 2, 4, 5: no row has 3", "data.grades = [1, 2, 4, 5]"),
     ),
     "a constant target": (
-        ('task = "regression"', f'{TEXT}\nlabels = ["x", "y"]', "", "x,y", [f"{cell},1.5" for cell in NUMBERS]),
+        ('task = "regression"', f'{TEMPLATE}\nlabels = ["x", "y"]', "", "x,y", [f"{cell},1.5" for cell in NUMBERS]),
         ("y is 1.5 in every row", "Leave it out of data.labels"),
     ),
     "targets that are NaN": (
@@ -214,11 +198,11 @@ OF_TASKS = {
         ("train.csv lacks a column", "'tittle': did you mean 'title'? (known: body, id, title, x)"),
     ),
     "a separator that parts nothing": (
-        ('task = "multilabel"', f'{TEXT}\nlabels = "x"\nlabel_separator = ";"', "", "x", ["joy|fear", "joy"] * 30),
+        ('task = "multilabel"', f'{TEMPLATE}\nlabels = "x"\nlabel_separator = ";"', "", "x", ["joy|fear", "joy"] * 30),
         ("label_separator = ';' parts no cell of x", 'label_separator = "|" under [data]'),
     ),
     "a sample that fits no reading": (
-        ('task = "multiclass"', f'{TEXT}\nlabels = "x"\nsample', "", "x", ["good", "bad"] * 30),
+        ('task = "multiclass"', f'{TEMPLATE}\nlabels = "x"', "", "x", ["good", "bad"] * 30),
         ("expected id, bad, good", "What was tried:", "a row per id and class: ", "a column of class names: "),
     ),
 }
@@ -226,9 +210,10 @@ OF_TASKS = {
 
 @pytest.mark.parametrize("name", OF_TASKS)
 def test_a_mistake_of_a_task_is_named(workspace: Workspace, compete: Run, name: str) -> None:
-    competition, said = OF_TASKS[name]
+    (top, data, folds, columns, cells), said = OF_TASKS[name]
     kept = {path: path.read_bytes() for path in workspace.root.glob("base_models/*")}
-    of_another_task(workspace, *competition)
+    sample = (workspace.root / "sample.csv").read_text(encoding="utf-8") if "sample" in name else ""
+    of_another_task(workspace, top, data, columns, cells, folds, sample)
     for command in (("folds",), ("train-base", "--all")):
         _one_clear_message(compete(*command), *said)
     assert not list(workspace.oof.rglob("*.parquet"))
@@ -236,7 +221,7 @@ def test_a_mistake_of_a_task_is_named(workspace: Workspace, compete: Run, name: 
 
 
 def test_a_class_of_the_second_file_alone_is_a_class(workspace: Workspace, compete: Run) -> None:
-    of_another_task(workspace, 'task = "multiclass"', f'{TEXT}\nlabels = "x"', "", "x", ["good", "bad"] * 30)
+    of_another_task(workspace, 'task = "multiclass"', f'{TEMPLATE}\nlabels = "x"', "x", ["good", "bad"] * 30)
     rows = [f"c{number:04d},more {number},body {number},odd" for number in range(6)]
     (workspace.root / "more.csv").write_text("\n".join(["id,title,body,x", *rows, ""]), encoding="utf-8")
     text = workspace.declaration.read_text(encoding="utf-8")

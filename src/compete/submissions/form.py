@@ -58,6 +58,11 @@ class Form:
         return self.layout.ranked or (self.kind == "classes" and self.decisions)
 
     @property
+    def predicted(self) -> str:
+        """What a model says that decides nothing."""
+        return "probabilities" if self.kind in ("labels", "classes") else "numbers"
+
+    @property
     def names(self) -> list[str]:
         """The columns as the sample writes them."""
         return self.manner.names(self.columns)
