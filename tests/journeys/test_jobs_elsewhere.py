@@ -25,6 +25,7 @@ from conftest import build_workspace
 from support.documented import FAMILY
 from support.in_process import Run, in_process
 from support.one_model import edit
+from support.other_tasks import TEMPLATE, of_another_task
 
 pytestmark = pytest.mark.slow
 
@@ -330,3 +331,47 @@ def test_jobs_of_an_earlier_export_are_named(here: Workspace, compete: Run) -> N
     ran = compete("jobs", "export", "jobs", "words", "--fold", "1", cwd=here.root)
     assert "1 job in jobs" in ran.stdout
     assert "jobs of an earlier export, which are not among these: words-fold-0.job, words-fold-2.job" in ran.stderr
+
+
+OWN_METRIC = 'metric = "mine.py:score"\nmetric_wants = "decisions"\nmetric_greater_is_better = true'
+
+
+@pytest.mark.parametrize(
+    ("top", "data", "columns", "cells", "folds"),
+    [
+        (
+            f'task = "multiclass"\n{OWN_METRIC}',
+            'labels = "mood"',
+            "asked,mood",
+            [f"{n // 3},{('good', 'bad')[n % 2]}" for n in range(60)],
+            'groups = "asked"',
+        ),
+        (
+            'task = "ordinal"',
+            'labels = "g"\ngrades = [1, 2, 5]',
+            "g,t",
+            [f"{1 + n % 2},{n}" for n in range(60)],
+            'time = "t"',
+        ),
+    ],
+    ids=["multiclass", "ordinal"],
+)
+def test_a_job_of_another_task_is_the_same_job_elsewhere(
+    tmp_path: Path, top: str, data: str, columns: str, cells: list[str], folds: str
+) -> None:
+    """It takes its task and scale along, and a metric of the user's own by name alone: no job scores."""
+    workspace = build_workspace(tmp_path / "here", ["words"])
+    of_another_task(workspace, top, f"{TEMPLATE}\n{data}", columns, cells, folds)
+    (workspace.recipes / "words.toml").write_text('family = "linear"\n', encoding="utf-8")
+    export_jobs(workspace, tmp_path / "there", threads=1)
+    jobs = sorted((tmp_path / "there").glob("*.job"))
+    assert len(jobs) == FOLDS
+    with zipfile.ZipFile(jobs[0]) as archive:
+        assert not any("mine" in name for name in archive.namelist())
+    for job in jobs:
+        run_job(job, here=tmp_path)
+    collect_jobs(workspace, tmp_path / "there")
+    found = tables(workspace)
+    shutil.rmtree(workspace.oof / "words")
+    train_base(workspace, ["words"], workers=0, threads=1, watch=unwatched)
+    assert found == tables(workspace)
