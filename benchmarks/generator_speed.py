@@ -35,8 +35,8 @@ from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.objectives import Objective
 from compete.base_models.pretrained.adaptation import add_adapters
 from compete.base_models.pretrained.checkpoints import Source, attention_on, open_tokenizer, source_of
+from compete.base_models.pretrained.computing import computing_in
 from compete.base_models.pretrained.device import device, training_precision
-from compete.base_models.pretrained.fine_tuning import computing_in
 from compete.execution.local import usable_cores
 
 LABELS = ("anger", "anticipation", "disgust", "fear", "joy", "love", "optimism", "pessimism", "sadness", "surprise")

@@ -60,22 +60,17 @@ def operations(shape: Anatomy, settings: Adapted, length: Length, n_labels: int)
 
 
 def fold_work(found: Operations, settings: Adapted, card: Card, rows: Rows, folds: int, *, half: bool) -> Work:
-    """Hours of the folds of one model. half: the training is in half precision."""
-    quantised = settings.adaptation == "qlora"
-    share = FOUR_BIT_UTILISATION if quantised else UTILISATION
-    training = 1e12 * share * (card.half if half else card.float32)
-    # Predictions are in float32, but for weights in 4 bits, which are written out as for the training.
-    prediction = training if quantised else 1e12 * share * card.float32
+    """Hours of the folds of one model. half: training and predictions are in half precision."""
+    share = FOUR_BIT_UTILISATION if settings.adaptation == "qlora" else UTILISATION
+    per_second = 1e12 * share * (card.half if half else card.float32)
     micro = micro_batches(settings.batch_size, settings.micro_batch_size or settings.batch_size)[0]
-    ahead = LAUNCH * found.passes_predicted / settings.eval_batch_size
-    trained_row = max(found.trained / training, LAUNCH * found.passes_trained / micro)
-    validated_row = max(found.predicted / training, ahead)
-    predicted_row = max(found.predicted / prediction, ahead)
+    trained_row = max(found.trained / per_second, LAUNCH * found.passes_trained / micro)
+    predicted_row = max(found.predicted / per_second, LAUNCH * found.passes_predicted / settings.eval_batch_size)
     others = rows.n_train * (folds - 1) / folds
     held_out = others * settings.validation_share
-    trained = settings.epochs * ((others - held_out) * trained_row + held_out * validated_row)
+    trained = settings.epochs * ((others - held_out) * trained_row + held_out * predicted_row)
     predicted = (rows.n_train / folds + rows.n_test) * predicted_row
-    once = (rows.n_train + rows.n_test) * found.once / (1e12 * share * card.float32)
+    once = (rows.n_train + rows.n_test) * found.once / per_second
     return Work((trained + predicted) / 3600, folds, once / 3600, takes_all=settings.model_parallel)
 
 

@@ -1,10 +1,10 @@
 """What training a model takes, in bytes, from its configuration alone: nothing is downloaded and nothing is loaded.
 
 The model is built without storage (PyTorch's meta device), so that its parameters are counted, not guessed. What
-they cost follows from how compete trains: weights in float32 or NF4, AdamW's two moments, mixed precision with half
-precision copies of what is multiplied, and what a layer keeps for its backward pass. The terms of `_layer_bytes` are
-the tensors that autograd was seen to save, layer by layer; what comes on top (allocator, scratch space) is measured:
-`python benchmarks/plan_memory.py` compares the sum with real runs.
+they cost follows from how compete trains: weights in float32, bfloat16 or NF4, AdamW's two moments, mixed precision
+with half precision copies of what is multiplied, and what a layer keeps for its backward pass. The terms of
+`_layer_bytes` are the tensors that autograd was seen to save, layer by layer; what comes on top (allocator, scratch
+space) is measured: `python benchmarks/plan_memory.py` compares the sum with real runs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from compete.base_models.generator.answer_head import AnswerHead, keep_answers
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.adaptation import add_adapters, freeze_lowest, layers_of
 from compete.base_models.pretrained.checkpoints import HEADS, attention_on
+from compete.base_models.pretrained.device import may_halve_base
 
 # Settings of what is trained from a checkpoint: both say how much of it.
 Adapted = SequenceClassifierSettings | LabelGeneratorSettings
@@ -194,10 +195,23 @@ def anatomy(raw: Mapping[str, Any], settings: Adapted, n_labels: int) -> Anatomy
     )
 
 
-def footprint(shape: Anatomy, settings: Adapted, batch: BatchSize, *, half: bool, gpu: bool, files: int) -> Footprint:
-    """Bytes that training takes. half: in bfloat16 or float16; files: bytes of the checkpoint's weight files."""
+def footprint(
+    shape: Anatomy,
+    settings: Adapted,
+    batch: BatchSize,
+    *,
+    half: bool,
+    gpu: bool,
+    files: int,
+    bfloat16: bool = False,
+) -> Footprint:
+    """Bytes that training takes.
+
+    half: in bfloat16 or float16; bfloat16: in that, on a GPU; files: bytes of the checkpoint's weight files.
+    """
     adaptation = settings.adaptation
     four_bits = adaptation == "qlora"
+    halved = half and gpu and bfloat16 and may_halve_base(settings)
     lowest = _frozen_layers(settings)
     active = 0 if adaptation == "frozen" else max(shape.layers - lowest, 0)
     one_layer = _layer_bytes(shape.layer, settings, batch.tokens, half=half, gpu=gpu) * batch.rows * batch.tokens
@@ -205,11 +219,12 @@ def footprint(shape: Anatomy, settings: Adapted, batch: BatchSize, *, half: bool
     # With checkpointing every layer's input is kept, and the rest is computed again layer by layer.
     kept = active * inputs + one_layer if settings.gradient_checkpointing else max(active, 1) * one_layer
     slack = GPU_SLACK if gpu else SLACK
+    held = FLOAT * shape.held - (HALF * shape.layers * shape.layer.weights if halved else 0)
     full = FLOAT * (shape.held - shape.quantisable) + round(NF4 * shape.quantisable)
     return Footprint(
         runtime=GPU_CONTEXT if gpu else LIBRARIES,
-        weights=(full if four_bits else FLOAT * shape.held) + FLOAT * shape.adapters,
-        copies=_copies(shape, settings, active, four_bits=four_bits, half=half),
+        weights=(full if four_bits else held) + FLOAT * shape.adapters,
+        copies=_copies(shape, settings, active, four_bits=four_bits, half=half, halved=halved),
         gradients=FLOAT * shape.trained,
         optimiser=2 * FLOAT * shape.trained,
         best_epoch=FLOAT * shape.trained if settings.epochs > 1 else 0,  # of a single epoch, gradients are gone first
@@ -328,14 +343,17 @@ def _attention_bytes(layer: Layer, tokens: int, low: int, *, written_out: bool) 
     return 3 * FLOAT * layer.attention + 3 * FLOAT * layer.heads * tokens  # weights, the dropped part, and what is left
 
 
-def _copies(shape: Anatomy, settings: Adapted, active: int, *, four_bits: bool, half: bool) -> int:
-    """Half precision copies of the weights that are multiplied, which live until the backward pass."""
+def _copies(shape: Anatomy, settings: Adapted, active: int, *, four_bits: bool, half: bool, halved: bool) -> int:
+    """Half precision copies of the weights that are multiplied, which live until the backward pass.
+
+    halved: those of layers are kept in half precision.
+    """
     outer = shape.output or shape.linear - shape.layers * shape.layer.weights
     if four_bits:  # one layer at a time is written out
         return HALF * (shape.largest + outer)
     if not half:
         return 0
-    layers = 1 if settings.gradient_checkpointing else max(active, 1)
+    layers = 0 if halved else 1 if settings.gradient_checkpointing else max(active, 1)
     return HALF * (layers * shape.layer.weights + outer)
 
 

@@ -90,7 +90,7 @@ def roomier(settings: Adapted) -> Iterator[dict[str, Any]]:
 def computes_half(settings: Adapted, device: Hardware, architecture: str) -> bool:
     """Whether training on the device is in bfloat16 or float16. architecture: its model_type."""
     if settings.precision != "auto":
-        return settings.precision != "float32"
+        return settings.precision not in ("float32", "tf32")
     return device.bfloat16 or (device.kind == "gpu" and not overflows_float16(architecture))
 
 
@@ -116,9 +116,11 @@ class _Sizes:
             rows, predicted = rows * self.n_labels, predicted * self.n_labels  # a prompt per label
         return BatchSize(rows, predicted, self.length.tokens, self.length.kept)
 
-    def footprint(self, settings: Adapted, *, half: bool, gpu: bool) -> Footprint:
-        batch = self.batch(settings)
-        return footprint(self.shape(settings), settings, batch, half=half, gpu=gpu, files=self.files)
+    def footprint(self, settings: Adapted, *, half: bool, gpu: bool, bfloat16: bool) -> Footprint:
+        """bfloat16: whether the device computes it, if it is what is asked for."""
+        batch, wanted = self.batch(settings), bfloat16 and settings.precision != "float16"
+        shape = self.shape(settings)
+        return footprint(shape, settings, batch, half=half, gpu=gpu, files=self.files, bfloat16=wanted)
 
 
 def _judged(sizes: _Sizes, settings: Adapted, device: Hardware, rows: Rows, machine: Machine) -> Verdict:
@@ -130,7 +132,7 @@ def _judged(sizes: _Sizes, settings: Adapted, device: Hardware, rows: Rows, mach
 def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machine) -> Verdict:
     architecture = str(sizes.raw["model_type"])
     gpu, half = device.kind == "gpu", computes_half(settings, device, architecture)
-    written = sizes.footprint(settings, half=half, gpu=gpu)
+    written = sizes.footprint(settings, half=half, gpu=gpu, bfloat16=device.bfloat16)
     refused = _refused(settings, device, architecture)
     room = USABLE * device.memory
     alike = [other.memory for other in machine.devices if other.kind == "gpu"] if gpu else [device.memory]
@@ -140,7 +142,9 @@ def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machin
     # One GPU first, whatever has to change for it: a model that lies on all of them is trained one fold at a time.
     for gpus in (1, len(alike)) if len(alike) > 1 else (1,):
         for change in variants(settings, sizes.shape(settings)):
-            found = sizes.footprint(settings.model_copy(update=change), half=half, gpu=gpu)
+            over_all = {"model_parallel": True} if gpus > 1 else {}
+            changed = settings.model_copy(update={**change, **over_all})
+            found = sizes.footprint(changed, half=half, gpu=gpu, bfloat16=device.bfloat16)
             needed = min(needed, found.peak)
             if found.spread_over(gpus) <= (room if gpus == 1 else USABLE * min(alike)):
                 changes = {**change, "model_parallel": True} if gpus > 1 and not settings.model_parallel else change
@@ -183,7 +187,8 @@ def _with_room(verdict: Verdict, sizes: _Sizes, settings: Adapted, machine: Mach
     gpus = [other.memory for other in machine.devices if other.kind == "gpu"]
     room = USABLE * (device.memory if verdict.gpus == 1 else min(gpus))
     for change in roomier(settings):
-        found = sizes.footprint(settings.model_copy(update=change), half=half, gpu=True)
+        changed = settings.model_copy(update=change)
+        found = sizes.footprint(changed, half=half, gpu=True, bfloat16=device.bfloat16)
         if found.spread_over(verdict.gpus) <= room:
             return replace(verdict, room_for=change)
     return verdict
@@ -196,8 +201,10 @@ def _refused(settings: Adapted, device: Hardware, architecture: str) -> str:
         return f'cannot: precision = "float16" is too small for {architecture}; "auto" takes another'
     if settings.precision == "bfloat16" and device.kind == "gpu" and not device.bfloat16:
         return 'cannot: precision = "bfloat16" is not computed there; "auto" takes float16'
-    if settings.precision == "float16" and device.kind != "gpu":
-        return 'cannot: precision = "float16" needs a GPU; "auto" takes what is there'
+    if settings.precision == "tf32" and device.kind == "gpu" and not device.bfloat16:  # both came with Ampere
+        return 'cannot: precision = "tf32" is not computed there; "auto" takes another'
+    if settings.precision in ("float16", "tf32") and device.kind != "gpu":
+        return f'cannot: precision = "{settings.precision}" needs a GPU; "auto" takes what is there'
     return ""
 
 
@@ -206,11 +213,13 @@ def _cards(sizes: _Sizes, settings: Adapted) -> dict[int, int]:
     numbers = {}
     smallest = min(
         (settings.model_copy(update=change) for change in variants(settings, sizes.shape(settings))),
-        key=lambda changed: sizes.footprint(changed, half=True, gpu=True).peak,
+        key=lambda changed: sizes.footprint(changed, half=True, gpu=True, bfloat16=True).peak,
     )
-    found = sizes.footprint(smallest, half=True, gpu=True)
+    over_all = smallest.model_copy(update={"model_parallel": True})
+    alone, shared = (sizes.footprint(one, half=True, gpu=True, bfloat16=True) for one in (smallest, over_all))
+    peaks = [alone.peak, *(shared.spread_over(n) for n in range(2, _MOST_GPUS + 1))]
     for card in CARDS:
-        enough = (n for n in range(1, _MOST_GPUS + 1) if found.spread_over(n) <= USABLE * card * 2**30)
+        enough = (n for n, peak in enumerate(peaks, 1) if peak <= USABLE * card * 2**30)
         count = next(enough, None)
         if count is not None:
             numbers[card] = count

@@ -211,7 +211,7 @@ def test_weights_in_four_bits_compute_in_the_precision_that_was_asked_for(precis
     model: Any = open_classifier(source, 0, 2, four_bits=True)
     assert model.config.quantization_config.bnb_4bit_compute_dtype is dtype
     assert {layer.compute_dtype for layer in model.modules() if isinstance(layer, Linear4bit)} == {dtype}
-    assert predicted_in(model) == precision
+    assert predicted_in(model, precision) == precision
 
 
 # Stella: files of transformers 4, with code that transformers 5 cannot run

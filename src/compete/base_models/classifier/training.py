@@ -21,6 +21,7 @@ from compete.base_models.pretrained.adaptation import (
     add_adapters,
     check_depth,
     freeze_lowest,
+    halve_base,
     load_trained,
     save_trained,
 )
@@ -34,6 +35,7 @@ from compete.base_models.pretrained.checkpoints import (
     open_classifiers_tokenizer,
     source_of,
 )
+from compete.base_models.pretrained.computing import predicting
 from compete.base_models.pretrained.device import Precision, place, predicted_in
 from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
@@ -61,7 +63,7 @@ def train(
         # What frozen layers compute is computed where they will be.
         model = place(_build(source, tokenizer, objective.width))
         count = settings.frozen_layers
-        return frozen_layers.replaced(model, count, rows, collate, context) if count else model
+        return frozen_layers.replaced(model, count, rows, collate, context, settings.precision) if count else model
 
     def loss_of(model: Any, batch: Batch) -> Tensor:
         learnt = batch.pop("labels")
@@ -103,10 +105,10 @@ class FittedClassifier:
     @property
     def precision(self) -> Precision:
         """Of its predictions."""
-        return predicted_in(self.model)
+        return predicted_in(self.model, self.settings.precision)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Predictions (len(texts), n_outputs), computed in float32 in batches of similar length."""
+        """Predictions (len(texts), n_outputs), computed in `precision` in batches of similar length."""
         objective = self.objective
         if not texts:
             return np.empty((0, objective.n_outputs), dtype=np.float32)
@@ -120,7 +122,8 @@ class FittedClassifier:
             raw = self.model(**{name: value.to(device) for name, value in batch.items()}).logits.float()
             return torch.sigmoid(raw) if of_labels else raw
 
-        found = predict(rows, self.settings.eval_batch_size, collate, compute, objective.width)
+        with predicting(self.model, self.settings.precision):
+            found = predict(rows, self.settings.eval_batch_size, collate, compute, objective.width)
         return found if of_labels else objective.predictions(found).astype(np.float32)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
@@ -146,7 +149,9 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase, width: int) -> An
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if settings.adaptation in ("lora", "qlora"):
-        return add_adapters(model, settings, task="SEQ_CLS", four_bits=four_bits, frozen=frozen)
+        model = add_adapters(model, settings, task="SEQ_CLS", four_bits=four_bits, frozen=frozen)
+        halve_base(model, settings)
+        return model
     if settings.adaptation == "frozen":
         model.base_model.requires_grad_(False)
     return model

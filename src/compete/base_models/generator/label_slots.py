@@ -31,6 +31,7 @@ from compete.base_models.objectives import Objective
 from compete.base_models.pretrained.adaptation import save_trained
 from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import Source
+from compete.base_models.pretrained.computing import predicting
 from compete.base_models.pretrained.device import Precision, predicted_in
 from compete.base_models.pretrained.fine_tuning import predict
 from compete.errors import UserError
@@ -142,7 +143,7 @@ class SlotScorer:
     @property
     def precision(self) -> Precision:
         """Of its predictions."""
-        return predicted_in(self.model)
+        return predicted_in(self.model, self.slots.prompt.settings.precision)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Predictions from yes against no, float32 (len(texts), n_outputs): see `competition/task.py`."""
@@ -151,7 +152,7 @@ class SlotScorer:
             return np.empty((0, len(self.slots.prompt.labels)), dtype=np.float32)
         device = next(self.model.parameters()).device
         prompt = self.slots.prompt
-        with torch.inference_mode():
+        with torch.inference_mode(), predicting(self.model, prompt.settings.precision):
             beginning = read_beginning(self.model, prompt.before) if self.slots.shared else None
 
         def collate(rows: Sequence[Row]) -> Batch:
@@ -163,7 +164,8 @@ class SlotScorer:
             return torch.sigmoid(odds) if of_labels else odds
 
         rows, n_slots = self.slots.rows(texts), len(self.slots.slots)
-        found = predict(rows, prompt.settings.eval_batch_size, collate, compute, n_slots)
+        with predicting(self.model, prompt.settings.precision):
+            found = predict(rows, prompt.settings.eval_batch_size, collate, compute, n_slots)
         return found if of_labels else self.objective.predictions(found).astype(np.float32)
 
     def save(self, folder: Path, *, whole: bool) -> bool:

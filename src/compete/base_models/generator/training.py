@@ -16,7 +16,7 @@ from compete.base_models.generator.label_slots import LabelSlots, SlotScorer, an
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.objectives import Objective, output_weights, strata_of
-from compete.base_models.pretrained.adaptation import add_adapters, load_trained
+from compete.base_models.pretrained.adaptation import add_adapters, halve_base, load_trained
 from compete.base_models.pretrained.batching import Batch
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
 from compete.base_models.pretrained.device import place
@@ -79,6 +79,7 @@ def _build(source: Source, prompt: Prompt) -> Any:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     if settings.adaptation != "full":
         model = add_adapters(model, settings, task="CAUSAL_LM", four_bits=four_bits)
+        halve_base(model, settings)
     if settings.decoding == "slots":
         keep_answers(model, answer_tokens(prompt))
     return model

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.pretrained.checkpoints import HEADS, Source, holds_whole_model
+from compete.base_models.pretrained.device import may_halve_base, mixed_in
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.errors import UserError
 
@@ -49,6 +50,23 @@ def add_adapters(model: Any, settings: TransformerSettings, *, task: str, four_b
     if frozen:
         freeze_lowest(adapted.get_base_model(), frozen)  # lora.bias has made the lower biases trainable
     return adapted
+
+
+def halve_base(model: Any, settings: TransformerSettings) -> None:
+    """Keep the frozen weights under adapters in bfloat16, where a GPU trains in it; changes `model`.
+
+    Those of the layers' linear parts: mixed precision multiplies them in bfloat16 whatever they are kept in, so that
+    results are the same to the bit, without a copy. Embeddings and norms stay float32, whose results it leaves alone,
+    and what is trained does too. Not in float16: what leaves its range is computed again in float32, for which whole
+    weights have to be there.
+    """
+    if not may_halve_base(settings) or mixed_in(model, settings.precision) != "bfloat16":
+        return
+    for module in layers_of(model).modules():
+        if isinstance(module, nn.Linear):
+            for weight in module.parameters(recurse=False):
+                if not weight.requires_grad:
+                    weight.data = weight.data.bfloat16()
 
 
 def train_in_four_bits(model: nn.Module) -> None:

@@ -18,7 +18,8 @@ from compete.base_models.families import FitContext
 from compete.base_models.memory import is_out_of_memory, release
 from compete.base_models.pretrained.batching import Batch, Collate, LikeLengths, Row, by_length, micro_batches
 from compete.base_models.pretrained.callbacks import BestEpoch, Course, GoingOn
-from compete.base_models.pretrained.device import TYPES, Precision, device, training_precision
+from compete.base_models.pretrained.computing import computing_in, in_float32, products_in_tf32
+from compete.base_models.pretrained.device import Precision, device, trained_in
 from compete.base_models.pretrained.resuming import Kept, read_state
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.pretrained.tracking import forgive, reporting, told
@@ -104,7 +105,7 @@ def fine_tune(
     while True:
         torch.manual_seed(context.seed)
         model = _opened(task)
-        precision = precision_of(model, settings)
+        precision = trained_in(model, settings.precision)
         context.facts["precision"] = precision
         if kept is not None:
             batches = Batches(*kept.plain["batches"])
@@ -133,11 +134,6 @@ def _opened(task: Task) -> Any:
                 f"out of memory for the weights alone ({error}): `compete plan` says what this model needs"
             ) from error
         raise
-
-
-def precision_of(model: Any, settings: TransformerSettings) -> Precision:
-    """What this model is trained in, here."""
-    return training_precision(settings.precision, str(getattr(getattr(model, "config", None), "model_type", "")))
 
 
 class Longest(NamedTuple):
@@ -196,24 +192,20 @@ def _try_step(task: Task, model: Any, longest: Longest, batches: Batches, precis
         del beside
 
 
-def computing_in(precision: Precision, where: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision as the Trainer's, or none."""
-    if precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(where.type, dtype=TYPES[precision])
-
-
 def predict(
     rows: Sequence[Row], batch_size: int, collate: Collate, compute: Callable[[Batch], Tensor], width: int
 ) -> NDArray[np.float32]:
-    """`compute` of every row, float32 (len(rows), width); a batch that is out of memory is halved."""
+    """`compute` of every row, float32 (len(rows), width); a batch that is out of memory is halved.
+
+    One that leaves the range of float16 is computed again in float32.
+    """
     values = np.empty((len(rows), width), dtype=np.float32)
     order, done, at_once = by_length([row["length"] for row in rows]), 0, batch_size
     with torch.inference_mode():
         while done < len(rows):
             chosen = order[done : done + at_once]
             try:
-                values[chosen] = compute(collate([rows[row] for row in chosen])).float().cpu().numpy()
+                values[chosen] = _in_range(compute, collate([rows[row] for row in chosen])).numpy()
                 done += len(chosen)
                 continue
             except (RuntimeError, MemoryError) as error:
@@ -223,6 +215,16 @@ def predict(
             release()
             at_once = len(chosen) // 2
     return values
+
+
+def _in_range(compute: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+    found = compute(batch).float().cpu()
+    mixed = [kind for kind in ("cuda", "cpu") if torch.is_autocast_enabled(kind)]
+    halved = any(torch.get_autocast_dtype(kind) is torch.float16 for kind in mixed)
+    if halved and not torch.isfinite(found).all():
+        with in_float32():
+            found = compute(batch).float().cpu()
+    return found
 
 
 def _train(
@@ -256,8 +258,9 @@ def _train(
         if context.tracked is not None:
             course.log = trainer.log
             forgive(trainer, context.warnings)
-        trainer.train(resume_from_checkpoint=None if kept is None else str(kept.folder))
-    # The Trainer leaves its mixed precision wrapped around the model; predictions are made in float32.
+        with products_in_tf32() if precision == "tf32" else contextlib.nullcontext():
+            trainer.train(resume_from_checkpoint=None if kept is None else str(kept.folder))
+    # The Trainer leaves its mixed precision wrapped around the model; what predictions are made in is their affair.
     model = trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     best.restore(model)
     return model.eval()

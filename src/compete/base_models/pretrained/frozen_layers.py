@@ -2,8 +2,8 @@
 
 The N lowest layers of `frozen_layers = N` never change, so the hidden states of a text above them never change either.
 They are kept on the disk by what they depend on (the weights of these layers, the text's tokens), and handed to the
-model in place of its lower layers. Hidden states are computed and kept in float32. Where the disk has no room for them
-they are computed in every epoch, in the precision of the training.
+model in place of its lower layers. They are computed in what predictions are made in, and kept in float32. Where the
+disk has no room for them they are computed in every epoch, in the precision of the training.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from compete.base_models.families import FitContext
 from compete.base_models.pretrained.adaptation import layers_of, lower_parameters
 from compete.base_models.pretrained.attention import is_bidirectional
 from compete.base_models.pretrained.batching import Batch, Collate, Row, in_batches
+from compete.base_models.pretrained.computing import predicting
+from compete.base_models.pretrained.device import mixed_in
 from compete.base_models.pretrained.text_rows import TYPES
 
 ROW = "hidden_states"
@@ -51,16 +53,20 @@ class _Replaced:
     """Where the frozen layers' results lie."""
 
 
-def replaced(model: Any, count: int, rows: Sequence[Row], collate: Collate, context: FitContext) -> Any:
+def replaced(
+    model: Any, count: int, rows: Sequence[Row], collate: Collate, context: FitContext, precision: str = "float32"
+) -> Any:
     """Give every row its hidden states above the `count` lowest layers, and make the model start from those.
 
-    The model as it is where nothing is to be kept, or where there is no room for it.
+    The model as it is where nothing is to be kept, or where there is no room for it. precision: as the settings have
+    it.
     """
     if context.cache is None:
         return model
     layers = layers_of(model)
     frozen = list(layers[:count])
-    store = HiddenStates(context.cache / _digest(model, count), model.eval(), layers[count - 1])
+    folder = context.cache / _digest(model, count, precision)
+    store = HiddenStates(folder, model.eval(), layers[count - 1], precision)
     if not store.has_room(rows, collate):
         context.warnings.append("no room on the disk for what the frozen layers compute: it is computed in every epoch")
         return model
@@ -107,11 +113,12 @@ def padded(rows: Sequence[Row], attention_mask: Tensor) -> Tensor:
 class HiddenStates:
     """Hidden states on the disk, by tokens; several processes may read and add to one folder."""
 
-    def __init__(self, folder: Path, model: Any, top: nn.Module) -> None:
+    def __init__(self, folder: Path, model: Any, top: nn.Module, precision: str) -> None:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.model = model
         self.top = top
+        self.precision = precision
         self.as_tuple = False
         self.width = 0
 
@@ -160,7 +167,8 @@ class HiddenStates:
         device = next(self.model.parameters()).device
         plain = [{name: row[name] for name in ("input_ids", TYPES, "length") if name in row} for row in rows]
         batch = {name: values.to(device) for name, values in collate(plain).items()}
-        with torch.inference_mode(), _stopping_after(self.top) as stopped, contextlib.suppress(_PassedError):
+        computing = predicting(self.model, self.precision)
+        with torch.inference_mode(), _stopping_after(self.top) as stopped, contextlib.suppress(_PassedError), computing:
             self.model(**batch)
         self.as_tuple, hidden = stopped.as_tuple, stopped.hidden
         mask = batch["attention_mask"].bool()
@@ -255,10 +263,11 @@ class _Skipped(nn.Module):
         return (hidden_states,) if self.as_tuple else hidden_states
 
 
-def _digest(model: Any, count: int) -> str:
-    """Of all weights that the hidden states depend on, and of what tokens see."""
+def _digest(model: Any, count: int, precision: str) -> str:
+    """Of all weights that the hidden states depend on, of what tokens see, and of the precision."""
     base = getattr(model, "get_base_model", lambda: model)().base_model
     state = hashlib.sha256(b"bidirectional" if is_bidirectional(base) else b"")
+    state.update(mixed_in(model, precision).encode())
     for name, weight in lower_parameters(base, count).items():
         state.update(name.encode())
         state.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())

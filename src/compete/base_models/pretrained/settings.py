@@ -75,8 +75,10 @@ class TransformerSettings(Declaration):
         "1, rows / (classes * its rows), or its square root",
         json_schema_extra=only_for("labels", "classes"),
     )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="of the training; auto: the fastest that the processor or GPU computes natively"
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="of the training, and on a GPU of predictions; auto: bfloat16 or float16, where it is computed "
+        "natively and holds; tf32: float32 whose products have 10 bits behind the point, on GPUs from Ampere on",
     )
     validation_share: float = Field(
         default=0.1, gt=0, lt=0.5, description="share of the training rows that choose the epoch"
