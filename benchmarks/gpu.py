@@ -6,12 +6,15 @@
 Every case trains, keeps and reads again through the families' own code, and says what held: the loss falls, all trained
 weights are finite, the head is not quantised, what is read again gives the same probabilities, one pass for all labels
 gives what a pass for each gives, the peak of memory against `compete plan`, rows per second. Then a card that is too
-small, frozen layers, and two jobs on one card. Ends with 1 if anything did not hold.
+small, frozen layers, and two jobs on one card. Last, what each saving saves: rows per second and peak memory with it and
+without, of predictions in mixed precision, LoRA's base in bfloat16, products in TF32; and what it changes in
+probabilities. Ends with 1 if anything did not hold.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import subprocess
@@ -19,11 +22,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,7 +197,8 @@ def planned(case: Case, folder: Path, texts: list[str]) -> int:
     length = longest_row(settings, rows_to_plan(LABELS, texts, []), AutoTokenizer.from_pretrained(folder))
     raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     batch = BatchSize(settings.batch_size, settings.eval_batch_size, length.tokens, length.kept)
-    found = footprint(anatomy(raw, settings, len(LABELS)), settings, batch, half=True, gpu=True, files=0)
+    shape, halves = anatomy(raw, settings, len(LABELS)), settings.precision == "bfloat16"
+    found = footprint(shape, settings, batch, half=True, gpu=True, files=0, bfloat16=halves)
     return found.peak - found.runtime
 
 
@@ -225,6 +231,79 @@ def frozen(folder: Path, rows: int) -> dict[str, Any]:
     always = family_of(case, folder, frozen_layers=1).fit(texts, labels, context()).predict_proba(texts)
     difference = float(np.abs(once - always).max())
     return {"held": {"the same": difference <= TOLERANCES["float16"].most}, "difference": difference}
+
+
+def measured(case: Case, folder: Path, rows: int) -> dict[str, Any]:
+    """A training and its predictions: rows per second of both, peak bytes of both, and the probabilities."""
+    import torch
+
+    from compete.base_models.memory import release
+
+    texts, labels = posts(rows)
+    found: dict[str, Any] = {}
+
+    def timed(name: str, count: int, do: Callable[[], Any]) -> Any:
+        if torch.cuda.is_available():
+            release()
+            torch.cuda.reset_peak_memory_stats()
+        start = time.perf_counter()
+        result = do()
+        found[f"rows per second, {name}"] = round(count / (time.perf_counter() - start), 1)
+        found[f"peak, {name}"] = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+        return result
+
+    fitted = timed("training", 2 * rows, lambda: family_of(case, folder).fit(texts, labels, context()))
+    fitted.predict_proba(texts)  # kernels are chosen
+    found["probabilities"] = timed("prediction", rows, lambda: fitted.predict_proba(texts))
+    return found
+
+
+@contextlib.contextmanager
+def without(saving: str) -> Iterator[None]:
+    """Predictions in float32 as before, with a base to match; or that base alone."""
+    from compete.base_models.classifier import training as classifier
+    from compete.base_models.generator import training as generator
+    from compete.base_models.pretrained import computing
+
+    with contextlib.ExitStack() as patched:
+        if saving in ("predictions", "base"):
+            for module in (classifier, generator):
+                patched.enter_context(mock.patch.object(module, "halve_base"))
+        if saving == "predictions":
+            patched.enter_context(mock.patch.object(computing, "mixed_in", return_value="float32"))
+        yield
+
+
+def savings(case: Case, folder: Path, rows: int, slower: tuple[str, str], faster: tuple[str, str]) -> dict[str, Any]:
+    """The same training twice, each as (precision, what is left out)."""
+    from compete.base_models.families import TOLERANCES
+
+    measured(replace(case, precision=slower[0]), folder, min(rows, 32))  # what only a first training pays
+    found = {}
+    for name, (precision, left_out) in {"without": slower, "with": faster}.items():
+        with without(left_out):
+            found[name] = measured(replace(case, precision=precision), folder, rows)
+    before, after = (found[name].pop("probabilities") for name in ("without", "with"))
+    difference = float(np.abs(after - before).mean())
+    finite = bool(np.isfinite(after).all())
+    # Trainings part by their last digits, so that the means alone can be near.
+    return {"held": {"finite": finite, "near": difference <= 10 * TOLERANCES[faster[0]].mean}, **found} | {
+        "mean difference": difference
+    }
+
+
+def each_saving(folder: Path, rows: int, *, gpu: bool) -> Iterator[dict[str, Any]]:
+    """All three, one after the other; without a GPU the road alone, where nothing differs."""
+    half = "bfloat16" if gpu else "float32"
+    for family in ("classifier", "slots"):
+        case = Case("llama", family, "lora", half)
+        for name, slower, faster in (
+            ("predictions in mixed precision", (half, "predictions"), (half, "base")),
+            ("the base of LoRA in bfloat16", (half, "base"), (half, "")),
+            ("products in TF32", ("float32", ""), ("tf32" if gpu else "float32", "")),
+        ):
+            do = partial(savings, case, folder, rows, slower, faster)
+            yield attempted(f"{name}, {family}", do)
 
 
 def two_jobs(folder: Path, rows: int) -> dict[str, Any]:
@@ -289,6 +368,7 @@ def main() -> int:
             llama = folders["llama"]
             results.append(attempted("frozen layers", lambda: frozen(llama, chosen.rows)))
             results.append(attempted("two jobs", lambda: two_jobs(llama, chosen.rows)))
+            results += each_saving(llama, 4 * chosen.rows, gpu=gpu)
             if gpu:
                 results.append(attempted("too small a card", lambda: too_small_a_card(llama, chosen.rows)))
     text = json.dumps({"made_with": machine(), "layers": chosen.layers, "results": results}, indent=2)

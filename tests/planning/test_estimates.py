@@ -177,3 +177,10 @@ def test_no_more_memory_is_proposed_than_there_is() -> None:
     assert plan("T4", **{**long, **proposed}).verdicts[0].fits
     more = {**long, **proposed, "micro_batch_size": 2 * proposed["micro_batch_size"]}
     assert not plan("T4", **more).verdicts[0].fits
+
+
+def test_predictions_are_reckoned_in_the_precision_of_the_training() -> None:
+    """All of it is slower in float32: held-out rows and test rows as those that are trained on."""
+    for adaptation in ("lora", "full"):
+        slower = hours("A100-80", adaptation=adaptation, precision="float32")
+        assert slower / hours("A100-80", adaptation=adaptation) == pytest.approx(312 / 19.5)

@@ -188,3 +188,19 @@ def test_without_half_precision_activations_take_more_and_nothing_is_copied() ->
     half, whole = (weighed(LLAMA, batch, half=half, adaptation="lora") for half in (True, False))
     assert whole.copies == 0 < half.copies
     assert whole.activations > 1.3 * half.activations
+
+
+def test_under_adapters_the_base_takes_half_where_a_gpu_computes_bfloat16() -> None:
+    batch = BatchSize(16, 16, 64)
+    shape = anatomy(LLAMA, classifier(adaptation="lora"), 11)
+    body = shape.layers * shape.layer.weights
+
+    def on_gpu(*, bfloat16: bool, half: bool = True, **more: Any) -> Footprint:
+        settings = classifier(**{"adaptation": "lora", **more})
+        return footprint(shape, settings, batch, half=half, gpu=True, files=0, bfloat16=bfloat16)
+
+    whole, halved = on_gpu(bfloat16=False), on_gpu(bfloat16=True)
+    assert whole.weights - halved.weights == whole.copies - halved.copies == 2 * body
+    assert whole.peak - halved.peak == 4 * body
+    for same in ({"half": False}, {"model_parallel": True}, {"adaptation": "full"}, {"adaptation": "qlora"}):
+        assert on_gpu(bfloat16=True, **same) == on_gpu(bfloat16=False, **same)  # type: ignore[arg-type]

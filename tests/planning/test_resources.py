@@ -163,3 +163,21 @@ def test_gemma_on_a_gpu_without_bfloat16_is_planned_in_float32() -> None:
     assert said(plan(gemma, t4, precision="float16"))[0].startswith(
         'cannot: precision = "float16" is too small for gemma2'
     )
+
+
+def test_a_plan_of_adapters_says_less_where_their_base_is_in_bfloat16() -> None:
+    old = Device("GPU 0 old", "gpu", 80 * GIB, bfloat16=False)
+    smaller, whole = (verdict.footprint.weights for verdict in plan(BILLIONS, gpu(80), old, adaptation="lora").verdicts)
+    assert smaller < 0.65 * whole  # all but the embeddings in half
+    for precision in ("float32", "float16", "tf32"):
+        asked = plan(BILLIONS, gpu(80), adaptation="lora", precision=precision)
+        assert asked.verdicts[0].footprint.weights == whole
+
+
+def test_tf32_is_float32_in_a_plan_and_refused_where_it_is_not_computed() -> None:
+    old = Device("GPU 0 old", "gpu", 80 * GIB, bfloat16=False)
+    found = plan(BERT, gpu(80), old, processor(16), precision="tf32")
+    plain = plan(BERT, gpu(80), precision="float32")
+    assert found.verdicts[0].footprint == plain.verdicts[0].footprint and not found.verdicts[0].refused
+    assert found.verdicts[1].refused == 'cannot: precision = "tf32" is not computed there; "auto" takes another'
+    assert found.verdicts[2].refused.startswith('cannot: precision = "tf32" needs a GPU')

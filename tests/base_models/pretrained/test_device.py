@@ -50,6 +50,14 @@ def test_a_gpu_with_bfloat16_trains_in_it(monkeypatch: pytest.MonkeyPatch) -> No
     assert training_precision("float16") == "float16"
 
 
+def test_tf32_is_computed_where_it_is_asked_for_and_the_gpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu(monkeypatch, computes_bfloat16=True)
+    assert training_precision("tf32") == training_precision("tf32", "gemma2") == "tf32"
+    gpu(monkeypatch, computes_bfloat16=False)
+    with pytest.raises(UserError, match=r'precision = "tf32": Tesla T4 does not compute it; use "auto" or "float32"'):
+        training_precision("tf32")
+
+
 @pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
 def test_a_processor_trains_in_bfloat16_only_where_it_is_native(
     monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
