@@ -6,8 +6,8 @@
 Every case trains, keeps and reads again through the families' own code, and says what held: the loss falls, all trained
 weights are finite, the head is not quantised, what is read again gives the same probabilities, one pass for all labels
 gives what a pass for each gives, the peak of memory against `compete plan`, rows per second. Then a card that is too
-small, frozen layers, and two jobs on one card. Last, what each saving saves: rows per second and peak memory with it and
-without, of predictions in mixed precision, LoRA's base in bfloat16, products in TF32; and what it changes in
+small, frozen layers, and two jobs on one card. Last, what each saving saves: rows per second and peak memory with it
+and without, of predictions in mixed precision, LoRA's base in bfloat16, products in TF32; and what it changes in
 probabilities. Ends with 1 if anything did not hold.
 """
 

@@ -292,6 +292,22 @@ def test_how_far_probabilities_may_lie_depends_on_their_precision(
         train_fold_0(competition, "rates", parity=True)
 
 
+def test_probabilities_of_a_gpu_are_compared_as_such_on_a_machine_without(workspace: Workspace) -> None:
+    write_rates(workspace)
+    code = workspace.root / "rates.py"
+    edit(code, "        self.settings = settings", "        self.settings, self.precision = settings, 'bfloat16'")
+    off = f"values[0, 0] += {0.9 * TOLERANCES['bfloat16'].most}"
+    edit(code, "return np.tile(np.float32(self.rates)", "values = np.tile(np.float32(self.rates)")
+    edit(code, "(len(texts), 1))", f"(len(texts), 1))\n        if self.again: {off}\n        return values")
+    edit(code, "        self.rates = (labels", "        self.again = False\n        self.rates = (labels")
+    edit(
+        code,
+        '        print("loaded in"',
+        "        self.again, self.precision = True, 'float32'\n        print(\"loaded in\"",
+    )
+    train_fold_0(load_competition(workspace), "rates", parity=True)
+
+
 def test_one_folds_model_is_gone_before_the_next_is_opened(workspace: Workspace) -> None:
     write_rates(workspace)
     edit(workspace.root / "rates.py", "class Rates:", "ALIVE = []\n\n\nclass Rates:")

@@ -203,4 +203,4 @@ def test_under_adapters_the_base_takes_half_where_a_gpu_computes_bfloat16() -> N
     assert whole.weights - halved.weights == whole.copies - halved.copies == 2 * body
     assert whole.peak - halved.peak == 4 * body
     for same in ({"half": False}, {"model_parallel": True}, {"adaptation": "full"}, {"adaptation": "qlora"}):
-        assert on_gpu(bfloat16=True, **same) == on_gpu(bfloat16=False, **same)  # type: ignore[arg-type]
+        assert on_gpu(bfloat16=True, **same) == on_gpu(bfloat16=False, **same)

@@ -106,7 +106,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
             "seconds": round(seconds, 3),
             "threads": payload["threads"],
             "warnings": [warning.record() for warning in warnings],
-            "made_by": {**made_by(), **context.facts},
+            "made_by": {**made_by(), **context.facts, **_predicted_in(model)},
         },
         context.curves,
     )
@@ -152,6 +152,12 @@ def fold_seed(seed: int, fold: int) -> int:
 def made_by() -> dict[str, str]:
     """Versions and the machine: what the bytes of a result may depend on."""
     return {**versions(), "machine": platform.machine(), "cores": str(os.cpu_count()), **_gpu()}
+
+
+def _predicted_in(model: FittedModel) -> dict[str, str]:
+    """What the probabilities were computed in, where that is less than float32."""
+    precision = getattr(model, "precision", "float32")
+    return {} if precision == "float32" else {"predicted_in": precision}
 
 
 def versions() -> dict[str, str]:

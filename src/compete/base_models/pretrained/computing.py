@@ -75,7 +75,7 @@ def in_float32() -> Iterator[None]:
 
 def _heads(model: Any) -> list[nn.Module]:
     """What gives the logits: a classification head, or the output layer of a language model."""
-    plain = model.get_base_model() if isinstance(model, PeftModel) else model
+    plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     named = [getattr(plain, name, None) for name in HEADS]
     return [head for head in named if isinstance(head, nn.Module)] or [plain.get_output_embeddings()]
 
