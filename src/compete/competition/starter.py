@@ -16,6 +16,7 @@ from compete.competition.columns import guess_columns
 from compete.competition.data_files import kind_of
 from compete.competition.metric_names import metric_names
 from compete.competition.reading import default_separator, header_line, read_table
+from compete.competition.starter_recipes import starter_recipes
 from compete.competition.workspace import DECLARATION, Workspace
 from compete.errors import DataError, UserError
 
@@ -67,11 +68,10 @@ def make_workspace(
             f"{folder / DECLARATION} is there already: this is a workspace. Edit it, or choose another folder."
         )
     found = look_at_files(workspace.root, train, test, sample)
-    for name in RECIPE_FOLDERS:
-        for recipe in sorted((starter_folder() / name).glob("*.toml")):
-            copy = workspace.root / name / recipe.name
-            if not copy.exists():
-                atomic.write_bytes(copy, recipe.read_bytes())
+    for name, content in starter_recipes(starter_folder(), "multilabel").items():
+        copy = workspace.root / name
+        if not copy.exists():
+            atomic.write_bytes(copy, content)
     # Last, since it makes the folder a workspace: what is killed before can be started again.
     atomic.write_text(workspace.declaration, declaration_text(workspace.root.name, found, kaggle))
     return workspace, found
