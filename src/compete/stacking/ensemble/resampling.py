@@ -12,11 +12,13 @@ Tibshirani 1993, chapter 10). Coverage is measured by benchmarks/interval_covera
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Metric, both_classes
+from compete.stacking.ensemble.ranks import average_ranks
 
 DRAWS = 1000
 LEVEL = 0.95
@@ -93,22 +95,27 @@ def _resampled(sums: Sequence[Floats], sizes: tuple[int | None, ...], draws: int
 
     sizes: how many rows are drawn, and of these how many again; None: as many as there are.
     """
-    blocks = _in_blocks(np.hstack(sums), seed)
-    shares = [len(blocks) if n is None else max(1, round(n * len(blocks) / len(sums[0]))) for n in sizes]
-    totals = np.empty((draws, blocks.shape[1]))
-    random = np.random.default_rng(seed)
-    # Twenty million counts of four bytes: 80 MB, however many rows there are.
-    at_once = max(1, 20_000_000 // len(blocks))
-    for start in range(0, draws, at_once):
-        count = min(at_once, draws - start)
-        counts = np.empty((count, len(blocks)), dtype=np.float32)
-        for draw in range(count):
-            chosen = random.integers(len(blocks), size=shares[0])
-            for size in shares[1:]:
-                chosen = chosen[random.integers(len(chosen), size=size)]
-            counts[draw] = np.bincount(chosen, minlength=len(blocks))
-        totals[start : start + count] = counts @ blocks.astype(np.float32)
+    blocks = _in_blocks(np.hstack(sums), seed).astype(np.float32)
+    n_rows = len(sums[0])
+    shares = tuple(len(blocks) if n is None else max(1, round(n * len(blocks) / n_rows)) for n in sizes)
+    totals = (_counts(len(blocks), shares, draws, seed).astype(np.float32) @ blocks).astype(np.float64)
     return np.split(totals, np.cumsum([each.shape[1] for each in sums])[:-1], axis=1)
+
+
+@lru_cache(maxsize=8)
+def _counts(n_blocks: int, shares: tuple[int, ...], draws: int, seed: int) -> NDArray[np.unsignedinteger]:
+    """How often every block is drawn, (draws, n_blocks).
+
+    Kept: one stack asks for the same draws dozens of times. A thousand of them take up ten megabytes at the most.
+    """
+    random = np.random.default_rng(seed)
+    counts = np.empty((draws, n_blocks), dtype=np.uint32)
+    for draw in range(draws):
+        chosen = random.integers(n_blocks, size=shares[0])
+        for size in shares[1:]:
+            chosen = chosen[random.integers(len(chosen), size=size)]
+        counts[draw] = np.bincount(chosen, minlength=n_blocks)
+    return counts.astype(np.min_scalar_type(counts.max(initial=0)))
 
 
 def _contributions(metric: Metric, labels: Labels, predicted: NDArray[np.generic]) -> Floats:
@@ -148,17 +155,15 @@ def auc_values(labels: Labels, probabilities: NDArray[np.generic]) -> Floats:
 
     labels, probabilities: (n_rows, n_labels).
     """
-    from scipy.stats import rankdata
-
     both = np.flatnonzero(both_classes(labels))
     values = np.full((len(labels), max(1, len(both))), 0.5)
     for column, label in enumerate(both):
         positive = labels[:, label] == 1
         scores = np.asarray(probabilities[:, label], dtype=np.float64)
-        ranks = rankdata(scores)
+        ranks = average_ranks(scores)
         # The share of the other class that a positive is ranked above, and that a negative is ranked below.
-        beaten = (ranks[positive] - rankdata(scores[positive])) / (~positive).sum()
-        beating = 1 - (ranks[~positive] - rankdata(scores[~positive])) / positive.sum()
+        beaten = (ranks[positive] - average_ranks(scores[positive])) / (~positive).sum()
+        beating = 1 - (ranks[~positive] - average_ranks(scores[~positive])) / positive.sum()
         auc, rate = beaten.mean(), positive.mean()
         # The AUC moves with the mean of either class over its own rows, which are `rate` or 1 - `rate` of all rows.
         values[positive, column] = auc + (beaten - auc) / rate
