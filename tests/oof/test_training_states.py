@@ -23,7 +23,6 @@ RECIPE = """\
 family = "sequence_classifier"
 [settings]
 checkpoint = "miniature:distilbert"
-adaptation = "lora"
 epochs = 2
 batch_size = 4
 max_length = 16
