@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ from compete.cli.main import app
 from compete.competition.workspace import Workspace
 
 pytestmark = pytest.mark.slow
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 HEAVY = {"torch", "transformers", "pandas", "sklearn", "scipy", "numpy", "pyarrow", "matplotlib", "kaggle", "rich"}
 
@@ -74,10 +71,8 @@ def test_the_version_needs_nothing_either(tmp_path: Path) -> None:
     assert packages & HEAVY == set()
 
 
-def test_status_of_a_trained_workspace_imports_nothing_heavy(workspace: Workspace, compete: Run) -> None:
-    trained = compete("train-base", "--all", "--workers", "0")
-    assert trained.returncode == 0, trained.stderr
-    output, packages = imported_by("status", cwd=workspace.root)
+def test_status_of_a_trained_workspace_imports_nothing_heavy(trained: Workspace) -> None:
+    output, packages = imported_by("status", cwd=trained.root)
     assert output.count("3/3") == 2, output
     assert packages & {"pandas", "sklearn", "scipy", "torch", "transformers", "matplotlib", "kaggle"} == set()
 
