@@ -92,8 +92,9 @@ def test_two_runs_at_once_neither_fail_nor_train_twice(workspace: Workspace, her
     assert here("stack").code == 0
 
 
-def test_two_runs_train_different_folds_at_the_same_time(workspace: Workspace) -> None:
+def test_two_runs_train_different_folds_at_the_same_time(workspace: Workspace, here: InProcess) -> None:
     """Each job ends only when one of the other command has begun."""
+    assert here("folds").code == 0
     family = workspace.root / "families.py"
     meeting = """
         import pathlib
