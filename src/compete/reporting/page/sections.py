@@ -81,7 +81,7 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
     by_name = {section.name: section for section in sections}
     chosen = f"labels_{view.chosen.name}" if view.chosen else ""
     for picture in found.pictures:
-        closed = picture.section == "labels" and picture.name not in ("label_f1", chosen)
+        closed = picture.section == "labels" and picture.name not in ("label_f1", "target_scores", chosen)
         section = by_name[picture.section]
         (section.closed if closed else section.figures).append(drawings[picture.name])
     for missing in found.missing:
