@@ -32,6 +32,7 @@ from compete.base_models.generator.answer_head import keep_answers
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.objectives import Objective
 from compete.base_models.pretrained.adaptation import add_adapters
 from compete.base_models.pretrained.checkpoints import Source, attention_on, open_tokenizer, source_of
 from compete.base_models.pretrained.device import device, training_precision
@@ -76,7 +77,8 @@ def scorers(options: argparse.Namespace, texts: list[str]) -> dict[bool, SlotSco
     whole = add_adapters(model, settings, task="CAUSAL_LM", four_bits=False)
     two_rows = copy.deepcopy(whole)
     keep_answers(two_rows, slots.answers)
-    return {rows: SlotScorer(source, m.to(device()), slots) for rows, m in ((True, two_rows), (False, whole))}
+    labels = Objective("labels", len(slots.slots), (), "bce")
+    return {rows: SlotScorer(source, m.to(device()), slots, labels) for rows, m in ((True, two_rows), (False, whole))}
 
 
 def predict(scorer: SlotScorer, texts: list[str], *, once: bool) -> Any:

@@ -23,6 +23,7 @@ from compete.base_models.generator import beginning
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.objectives import Objective
 from compete.base_models.pretrained.batching import in_batches
 from compete.base_models.pretrained.checkpoints import open_generator, open_tokenizer, source_of
 from compete.execution.local import usable_cores
@@ -63,7 +64,9 @@ def scorers(options: argparse.Namespace, rows: Rows, template: str) -> tuple[Slo
     tokenizer = open_tokenizer(source, padding_side="left")
     model = open_generator(source, int(tokenizer.pad_token_id), four_bits=False).eval()
     beginning.LEAST = 10**9  # tokens: no prompt begins with so many, and all are read whole
-    together, apart = (SlotScorer(source, model, LabelSlots(Prompt(tokenizer, settings, rows.names))) for _ in range(2))
+    labels = Objective("labels", len(rows.names), (), "bce")
+    prompt = Prompt(tokenizer, settings, rows.names)
+    together, apart = (SlotScorer(source, model, LabelSlots(prompt), labels) for _ in range(2))
     apart.slots.shared = False
     return together, apart
 

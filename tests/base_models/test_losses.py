@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from compete.base_models.losses import make_loss, positive_weights
+from compete.base_models.class_weights import weights_of_classes
+from compete.base_models.losses import classes_loss, make_loss, numbers_loss, positive_weights
 
 LOGITS = torch.tensor([[2.0, -1.0], [-3.0, 0.5], [0.0, -4.0]])
 TARGETS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -63,3 +64,61 @@ def test_extreme_logits_stay_finite(name: str) -> None:
     loss = make_loss(name, ONE)(logits, torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
     assert torch.isfinite(loss)
     assert torch.isfinite(gradient_of(loss, logits)).all()
+
+
+# Classes
+
+THREE = torch.tensor([[2.0, -1.0, 0.5], [-3.0, 0.5, 0.0], [0.0, -4.0, 1.0], [1.0, 1.0, 1.0]])
+CLASS = torch.tensor([0, 1, 2, 2])
+ONE_HOT = functional.one_hot(CLASS, 3).float()
+WEIGHTS = torch.tensor([1.0, 2.0, 0.5])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weights", [torch.ones(3), WEIGHTS])
+def test_cross_entropy_of_classes_is_the_weighted_mean_of_the_rows(smoothing: float, weights: Tensor) -> None:
+    cells = functional.cross_entropy(THREE, CLASS, label_smoothing=smoothing, reduction="none")
+    expected = (weights[CLASS] * cells).sum() / weights[CLASS].sum()
+    assert float(classes_loss("cross_entropy", weights, smoothing)(THREE, ONE_HOT)) == pytest.approx(float(expected))
+
+
+def test_without_smoothing_it_is_the_weighted_cross_entropy_of_torch() -> None:
+    expected = functional.cross_entropy(THREE, CLASS, weight=WEIGHTS)
+    assert float(classes_loss("cross_entropy", WEIGHTS, 0.0)(THREE, ONE_HOT)) == pytest.approx(float(expected))
+
+
+def test_focal_loss_of_classes_passes_over_rows_that_are_right_already() -> None:
+    p = torch.softmax(THREE, dim=1)[torch.arange(4), CLASS]
+    expected = (-((1 - p) ** 2) * torch.log(p)).mean()
+    assert float(classes_loss("focal", torch.ones(3), 0.0)(THREE, ONE_HOT)) == pytest.approx(float(expected))
+
+
+def test_weights_of_classes_are_those_of_scikit_learn_and_their_root() -> None:
+    rows = np.eye(3, dtype=np.int8)[[0, 0, 0, 0, 1, 1]]
+    assert weights_of_classes(rows, "none").tolist() == [1, 1, 1]
+    assert weights_of_classes(rows, "balanced").tolist() == [0.5, 1.0, 2.0]  # the class without a row as if it had one
+    assert weights_of_classes(rows, "sqrt").tolist() == pytest.approx([0.5**0.5, 1.0, 2**0.5])
+
+
+# Numbers
+
+FOUND = torch.tensor([[0.1, 3.0], [0.4, -1.0], [0.2, 0.5], [0.9, 2.0]])
+TRUE = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 0.5], [2.0, 0.8]])
+
+
+def test_pearson_loss_is_least_where_least_squares_would_be_and_then_one_minus_the_correlation() -> None:
+    loss = numbers_loss("pearson")
+    r = np.array([np.corrcoef(FOUND[:, j], TRUE[:, j])[0, 1] for j in range(2)])
+    slopes = torch.tensor(r * (TRUE.std(dim=0) / FOUND.std(dim=0)).numpy(), dtype=torch.float32)
+    fitted = TRUE.mean(dim=0) + slopes * (FOUND - FOUND.mean(dim=0))
+    assert float(loss(fitted, TRUE)) == pytest.approx(1 - r.mean(), abs=1e-4)
+    assert float(loss(fitted + 0.1, TRUE)) > float(loss(fitted, TRUE)) < float(loss(2 * fitted, TRUE))
+
+
+@pytest.mark.parametrize("name", ["mse", "mae", "huber", "pearson"])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_losses_of_numbers_are_finite_for_rows_that_are_alike(name: str, rows: int) -> None:
+    found = torch.zeros(rows, 2, requires_grad=True)
+    loss = numbers_loss(name)(found, torch.ones(rows, 2))
+    assert torch.isfinite(loss)
+    assert torch.isfinite(gradient_of(loss, found)).all()

@@ -233,7 +233,8 @@ def test_the_size_is_part_of_the_identity_only_where_it_changed_something(root: 
 
 def test_the_identity_holds_every_setting_with_its_default(root: Path) -> None:
     identity = load(root).identity()
-    assert {f"settings.{name}" for name in SequenceClassifierSettings.model_fields} <= identity.keys()
+    meant = SequenceClassifierSettings.model_fields.keys() - {"label_smoothing"}  # of classes alone
+    assert {name for name in identity if name.startswith("settings.")} == {f"settings.{name}" for name in meant}
     assert identity["settings.checkpoint"] == "org/large"
     assert identity["seed"] == "42"
     changed = load(root, "model_as_published").identity()
@@ -363,3 +364,64 @@ def test_a_loss_of_another_task_is_refused_by_name(root: Path) -> None:
     of_task(root, "multilabel")
     with pytest.raises(DeclarationError, match=r"settings\.loss: means nothing in multilabel"):
         load(root, "net")
+
+
+def test_a_tasks_table_changes_the_settings_in_that_task_and_a_size_comes_after_it(root: Path) -> None:
+    write(root, "model", RECIPE + "[tasks.ordinal]\nepochs = 7\nlora = { r = 8 }\n")
+    assert settings(root).epochs == 4
+    of_task(root, "ordinal")
+    full, laptop = settings(root), settings(root, size="laptop")
+    assert (full.epochs, full.lora.r, full.lora.alpha) == (7, 8, 32)
+    assert (laptop.epochs, laptop.lora.r) == (2, 4)
+    write(root, "model", RECIPE + '[tasks.ordinal]\nloss = "bce"\n')
+    with pytest.raises(DeclarationError, match=r'tasks\.ordinal\.loss: "bce" is for multilabel and binary'):
+        load(root)
+    write(root, "model", RECIPE + "[tasks.grading]\nepochs = 7\n")
+    with pytest.raises(DeclarationError, match=r"tasks\.grading"):
+        load(root)
+
+
+GENERATOR = 'family = "label_generator"\n[settings]\ncheckpoint = "org/some"\n'
+
+
+def test_a_family_that_is_not_for_the_task_is_refused_when_it_is_to_train_and_left_out_of_all(root: Path) -> None:
+    write(root, "answers", GENERATOR)
+    assert load(root, "answers").in_all
+    of_task(root, "regression")
+    found = load(root, "answers")  # a workspace may hold recipes that its task has no use for
+    assert not found.in_all
+    message = r"base_models/answers\.toml: .*no numbers.*for regression use sequence_classifier, ffnn or linear"
+    with pytest.raises(UserError, match=message):
+        found.refuse_unopenable()
+    with pytest.raises(UserError, match=message):
+        found.build()
+
+
+def test_a_generator_asks_in_the_words_of_the_task(root: Path) -> None:
+    write(root, "answers", GENERATOR)
+    prompts = set()
+    for task in ("multilabel", "multiclass", "ordinal"):
+        of_task(root, task)
+        found = load(root, "answers").settings
+        assert isinstance(found, LabelGeneratorSettings)
+        prompts.add(found.prompt)
+        assert ("{grades}" in found.prompt) == (task == "ordinal")
+    assert len(prompts) == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "task", "key"),
+    [
+        ('decoding = "generate"', "ordinal", "decoding: means nothing in ordinal"),
+        ('prompt = "{grades} {text}"', "multiclass", "prompt: {grades} is for ordinal"),
+        ('loss = "cumulative"', "ordinal", 'loss: "cumulative" is of another family'),
+        ("label_smoothing = 0.1", "multilabel", "label_smoothing: means nothing in multilabel; it is for multiclass"),
+        ('class_weights = "balanced"', "ordinal", "class_weights: means nothing in ordinal"),
+    ],
+)
+def test_settings_of_a_generator_that_another_task_has(root: Path, setting: str, task: str, key: str) -> None:
+    write(root, "answers", f"{GENERATOR}{setting}\n")
+    of_task(root, task)
+    with pytest.raises(DeclarationError) as refused:
+        load(root, "answers")
+    assert f"settings.{key}" in str(refused.value)

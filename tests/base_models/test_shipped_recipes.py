@@ -17,8 +17,11 @@ from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import AS_PUBLISHED, Architecture, Recipe, load_recipe, recipe_names
 from compete.competition.declaration import Size
 from compete.competition.starter import starter_folder
+from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import read_toml
+from compete.errors import UserError
+from support.task_posts import TASKS, assert_better_than_a_constant, assert_in_form, task_context, task_posts
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +40,7 @@ REPORT = {
     "qwen2_5_1_5b",
     "qwen2_5_14b_instruct",
 }
+GENERATORS = {"llama_3_2_3b_instruct", "qwen2_5_1_5b", "qwen2_5_14b_instruct", "qwen2_5_72b_instruct"}
 DECODERS = {"gemma2", "gemma3_text", "llama", "qwen2"}
 LARGEST_ON_A_LAPTOP = 300_000_000
 SIZES: tuple[Size, ...] = ("full", "laptop", "miniature")
@@ -45,6 +49,8 @@ PUBLISHED = {name for name, path in SHIPPED.items() if "published" in read_toml(
 TRANSFORMERS = [name for name, path in SHIPPED.items() if "checkpoint" in read_toml(path).get("settings", {})]
 # As shipped, and as published where the recipe has that.
 MODELS = [name + how for name in SHIPPED for how in ("", AS_PUBLISHED) if not how or name in PUBLISHED]
+# No answer yes or no gives a number.
+ALLOWED = [(name, task) for name in SHIPPED for task in TASKS if task != "regression" or name not in GENERATORS]
 DECLARATION = """\
 name = "tiny"
 
@@ -158,3 +164,41 @@ def test_it_trains_at_miniature_size(root: Path, posts: Posts, model: str) -> No
     if "epochs" in recipe.settings.model_dump():
         assert context.curves
         assert all(np.isfinite(row["validation_loss"]) for row in context.curves)
+
+
+def of_task(root: Path, tmp_path: Path, task: TaskName) -> Path:
+    """A workspace with the same recipes and another task."""
+    shutil.copytree(root / "base_models", tmp_path / "base_models")
+    (tmp_path / "competition.toml").write_text(f'task = "{task}"\n{DECLARATION}', encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_recipe_loads_at_every_size_in_every_task(root: Path, tmp_path: Path, task: TaskName) -> None:
+    folder = of_task(root, tmp_path, task)
+    for size in SIZES:
+        found = {name: load(folder, name, size) for name in SHIPPED}
+        unfit = {name for name, recipe in found.items() if recipe.unfit}
+        assert unfit == (GENERATORS if task == "regression" else set())
+
+
+@pytest.mark.parametrize(("name", "task"), ALLOWED)
+def test_it_trains_in_every_task_that_it_allows(root: Path, tmp_path: Path, name: str, task: TaskName) -> None:
+    texts, targets = task_posts(task, 40)
+    recipe = load(of_task(root, tmp_path, task), name, "miniature")
+    is_transformer = isinstance(recipe.settings, TransformerSettings)
+    family = recipe.build(**({"epochs": 1} if is_transformer else {}))
+    context = task_context(task, recipe.declaration.seed)
+    found: Any = family.fit(texts, targets, context).predict_proba([*texts, "rotten", ""])
+    assert_in_form(task, found, len(texts) + 2)
+    assert np.ptp(found, axis=0).min() > 0  # texts are told apart
+    assert not context.warnings
+    assert all(np.isfinite(row["validation_loss"]) for row in context.curves)
+    if name in ("linear", "nbsvm") and task in ("regression", "ordinal"):
+        assert_better_than_a_constant(found[: len(texts)], targets)
+
+
+@pytest.mark.parametrize("name", sorted(GENERATORS))
+def test_a_generator_is_refused_where_plain_numbers_are_asked(root: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match="use sequence_classifier, ffnn or linear"):
+        load(of_task(root, tmp_path, "regression"), name, "miniature").build()

@@ -144,27 +144,134 @@ def test_a_sample_with_a_label_that_train_lacks_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "what"),
+    ("cells", "task", "separator", "why"),
     [
+        (["joy|love", "anger", "joy", ""], "multilabel", "|", "several labels in one cell, parted by a bar"),
+        (["[0, 1]", "[2]", "[1]", "[0]"], "multilabel", "json", "a list of labels"),
+        (['["joy", "love"]', '["joy"]', "[]", "[]"], "multilabel", "json", "a list of labels"),
+        (["joy", "anger", "joy", "anger"], "multiclass", None, "one class per row"),
+        (["1", "0", "1", "0"], "binary", None, "0 or 1 in one column"),
+        (["spam", "ham", "ham", "spam"], "multiclass", None, "one class per row"),
+        (["0.5", "0.25", "0.5", "1"], "regression", None, "numbers with fractions, 3 different ones"),
+        (["4", "0", "4", "0"], "multiclass", None, "two classes, 0, 4"),
         (
-            ["joy|love", "anger", "joy", "anger|joy"],
-            "emotions seems to hold several labels in one cell, parted by a bar",
+            ["-1", "0", "1", "0"] * 4,
+            "ordinal",
+            None,
+            'few whole grades, -1, 0, 1; another reading is task = "regression"',
         ),
-        (["[0, 1]", "[2]", "[1]", "[0]"], "emotions seems to hold a list of labels"),
-        (["joy", "anger", "joy", "anger"], "emotions seems to hold one class per row"),
+        (["1", "5", "6", "1"] * 4, "multiclass", None, "few whole numbers with gaps between them, 1, 5, 6"),
+        ([str(n) for n in range(40)], "regression", None, "whole numbers, 40 different ones"),
     ],
 )
 @pytest.mark.parametrize("with_sample", [True, False])
-def test_labels_in_another_form_are_left_to_fill_in_with_what_makes_them(
-    cells: list[str], what: str, with_sample: bool
+def test_one_column_tells_the_task(
+    cells: list[str], task: str, separator: str | None, why: str, with_sample: bool
 ) -> None:
-    columns = {"id": [1, 2, 3, 4], "lang": ["en", "de", "en", "de"], "text": SENTENCES}
-    sample = {"id": [1, 2, 3, 4], "joy": [0] * 4} if with_sample else None
+    rows = len(cells)
+    columns = {
+        "id": [f"a{n}" for n in range(rows)],
+        "lang": ["en", "de"] * (rows // 2),
+        "text": SENTENCES * (rows // 4),
+    }
+    sample = {"id": columns["id"], "emotions": [cells[0]] * rows} if with_sample else None
     found = guess({**columns, "emotions": cells}, columns, sample)
-    if what.endswith("row") and with_sample:
-        return  # lang may be meant as well as emotions
-    assert found.labels == ()
-    assert found.reasons["labels"].startswith(what)
+    assert (found.labels, found.task, found.separator) == (("emotions",), task, separator)
+    assert why in found.reasons["task"]
+    assert found.to_make_labels is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "task", "why"),
+    [
+        ({"x": ["0.5", "1", "0", "0"], "y": ["0", "1", "0", "1"]}, "regression", "2 columns of numbers with fractions"),
+        (
+            {"x": ["0", "1", "2", "3"] * 4, "y": ["0"] * 16},
+            "ordinal",
+            "few whole grades, 0, 1, 2, 3; another reading is",
+        ),
+        ({"x": [str(n) for n in range(16)], "y": ["0"] * 16}, "regression", "2 columns of whole numbers, 16 different"),
+        ({"x": ["0", "1"], "y": ["1", "1"]}, "multilabel", ""),
+        ({"x": ["0", "1"], "y": ["1", "0"]}, "multilabel", 'exactly one of them, so task = "multiclass" would fit too'),
+    ],
+)
+def test_several_columns_tell_the_task(cells: dict[str, list[str]], task: str, why: str) -> None:
+    rows = len(cells["x"])
+    columns = {"id": [f"a{n}" for n in range(rows)], "text": (SENTENCES * 4)[:rows]}
+    found = guess({**columns, **cells}, columns, {"id": columns["id"], **{name: ["0"] * rows for name in cells}})
+    assert (found.labels, found.task) == (("x", "y"), task)
+    assert why in found.reasons.get("task", "")
+
+
+def test_without_a_sample_the_numbers_that_test_lacks_are_predicted() -> None:
+    columns = {"id": [1, 2, 3, 4], "text": SENTENCES, "length": [11, 22, 33, 44]}
+    found = guess({**columns, "x": ["0.5", "1.5", "2", "9"], "y": ["4", "1", "7", "2"]}, columns)
+    assert (found.labels, found.task) == (("x", "y"), "regression")
+    assert found.left_out == {"length": "in test too"}
+
+
+def test_a_few_odd_cells_make_no_grades_of_labels() -> None:
+    cells = ["0", "1"] * 100
+    columns = {"id": range(200), "text": SENTENCES * 50}
+    few, more = [*cells[:-1], "2"], [*cells[:-8], *["2"] * 8]
+    for odd, task in ((few, None), (more, "ordinal")):
+        found = guess({**columns, "joy": odd}, columns, {"id": range(200), "joy": [0] * 200})
+        assert found.task == task
+
+
+@pytest.mark.parametrize(
+    ("cells", "named", "task", "separator"),
+    [
+        (["EAP", "HPL", "MWS", "HPL"], ["HPL", "EAP", "MWS"], "multiclass", None),
+        (["EAP HPL", "HPL", "MWS", "HPL"], ["HPL", "EAP HPL", "MWS"], "multiclass", None),
+        (["EAP|HPL", "HPL", "MWS", "HPL"], ["HPL", "EAP", "MWS"], "multilabel", "|"),
+    ],
+)
+def test_the_columns_of_the_sample_are_the_classes_of_a_column_of_train(
+    cells: list[str], named: list[str], task: str, separator: str | None
+) -> None:
+    columns = {"id": [1, 2, 3, 4], "text": SENTENCES}
+    sample = {"id": [1, 2, 3, 4], **{name: ["0.3"] * 4 for name in named}}
+    found = guess({**columns, "author": cells, "publisher": ["a", "b", "a", "b"]}, columns, sample)
+    assert (found.labels, found.task, found.separator) == (("author",), task, separator)
+    assert found.left_out == {"publisher": "not what is predicted"}
+
+
+def test_the_only_column_that_test_lacks_is_predicted_whatever_the_sample_calls_it() -> None:
+    columns = {"id": [1, 2, 3, 4], "text": SENTENCES, "lang": ["en", "de", "en", "de"]}
+    found = guess({**columns, "mood": ["good", "bad"] * 2}, columns, {"id": [1, 2, 3, 4], "prediction": ["bad"] * 4})
+    assert (found.labels, found.task, found.left_out) == (("mood",), "multiclass", {"lang": "in test too"})
+
+
+def test_of_two_columns_of_classes_nobody_can_tell() -> None:
+    columns = {"id": [1, 2, 3, 4], "text": SENTENCES}
+    found = guess({**columns, "mood": ["good", "bad"] * 2, "topic": ["art", "war"] * 2}, columns)
+    assert (found.labels, found.task) == ((), None)
+    assert found.reasons["labels"].startswith("mood seems to hold one class per row")
+    assert found.to_make_labels is not None and 'task = "multiclass" reads it as it is' in found.to_make_labels
+
+
+def test_a_title_and_a_body_make_a_template_and_never_a_pair() -> None:
+    columns = {"id": [1, 2, 3, 4], "body": SENTENCES, "title": ["so it is"] * 4, "url": ["a b c d e"] * 4}
+    found = guess({**columns, "mood": ["good", "bad"] * 2}, columns)
+    assert found.text == "{title}\n{body}"
+    assert "puts body and title together" in found.reasons["text"]
+    assert guess({**columns, "joy": [0, 1, 0, 1], "fear": [1, 1, 0, 1]}, columns).text == "body"  # as it was
+
+
+def test_what_may_be_asked_of_the_text_is_said() -> None:
+    columns = {"id": [1, 2, 3, 4], "text": SENTENCES, "emotion": ["joy", "anger"] * 2, "year": ["1999", "2001"] * 2}
+    found = guess({**columns, "strength": ["0.5", "0.25", "0.75", "0.1"]}, columns)
+    assert (found.text, found.task) == ("text", "regression")
+    assert found.reasons["text"].endswith('; emotion is in test too: text = "{emotion}: {text}" would read both')
+
+
+@pytest.mark.parametrize("cells", [["[1 0]", "[0 1]", "[1 1]", "[0 0]"], ["['joy' 'love']", "['joy']", "[]", "[]"]])
+def test_where_no_setting_helps_the_line_of_pandas_is_told(cells: list[str]) -> None:
+    columns = {"id": [1, 2, 3, 4], "text": SENTENCES}
+    found = guess({**columns, "emotions": cells}, columns)
+    assert (found.labels, found.task) == ((), None)
+    assert found.reasons["labels"].startswith("emotions seems to hold a list of")
     assert found.to_make_labels is not None and "train['emotions']" in found.to_make_labels
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,17 @@ from hypothesis import strategies as st
 
 from compete.competition.data import Competition, load_competition
 from compete.competition.declaration import Folds
-from compete.competition.folds import assign_folds, made_from, make_plan, save_plan, stored_plan, too_rare
+from compete.competition.folds import (
+    assign_folds,
+    folds_in_time,
+    folds_of_column,
+    made_from,
+    make_plan,
+    save_plan,
+    stored_plan,
+    times_of_column,
+    too_rare,
+)
 from compete.competition.near_identical import near_identical_groups
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
@@ -197,3 +208,103 @@ def test_a_competition_of_one_label_is_stratified_too() -> None:
     rates = [labels[folds == fold].mean() for fold in range(4)]
     assert np.ptp(rates) < 0.03
     assert np.ptp(np.bincount(folds)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "folds", "k"),
+    [
+        (["0", "1", "2", "1"], [0, 1, 2, 1], 3),
+        (["1", " 2 ", "3.0", "1"], [0, 1, 2, 0], 3),
+    ],
+)
+def test_ones_own_plan_counts_from_0_or_from_1(cells: list[str], folds: list[int], k: int) -> None:
+    found, count = folds_of_column(pd.Series(cells), "fold")
+    assert (found.tolist(), count) == (folds, k)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["0", "1", "3"], r"fold has 0, 1, 3: fold 2 is missing\. Number the folds without gaps"),
+        (["1", "1", "1"], "fold has 1: two folds at least are needed"),
+        (["0", "", "1"], r"fold is '' in row 2; whole numbers are expected"),
+        (["0", "1", "1.5"], r"fold is '1\.5' in row 3"),
+        (["-1", "0", "1"], r"fold is '-1' in row 1"),
+        (["5", "6"], r"fold has 5, 6: fold 1 is missing"),
+    ],
+)
+def test_a_plan_of_ones_own_with_a_gap_is_refused(cells: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        folds_of_column(pd.Series(cells), "fold")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["3", "1", "2.5"],
+        ["2024-01-03", "2024-01-01", "2024-01-02"],
+        ["2024-01-01T03", "2024-01-01T01", "2024-01-01T02"],
+    ],
+)
+def test_times_are_numbers_or_dates(cells: list[str]) -> None:
+    assert np.argsort(times_of_column(pd.Series(cells), "when")).tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["1", "soon", "3"], "when is 'soon' in row 2; numbers or dates like"),
+        (["2024-01-01", "", "2024-01-02"], "when is '' in row 2"),
+        (["", "", ""], "when is '' in row 1"),
+        (["2024-01-01"] * 3, "when is '2024-01-01' in every row, and orders nothing"),
+    ],
+)
+def test_what_is_no_time_is_named_by_its_row(cells: list[str], said: str) -> None:
+    with pytest.raises(DataError, match=rf"folds\.time: {said}"):
+        times_of_column(pd.Series(cells), "when")
+
+
+@settings(deadline=None)
+@given(times=st.lists(st.integers(0, 50), min_size=30, max_size=60), k=st.integers(2, 4))
+def test_folds_in_time_are_stretches_of_it(times: list[int], k: int) -> None:
+    """Rows of one time may be parted, but no row is before one of an earlier fold."""
+    found = folds_in_time(np.array(times, dtype=np.float64), np.arange(len(times)), k)
+    assert set(found.tolist()) == set(range(k))
+    ends = [(min(t for t, f in zip(times, found, strict=True) if f == fold), fold) for fold in range(k)]
+    starts = [max(t for t, f in zip(times, found, strict=True) if f == fold) for fold in range(k)]
+    assert all(starts[fold - 1] <= ends[fold][0] for fold in range(1, k))
+    assert max(np.bincount(found)) - min(np.bincount(found)) <= 1
+
+
+def test_a_group_is_where_its_first_row_is_in_time() -> None:
+    times, groups = np.array([0.0, 1, 2, 3, 4, 9]), np.array([0, 1, 2, 3, 4, 0])
+    assert folds_in_time(times, groups, 2).tolist() == [0, 0, 1, 1, 1, 0]
+    with pytest.raises(DataError, match=r"fewer stretches of time than folds\.k = 2"):
+        folds_in_time(times, np.zeros(6, dtype=np.intp), 2)
+
+
+def with_column(competition: Competition, cells: list[str], **folds: str | int) -> Competition:
+    """The same rows with one more column, `extra`."""
+    columns = competition.train_columns.assign(extra=cells)
+    declaration = competition.declaration.model_copy(update={"folds": Folds.model_validate({"k": 3, **folds})})
+    return dataclasses.replace(competition, declaration=declaration, train_columns=columns)
+
+
+def test_rows_of_a_declared_group_share_a_fold(competition: Competition) -> None:
+    cells = [f"g{row % 40}" if row % 50 else "" for row in range(240)]
+    plan = make_plan(with_column(competition, cells, groups="extra"))
+    for name in {cell for cell in cells if cell}:
+        assert len({int(plan.folds[row]) for row, cell in enumerate(cells) if cell == name}) == 1
+    assert len(set(plan.folds.tolist())) == 3
+    with pytest.raises(DataError, match=r"folds\.groups = 'extra': the rows are in 1 group of rows"):
+        make_plan(with_column(competition, ["g"] * 240, groups="extra"))
+
+
+def test_a_plan_follows_a_column_or_the_time_and_names_what_changed(competition: Competition) -> None:
+    own = with_column(competition, [str(1 + row % 4) for row in range(240)], column="extra")
+    assert make_plan(own).folds.tolist() == [row % 4 for row in range(240)]
+    assert make_plan(own).k == 4
+    later = with_column(competition, [str(240 - row) for row in range(240)], time="extra")
+    assert np.all(np.diff(make_plan(later).folds) <= 0)
+    changed = with_column(competition, [str(1 + row % 3) for row in range(240)], column="extra")
+    assert "fold column" in " ".join(differences(make_plan(own).made_from, make_plan(changed).made_from))

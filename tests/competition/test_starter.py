@@ -322,15 +322,105 @@ def test_the_saved_index_can_be_the_id(tmp_path: Path) -> None:
     assert load_competition(workspace).train_ids == ["0", "1"]
 
 
-def test_labels_in_one_column_are_left_to_fill_in_with_the_line_that_makes_columns(tmp_path: Path) -> None:
-    train = write(tmp_path / "train.csv", "id,text,emotion\n1,a day,joy|love\n2,b day,anger\n3,c day,joy\n")
+TASKS = {
+    "classes": (
+        "id,text,mood\n1,a day,good\n2,b day,bad\n3,c day,good\n4,d day,bad\n",
+        "id,mood\n5,good\n",
+        {"task": "multiclass", "metric": "f1_macro"},
+        ("bad", "good"),
+    ),
+    "classes by column": (
+        "id,text,mood\n1,a day,good\n2,b day,bad\n3,c day,good\n4,d day,bad\n",
+        "id,good,bad\n5,0.5,0.5\n",
+        {"task": "multiclass", "metric": "multiclass_log_loss"},
+        ("bad", "good"),
+    ),
+    "the most probable classes": (
+        "id,text,mood\n1,a day,good\n2,b day,bad\n3,c day,good\n4,d day,bad\n",
+        "id,mood\n5,good bad\n",
+        {"task": "multiclass", "metric": "map_at_2"},
+        ("bad", "good"),
+    ),
+    "one label": (
+        "id,text,toxic\n1,a day,1\n2,b day,0\n3,c day,0\n",
+        "id,prediction\n5,0\n",
+        {"task": "binary", "metric": "f1"},
+        ("toxic",),
+    ),
+    "one probability": (
+        "id,text,toxic\n1,a day,1\n2,b day,0\n3,c day,0\n",
+        "id,toxic\n5,0.5\n",
+        {"task": "binary", "metric": "roc_auc"},
+        ("toxic",),
+    ),
+    "several labels in a cell": (
+        "id,text,emotion\n1,a day,joy|love\n2,b day,anger\n3,c day,joy\n",
+        "id,emotion\n5,joy love\n",
+        {"task": "multilabel", "metric": "f1_macro"},
+        ("anger", "joy", "love"),
+    ),
+    "numbers": (
+        "id,text,x\n1,a day,0.5\n2,b day,1.25\n3,c day,7\n",
+        "id,x\n5,0.5\n",
+        {"task": "regression", "metric": "rmse"},
+        ("x",),
+    ),
+    "several numbers": (
+        "id,text,x,y\n1,a day,0.5,1\n2,b day,1.25,2\n3,c day,7,3\n",
+        "id_target,value\n5_x,0\n5_y,0\n",
+        {"task": "regression", "metric": "mcrmse"},
+        ("x", "y"),
+    ),
+    "grades": (
+        "id,text,stars\n" + "".join(f"{n + 10},{n} days,{n % 5 + 1}\n" for n in range(20)),
+        "id,stars\n5,3\n",
+        {"task": "ordinal", "metric": "quadratic_weighted_kappa"},
+        ("stars",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_task_is_found_declared_and_loads(tmp_path: Path, name: str) -> None:
+    train, sample, top, outputs = TASKS[name]
+    paths = write(tmp_path / "train.csv", train), write(tmp_path / "test.csv", "id,text\n5,e day\n")
+    workspace, found = make_workspace(tmp_path, *paths, write(tmp_path / "sample.csv", sample))
+    assert missing_columns(found) == []
+    declared = read_declaration(workspace)
+    assert {"task": declared.task, "metric": declared.metric} == top
+    competition = load_competition(workspace)
+    assert competition.labels == outputs
+    assert competition.submission_ids == ["5"]
+    if top["task"] != "multilabel":
+        assert f'task = "{top["task"]}"' in said(found)[1]
+
+
+def test_every_other_task_stands_beside_the_one_that_is_declared(tmp_path: Path) -> None:
+    workspace, _ = make_workspace(tmp_path)
+    (line,) = [
+        line for line in workspace.declaration.read_text(encoding="utf-8").split("\n") if line.startswith("task")
+    ]
+    assert line == 'task = "multilabel"   # or binary, multiclass, regression, ordinal'
+    train = write(tmp_path / "train.csv", TASKS["grades"][0])
+    workspace, _ = make_workspace(tmp_path / "new", train, write(tmp_path / "test.csv", "id,text\n5,e day\n"))
+    lines = workspace.declaration.read_text(encoding="utf-8").split("\n")
+    assert 'task = "ordinal"   # or multilabel, binary, multiclass, regression' in lines
+    assert lines[1].startswith(
+        '# A guess: one column of few whole grades, 1, 2, 3, 4, 5; another reading is task = "regr'
+    )
+
+
+def test_labels_that_no_setting_reads_are_left_to_fill_in_with_the_line_that_makes_columns(tmp_path: Path) -> None:
+    train = write(
+        tmp_path / "train.csv", "id,text,emotion\n1,a day,['joy' 'love']\n2,b day,['anger']\n3,c day,['joy']\n"
+    )
     test = write(tmp_path / "test.csv", "id,text\n4,d day\n")
     workspace, found = make_workspace(tmp_path, train, test)
     assert missing_columns(found) == ["labels"]
-    line = "train = train.drop(columns='emotion').join(train['emotion'].astype(str).str.get_dummies(\"|\"))"
+    line = "train = train.drop(columns='emotion').join(train['emotion'].astype(str)"
     assert line in "\n".join(said(found))
     text = workspace.declaration.read_text(encoding="utf-8")
-    assert "# labels = [...]   # fill in: emotion seems to hold several labels in one cell" in text
+    assert "# labels = [...]   # fill in: emotion seems to hold a list of labels" in text
     with pytest.raises(DataError) as caught:
         load_competition(workspace)
     assert line in str(caught.value)

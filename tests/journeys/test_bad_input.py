@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from support.in_process import Ran, Run, in_process
+from support.other_tasks import TEMPLATE, of_another_task
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +156,75 @@ def _one_clear_message(ran: Ran, *said: str) -> None:
     assert "Traceback" not in ran.stderr
     for part in said:
         assert part in ran.stderr
+
+
+NUMBERS = [f"{number / 7:.2f}" for number in range(60)]
+REGRESSION = ('task = "regression"', f'{TEMPLATE}\nlabels = "x"')
+OF_TASKS = {
+    "a class seen once": (
+        ('task = "multiclass"', f'{TEMPLATE}\nlabels = "x"', "", "x", [*["good", "bad"] * 30, "odd"]),
+        ("folds.k = 3", "fewer are there of 'odd' (1 row)"),
+    ),
+    "grades with a gap": (
+        ('task = "ordinal"', f'{TEMPLATE}\nlabels = "x"', "", "x", ["1", "2", "4", "5"] * 15),
+        ("the grades are 1, 2, 4, 5: no row has 3", "data.grades = [1, 2, 4, 5]"),
+    ),
+    "a constant target": (
+        ('task = "regression"', f'{TEMPLATE}\nlabels = ["x", "y"]', "", "x,y", [f"{cell},1.5" for cell in NUMBERS]),
+        ("y is 1.5 in every row", "Leave it out of data.labels"),
+    ),
+    "targets that are NaN": (
+        (*REGRESSION, "", "x", [*NUMBERS, "nan", "", "NA"]),
+        ("a number is expected", "row 61 (a0060): x is 'nan'", "row 62 (a0061): x is empty"),
+    ),
+    "one group": (
+        (*REGRESSION, 'groups = "g"', "g,x", [f"all,{cell}" for cell in NUMBERS]),
+        ("folds.groups = 'g'", "1 group", "Lower folds.k, or group by another column"),
+    ),
+    "a missing fold": (
+        (*REGRESSION, 'column = "f"', "f,x", [f"{2 * (row % 3)},{cell}" for row, cell in enumerate(NUMBERS)]),
+        ("folds.column: f has 0, 2, 4: fold 1 is missing", "Number the folds without gaps"),
+    ),
+    "no times": (
+        (*REGRESSION, 'time = "t"', "t,x", [f"never,{cell}" for cell in NUMBERS]),
+        ("folds.time: t is 'never' in row 1",),
+    ),
+    "one time": (
+        (*REGRESSION, 'time = "t"', "t,x", [f"2024-01-01,{cell}" for cell in NUMBERS]),
+        ("folds.time: t is '2024-01-01' in every row",),
+    ),
+    "a template that names no column": (
+        ('task = "regression"', 'text = "{tittle}: {body}"\nlabels = "x"', "", "x", NUMBERS),
+        ("train.csv lacks a column", "'tittle': did you mean 'title'? (known: body, id, title, x)"),
+    ),
+    "a separator that parts nothing": (
+        ('task = "multilabel"', f'{TEMPLATE}\nlabels = "x"\nlabel_separator = ";"', "", "x", ["joy|fear", "joy"] * 30),
+        ("label_separator = ';' parts no cell of x", 'label_separator = "|" under [data]'),
+    ),
+    "a sample that fits no reading": (
+        ('task = "multiclass"', f'{TEMPLATE}\nlabels = "x"', "", "x", ["good", "bad"] * 30),
+        ("expected id, bad, good", "What was tried:", "a row per id and class: ", "a column of class names: "),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_TASKS)
+def test_a_mistake_of_a_task_is_named(workspace: Workspace, compete: Run, name: str) -> None:
+    (top, data, folds, columns, cells), said = OF_TASKS[name]
+    kept = {path: path.read_bytes() for path in workspace.root.glob("base_models/*")}
+    sample = (workspace.root / "sample.csv").read_text(encoding="utf-8") if "sample" in name else ""
+    of_another_task(workspace, top, data, columns, cells, folds, sample)
+    for command in (("folds",), ("train-base", "--all")):
+        _one_clear_message(compete(*command), *said)
+    assert not list(workspace.oof.rglob("*.parquet"))
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_class_of_the_second_file_alone_is_a_class(workspace: Workspace, compete: Run) -> None:
+    of_another_task(workspace, 'task = "multiclass"', f'{TEMPLATE}\nlabels = "x"', "x", ["good", "bad"] * 30)
+    rows = [f"c{number:04d},more {number},body {number},odd" for number in range(6)]
+    (workspace.root / "more.csv").write_text("\n".join(["id,title,body,x", *rows, ""]), encoding="utf-8")
+    text = workspace.declaration.read_text(encoding="utf-8")
+    workspace.declaration.write_text(text.replace('"train.csv"', '["train.csv", "more.csv"]'), encoding="utf-8")
+    assert compete("folds").code == 0
+    assert load_competition(workspace).labels == ("bad", "good", "odd")

@@ -16,6 +16,7 @@ from compete.archives import read_archive
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
 from compete.errors import ArchiveError, DiskFullError, JobsFailedError
+from compete.execution.inline import InlineExecutor
 from compete.oof.job_archives import laid_out, open_job
 from compete.oof.work import Work
 from compete.workflows.jobs import collect_jobs, export_jobs, run_job
@@ -25,6 +26,7 @@ from conftest import build_workspace
 from support.documented import FAMILY
 from support.in_process import Run, in_process
 from support.one_model import edit
+from support.other_tasks import TEMPLATE, of_another_task
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +50,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for job in sorted((root / "there").glob("*.job")):
         run_job(job, here=root)
     return root
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are done in this process; the results in `made` come from processes of their own."""
+    monkeypatch.setattr("compete.workflows.executors.LocalExecutor", lambda *crew: InlineExecutor())
 
 
 @pytest.fixture
@@ -118,7 +126,7 @@ def test_nothing_tells_where_it_was_made_or_what_is_secret(here: Workspace, ther
         assert (there / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_data_that_lies_elsewhere_is_taken_along(here: Workspace, tmp_path: Path) -> None:
+def test_data_that_lies_elsewhere_is_taken_along(here: Workspace, inline: None, tmp_path: Path) -> None:
     away = tmp_path / "data.v2"
     away.mkdir()
     (here.root / "train.csv").rename(away / "my train.csv")
@@ -213,7 +221,9 @@ def test_a_job_of_another_version_is_refused(there: Path, compete: Run, monkeypa
     assert "and this is compete 99.0" in ran.stderr
 
 
-def test_other_versions_of_libraries_are_named(there: Path, compete: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions_of_libraries_are_named(
+    there: Path, inline: None, compete: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (there / "words-fold-0.result").unlink()
     monkeypatch.setattr("compete.oof.job_archives.versions", lambda: {**open_made(there), "numpy": "0.9"})
     ran = compete("jobs", "run", "words-fold-0.job", cwd=there)
@@ -227,7 +237,9 @@ def open_made(there: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("error", "code"), [("ValueError", 1), ("UserError", 2)])
-def test_a_job_that_fails_brings_its_log_home(here: Workspace, compete: Run, error: str, code: int) -> None:
+def test_a_job_that_fails_brings_its_log_home(
+    here: Workspace, inline: None, compete: Run, error: str, code: int
+) -> None:
     edit(
         here.root / "families.py",
         "        time.sleep(self.settings.seconds)\n",
@@ -246,7 +258,7 @@ def test_a_job_that_fails_brings_its_log_home(here: Workspace, compete: Run, err
 
 
 def test_what_was_trained_outlives_a_disk_that_fills_while_it_is_packed(
-    there: Path, monkeypatch: pytest.MonkeyPatch
+    there: Path, inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = read_archive(there / "words-fold-0.result", "result", {}).manifest["files"]
     (there / "words-fold-0.result").unlink()
@@ -330,3 +342,47 @@ def test_jobs_of_an_earlier_export_are_named(here: Workspace, compete: Run) -> N
     ran = compete("jobs", "export", "jobs", "words", "--fold", "1", cwd=here.root)
     assert "1 job in jobs" in ran.stdout
     assert "jobs of an earlier export, which are not among these: words-fold-0.job, words-fold-2.job" in ran.stderr
+
+
+OWN_METRIC = 'metric = "mine.py:score"\nmetric_wants = "decisions"\nmetric_greater_is_better = true'
+
+
+@pytest.mark.parametrize(
+    ("top", "data", "columns", "cells", "folds"),
+    [
+        (
+            f'task = "multiclass"\n{OWN_METRIC}',
+            'labels = "mood"',
+            "asked,mood",
+            [f"{n // 3},{('good', 'bad')[n % 2]}" for n in range(60)],
+            'groups = "asked"',
+        ),
+        (
+            'task = "ordinal"',
+            'labels = "g"\ngrades = [1, 2, 5]',
+            "g,t",
+            [f"{1 + n % 2},{n}" for n in range(60)],
+            'time = "t"',
+        ),
+    ],
+    ids=["multiclass", "ordinal"],
+)
+def test_a_job_of_another_task_is_the_same_job_elsewhere(
+    tmp_path: Path, top: str, data: str, columns: str, cells: list[str], folds: str
+) -> None:
+    """It takes its task and scale along, and a metric of the user's own by name alone: no job scores."""
+    workspace = build_workspace(tmp_path / "here", ["words"])
+    of_another_task(workspace, top, f"{TEMPLATE}\n{data}", columns, cells, folds)
+    (workspace.recipes / "words.toml").write_text('family = "linear"\n', encoding="utf-8")
+    export_jobs(workspace, tmp_path / "there", threads=1)
+    jobs = sorted((tmp_path / "there").glob("*.job"))
+    assert len(jobs) == FOLDS
+    with zipfile.ZipFile(jobs[0]) as archive:
+        assert not any("mine" in name for name in archive.namelist())
+    for job in jobs:
+        run_job(job, here=tmp_path)
+    collect_jobs(workspace, tmp_path / "there")
+    found = tables(workspace)
+    shutil.rmtree(workspace.oof / "words")
+    train_base(workspace, ["words"], workers=0, threads=1, watch=unwatched)
+    assert found == tables(workspace)

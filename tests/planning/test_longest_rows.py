@@ -16,3 +16,10 @@ def test_a_text_is_estimated_longer_than_it_is_and_never_above_the_limit() -> No
     assert slots.tokens > 32
     apart = LabelGeneratorSettings(checkpoint="some/where", shared_prefix=False)
     assert longest_row(apart, rows, None).kept == 1
+
+
+def test_every_grade_of_every_target_is_a_slot() -> None:
+    plain, graded = (rows_to_plan(("joy", "anger"), ["ten bytes!"], [], grades) for grades in ((), (0, 1, 2)))
+    few, many = (longest_row(LabelGeneratorSettings(checkpoint="some/where"), rows, None) for rows in (plain, graded))
+    assert (few.kept, many.kept) == (2, 6)
+    assert many.tokens > few.tokens

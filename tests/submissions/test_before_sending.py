@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition, load_competition
+from compete.competition.layouts import Layout
 from compete.competition.manner import PLAIN
+from compete.competition.task import Task
 from compete.errors import SubmissionError
 from compete.submissions.before_sending import agreement, refuse_constant, refuse_repeated, refuse_sample
 from compete.submissions.csv_file import CheckedFile, check, render
@@ -179,3 +181,38 @@ def test_a_file_with_a_row_twice_agrees_in_nothing(tmp_path: Path) -> None:
     file = write(tmp_path, "001.csv", cells())
     (tmp_path / "002.csv").write_text(file.path.read_text() + "b0000,0,1\n", encoding="utf-8")
     assert agreement(file, tmp_path / "002.csv", FORM) == 0.0
+
+
+def test_classes_agree_by_rows_and_numbers_on_their_scale(tmp_path: Path) -> None:
+    """Of ten rows one is of another class, which is 2 of 100 cells: what is scored are rows."""
+    ids = [f"b{number}" for number in range(10)]
+    classes = Form(["id", "c"], ids, True, layout=Layout("class", "c"), task=Task("multiclass", tuple("abcdefghij")))
+    numbers = Form(["id", "x"], ids, False, task=Task("regression", ("x",)))
+    for form, mine, other in (
+        (classes, [*"abcdefghij"], [*"abcdefghia"]),
+        (numbers, [str(1e6 * n) for n in range(10)], [*(str(1e6 * n + 100) for n in range(9)), "5e6"]),
+    ):
+        for name, cells in (("mine", mine), ("other", other)):
+            lines = [f"{key},{cell}" for key, cell in zip(ids, cells, strict=True)]
+            (tmp_path / f"{name}.csv").write_text("\n".join([",".join(form.columns), *lines, ""]), encoding="utf-8")
+        assert agreement(check(tmp_path / "mine.csv", form), tmp_path / "other.csv", form) == 0.9
+
+
+@pytest.mark.parametrize(
+    ("form", "cell", "said"),
+    [
+        (Form(["id", "x"], ["b1", "b2"], False, task=Task("regression", ("x",))), "3.5", "row. --allow-constant sends"),
+        (
+            Form(["id", "c"], ["b1", "b2"], True, layout=Layout("class", "c"), task=Task("multiclass", ("a", "b"))),
+            "a",
+            "says the same of every row; --allow-constant sends",
+        ),
+    ],
+)
+def test_what_is_the_same_in_every_row_is_refused_in_every_task(
+    tmp_path: Path, form: Form, cell: str, said: str
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(f"{','.join(form.columns)}\nb1,{cell}\nb2,{cell}\n", encoding="utf-8")
+    with pytest.raises(SubmissionError, match=said):
+        refuse_constant(check(path, form), ())

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from compete.oof.work import choose_recipes
 from compete.submissions.targets import what_keeps_from_scoring
 from compete.workflows import held_out
 from compete.workflows.held_out import workspace_without
+from support.other_tasks import TEMPLATE, of_another_task
 from support.tables import column
 
 
@@ -59,25 +58,8 @@ def test_the_declaration_is_that_of_the_competition(competition: Competition) ->
     assert played.declaration.submission.public_fraction == competition.declaration.submission.public_fraction
 
 
-def write(root: Path, name: str, header: str, rows: Iterable[str]) -> None:
-    (root / name).write_text("".join(f"{row}\n" for row in (header, *rows)), encoding="utf-8")
-
-
-def other_task(workspace: Workspace, top: str, data: str, folds: str, columns: str, cells: list[str]) -> Competition:
-    """The tiny competition with other columns: `cells` follow the id and the two texts of every training row."""
-    root = workspace.root
-    rows = (f"a{n:03d},title {n},body {n},{cell}" for n, cell in enumerate(cells))
-    write(root, "train.csv", f"id,title,body,{columns}", rows)
-    write(root, "test.csv", "id,title,body,asked", (f"b{n:03d},other {n},words {n},x" for n in range(4)))
-    (root / "mine.py").write_text("def score(true, predicted):\n    return 0.0\n", encoding="utf-8")
-    files = 'train = "train.csv"\ntest = "test.csv"\nid = "id"'
-    toml = f'name = "tiny"\n{top}\n[data]\n{files}\n{data}\n[folds]\nk = 3\n{folds}\n'
-    workspace.declaration.write_text(toml, encoding="utf-8")
-    return load_competition(workspace)
-
-
 PAIR = 'text = ["title", "body"]'
-TEMPLATE = 'text = "{title}: {body}"'
+ONE = 'labels = "mood"'
 
 
 @pytest.mark.parametrize(
@@ -125,7 +107,8 @@ def test_a_rehearsal_of_every_task_has_its_columns_as_they_are_written(
 ) -> None:
     monkeypatch.setattr(Competition, "metric", METRICS["f1_macro"])  # which one it is matters to nothing here
     monkeypatch.setattr(held_out, "_refuse_undefined", lambda *some: None)
-    competition = other_task(workspace, top, data, folds, columns, cells)
+    of_another_task(workspace, top, data, columns, cells, folds)
+    competition = load_competition(workspace)
     played = load_competition(workspace_without(competition, [], 0.3, seed=1))
     whole = dict(zip(competition.train_ids, competition.train_targets.tolist(), strict=True))
     assert played.task == competition.task
@@ -147,12 +130,25 @@ def test_a_rehearsal_of_every_task_has_its_columns_as_they_are_written(
         assert not {asked[name] for name in played.train_ids} & {asked[name] for name in played.test_ids}
 
 
-def test_a_class_that_one_row_has_is_not_held_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else nobody would know, in the rehearsal, that there is such a class."""
-    rare = {5: "odd", 31: "strange", 58: "weird"}
-    cells = [rare.get(n, ("good", "bad")[n % 2]) for n in range(240)]
-    top = 'task = "multiclass"\nmetric = "f1_macro"'
-    competition = other_task(workspace, top, f'{TEMPLATE}\nlabels = "mood"', "", "mood", cells)
+@pytest.mark.parametrize(
+    ("data", "cells"),
+    [
+        (ONE, ["odd" if n in (5, 31, 58) else ("good", "bad")[n % 2] for n in range(240)]),
+        (f'{ONE}\nlabel_separator = "|"', ["odd|good" if n == 58 else ("good", "bad")[n % 2] for n in range(240)]),
+    ],
+    ids=["class", "label in a cell"],
+)
+def test_what_few_rows_have_is_not_held_out(
+    workspace: Workspace, data: str, cells: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would know, in the rehearsal, that there is such a class, or it would be too rare for its folds."""
     monkeypatch.setattr(held_out, "_refuse_undefined", lambda *some: None)
+    task = "multilabel" if "separator" in data else "multiclass"
+    top = f'task = "{task}"\nmetric = "f1_macro"'
+    of_another_task(workspace, top, f"{TEMPLATE}\n{data}", "mood", cells)
+    competition = load_competition(workspace)
+    place = competition.labels.index("odd")
     for seed in range(4):
-        assert load_competition(workspace_without(competition, [], 0.5, seed)).labels == competition.labels
+        played = load_competition(workspace_without(competition, [], 0.5, seed))
+        assert played.labels == competition.labels
+        assert played.train_targets[:, place].sum() == competition.train_targets[:, place].sum()

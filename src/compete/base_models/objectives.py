@@ -1,12 +1,15 @@
 """What the raw outputs of a network mean in each task: how many there are, what they learn, and what they predict.
 
-| an output is | raw outputs | fitted by |
+| an output is | its raw outputs | fitted by |
 |---|---|---|
-| a label | its logit | bce, focal, asymmetric |
-| a class | its logit; the softmax is over a row's | cross_entropy, focal |
+| a label | the logit | bce, focal, asymmetric |
+| a class | the logit; the softmax is over a row's | cross_entropy, focal |
 | a number | the number, standardised | mse, mae, huber, pearson |
-| a grade | for each but the lowest, the logit of "at least this grade" | cumulative |
-| a grade | or the number, standardised | mse, mae, huber |
+| a target with grades | for every grade but the lowest, the logit of "at least this grade" | cumulative |
+| | for every grade the logit; the softmax is over the target's | cross_entropy |
+| | the number, standardised | mse, mae, huber |
+
+Of steps and of grades it is the expected grade that is predicted.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from compete.base_models.class_weights import ClassWeights, weights_of_classes
 from compete.base_models.families import FitContext
 from compete.base_models.losses import Loss, classes_loss, make_loss, numbers_loss, positive_weights
-from compete.base_models.task_losses import LossName, default_loss
+from compete.base_models.task_losses import LossName, settled_loss
 from compete.competition.shape import Targets
 from compete.competition.targets import strata
 from compete.competition.task import Kind, Task
@@ -47,7 +51,7 @@ class Objective:
     @classmethod
     def of(cls, loss: LossName | None, targets: Targets, context: FitContext) -> Objective:
         """For the rows (n_rows, n_outputs) that are trained on, those that choose the epoch among them."""
-        plain = cls(context.kind, targets.shape[1], context.grades, loss or default_loss(context.kind))
+        plain = cls(context.kind, targets.shape[1], context.grades, settled_loss(loss, context.task))
         if not plain.standardises:
             return plain
         spread = targets.std(axis=0, dtype=np.float64)
@@ -62,8 +66,7 @@ class Objective:
     @classmethod
     def read(cls, loss: LossName | None, folder: Path, context: FitContext) -> Objective:
         """What `save` wrote into `folder`."""
-        n_outputs = len(context.labels)
-        plain = cls(context.kind, n_outputs, context.grades, loss or default_loss(context.kind))
+        plain = cls(context.kind, len(context.labels), context.grades, settled_loss(loss, context.task))
         if not plain.standardises:
             return plain
         numbers = json.loads((folder / _STANDARD).read_text(encoding="utf-8"))
@@ -72,35 +75,44 @@ class Objective:
     @property
     def standardises(self) -> bool:
         """Whether raw outputs are numbers."""
-        return self.kind in ("numbers", "grades") and not self.cumulative
+        return self.loss_name in ("mse", "mae", "huber", "pearson")
 
     @property
-    def cumulative(self) -> bool:
-        """Whether a grade has several raw outputs."""
-        return self.loss_name == "cumulative"
+    def each(self) -> int:
+        """Raw outputs of one output."""
+        by_grade = {"cumulative": len(self.grades) - 1, "cross_entropy": len(self.grades)}
+        return by_grade.get(self.loss_name, 1) if self.kind == "grades" else 1
 
     @property
     def width(self) -> int:
         """Raw outputs of a row."""
-        return self.n_outputs * (len(self.grades) - 1 if self.cumulative else 1)
+        return self.n_outputs * self.each
 
     def learnt(self, targets: Targets) -> NDArray[np.float32]:
         """What the raw outputs are compared with, (n_rows, width), from what is true, (n_rows, n_outputs)."""
-        if self.cumulative:
-            at_least = targets[:, :, None] >= np.asarray(self.grades[1:], dtype=targets.dtype)
-            return at_least.reshape(len(targets), self.width).astype(np.float32)
-        if self.kind in ("labels", "classes"):
+        if self.standardises:
+            return ((targets - self.mean) / self.scale).astype(np.float32)
+        if self.kind != "grades":
             return targets.astype(np.float32)
-        return ((targets - self.mean) / self.scale).astype(np.float32)
+        grades, columns = np.asarray(self.grades, dtype=targets.dtype), targets[:, :, None]
+        cells = columns >= grades[1:] if self.loss_name == "cumulative" else columns == grades
+        return cells.reshape(len(targets), self.width).astype(np.float32)
 
     def loss(self, fitted: Targets, class_weights: ClassWeights, smoothing: float = 0.0) -> Loss:
-        """From raw outputs and what is learnt to a scalar; classes are weighted by the rows that are fitted."""
+        """From raw outputs and what is learnt to a scalar; labels and classes are weighted by the rows that are fitted.
+
+        smoothing: of classes.
+        """
+        if self.standardises:
+            return numbers_loss(self.loss_name)
         if self.kind == "labels":
-            return make_loss(self.loss_name, positive_weights(fitted, class_weights))
+            return make_loss(self.loss_name, output_weights(self.kind, fitted, class_weights))
         if self.kind == "classes":
-            weights = torch.from_numpy(weights_of_classes(fitted, class_weights)).float()
-            return classes_loss(self.loss_name, weights, smoothing)
-        return make_loss("bce", torch.ones(self.width)) if self.cumulative else numbers_loss(self.loss_name)
+            return classes_loss(self.loss_name, output_weights(self.kind, fitted, class_weights), smoothing)
+        if self.loss_name == "cumulative":
+            return make_loss("bce", torch.ones(self.width))
+        of_grades = classes_loss("cross_entropy", torch.ones(self.each), 0.0)
+        return lambda raw, learnt: of_grades(raw.reshape(-1, self.each), learnt.reshape(-1, self.each))
 
     def predictions(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
         """Predictions (..., n_outputs) from raw outputs (..., width): see `competition/task.py`."""
@@ -108,11 +120,27 @@ class Objective:
             return sigmoid(raw)
         if self.kind == "classes":
             return softmax(raw)
-        if self.cumulative:  # the expected grade: the lowest, and each step up as far as it is likely
-            steps = sigmoid(raw).reshape(*raw.shape[:-1], self.n_outputs, len(self.grades) - 1)
-            return np.asarray(self.grades[0] + steps @ np.diff(self.grades))
-        numbers = np.asarray(raw, dtype=np.float64) * self.scale + self.mean
-        return numbers if self.kind == "numbers" else numbers.clip(self.grades[0], self.grades[-1])
+        if self.kind == "numbers":
+            return self._numbers(raw)
+        lowest, highest = self.grades[0], self.grades[-1]
+        if self.standardises:
+            return self._numbers(raw).clip(lowest, highest)
+        of_each = raw.reshape(*raw.shape[:-1], self.n_outputs, self.each)
+        if self.loss_name == "cumulative":  # the lowest, and each step up as far as it is likely
+            expected = lowest + sigmoid(of_each) @ np.diff(self.grades)
+        else:
+            expected = softmax(of_each) @ np.asarray(self.grades)
+        return np.asarray(expected.clip(lowest, highest))  # the last bit of a sum
+
+    def _numbers(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.asarray(raw, dtype=np.float64) * self.scale + self.mean
+
+
+def output_weights(kind: Kind, fitted: Targets, how: ClassWeights) -> Tensor:
+    """Weight of every label's positives, or of every class's rows, (n_outputs,), by the rows that are fitted."""
+    if kind == "classes":
+        return torch.from_numpy(weights_of_classes(fitted, how)).float()
+    return positive_weights(fitted, how)
 
 
 def strata_of(targets: Targets, context: FitContext) -> NDArray[np.int8]:

@@ -1,7 +1,7 @@
 """Recipes: one TOML file per base model, read into a validated family and its settings.
 
-What is in force is [settings], changed by [laptop] or [miniature] for those sizes, changed by
-[published.settings] for the model NAME_as_published.
+What is in force is [settings], changed by [tasks.TASK] in that task, changed by [laptop] or [miniature] for those
+sizes, changed by [published.settings] for the model NAME_as_published.
 
 Reading a recipe runs no code of the workspace: a user's own family is known by its file's name and hash and by the
 settings as they are written. Its file is imported by `Recipe.ready`, for what trains or predicts.
@@ -72,6 +72,9 @@ class RecipeDeclaration(Declaration):
     seed: int = Field(default=42, ge=0, lt=2**32, description="of everything random; every fold gets its own from it")
     outside_all: bool = Field(default=False, description="true: only trained when named, not by --all")
     settings: dict[str, Any] = Field(default_factory=dict, description="what the family is told, by its own schema")
+    tasks: dict[TaskName, dict[str, Any]] = Field(
+        default_factory=dict, description="changes to [settings] in a task, as [tasks.ordinal]"
+    )
     laptop: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size laptop")
     miniature: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size miniature")
     published: Published | None = Field(default=None, description="how the model was published, for --as-published")
@@ -134,6 +137,8 @@ class Recipe:
     remote_code_allowed: bool = False
     task: TaskName = "multilabel"
     """Of the competition: which settings mean something."""
+    unfit: str = ""
+    """Why the family is not for this task; empty where it is."""
 
     def ready(self) -> Recipe:
         """The recipe with its family imported and its settings validated: what trains and predicts.
@@ -153,7 +158,8 @@ class Recipe:
         # from is told without importing the file.
         needs = family.needs(settings)
         allowed = self.remote_code_allowed or needs.is_miniature
-        return replace(self, family=family, settings=settings, needs=needs, remote_code_allowed=allowed)
+        unfit = _unfit(family, settings, self.task)
+        return replace(self, family=family, settings=settings, needs=needs, remote_code_allowed=allowed, unfit=unfit)
 
     def build(self, **changes: Any) -> Family:
         """The family with this recipe's settings, its checkpoint where it lies on this machine.
@@ -175,12 +181,19 @@ class Recipe:
         return () if self.own is not None or self.family is None else self.family.imports
 
     @property
+    def in_all(self) -> bool:
+        """Whether `--all` trains it where competition.toml names no models."""
+        return not self.declaration.outside_all and not self.unfit
+
+    @property
     def untrusted(self) -> bool:
         """Whether the checkpoint runs code of its repository, and nobody allowed it."""
         return self.needs.remote_code and not self.remote_code_allowed
 
     def refuse_unopenable(self) -> None:
-        """Raise UserError if it is `untrusted`, or its checkpoint is not where [checkpoints] says."""
+        """Raise UserError if it is `unfit` or `untrusted`, or its checkpoint is not where [checkpoints] says."""
+        if self.unfit:
+            raise UserError(f"base_models/{self.name.removesuffix(AS_PUBLISHED)}.toml: {self.unfit}")
         if self.absent:
             raise UserError(
                 f"competition.toml: checkpoints.{self.needs.checkpoint}: the folder {self.absent} does not exist. Put "
@@ -295,13 +308,13 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         problems += found
     refuse(shown, problems)
     assert declaration is not None
-    changes = _changes(declaration, competition.size, as_published=name != base, shown=shown)
+    changes = _changes(declaration, competition.task, competition.size, as_published=name != base, shown=shown)
     settings: BaseModel = AsWritten.model_validate(_merged(declaration.settings, changes))
     if family is not None:
         settings = _validated(family, declaration.settings, changes, shown, competition.task)
-        needs = family.needs(settings)
+        needs, unfit = family.needs(settings), _unfit(family, settings, competition.task)
     else:  # as written: the class is not imported to be asked
-        needs = needs_by_name(settings)
+        needs, unfit = needs_by_name(settings), ""
     folder = _local_folder(workspace, needs.checkpoint, competition.checkpoints)
     return Recipe(
         name,
@@ -319,6 +332,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         # A miniature's code is compete's own.
         remote_code_allowed=base in competition.training.remote_code or needs.is_miniature,
         task=competition.task,
+        unfit=unfit,
     )
 
 
@@ -348,7 +362,13 @@ def _of_family(
     if validated is None or (problems := _unread_settings(family.Settings, raw)):
         return None, problems
     refused = family.refused(validated, task)
-    return validated, [Problem(f"{table}.{it.key}" if it.key else "family", it.message) for it in refused]
+    return validated, [Problem(f"{table}.{it.key}", it.message) for it in refused if it.key]
+
+
+def _unfit(family: type[Family], settings: BaseModel, task: TaskName) -> str:
+    """Why the family itself is not for the task. Told when the recipe is to be trained, not when all are read: a
+    workspace may hold recipes that its task has no use for."""
+    return "; ".join(problem.message for problem in family.refused(settings, task) if not problem.key)
 
 
 def _merged(settings: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -360,11 +380,13 @@ def _merged(settings: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]
 
 
 def _changes(
-    declaration: RecipeDeclaration, size: str, *, as_published: bool, shown: Path
+    declaration: RecipeDeclaration, task: TaskName, size: str, *, as_published: bool, shown: Path
 ) -> dict[str, Mapping[str, Any]]:
     """The tables that change [settings], by name, in the order in which they apply."""
-    changes = {"laptop": declaration.laptop, "miniature": declaration.miniature}
-    in_force: dict[str, Mapping[str, Any]] = {size: changes[size]} if changes.get(size) else {}
+    sizes = {"laptop": declaration.laptop, "miniature": declaration.miniature}
+    of_task = declaration.tasks.get(task)
+    in_force: dict[str, Mapping[str, Any]] = {f"tasks.{task}": of_task} if of_task else {}
+    in_force |= {size: sizes[size]} if sizes.get(size) else {}
     if as_published:
         if declaration.published is None:
             raise DeclarationError(f"{shown}: has no [published] settings to train with")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from compete.base_models.task_settings import listed
@@ -9,24 +10,26 @@ from compete.competition.task import KINDS, Kind, TaskName
 from compete.declarations import Problem
 
 LossName = Literal["bce", "focal", "asymmetric", "cross_entropy", "mse", "mae", "huber", "pearson", "cumulative"]
+Losses = Mapping[Kind, tuple[LossName, ...]]
 # The default first.
-LOSSES: dict[Kind, tuple[LossName, ...]] = {
+LOSSES: Losses = {
     "labels": ("bce", "focal", "asymmetric"),
     "classes": ("cross_entropy", "focal"),
     "numbers": ("mse", "mae", "huber", "pearson"),
-    "grades": ("cumulative", "mse", "mae", "huber"),
+    "grades": ("cumulative", "cross_entropy", "mse", "mae", "huber"),
 }
 
 
-def default_loss(kind: Kind) -> LossName:
-    """What outputs of this kind are fitted by where nothing is said."""
-    return LOSSES[kind][0]
+def settled_loss(loss: LossName | None, task: TaskName, losses: Losses = LOSSES) -> LossName:
+    """The loss, or the task's default where nothing is said."""
+    return loss or losses[KINDS[task]][0]
 
 
-def refused_loss(loss: LossName | None, task: TaskName) -> list[Problem]:
+def refused_loss(loss: LossName | None, task: TaskName, losses: Losses = LOSSES) -> list[Problem]:
     """A loss of another task, with those of this one."""
-    known = LOSSES[KINDS[task]]
+    known = losses[KINDS[task]]
     if loss is None or loss in known:
         return []
-    others = [name for name, kind in KINDS.items() if loss in LOSSES[kind]]
-    return [Problem("loss", f'"{loss}" is for {listed(others)}; for {task} there are {", ".join(known)}')]
+    others = [name for name, kind in KINDS.items() if loss in losses[kind]]
+    meant = f"is for {listed(others)}" if others else "is of another family"
+    return [Problem("loss", f'"{loss}" {meant}; for {task} there are {", ".join(known)}')]

@@ -17,7 +17,7 @@ def command(
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV to write.")] = Path("predictions.csv"),
     decisions: Annotated[
-        bool, typer.Option("--decisions", help="Write 0 and 1, cut at the thresholds, instead of probabilities.")
+        bool, typer.Option("--decisions", help="Write decisions instead of probabilities: 0 and 1, classes, or grades.")
     ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to use; default: all cores.")] = None,
     size: SizeOption = None,
@@ -39,5 +39,4 @@ def command(
             progress=lambda fraction, doing: status.update(doing),
         )
     atomic.write_bytes(output, found.csv())
-    written = "decisions" if decisions else "probabilities"
-    say(f"{output}: {len(found.form.ids)} rows, {written} of {found.source.title}")
+    say(f"{output}: {len(found.form.ids)} rows, {found.what} of {found.source.title}")

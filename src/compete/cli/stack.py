@@ -64,16 +64,13 @@ def command(
 
 
 def _show(out: Console, found: Comparison) -> None:
-    from compete.reporting.terminal.stack_tables import comparison_table, label_table, threshold_table
+    from compete.reporting.terminal.stack_tables import comparison_table
 
     metric, chosen = found.metric, found.chosen
     stacks = [(f"stack {each.recipe.name}", each.score) for each in found.built]
     rows = [*stacks, *found.references.items(), *found.base_models.items()]
     out.print(comparison_table(rows, metric.title, f"stack {chosen.recipe.name}"), "")
-    out.print(label_table(chosen.score, found.label_rates, found.test_rates), "")
-    if metric.decides:
-        out.print(threshold_table(chosen.score), "")
-        _say_where_worth(out, found)
+    _show_outputs(out, found)
     out.print(
         f"honest {metric.title} {chosen.score.honest:.4f} ({chosen.score.low:.4f} to {chosen.score.high:.4f}): "
         f"{abs(found.gain):.4f} {'worse' if found.gain < 0 else 'better'} than the best base model, "
@@ -85,6 +82,25 @@ def _show(out: Console, found: Comparison) -> None:
             f"the stack gains nothing here: `compete submit {found.best_base_model}` sends the best base model instead"
         )
     _say_choice(out, found)
+
+
+def _show_outputs(out: Console, found: Comparison) -> None:
+    """Labels, classes or targets one by one, and what decides them."""
+    from compete.reporting.terminal import stack_tables as tables
+
+    score, metric = found.chosen.score, found.metric
+    if metric.kind in ("numbers", "grades"):
+        out.print(tables.target_table(score), "")
+        if "cuts" in score.decision:
+            out.print(tables.cuts_table(score), "")
+        return
+    noun = "class" if metric.kind == "classes" else "label"
+    out.print(tables.label_table(score, found.label_rates, found.test_rates, noun), "")
+    if metric.kind == "classes" and any(score.decision["offsets"]):
+        out.print(tables.offset_table(score), "")
+    if metric.kind == "labels" and metric.decides:
+        out.print(tables.threshold_table(score), "")
+        _say_where_worth(out, found)
 
 
 def _say_where_worth(out: Console, found: Comparison) -> None:

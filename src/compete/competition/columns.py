@@ -1,4 +1,4 @@
-"""Which column is the id, which the text and which are labels: by name, then by content, then by what test has.
+"""Which column is the id, which the text and which are predicted: by name, then by content, then by what test has.
 
 Every guess comes with its reason, and what cannot be told is left open.
 """
@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from compete.competition.guessed_task import Guess, of_columns, of_sample, of_train, of_zeros_and_ones
 from compete.competition.label_cells import Held, held, holds_labels, zeros_and_ones
+from compete.competition.task import TaskName
 
 
 def _each(words: str) -> frozenset[str]:
@@ -43,6 +45,7 @@ _TIME_WORDS = {"created", "date", "time", "timestamp", "utc"}
 _SAVED_INDEX = re.compile(r"(Unnamed: \d+|level_0|index)?")
 _URL = re.compile(r"(https?://|www\.)\S+")
 _LOOKED_AT = 1000  # rows from which the length of texts is told
+_FEW = 20  # different words in a column by which something is asked of the text
 _FEWEST_NAMED, _FEWEST_WORDS = 0.5, 2.0  # on average: in a text that is called so, and in one that is not
 
 
@@ -52,11 +55,15 @@ class Columns:
 
     id: str | None = None
     text: str | None = None
+    """A column, or a template of several."""
     labels: tuple[str, ...] = ()
+    task: TaskName | None = None
+    separator: str | None = None
+    """Of several labels in a cell."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Columns of train that are nothing, and why."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """A few words on id, text and labels each, whether they were told or not."""
+    """A few words on id, text, labels and task each, whether they were told or not."""
     to_make_labels: str | None = None
     """What turns a column that holds labels in another way into label columns."""
 
@@ -66,17 +73,67 @@ def guess_columns(
 ) -> Columns:
     """What the columns of the given tables of strings are for; at least one table must be given."""
     tables = [table for table in (train, test) if table is not None]
-    id_column, why_id = _id([*tables, *([] if sample is None else [sample])])
+    everything = [*tables, *([] if sample is None else [sample])]
+    # A sample with a row per id and output has another key.
+    id_column, why_id = _id(everything if _shared(everything) else tables or everything)
     not_text = {id_column, *([] if sample is None else map(str, sample.columns))}
-    text, why_text = _text(tables, not_text) if tables else (None, "no file that has texts was given")
+    texts, why_text = _text(tables, not_text) if tables else ([], "no file that has texts was given")
+    text = texts[0] if texts else None
     others = [] if train is None else [str(name) for name in train.columns if name not in (id_column, text)]
     if sample is not None:
         labels, left_out, why_labels = _labels_of_sample(train, others, sample, id_column)
     else:
         labels, left_out, why_labels = _labels_of_train(train, others, test)
+    guess = _guess(train, test, sample, labels, [name for name in others if name not in texts], id_column)
+    if guess is not None and (guess.columns != labels or guess.task in ("regression", "ordinal")):
+        labels, why_labels = guess.columns, _where_from(guess.columns, test, sample)
+        left_out = {name: _why_not(name, test) for name in others if name not in (*labels, *texts)}
+    if len(texts) > 1 and guess is not None and (guess.task, guess.separator) != ("multilabel", None):
+        text = _template(texts, tables[0])
+        why_text += f"; {text!r} puts {' and '.join(texts)} together"
     reasons = {"id": why_id, "text": why_text, "labels": str(why_labels)}
+    if guess is not None and guess.why:
+        reasons["task"] = guess.why
     to_make = why_labels.held.advice if isinstance(why_labels, _Otherwise) else None
-    return Columns(id_column, text, labels, left_out, reasons, to_make)
+    task, separator = (None, None) if guess is None else (guess.task, guess.separator)
+    return Columns(id_column, text, labels, task, separator, left_out, reasons, to_make)
+
+
+def _guess(
+    train: pd.DataFrame | None,
+    test: pd.DataFrame | None,
+    sample: pd.DataFrame | None,
+    labels: tuple[str, ...],
+    others: Sequence[str],
+    id_column: str | None,
+) -> Guess | None:
+    """The task, and what is predicted; labels: the columns of 0 and 1, if there are any."""
+    if train is None:
+        return None
+    candidates = [name for name in others if not _NO_LABEL_WORDS & set(_words(name)) and not _saved_index(name)]
+    named = [] if sample is None else [str(name) for name in sample.columns if name != id_column]
+    if labels:
+        # Columns of numbers among which some happen to hold 0 and 1 alone.
+        numbers = set(labels) <= set(candidates) and not all(holds_labels(train[name]) for name in labels)
+        return (of_columns(train, labels) if numbers else None) or of_zeros_and_ones(train, labels)
+    return of_train(train, candidates, test) if sample is None else of_sample(train, candidates, test, named)
+
+
+def _where_from(labels: Sequence[str], test: pd.DataFrame | None, sample: pd.DataFrame | None) -> str:
+    if sample is not None and set(labels) <= set(map(str, sample.columns)):
+        return "what the sample submission has besides the id"
+    return "in train, and not in test" if test is not None else "the column of train that looks like it"
+
+
+def _why_not(name: str, test: pd.DataFrame | None) -> str:
+    return "in test too" if test is not None and name in test.columns else "not what is predicted"
+
+
+def _template(texts: Sequence[str], table: pd.DataFrame) -> str:
+    """Titles and the like first, then the others as the table has them."""
+    order = {str(name): place for place, name in enumerate(table.columns)}
+    titles_first = sorted(texts, key=lambda name: (not set(_words(name)) & _SHORT_TEXT_WORDS, order[name]))
+    return "\n".join(f"{{{name}}}" for name in titles_first)
 
 
 @dataclass(frozen=True)
@@ -144,20 +201,40 @@ def _id_rank(name: str, values: pd.Series, unique: bool) -> int:
     return 4 if looks and not _TIME_WORDS & {*before, last} else _NOTHING
 
 
-def _text(tables: Sequence[pd.DataFrame], others: set[str | None]) -> tuple[str | None, str]:
-    """The text: the best name, then most words, among the columns that train and test share."""
+def _text(tables: Sequence[pd.DataFrame], others: set[str | None]) -> tuple[list[str], str]:
+    """The text: the best name, then most words, among the columns that train and test share; and others like it."""
     table, shared = tables[0], [name for name in _shared(tables) if name not in others]
     if not shared:
-        return None, "train and test share no further column" if len(tables) > 1 else "there is no further column"
+        return [], "train and test share no further column" if len(tables) > 1 else "there is no further column"
     words = {name: mean_words(table[name]) for name in shared}
     ranks = {name: _text_rank(name, words[name]) for name in shared}
     best = min(shared, key=lambda name: (ranks[name], name.lower() != "text", -words[name]))
     if ranks[best] == _NO_TEXT:
-        return None, f"none of {', '.join(shared)} is called like a text or holds sentences"
+        return [], f"none of {', '.join(shared)} is called like a text or holds sentences"
     named = "its name says so" if ranks[best] < 3 else "it has the most words"
     rivals = [name for name in shared if name != best and ranks[name] < _NO_TEXT and words[name] >= 2 * _FEWEST_WORDS]
     also = f"; words are in {', '.join(rivals)} too" if rivals else ""
-    return best, f"{named}, {words[best]:.1f} words on average{also}"
+    also += _asked(table, [name for name in shared if ranks[name] == _NO_TEXT], best) if len(tables) > 1 else ""
+    # What is called like a title is short; an address or a name of somebody is no text however long.
+    alike = [name for name in shared if name != best and (name in rivals or ranks[name] == 2) and ranks[name] <= 3]
+    alike = [name for name in alike if "{" not in name and "}" not in name]
+    return [best, *alike], f"{named}, {words[best]:.1f} words on average{also}"
+
+
+def _asked(table: pd.DataFrame, names: Sequence[str], text: str) -> str:
+    """What can be done with columns of few words that test has too: something may be asked of the text by them."""
+    found = [name for name in names if 1 < table[name].nunique() <= _FEW and not _all_numbers(table[name])]
+    if not found:
+        return ""
+    return f'; {", ".join(found)} {_are(found)} in test too: text = "{{{found[0]}}}: {{{text}}}" would read both'
+
+
+def _all_numbers(cells: pd.Series) -> bool:
+    return bool(pd.to_numeric(cells, errors="coerce").notna().all())
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 _NO_TEXT = 5

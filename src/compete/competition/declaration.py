@@ -79,7 +79,8 @@ class Training(Declaration):
     """[training]: what `compete train-base --all` trains."""
 
     models: list[str] | None = Field(
-        default=None, description="recipe names; default: every recipe in base_models/ that is not outside_all"
+        default=None,
+        description="recipe names; default: every recipe in base_models/ that is for the task and not outside_all",
     )
     remote_code: list[str] = Field(
         default_factory=list, description="recipes whose checkpoint may run the code that its repository brings along"

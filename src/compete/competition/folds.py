@@ -149,7 +149,9 @@ def folds_of_column(cells: pd.Series, name: str) -> tuple[NDArray[np.int16], int
     missing = np.setdiff1d(np.arange(first, there[-1] + 1), there)
     if len(missing) or len(there) < 2:
         what = f"fold {missing[0]} is missing" if len(missing) and len(there) > 1 else "two folds at least are needed"
-        raise DataError(f"folds.column: {name} has {', '.join(map(str, there[:12]))}: {what}")
+        raise DataError(
+            f"folds.column: {name} has {', '.join(map(str, there[:12]))}: {what}. Number the folds without gaps."
+        )
     return (folds - first).astype(np.int16), len(there)
 
 
@@ -158,7 +160,7 @@ def times_of_column(cells: pd.Series, name: str) -> NDArray[np.float64]:
     import pandas as pd
 
     numbers = pd.to_numeric(cells, errors="coerce")
-    if numbers.isna().any():
+    if numbers.isna().mean() > 0.5:  # else they are numbers, a few odd cells among them
         dates = pd.to_datetime(cells, errors="coerce", utc=True, format="ISO8601")
         numbers = dates.astype("int64").where(dates.notna()).astype(float)
     if numbers.isna().any():
@@ -166,7 +168,10 @@ def times_of_column(cells: pd.Series, name: str) -> NDArray[np.float64]:
         raise DataError(
             f"folds.time: {name} is {cells.iloc[row]!r} in row {row + 1}; numbers or dates like 2024-01-31 are expected"
         )
-    return numbers.to_numpy(dtype=np.float64)
+    times: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64)
+    if times.min() == times.max():
+        raise DataError(f"folds.time: {name} is {cells.iloc[0]!r} in every row, and orders nothing")
+    return times
 
 
 def folds_in_time(times: NDArray[np.float64], groups: NDArray[np.intp], k: int) -> NDArray[np.int16]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from compete.competition.layouts import JSON, parted
+from compete.competition.task import TaskName
+
 LABEL_VALUES = {
     **{"0": 0, "0.": 0, "0.0": 0, "false": 0, "no": 0},
     **{"1": 1, "1.": 1, "1.0": 1, "true": 1, "yes": 1},
 }
+WHOLE = "whole numbers"
 _LOOKED_AT = 1000  # distinct cells: enough to tell what a column holds
 _SEPARATORS = {"|": "a bar", ";": "a semicolon", ",": "a comma"}
 _LONGEST_NAME = 4  # words; what has more is a sentence, not a label
@@ -26,9 +31,23 @@ class Held:
     line: str
     several: bool = False
     """Cells hold several labels, which hardly anything but labels does."""
+    task: TaskName | None = None
+    """What reads the column as it is; None where nothing does."""
+    separator: str | None = None
+    """Of several labels in a cell."""
 
     @property
     def advice(self) -> str:
+        """What to do to have the column read."""
+        if self.separator is not None:
+            parts = json.dumps(self.separator, ensure_ascii=False)
+            return (
+                f'task = "{self.task}" reads it as it is, with that column alone in data.labels and label_separator = '
+                f"{parts} under [data]"
+            )
+        if self.task is not None:
+            grades = ', or "ordinal" where they are grades' if self.what.startswith(WHOLE) else ""
+            return f'task = "{self.task}"{grades} reads it as it is, with that column in data.labels'
         return (
             "compete reads a column of 0 and 1 for every label. pandas makes them, and to_csv(..., index=False) "
             f"writes them:\n  {self.line}"
@@ -69,13 +88,16 @@ def _lists(cells: Sequence[str], name: str, rows: int) -> Held | None:
         what = f"a list of {len(items[0])} zeros and ones ({cells[0]})"
         return Held(what, _joined(name, f'{column}.str.findall("[01]").apply(pd.Series).astype(int)', "label_"), True)
     what = f"a list of labels ({cells[0]})"
+    read: tuple[TaskName | None, str | None] = (None, None)
+    if all(parted(cell, JSON) is not None for cell in cells):
+        read = "multilabel", JSON
     parsed = [_literal(cell) for cell in cells]
     if any(re.search(r"\W", str(item)) for cell in parsed for item in cell):
         names = "lambda cell: '|'.join(map(str, ast.literal_eval(cell)))"
-        return Held(what, _joined(name, f"{column}.map({names}).str.get_dummies('|')"), True)
+        return Held(what, _joined(name, f"{column}.map({names}).str.get_dummies('|')"), True, *read)
     numbers = all(item.isdigit() for cell in items for item in cell)
     names = f"""{column}.str.findall(r"\\w+").str.join("|").str.get_dummies("|")"""
-    return Held(what, _joined(name, names, "label_" if numbers else ""), True)
+    return Held(what, _joined(name, names, "label_" if numbers else ""), True, *read)
 
 
 def _literal(cell: str) -> Sequence[object]:
@@ -99,7 +121,7 @@ def _separated(cells: Sequence[str], name: str, rows: int) -> Held | None:
         blanks = f'.str.replace(r"\\s*{re.escape(separator)}\\s*", "|", regex=True)'
         prefix = "label_" if all(item.isdigit() for item in items) else ""
         column = f'train[{name}].astype(str){"" if separator == "|" else blanks}.str.get_dummies("|")'
-        return Held(what, _joined(name, column, prefix), True)
+        return Held(what, _joined(name, column, prefix), True, "multilabel", separator)
     return None
 
 
@@ -109,10 +131,12 @@ def _numbers(cells: Sequence[str], name: str, rows: int) -> Held | None:
         return None
     if numbers.between(0, 1).all():
         return Held(
-            f"fractions from 0 to 1 ({cells[0]})", f"train[{name}] = (train[{name}].astype(float) >= 0.5).astype(int)"
+            f"fractions from 0 to 1 ({cells[0]})",
+            f"train[{name}] = (train[{name}].astype(float) >= 0.5).astype(int)",
+            task="regression",
         )
     whole = (numbers % 1 == 0).all() and len(cells) <= max(2, rows // 2)
-    return _class_per_row(cells, name, "whole numbers") if whole else None
+    return _class_per_row(cells, name, WHOLE) if whole else None
 
 
 def _classes(cells: Sequence[str], name: str, rows: int) -> Held | None:
@@ -122,8 +146,9 @@ def _classes(cells: Sequence[str], name: str, rows: int) -> Held | None:
 
 def _class_per_row(cells: Sequence[str], name: str, what: str) -> Held:
     shown = ", ".join(cells[:3]) + (", ..." if len(cells) > 3 else "")
-    prefix = "label_" if what == "whole numbers" else ""
-    return Held(f"{what} ({shown})", _joined(name, f"pd.get_dummies(train[{name}], dtype=int)", prefix))
+    prefix = "label_" if what == WHOLE else ""
+    line = _joined(name, f"pd.get_dummies(train[{name}], dtype=int)", prefix)
+    return Held(f"{what} ({shown})", line, task="multiclass")
 
 
 def _joined(name: str, columns: str, prefix: str = "") -> str:

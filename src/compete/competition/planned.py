@@ -13,6 +13,7 @@ from compete.competition.workspace import Workspace
 if TYPE_CHECKING:  # both import pandas, which `compete status` has no time for
     from compete.competition.data import Competition
     from compete.competition.rare_labels import Learnt
+    from compete.competition.shape import Targets
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ class Planned:
 
     def label_rates_by_fold(self) -> list[tuple[str, list[float]]]:
         """Label rates: a row for all of train, then one for every fold; shape (k + 1, n_labels)."""
-        labels = self.competition.train_targets
-        rates = [("all", labels.mean(axis=0).tolist())]
-        for fold in range(self.plan.k):
-            rates.append((str(fold), labels[self.plan.rows(fold)].mean(axis=0).tolist()))
-        return rates
+        return [(name, targets.mean(axis=0).tolist()) for name, targets in self.targets_by_fold()]
+
+    def targets_by_fold(self) -> list[tuple[str, Targets]]:
+        """What is true of all training rows, then of those of every fold, (n_rows, n_outputs) each."""
+        targets = self.competition.train_targets
+        return [("all", targets), *((str(fold), targets[self.plan.rows(fold)]) for fold in range(self.plan.k))]
 
     @property
     def learnt_task(self) -> Task:

@@ -14,8 +14,10 @@ import compete
 from compete import atomic
 from compete.competition.columns import guess_columns
 from compete.competition.data_files import kind_of
-from compete.competition.metric_names import metric_names
+from compete.competition.guessed_metric import guess_metric
+from compete.competition.metric_names import DEFAULT_METRICS, metric_names
 from compete.competition.reading import default_separator, header_line, read_table
+from compete.competition.task import KINDS, TaskName
 from compete.competition.workspace import DECLARATION, Workspace
 from compete.errors import DataError, UserError
 
@@ -36,14 +38,17 @@ class Found:
     id: str | None = None
     text: str | None = None
     labels: tuple[str, ...] = ()
+    """Columns of what is predicted."""
+    task: TaskName | None = None
+    label_separator: str | None = None
     separator: str | None = None
     quoting: str | None = None
     metric: str | None = None
-    """Only where the sample submission says more than "0 or 1"."""
+    """Only where the task or the sample submission says more than "0 or 1"."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Columns of train that are nothing, and why."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Of id, text, labels and metric."""
+    """Of id, text, labels, task and metric."""
     to_make_labels: str | None = None
     """What to do where labels are held in another way."""
 
@@ -92,7 +97,7 @@ def look_at_files(root: Path, train: Path | None, test: Path | None, sample: Pat
     tables, quoting = _read_somehow(given)
     columns = guess_columns(**tables)
     separator = None if train is None else _separator(train)
-    metric, why = _metric(tables.get("sample"), columns.labels)
+    metric, why = guess_metric(tables.get("train"), tables.get("sample"), columns)
     return Found(
         train=_path_text(root, train),
         test=_path_text(root, test),
@@ -100,6 +105,8 @@ def look_at_files(root: Path, train: Path | None, test: Path | None, sample: Pat
         id=columns.id,
         text=columns.text,
         labels=columns.labels,
+        task=columns.task,
+        label_separator=columns.separator,
         separator=separator if train and separator != default_separator(kind_of(train)[1]) else None,
         quoting=quoting,
         metric=metric,
@@ -113,7 +120,8 @@ def declaration_text(name: str, found: Found, kaggle: str | None = None) -> str:
     """A commented competition.toml; what could not be told is left to fill in, and marked so."""
     lines = [
         f"name = {_quoted(name)}",
-        *_metric_lines(found),
+        *task_lines(found),
+        *metric_lines(found),
         f'size = "{_size()}"   # full (for a GPU), laptop (small checkpoints) or miniature (to try it all)',
         "",
         *data_lines(found),
@@ -142,17 +150,30 @@ def data_lines(found: Found) -> list[str]:
         _filled("text", found.text, "text"),
         *[f"# {_one_line(line)}" for line in _left_out(found)],
         f"labels = [{labels}]" if labels else _no_labels(found),
+        *([f"label_separator = {_quoted(found.label_separator)}"] if found.label_separator else []),
         _optional("separator", found.separator, ";", "default: by the file's ending and header"),
         _optional("quoting", found.quoting, "none", "a quote is a character like any other"),
     ]
 
 
-def _metric_lines(found: Found) -> list[str]:
-    metric = found.metric or "f1_macro"
-    others = ", ".join(name for name in metric_names("multilabel") if name != metric)
+def task_lines(found: Found) -> list[str]:
+    """The key `task`, with its reason where it is a guess."""
+    task = found.task or "multilabel"
+    lines = [f'task = "{task}"   # or {", ".join(name for name in KINDS if name != task)}']
+    if task != "multilabel" and "task" in found.reasons:
+        lines.insert(0, f"# A guess: {_one_line(found.reasons['task'])}.")
+    return lines
+
+
+def metric_lines(found: Found) -> list[str]:
+    """The key `metric`, with its reason where it is a guess."""
+    task = found.task or "multilabel"
+    metric = found.metric or DEFAULT_METRICS[task]
+    others = ", ".join(name for name in metric_names(task) if name != metric)
     lines = [f"metric = {_quoted(metric)}   # or {others}"]
     if found.metric:
-        lines.insert(0, f"# A guess: {found.reasons['metric']}. What the competition says counts; log_loss is another.")
+        another = "; log_loss is another" if task == "multilabel" else ""
+        lines.insert(0, f"# A guess: {found.reasons['metric']}. What the competition says counts{another}.")
     return lines
 
 
@@ -209,19 +230,6 @@ def _separator(path: Path) -> str | None:
     return max(",\t;|", key=header.count)
 
 
-def _metric(sample: pd.DataFrame | None, labels: Sequence[str]) -> tuple[str | None, str]:
-    """A metric of probabilities, and why, if the sample submission holds other numbers than 0 and 1."""
-    there = [] if sample is None else [label for label in labels if label in sample.columns]
-    if sample is None or not there:
-        return None, ""
-    numbers = sample[there].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-    between = (numbers > 0) & (numbers < 1)
-    if not between.any() or not ((numbers >= 0) & (numbers <= 1)).all():
-        return None, ""
-    shown = sample[there].to_numpy()[between][0]
-    return "roc_auc_macro", f"the sample submission holds {shown}, so probabilities are scored"
-
-
 def _path_text(root: Path, path: Path | None) -> str | None:
     if path is None:
         return None
@@ -254,13 +262,22 @@ def said(found: Found) -> list[str]:
     given = found.train or found.test or found.sample
     if not given:
         return []
-    count = f"{len(found.labels)} label{'s' * (len(found.labels) > 1)}: " if found.labels else "no labels"
-    lines = [f"id {_told(found.id)}, text {_told(found.text)}, {count}{', '.join(found.labels)}"]
-    lines += [f"{key}: {found.reasons[key]}" for key in ("id", "text", "labels", "metric") if key in found.reasons]
+    lines = [f"id {_told(found.id)}, text {_told(found.text)}, {_counted(found)}{', '.join(found.labels)}"]
+    if found.task not in (None, "multilabel") or found.label_separator:
+        parted = f", label_separator = {_quoted(found.label_separator)}" if found.label_separator else ""
+        lines.append(f'task = "{found.task}"{parted}')
+    keys = ("id", "text", "labels", "task", "metric")
+    lines += [f"{key}: {found.reasons[key]}" for key in keys if key in found.reasons]
     lines += [*_left_out(found), *([found.to_make_labels] if found.to_make_labels else [])]
     if found.metric:
         lines.append(f"metric = {_quoted(found.metric)} is a guess: see what the competition says")
     return lines
+
+
+def _counted(found: Found) -> str:
+    plain = found.task in (None, "multilabel") and not found.label_separator
+    noun = "label" if plain else "label column"
+    return f"{len(found.labels)} {noun}{'s' * (len(found.labels) > 1)}: " if found.labels else "no labels"
 
 
 def _told(column: str | None) -> str:

@@ -40,7 +40,11 @@ def learn_task(declared: CompetitionDeclaration, cells: pd.DataFrame, source: st
     numbers = _numbers(cells, source)
     constant = [name for name, column in zip(columns, numbers.T, strict=True) if column.min() == column.max()]
     if constant:
-        raise DataError(f"{source}: {constant[0]} is {numbers[0, list(columns).index(constant[0])]:g} in every row")
+        value = numbers[0, columns.index(constant[0])]
+        raise DataError(
+            f"{source}: {constant[0]} is {value:g} in every row: there is nothing to predict. Leave it out of "
+            "data.labels."
+        )
     return Task(task, tuple(columns), _grades(numbers, data, source) if task == "ordinal" else ())
 
 
@@ -120,9 +124,14 @@ def _one_hot(cells: pd.Series, task: Task, source: str) -> NDArray[np.int8]:
 
 
 def _labels_in(cells: pd.Series, separator: str, column: str, source: str) -> tuple[str, ...]:
-    names = {name for cell in _each_list(cells, separator, source) for name in cell}
+    lists = _each_list(cells, separator, source)
+    names = {name for each in lists for name in each}
     if not names:
         raise DataError(f"{source}: no cell of {column} holds a label")
+    if separator != JSON and all(len(each) < 2 for each in lists):
+        thing = held(cells, column)
+        seems = f" {column} seems to hold {thing.what}; {thing.advice}." if thing is not None else ""
+        raise DataError(f"{source}: label_separator = {separator!r} parts no cell of {column}.{seems}")
     if "" in names:
         raise DataError(f"{source}: {column} has a label without a name; is {separator!r} what parts the labels?")
     return tuple(sorted(names, key=class_order))
@@ -156,7 +165,13 @@ def _each_list(cells: pd.Series, separator: str, source: str) -> list[list[str]]
 
 def _numbers(cells: pd.DataFrame, source: str) -> NDArray[np.float64]:
     values: NDArray[np.float64] = cells.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    _refuse(~np.isfinite(values), cells, "a number is expected", source)
+    odd = ~np.isfinite(values)
+    # A few odd cells are to be mended; of a column of words another task is meant.
+    words = [str(name) for name, column in zip(cells.columns, odd.T, strict=True) if column.mean() > 0.5]
+    things = [
+        f"{name!r} seems to hold {thing.what}; {thing.advice}" for name in words if (thing := held(cells[name], name))
+    ]
+    _refuse(odd, cells, "a number is expected", source, "\n".join(things[:1]))
     return values
 
 

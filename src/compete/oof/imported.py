@@ -19,10 +19,17 @@ from compete.competition.planned import Planned
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
 from compete.competition.saved_index import HOW_TO_SAVE, UNNAMED_INDEX, counts_rows, saved_index, without_saved_index
+from compete.competition.task import Kind
 from compete.competition.workspace import ResultFolder
 from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
-from compete.oof.imported_values import ROUNDING, numbers, refuse_what_is_no_probability
+from compete.oof.imported_values import (
+    ROUNDING,
+    numbers,
+    of_sum_one,
+    refuse_what_is_no_number,
+    refuse_what_is_no_probability,
+)
 from compete.oof.job import made_by
 
 _SAVE_ANEW = f"Save it anew, as CSV in UTF-8 or as parquet, with nothing but ids and probabilities: {HOW_TO_SAVE}"
@@ -47,8 +54,9 @@ def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedF
     competition, folder = planned.competition, planned.workspace.base_model(name)
     _check_name(competition, name, folder, force)
     id_column, labels = competition.declaration.data.id, competition.labels
-    of_oof, notes = read_imported(oof, id_column, competition.train_ids, labels, "training")
-    of_test, more_notes = read_imported(test, id_column, competition.test_ids, labels, "test")
+    kind = competition.task.kind
+    of_oof, notes = read_imported(oof, id_column, competition.train_ids, labels, "training", kind)
+    of_test, more_notes = read_imported(test, id_column, competition.test_ids, labels, "test", kind)
     probabilities = store.Predictions(of_oof, of_test)
     record = {
         "kind": "imported",
@@ -58,13 +66,14 @@ def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedF
         "made_by": made_by(),
     }
     store.write_model(folder, probabilities, competition.shape, record)
-    return [*notes, *more_notes, *_warnings(probabilities, labels)]
+    return [*notes, *more_notes, *_warnings(probabilities, labels, kind)]
 
 
 def read_imported(
-    file: ImportedFile, id_column: str, ids: Sequence[str], labels: Sequence[str], rows: str
+    file: ImportedFile, id_column: str, ids: Sequence[str], labels: Sequence[str], rows: str, kind: Kind = "labels"
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """Probabilities float32 (len(ids), len(labels)), in the order of `ids` and `labels`; and what was put right."""
+    """Probabilities, or numbers where `kind` says so, float32 (len(ids), len(labels)), in the order of `ids` and
+    `labels`; and what was put right."""
     if not file.path.is_file():
         raise DataError(f"{file.path} does not exist")
     if file.path.suffix == ".npy":
@@ -72,10 +81,15 @@ def read_imported(
     else:
         found_ids, matrix, notes = _read_columns(file.path, id_column, ids, labels)
     order = _order(file.path, found_ids, ids, rows, id_column)
+    if kind in ("numbers", "grades"):
+        refuse_what_is_no_number(file.path, found_ids, labels, matrix)
+        return matrix[order].astype(np.float32), notes
     refuse_what_is_no_probability(file.path, found_ids, labels, matrix)
     clipped = np.clip(matrix, 0, 1)
     if not np.array_equal(clipped, matrix):
         notes.append(f"{file.path}: values that are outside of 0 to 1 by no more than {ROUNDING:g} were clipped")
+    if kind == "classes":
+        clipped = of_sum_one(file.path, found_ids, clipped)
     return clipped[order].astype(np.float32), notes
 
 
@@ -200,9 +214,9 @@ def _order(path: Path, found: Sequence[str], ids: Sequence[str], rows: str, id_c
     return np.array([position[name] for name in ids], dtype=np.intp)
 
 
-def _warnings(probabilities: store.Predictions, labels: Sequence[str]) -> Sequence[str]:
+def _warnings(probabilities: store.Predictions, labels: Sequence[str], kind: Kind) -> Sequence[str]:
     warnings = []
-    if np.isin(probabilities.oof, (0, 1)).all():
+    if kind in ("labels", "classes") and np.isin(probabilities.oof, (0, 1)).all():
         warnings.append(
             "every value is 0 or 1: these look like decisions, and a stack learns far more from probabilities"
         )

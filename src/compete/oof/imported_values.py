@@ -13,6 +13,8 @@ from compete.errors import DataError
 
 # float32 keeps seven digits: sums and softmaxes end that much above 1.
 ROUNDING = 1e-6
+# Probabilities of many classes, written with two or three digits, sum to that much more or less than 1.
+_ROUNDED_SUM = 0.02
 _EMPTY = {"", "nan", "na", "n/a", "none", "null", "<na>"}
 _SHOWN = 5
 
@@ -46,6 +48,35 @@ def refuse_what_is_no_probability(
             f"{path}: {_count(outside)} values that are no probabilities, first row {row + 1} "
             f"({ids[row]}): {matrix[row].tolist()}. {_meaning(matrix)}"
         )
+
+
+def refuse_what_is_no_number(
+    path: Path, ids: Sequence[str], targets: Sequence[str], matrix: NDArray[np.float64]
+) -> None:
+    """Raise DataError, with rows and targets, for empty cells and infinite values."""
+    empty = np.isnan(matrix)
+    if empty.any():
+        raise DataError(f"{path}: {_count(empty)} empty cells: {_empty_rows(ids, targets, empty)}")
+    infinite = np.isinf(matrix)
+    if infinite.any():
+        row = int(np.flatnonzero(infinite.any(axis=1))[0])
+        raise DataError(f"{path}: {_count(infinite)} infinite values, first row {row + 1} ({ids[row]})")
+
+
+def of_sum_one(path: Path, ids: Sequence[str], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of classes (n_rows, n_classes) whose rows sum to one; what rounding took or gave is shared out.
+
+    Raises DataError where it is more than rounding.
+    """
+    sums = matrix.sum(axis=1, keepdims=True)
+    off = np.abs(sums - 1) > _ROUNDED_SUM
+    if off.any():
+        row = int(np.flatnonzero(off)[0])
+        raise DataError(
+            f"{path}: {_count(off)} probabilities of classes that do not sum to 1, first row {row + 1} ({ids[row]}): "
+            f"{float(sums[row, 0]):g}. A row is of one class: divide by the row's sum, or apply a softmax to logits"
+        )
+    return np.asarray(matrix / sums)
 
 
 def _meaning(matrix: NDArray[np.float64]) -> str:

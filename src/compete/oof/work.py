@@ -68,7 +68,7 @@ def choose_recipes(competition: Competition, names: Sequence[str], *, as_publish
     chosen = list(dict.fromkeys(names)) or declared or known
     recipes = load_recipes(workspace, chosen)
     if not names and declared is None:
-        recipes = [recipe for recipe in recipes if not recipe.declaration.outside_all]
+        recipes = [recipe for recipe in recipes if recipe.in_all]
     if not as_published:
         return ready_recipes(recipes)
     if not names:

@@ -95,7 +95,7 @@ def estimate(
     written = isinstance(settings, LabelGeneratorSettings) and settings.decoding == "generate"
     if card is None or not length.mean or written:
         return None
-    found = operations(shape, settings, length, len(rows.labels))
+    found = operations(shape, settings, length, len(rows.asked))
     work = fold_work(found, settings, card, rows, machine.folds, half=half)
     alike = alike_gpus(device, machine.devices)
     return Estimate(work, alike, schedule([work], alike, machine.session))

@@ -57,7 +57,7 @@ def longest_row(settings: TransformerSettings, rows: Rows, tokenizer: Any) -> Le
 
 def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any) -> Length:
     assert rows.longest is not None
-    prompt = Prompt(tokenizer, settings, rows.labels)
+    prompt = Prompt(tokenizer, settings, rows.labels, rows.grades)
     if settings.decoding == "generate":
         answer = _answer_tokens(rows)
         # One place more than the answer has tokens: its first token is predicted by the one before it.
@@ -66,7 +66,7 @@ def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any
     slots = LabelSlots(prompt)
     widest = _longest(slots.slots)
     behind = slots.width if slots.shared else widest
-    kept = len(rows.labels) if slots.shared else 1
+    kept = len(slots.slots) if slots.shared else 1
     longest, mean = _counted_texts(prompt, rows, spare=widest)
     return Length(longest + behind, kept, counted=True, mean=mean + behind)
 
@@ -79,7 +79,7 @@ def _counted_texts(prompt: Prompt, rows: Rows, spare: int) -> tuple[int, float]:
 
 def _estimated_prompt(settings: LabelGeneratorSettings, rows: Rows) -> Length:
     # Three bytes per token, not two: prompts and labels are plain words.
-    around = len(settings.prompt.format(text="", labels=", ".join(rows.labels)).encode()) // 3 + _CHAT_TOKENS
+    around = len(_question(settings, rows).encode()) // 3 + _CHAT_TOKENS
     limit = settings.max_length
     tokens = min(limit, around + (limit if rows.longest is None else _most_tokens(rows.longest)))
     mean = _mean([min(limit, around + _typical_tokens(text)) for text in rows.typical])
@@ -87,8 +87,14 @@ def _estimated_prompt(settings: LabelGeneratorSettings, rows: Rows) -> Length:
         return Length(tokens, _answer_tokens(rows) + 1, counted=False, mean=mean)
     if not settings.shared_prefix:
         return Length(tokens, 1, counted=False, mean=mean)
-    asked = sum(len(settings.slot.format(label=label).encode()) // 3 + 1 for label in rows.labels)
-    return Length(tokens + asked, len(rows.labels), counted=False, mean=mean + asked if mean else 0.0)
+    asked = sum(len(settings.slot.format(label=name).encode()) // 3 + 1 for name in rows.asked)
+    return Length(tokens + asked, len(rows.asked), counted=False, mean=mean + asked if mean else 0.0)
+
+
+def _question(settings: LabelGeneratorSettings, rows: Rows) -> str:
+    """The prompt without its text."""
+    grades = ", ".join(f"{grade:g}" for grade in rows.grades)
+    return settings.prompt.format(text="", labels=", ".join(rows.labels), grades=grades)
 
 
 def _longest(sequences: Sequence[Sequence[int]]) -> int:

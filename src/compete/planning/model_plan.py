@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import MINIATURE
-from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.base_models.generator.settings import LabelGeneratorSettings, asked_for
 from compete.base_models.recipes import Recipe
+from compete.competition.text_columns import as_one
 from compete.planning.local_checkpoints import hub_cache
 from compete.planning.schedule import Schedule, Work, schedule
 
@@ -37,14 +38,24 @@ class Rows:
     """Of all texts, train and test, in UTF-8."""
     typical: tuple[str, ...] = ()
     """Training texts at even distances, of which the mean length is taken."""
+    grades: tuple[float, ...] = ()
+    """Of an ordinal task."""
+
+    @property
+    def asked(self) -> list[str]:
+        """What a generator answers, and a head has an output for, at most."""
+        return asked_for(self.labels, self.grades)
 
 
-def rows_to_plan(labels: Sequence[str], train: Sequence[str], test: Sequence[str]) -> Rows:
+def rows_to_plan(
+    labels: Sequence[str], train_texts: Sequence[str], test_texts: Sequence[str], grades: Sequence[float] = ()
+) -> Rows:
     """What a plan keeps of the texts: the longest, some that are typical, and the sum."""
+    train, test = ([as_one(text) for text in texts] for texts in (train_texts, test_texts))
     longest = sorted(train, key=lambda text: len(text.encode()), reverse=True)[:_LONGEST]
     total = sum(len(text.encode()) for text in [*train, *test])
     typical = train[:: max(1, len(train) // _TYPICAL)]
-    return Rows(tuple(labels), len(train), len(test), tuple(longest), total, tuple(typical))
+    return Rows(tuple(labels), len(train), len(test), tuple(longest), total, tuple(typical), tuple(grades))
 
 
 class Hardware(Protocol):
@@ -201,6 +212,8 @@ def all_together(plans: Sequence[ModelPlan], machine: Machine) -> Schedule | Non
 def without_reckoning(recipe: Recipe) -> ModelPlan | None:
     """The plan of a recipe for which nothing is reckoned; None where there is something to reckon."""
     settings = recipe.settings
+    if recipe.unfit:
+        return ModelPlan(recipe.name, aside=recipe.unfit)
     if not isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings):
         return ModelPlan(recipe.name, aside="no checkpoint, runs on the processor")
     if settings.checkpoint.startswith(MINIATURE):

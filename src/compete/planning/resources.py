@@ -39,7 +39,7 @@ def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
         if raw is None:
             return ModelPlan(recipe.name, settings.checkpoint, aside=_unknown(recipe, settings.checkpoint))
         length = longest_row(settings, rows, tokenizer_of(recipe))
-        sizes = _Sizes(raw, len(rows.labels), length, weight_bytes(recipe) or 0)
+        sizes = _Sizes(raw, len(rows.asked), length, weight_bytes(recipe) or 0)
         shape = sizes.shape(settings)
     except (UserError, ValueError, KeyError, AttributeError, TypeError) as error:  # the other models are still shown
         return ModelPlan(recipe.name, settings.checkpoint, aside=f"cannot be counted: {_reason(error)}")

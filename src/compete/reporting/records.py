@@ -83,18 +83,16 @@ def _model(name: str, state: ModelState, family: str | None, score: Score | None
 def folds_record(
     plan: FoldPlan,
     file: str,
-    labels: Sequence[str],
-    rates: Sequence[tuple[str, Sequence[float]]],
     rows: Sequence[int],
+    parts: Sequence[Mapping[str, Mapping[str, object]]],
     not_learnt: Sequence[str],
 ) -> Record:
-    """`compete folds`. rates, rows: of all training rows, then of every fold; rates are shares of the rows.
+    """`compete folds`. rows, parts: of all training rows, then of every fold; parts: `label_rates`, or of numbers and
+    grades `means`, `spreads` and `grade_rates`, each by label, class or target.
 
     not_learnt: labels that are too rare for the folds.
     """
-    every = [
-        {"rows": n, "label_rates": dict(zip(labels, of, strict=True))} for n, (_, of) in zip(rows, rates, strict=True)
-    ]
+    every = [{"rows": n, **of} for n, of in zip(rows, parts, strict=True)]
     return {
         "file": file,
         "fingerprint": plan.fingerprint,
@@ -106,7 +104,8 @@ def folds_record(
 
 
 def stack_record(found: Comparison, parts: Contributions | None) -> Record:
-    """`compete stack`. stacks: as they were built; base_models: the best first; labels: of the chosen stack."""
+    """`compete stack`. stacks: as they were built; base_models: the best first; labels (or classes) and targets: of the
+    chosen stack, which has the one or the other; decision: how its test rows are decided."""
     return {
         "metric": found.metric.name,
         "greater_is_better": found.metric.greater_is_better,
@@ -128,6 +127,8 @@ def stack_record(found: Comparison, parts: Contributions | None) -> Record:
         "references": [{"name": name, **_honest(score)} for name, score in found.references.items()],
         "base_models": [{"name": name, **_honest(score)} for name, score in found.base_models.items()],
         "labels": _labels(found),
+        "targets": [{"name": name, **vars(target)} for name, target in found.chosen.score.targets.items()],
+        "decision": found.chosen.score.decision,
         "left_out": [{"name": name, "reason": reason} for name, reason in found.left_out.items()],
         "leave_one_out": None if parts is None else _left_one_out(parts),
         "leave_one_out_of": None if parts is None else parts.stack,

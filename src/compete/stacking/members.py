@@ -53,7 +53,7 @@ def choose_members(
     if unknown:
         raise UserError("\n".join(unknown))
     # What --all does not train is stacked if it was trained all the same, and not missed if it was not.
-    unasked = [name for name, recipe in results.recipes.items() if recipe.declaration.outside_all]
+    unasked = [name for name, recipe in results.recipes.items() if not recipe.in_all]
     found = [n for n, s in states.items() if n not in unasked or s.folds_done or s.state is not State.MISSING]
     wanted = [*named, *(found if everything else [])]
     chosen = {name: s for name, s in states.items() if name in wanted and name not in without}

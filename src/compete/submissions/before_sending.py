@@ -35,9 +35,11 @@ def refuse_constant(file: CheckedFile, too_rare: Collection[str]) -> None:
         have = "has" if len(constant) == 1 else "have"
         if file.one_answer:
             raise SubmissionError(f"{file.path} says the same of every row; --allow-constant sends it all the same")
+        decided = bool(file.values[constant].isin((0, 1)).all(axis=None))
+        look = "Look at that label's threshold (`compete stack`); " if decided else ""
         raise SubmissionError(
-            f"{file.path}: {', '.join(constant)} {have} the same value in every row. "
-            "Look at that label's threshold (`compete stack`); --allow-constant sends it all the same"
+            f"{file.path}: {', '.join(constant)} {have} the same value in every row. {look}--allow-constant sends it "
+            "all the same"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 
 import pandas as pd
 
@@ -57,6 +58,11 @@ class Form:
         return self.layout.ranked or (self.kind == "classes" and self.decisions)
 
     @property
+    def predicted(self) -> str:
+        """What a model says that decides nothing."""
+        return "probabilities" if self.kind in ("labels", "classes") else "numbers"
+
+    @property
     def names(self) -> list[str]:
         """The columns as the sample writes them."""
         return self.manner.names(self.columns)
@@ -105,7 +111,7 @@ def plain_labels(competition: Competition) -> bool:
 def understood(competition: Competition) -> str:
     """What a submission has, in a sentence."""
     form, sample = submission_form(competition), competition.sample
-    seen = f" in {sample.file}" if sample.file else ", as no sample submission is declared"
+    seen = f" in {PurePath(sample.file).name}" if sample.file else ", as no sample submission is declared"
     return f"a submission has {_what(form, competition.task)}{seen}"
 
 

@@ -15,7 +15,8 @@ import pandas as pd
 from compete.competition.column_names import bare, free_name, matched
 from compete.competition.data import Competition
 from compete.competition.layouts import separator_of
-from compete.competition.metrics import METRICS, Metric
+from compete.competition.metric_names import is_own
+from compete.competition.metrics import Metric, find_metric
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
 from compete.competition.shape import Targets
@@ -159,13 +160,14 @@ class LocalLeaderboard:
     def _metric_of(self, entry: Entry) -> Metric:
         """The metric that a submission was sent for."""
         name = entry.submission.metric
-        found = self.metric if name == self.metric.name else METRICS.get(name)
-        if found is None:
+        if name == self.metric.name:
+            return self.metric
+        if is_own(name):
             raise SubmissionError(
                 f"number {entry.number} was sent for the metric {name}, which competition.toml names no more: with "
                 "that metric in competition.toml its private score can be told"
             )
-        return found
+        return find_metric(name).of(self._task)
 
     def scored_ids(self) -> list[str]:
         """Ids of the rows that the solution scores; raises DataError for a solution that cannot score."""

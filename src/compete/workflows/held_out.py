@@ -13,6 +13,7 @@ from compete import atomic
 from compete.base_models.recipes import Recipe
 from compete.competition.column_names import free_name
 from compete.competition.data import Competition
+from compete.competition.folds import too_rare
 from compete.competition.workspace import Workspace
 from compete.declarations import to_toml
 from compete.errors import DataError, UserError
@@ -64,12 +65,22 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
 def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
     """Rows to hold out, (n_train,), with every label's share of them; rows that share a fold stay together."""
     held_out = _deal(competition.groups, competition.strata, share, seed)
-    if competition.task.kind in ("numbers", "grades") or len(competition.label_columns) == len(competition.labels):
+    lacking = _lacking(competition, np.flatnonzero(~held_out))
+    if not lacking.any():
         return held_out
-    # Classes, and labels in cells, are known from the rows that have them: one at least stays with its group.
-    unseen = ~competition.train_targets[~held_out].any(axis=0)
-    of_unseen = competition.groups[competition.train_targets[:, unseen].any(axis=1)]
-    return held_out & ~np.isin(competition.groups, of_unseen)
+    of_lacking = competition.groups[competition.train_targets[:, lacking].any(axis=1)]
+    return held_out & ~np.isin(competition.groups, of_lacking)
+
+
+def _lacking(competition: Competition, kept: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Outputs (n_outputs,) of which so few rows are kept that the rehearsal would be another competition: classes with
+    fewer than folds, and labels in cells, which are only known from the rows that have them."""
+    targets = competition.train_targets[kept]
+    if competition.task.kind == "classes":
+        return too_rare([competition.train_texts[row] for row in kept], targets, competition.declaration.folds.k)
+    if competition.declaration.data.label_separator is not None:
+        return np.asarray(~targets.any(axis=0))
+    return np.zeros(targets.shape[1], dtype=bool)
 
 
 def _deal(groups: NDArray[np.intp], strata: NDArray[np.int8], share: float, seed: int) -> NDArray[np.bool_]:

@@ -98,7 +98,7 @@ def plan(
     from compete.planning.model_plan import Machine, all_together, downloads
 
     rows = _rows(workspace, declaration, say, probe=probe)
-    in_all = [recipe for recipe in recipes if not recipe.declaration.outside_all] or recipes
+    in_all = [recipe for recipe in recipes if recipe.in_all] or recipes
     at_once = max(1, default_workers(in_all, gpu_ids()) if workers is None else workers)
     machine = Machine(
         _devices(asked),
@@ -157,12 +157,14 @@ def _rows(workspace: Workspace, declaration: CompetitionDeclaration, say: Say, *
     ]
     if not absent:
         competition = load(workspace, say)
-        return rows_to_plan(competition.labels, competition.train_texts, competition.test_texts)
+        return rows_to_plan(
+            competition.labels, competition.train_texts, competition.test_texts, competition.task.grades
+        )
     if probe:
         raise UserError(f"--probe trains on the competition's rows, and {absent[0]} is not there")
     labels = tuple(declaration.data.labels or (f"label {number}" for number in range(_USUAL_LABELS)))
     say(f"{absent[0]} is not there: planning for {len(labels)} labels and texts as long as max_length")
-    return Rows(labels)
+    return Rows(labels, grades=tuple(declaration.data.grades or ()))
 
 
 def _probe(

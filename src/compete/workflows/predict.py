@@ -39,6 +39,14 @@ class Predicted:
     """(n_texts, n_outputs), in the order of the texts."""
 
     @property
+    def what(self) -> str:
+        """What the values are."""
+        if self.form.kind in ("labels", "classes"):
+            return "decisions" if self.form.decisions else "probabilities"
+        decided = self.form.decisions and "numbers" not in self.source.score.decision
+        return "grades" if decided else "numbers"
+
+    @property
     def table(self) -> pd.DataFrame:
         """A row per text, by id, and a column per label."""
         index = pd.Index(list(self.form.ids), name=free_name("id", self.form.labels))
@@ -62,8 +70,8 @@ def predict(
     """Of a stack or a base model; for no name the stack that was chosen.
 
     texts: path of a table with the columns of the test file, or the texts themselves, whose ids then count from 0;
-    raises DataError for what is no text. decisions: 0 and 1, cut at the thresholds, in place of probabilities.
-    threads: default: all cores.
+    raises DataError for what is no text. decisions: 0 and 1, classes or grades in place of probabilities
+    or numbers. threads: default: all cores.
     """
     with exclusively(workspace, say, reading=True):
         planned = with_plan(load(workspace, say))
@@ -83,6 +91,8 @@ def predict(
         )
     if decisions:
         values = decision_from(source.score.decision).decide(values.astype(np.float32))
+        if "numbers" in source.score.decision:
+            say(f"{competition.metric.title} scores numbers: nothing is decided, and they are written as they are")
     return Predicted(source, form_of_new_texts(competition, ids, decisions), values)
 
 

@@ -71,7 +71,7 @@ def test_training_and_probabilities_are_those_of_the_whole_layer(
 
 def gradients(scorer: SlotScorer, posts: Posts) -> dict[str, Tensor]:
     """Of a loss on some rows, by the names of the parameters."""
-    batch = scorer.slots.collate(scorer.slots.rows(posts[0][:8], posts[1][:8]))
+    batch = scorer.slots.collate(scorer.slots.rows(posts[0][:8], posts[1][:8].astype(np.float32)))
     scorer.model.zero_grad()
     odds = scorer.slots.logits(scorer.model, batch)
     torch.autograd.backward(nn.functional.binary_cross_entropy_with_logits(odds, batch["labels"]))

@@ -47,7 +47,7 @@ def asked(model: SlotScorer, **more: Any) -> SlotScorer:
     """The same weights, asked in another way."""
     prompt = model.slots.prompt
     changed = Prompt(prompt.tokenizer, prompt.settings.model_copy(update=more), LABELS)
-    return SlotScorer(model.source, model.model, LabelSlots(changed))
+    return SlotScorer(model.source, model.model, LabelSlots(changed), model.objective)
 
 
 def of_whole_prompts(model: SlotScorer, texts: list[str]) -> NDArray[np.float32]:

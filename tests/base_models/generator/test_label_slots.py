@@ -35,7 +35,7 @@ def with_slots(model: SlotScorer, labels: tuple[str, ...] = LABELS, **more: Any)
     """The same weights, asked in another way."""
     prompt = model.slots.prompt
     changed = Prompt(prompt.tokenizer, prompt.settings.model_copy(update=more), labels)
-    return SlotScorer(model.source, model.model, LabelSlots(changed))
+    return SlotScorer(model.source, model.model, LabelSlots(changed), model.objective)
 
 
 @pytest.fixture(scope="module", params=CHECKPOINTS)

@@ -18,6 +18,7 @@ from compete.oof.fold_plan import with_plan
 from compete.oof.imported import ImportedFile, import_model
 from compete.opened import Opened
 from compete.reporting.figures import catalogue as catalogues
+from compete.reporting.figures import picture
 from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.score_rows import score_rows
 from compete.reporting.figures.style import svg
@@ -329,13 +330,13 @@ def test_a_rare_label_and_a_constant_column(untouched: Workspace, tmp_path: Path
 
 
 def test_of_very_many_rows_always_the_same_some_are_drawn(monkeypatch: pytest.MonkeyPatch, opened: Opened) -> None:
-    monkeypatch.setattr(catalogues, "MOST_ROWS", 100)
-    some = catalogues.some_rows(240)
+    monkeypatch.setattr(picture, "MOST_ROWS", 100)
+    some = picture.some_rows(240)
     assert isinstance(some, np.ndarray)
     assert len(set(some.tolist())) == 100
     assert (np.diff(some) > 0).all()
-    again = catalogues.some_rows(240)
+    again = picture.some_rows(240)
     assert isinstance(again, np.ndarray) and np.array_equal(some, again)
-    assert catalogues.some_rows(100) == slice(None)
+    assert picture.some_rows(100) == slice(None)
     for name in ("reliability", "reliability_models", "precision_recall", "error_correlation"):
         assert opened.figure(name).axes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,30 @@ def test_only_the_section_of_the_data_is_written_anew(tmp_path: Path) -> None:
     }
     assert "last_year" not in text
     assert tomllib.loads(text)["folds"] == {"k": 7}
+
+
+CLASSES = replace(FOUND, labels=("mood",), task="multiclass", metric="recall_macro", reasons={"metric": "so it seems"})
+
+
+@pytest.mark.parametrize(
+    ("top", "metric"),
+    [
+        ('name = "tiny"\ntask = "multilabel"   # or\nmetric = "f1_samples"\nsize = "laptop"\n\n', "recall_macro"),
+        ('name = "tiny"\nmetric = "accuracy"\nsize = "laptop"\n\n', "accuracy"),
+        ('metric = "mine.py:score"\ntask = "multilabel"\nname = "tiny"\nsize = "laptop"\n\n', "mine.py:score"),
+        ('name = "tiny"\nsize = "laptop"\n\n', "recall_macro"),
+    ],
+)
+def test_another_task_is_declared_with_a_metric_that_scores_it(tmp_path: Path, top: str, metric: str) -> None:
+    path = tmp_path / "competition.toml"
+    path.write_text(top + DATA + AFTER, encoding="utf-8")
+    _fill_in(path, CLASSES)
+    found = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert (found["task"], found["metric"], found["size"], found["name"]) == ("multiclass", metric, "laptop", "tiny")
+    assert found["data"]["labels"] == ["mood"] and found["folds"]["k"] == 7
+    again = path.read_bytes()
+    _fill_in(path, CLASSES)
+    assert path.read_bytes() == again
 
 
 def test_the_last_section_is_written_anew_too(tmp_path: Path) -> None:

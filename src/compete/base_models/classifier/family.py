@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
+from compete.base_models.task_losses import refused_loss, settled_loss
+from compete.base_models.task_settings import refused_settings
+from compete.competition.shape import Targets
+from compete.competition.task import TaskName
+from compete.declarations import Problem
 
 
 class SequenceClassifier(FamilyDefaults):
@@ -34,7 +36,17 @@ class SequenceClassifier(FamilyDefaults):
         """Its checkpoint, and what comes with it."""
         return Needs(settings.checkpoint, settings.remote_code, settings.model_parallel, settings.frozen_layers)
 
-    def fit(self, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext) -> FittedModel:
+    @classmethod
+    def refused(cls, settings: SequenceClassifierSettings, task: TaskName) -> list[Problem]:
+        """A loss of another task too."""
+        return [*refused_settings(settings, task), *refused_loss(settings.loss, task)]
+
+    @classmethod
+    def settled(cls, settings: SequenceClassifierSettings, task: TaskName) -> SequenceClassifierSettings:
+        """The loss that is fitted."""
+        return settings.model_copy(update={"loss": settled_loss(settings.loss, task)})
+
+    def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedModel:
         """Train on most of these rows and keep the epoch that is best on the rest."""
         from compete.base_models.classifier.training import train
 

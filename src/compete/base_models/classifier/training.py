@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
-from compete.base_models.losses import make_loss, positive_weights
+from compete.base_models.objectives import Objective, strata_of
 from compete.base_models.pretrained import frozen_layers
 from compete.base_models.pretrained.adaptation import (
     add_adapters,
@@ -28,6 +28,7 @@ from compete.base_models.pretrained.attention import attend_in_both_directions
 from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import (
     Source,
+    has_token_types,
     kept_source,
     open_classifier,
     open_classifiers_tokenizer,
@@ -36,34 +37,39 @@ from compete.base_models.pretrained.checkpoints import (
 from compete.base_models.pretrained.device import Precision, place, predicted_in
 from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
+from compete.base_models.pretrained.text_rows import TYPES, text_rows
 from compete.base_models.validation_split import validation_split
+from compete.competition.shape import Targets
 
 
 def train(
-    settings: SequenceClassifierSettings, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext
+    settings: SequenceClassifierSettings, texts: Sequence[str], targets: Targets, context: FitContext
 ) -> FittedClassifier:
     """Fine-tune on most rows; the epoch with the lowest loss on the rest is kept."""
     source = source_of(settings, texts, context.seed)
     tokenizer = open_classifiers_tokenizer(source)
-    rows = _rows(tokenizer, texts, settings.max_length)
-    for row, target in zip(rows, labels.astype(np.float32), strict=True):
-        row["labels"] = target
-    fitted, validation = validation_split(texts, labels, settings.validation_share, context.seed)
-    loss = make_loss(settings.loss, positive_weights(labels[fitted], settings.class_weights))
+    objective = Objective.of(settings.loss, targets, context)
+    with_types = has_token_types(source)
+    rows = text_rows(tokenizer, texts, settings.max_length, with_types=with_types)
+    for row, learnt in zip(rows, objective.learnt(targets), strict=True):
+        row["labels"] = learnt
+    strata = strata_of(targets, context)
+    fitted, validation = validation_split(texts, strata, settings.validation_share, context.seed)
+    loss = objective.loss(targets[fitted], settings.class_weights, settings.label_smoothing)
 
     def build() -> Any:
         # What frozen layers compute is computed where they will be.
-        model = place(_build(source, tokenizer, labels.shape[1]))
+        model = place(_build(source, tokenizer, objective.width))
         count = settings.frozen_layers
         return frozen_layers.replaced(model, count, rows, collate, context) if count else model
 
     def loss_of(model: Any, batch: Batch) -> Tensor:
-        targets = batch.pop("labels")
-        return loss(model(**batch).logits.float(), targets)
+        learnt = batch.pop("labels")
+        return loss(model(**batch).logits.float(), learnt)
 
     collate = _Collator(tokenizer)
     model = fine_tune(Task(build, rows, collate, loss_of), settings, fitted, validation, context)
-    return FittedClassifier(source, tokenizer, model, labels.shape[1], context)
+    return FittedClassifier(source, tokenizer, model, objective, with_types, context)
 
 
 def load(settings: SequenceClassifierSettings, folder: Path, context: FitContext) -> FittedClassifier:
@@ -71,9 +77,10 @@ def load(settings: SequenceClassifierSettings, folder: Path, context: FitContext
     torch.set_num_threads(context.threads)
     source = kept_source(settings, folder)
     tokenizer = open_classifiers_tokenizer(source)
-    model = _build(source, tokenizer, len(context.labels))
+    objective = Objective.read(settings.loss, folder, context)
+    model = _build(source, tokenizer, objective.width)
     load_trained(model, folder)
-    return FittedClassifier(source, tokenizer, place(model).eval(), len(context.labels), context)
+    return FittedClassifier(source, tokenizer, place(model).eval(), objective, has_token_types(source), context)
 
 
 @dataclass
@@ -83,7 +90,9 @@ class FittedClassifier:
     source: Source
     tokenizer: PreTrainedTokenizerBase
     model: Any
-    n_labels: int
+    objective: Objective
+    with_types: bool
+    """Whether it is told which segment of a pair a token is of."""
     context: FitContext
 
     @property
@@ -97,30 +106,35 @@ class FittedClassifier:
         return predicted_in(self.model)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Probabilities (len(texts), n_labels), computed in float32 in batches of similar length."""
+        """Predictions (len(texts), n_outputs), computed in float32 in batches of similar length."""
+        objective = self.objective
         if not texts:
-            return np.empty((0, self.n_labels), dtype=np.float32)
-        rows = _rows(self.tokenizer, texts, self.settings.max_length)
+            return np.empty((0, objective.n_outputs), dtype=np.float32)
+        rows = text_rows(self.tokenizer, texts, self.settings.max_length, with_types=self.with_types)
         collate = _Collator(self.tokenizer)
         frozen_layers.extend(self.model, rows, collate)
         device = next(self.model.parameters()).device
+        of_labels = objective.kind == "labels"
 
         def compute(batch: Batch) -> Tensor:
-            return torch.sigmoid(self.model(**{name: value.to(device) for name, value in batch.items()}).logits.float())
+            raw = self.model(**{name: value.to(device) for name, value in batch.items()}).logits.float()
+            return torch.sigmoid(raw) if of_labels else raw
 
-        return predict(rows, self.settings.eval_batch_size, collate, compute, self.n_labels)
+        found = predict(rows, self.settings.eval_batch_size, collate, compute, objective.width)
+        return found if of_labels else objective.predictions(found).astype(np.float32)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
-        """Adapters, head or whole model, with the tokenizer."""
+        """Adapters, head or whole model, with the tokenizer, and the scale of numbers."""
+        self.objective.save(folder)
         return save_trained(self.source, self.tokenizer, frozen_layers.restored(self.model), folder, whole=whole)
 
 
-def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) -> Any:
+def _build(source: Source, tokenizer: PreTrainedTokenizerBase, width: int) -> Any:
     """The checkpoint with its new head; what is not to be trained is frozen."""
     settings = source.settings
     assert isinstance(settings, SequenceClassifierSettings)
     four_bits = settings.adaptation == "qlora"
-    model: Any = open_classifier(source, int(tokenizer.pad_token_id), n_labels, four_bits=four_bits)
+    model: Any = open_classifier(source, int(tokenizer.pad_token_id), width, four_bits=four_bits)
     if settings.attention == "bidirectional":
         attend_in_both_directions(model, settings.checkpoint)
     if settings.pooling == "mean":
@@ -138,17 +152,6 @@ def _build(source: Source, tokenizer: PreTrainedTokenizerBase, n_labels: int) ->
     return model
 
 
-def _rows(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[Row]:
-    """Token ids of every text, cut at `max_length`, never empty."""
-    limit = min(max_length, tokenizer.model_max_length)
-    # An empty text of a tokenizer without special tokens has no token at all: a blank stands in for it.
-    # A text that spells a special token is text: a post must not be able to end its own input.
-    encoded = tokenizer([text or " " for text in texts], truncation=True, max_length=limit, split_special_tokens=True)[
-        "input_ids"
-    ]
-    return [{"input_ids": ids or [tokenizer.pad_token_id], "length": max(len(ids), 1)} for ids in encoded]
-
-
 class _Collator:
     """Pads a batch to its longest text."""
 
@@ -156,8 +159,11 @@ class _Collator:
         self.tokenizer = tokenizer
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
-        padded = self.tokenizer.pad({"input_ids": [row["input_ids"] for row in rows]}, return_tensors="pt")
-        batch: Batch = {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
+        columns = {"input_ids": [row["input_ids"] for row in rows]}
+        if any(TYPES in row for row in rows):  # a text that is no pair is all first segment
+            columns[TYPES] = [row.get(TYPES, [0] * len(row["input_ids"])) for row in rows]
+        padded = self.tokenizer.pad(columns, return_tensors="pt")
+        batch: Batch = {name: padded[name] for name in (*columns, "attention_mask")}
         if "labels" in rows[0]:
             batch["labels"] = torch.from_numpy(np.stack([row["labels"] for row in rows]))
         if frozen_layers.ROW in rows[0]:

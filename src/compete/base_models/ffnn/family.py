@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from compete.base_models.families import FamilyDefaults, FitContext, Needs
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.linear.tokens import tokenise
-from compete.base_models.task_losses import default_loss, refused_loss
+from compete.base_models.task_losses import refused_loss, settled_loss
 from compete.base_models.task_settings import idle_settings, refused_settings
 from compete.competition.shape import Targets
-from compete.competition.task import KINDS, TaskName
+from compete.competition.task import TaskName
 from compete.competition.text_columns import as_one
 from compete.declarations import Problem
 
@@ -40,7 +40,8 @@ class FeedForward(FamilyDefaults):
 
     Settings: ClassVar[type[FeedForwardSettings]] = FeedForwardSettings
     version: ClassVar[int] = 1
-    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.ffnn.network",)
+    # An optimiser's first step imports the second: more than a second in every job, if it is not there yet.
+    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.ffnn.network", "torch._dynamo")
 
     def __init__(self, settings: FeedForwardSettings) -> None:
         self.settings = settings
@@ -58,9 +59,9 @@ class FeedForward(FamilyDefaults):
     @classmethod
     def settled(cls, settings: FeedForwardSettings, task: TaskName) -> FeedForwardSettings:
         """The loss that is fitted, where it is a choice."""
-        if settings.loss is not None or "loss" in idle_settings(cls.Settings, task):
+        if "loss" in idle_settings(cls.Settings, task):
             return settings
-        return settings.model_copy(update={"loss": default_loss(KINDS[task])})
+        return settings.model_copy(update={"loss": settled_loss(settings.loss, task)})
 
     def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedFeedForward:
         """Train on `texts` and what is true of them, shape (len(texts), n_outputs), at least three rows."""

@@ -35,9 +35,10 @@ class FeedForwardSettings(Declaration):
         "1, rows / (classes * its rows), or its square root",
         json_schema_extra=only_for("labels", "classes"),
     )
-    loss: Literal["cumulative", "mse", "mae", "huber", "pearson"] | None = Field(
+    loss: Literal["cumulative", "cross_entropy", "mse", "mae", "huber", "pearson"] | None = Field(
         default=None,
-        description="what is fitted: of grades by default cumulative, the logit of every step up, of numbers mse",
+        description="what is fitted: of numbers mse by default; of grades cumulative, which is every step up; "
+        "cross_entropy is every grade",
         json_schema_extra=only_for("numbers", "grades"),
     )
     members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and validation rows")

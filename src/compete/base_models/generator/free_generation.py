@@ -1,6 +1,7 @@
 """Free generation: the model writes the labels' names, which are then read; for comparison with the report.
 
-It gives answers, not probabilities: a row holds ones and zeros. The slots of `label_slots` are the better way.
+It gives answers, not probabilities: a row holds ones and zeros. Of classes one is written: a row holds a single one, or
+all classes alike where no name can be read. The slots of `label_slots` are the better way.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from compete.base_models.pretrained.adaptation import save_trained
 from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import Source
 from compete.base_models.pretrained.fine_tuning import predict
+from compete.competition.task import Kind
 
 NOTHING = "none"
 _IGNORED = -100
@@ -31,8 +33,9 @@ _IGNORED = -100
 class FreeAnswers:
     """How labels become an answer to learn, and a written answer labels."""
 
-    def __init__(self, prompt: Prompt) -> None:
+    def __init__(self, prompt: Prompt, kind: Kind = "labels") -> None:
         self.prompt = prompt
+        self.kind = kind
         self.end = prompt.tokenizer.eos_token_id
 
     def rows(self, texts: Sequence[str], labels: NDArray[np.int8], weights: Tensor) -> list[Row]:
@@ -102,15 +105,18 @@ class FreeAnswers:
         return loss
 
     def read(self, answer: str) -> NDArray[np.float32]:
-        """Ones for the labels that a written answer names, each piece taken for the nearest name."""
+        """Ones for the labels that a written answer names, each piece taken for the nearest name; or for one class."""
         names = {label.lower(): number for number, label in enumerate(self.prompt.labels)}
         found = np.zeros(len(names), dtype=np.float32)
         for piece in re.split(r"[,;\n]|\band\b", answer.lower()):
             word = re.sub(r"[^\w\s-]", "", piece).strip()
             nearest = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
-            if word != NOTHING and nearest:
-                found[names[nearest[0]]] = 1.0
-        return found
+            if not nearest or (word == NOTHING and self.kind == "labels"):
+                continue
+            found[names[nearest[0]]] = 1.0
+            if self.kind == "classes":
+                return found
+        return found if self.kind == "labels" else np.full_like(found, 1 / len(found))
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """A slot per label behind one prompt: all labels of a text are scored in one pass, each on its own.
 
+So are classes, and the grades of every target: a slot each.
+
 The tokens of a batch are laid out as
 
     pad pad  prompt and text   | anger: | joy: | trust: ...
@@ -24,6 +26,8 @@ from torch.nn import functional
 
 from compete.base_models.generator.beginning import Beginning, read_beginning
 from compete.base_models.generator.prompts import Prompt
+from compete.base_models.generator.settings import asked_for
+from compete.base_models.objectives import Objective
 from compete.base_models.pretrained.adaptation import save_trained
 from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import Source
@@ -38,19 +42,20 @@ class LabelSlots:
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
         self.shared = prompt.settings.shared_prefix
-        self.slots = [prompt.tokens(prompt.settings.slot.format(label=label)) for label in prompt.labels]
+        names = asked_for(prompt.labels, prompt.grades)
+        self.slots = [prompt.tokens(prompt.settings.slot.format(label=name)) for name in names]
         self.answers = answer_tokens(prompt)
         self.width = sum(map(len, self.slots))
         self.owner = torch.tensor([number for number, slot in enumerate(self.slots) for _ in slot])
         self.offset = torch.tensor([place for slot in self.slots for place in range(len(slot))])
         self.last = torch.tensor(np.cumsum([len(slot) for slot in self.slots]) - 1)
 
-    def rows(self, texts: Sequence[str], labels: NDArray[np.int8] | None = None) -> list[Row]:
-        """Token ids of every prompt; with labels where they are known."""
+    def rows(self, texts: Sequence[str], learnt: NDArray[np.float32] | None = None) -> list[Row]:
+        """Token ids of every prompt; with what each slot is to learn, (len(texts), n_slots), where it is known."""
         encoded = self.prompt.encode(texts, spare=max(map(len, self.slots)))
         rows: list[Row] = [{"input_ids": ids, "length": len(ids)} for ids in encoded]
-        if labels is not None:
-            for row, target in zip(rows, labels.astype(np.float32), strict=True):
+        if learnt is not None:
+            for row, target in zip(rows, learnt, strict=True):
                 row["labels"] = target
         return rows
 
@@ -62,7 +67,7 @@ class LabelSlots:
         return batch
 
     def logits(self, model: Any, batch: Batch, beginning: Beginning | None = None) -> Tensor:
-        """Log-odds of yes against no, float32 (n_rows, n_labels).
+        """Log-odds of yes against no, float32 (n_rows, n_slots).
 
         beginning: what the batch's prompts were collated without.
         """
@@ -132,6 +137,7 @@ class SlotScorer:
     source: Source
     model: Any
     slots: LabelSlots
+    objective: Objective
 
     @property
     def precision(self) -> Precision:
@@ -139,7 +145,8 @@ class SlotScorer:
         return predicted_in(self.model)
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Probabilities of yes against no, float32 (len(texts), n_labels)."""
+        """Predictions from yes against no, float32 (len(texts), n_outputs): see `competition/task.py`."""
+        of_labels = self.objective.kind == "labels"
         if not texts:
             return np.empty((0, len(self.slots.prompt.labels)), dtype=np.float32)
         device = next(self.model.parameters()).device
@@ -152,9 +159,12 @@ class SlotScorer:
 
         def compute(batch: Batch) -> Tensor:
             placed = {name: values.to(device) for name, values in batch.items()}
-            return torch.sigmoid(self.slots.logits(self.model, placed, beginning))
+            odds = self.slots.logits(self.model, placed, beginning)
+            return torch.sigmoid(odds) if of_labels else odds
 
-        return predict(self.slots.rows(texts), prompt.settings.eval_batch_size, collate, compute, len(prompt.labels))
+        rows, n_slots = self.slots.rows(texts), len(self.slots.slots)
+        found = predict(rows, prompt.settings.eval_batch_size, collate, compute, n_slots)
+        return found if of_labels else self.objective.predictions(found).astype(np.float32)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters or whole model, with the tokenizer."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.generator.settings import LabelGeneratorSettings
+from compete.competition.text_columns import as_one
 from compete.errors import UserError
 
 _TEXT = "\x1aTEXT\x1a"  # stands for the text while templates are rendered; no template writes control characters
@@ -20,11 +21,16 @@ class Prompt:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, settings: LabelGeneratorSettings, labels: Sequence[str]
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        settings: LabelGeneratorSettings,
+        labels: Sequence[str],
+        grades: Sequence[float] = (),
     ) -> None:
         self.tokenizer = tokenizer
         self.settings = settings
         self.labels = tuple(labels)
+        self.grades = tuple(grades)
         before, after = self._rendered().split(_TEXT)
         self.before = self._start_tokens() + self.tokens(before)
         self.after = self.tokens(after)
@@ -39,7 +45,7 @@ class Prompt:
                 "Raise max_length, or shorten the prompt."
             )
         encoded = self.tokenizer(
-            [text or " " for text in texts],
+            [as_one(text) or " " for text in texts],
             add_special_tokens=False,
             truncation=True,
             max_length=room,
@@ -52,7 +58,8 @@ class Prompt:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _rendered(self) -> str:
-        prompt = self.settings.prompt.format(text=_TEXT, labels=", ".join(self.labels))
+        grades = ", ".join(f"{grade:g}" for grade in self.grades)
+        prompt = self.settings.prompt.format(text=_TEXT, labels=", ".join(self.labels), grades=grades)
         if not self._is_chat():
             return prompt
         messages = [{"role": "user", "content": prompt}]

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from compete.base_models.families import FitContext
@@ -17,55 +15,56 @@ from compete.base_models.generator.free_generation import FreeAnswers, FreeGener
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer, answer_tokens
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
-from compete.base_models.losses import make_loss, positive_weights
+from compete.base_models.objectives import Objective, output_weights, strata_of
 from compete.base_models.pretrained.adaptation import add_adapters, load_trained
 from compete.base_models.pretrained.batching import Batch
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
 from compete.base_models.pretrained.device import place
 from compete.base_models.pretrained.fine_tuning import Task, fine_tune
 from compete.base_models.validation_split import validation_split
+from compete.competition.shape import Targets
 
 
 def train(
-    settings: LabelGeneratorSettings, texts: Sequence[str], labels: NDArray[np.int8], context: FitContext
+    settings: LabelGeneratorSettings, texts: Sequence[str], targets: Targets, context: FitContext
 ) -> SlotScorer | FreeGenerator:
     """Fine-tune on most rows; the epoch with the lowest loss on the rest is kept."""
     source = source_of(settings, texts, context.seed, words=context.labels)
     tokenizer = open_tokenizer(source, padding_side="left")
-    prompt = Prompt(tokenizer, settings, context.labels)
-    fitted, validation = validation_split(texts, labels, settings.validation_share, context.seed)
-    weights = positive_weights(labels[fitted], settings.class_weights)
+    prompt = Prompt(tokenizer, settings, context.labels, context.grades)
+    strata = strata_of(targets, context)
+    fitted, validation = validation_split(texts, strata, settings.validation_share, context.seed)
 
     def build() -> Any:
         return place(_build(source, prompt))
 
     if settings.decoding == "generate":
-        answers = FreeAnswers(prompt)
-        rows = answers.rows(texts, labels, weights)
+        answers = FreeAnswers(prompt, context.kind)
+        rows = answers.rows(texts, targets, output_weights(context.kind, targets[fitted], settings.class_weights))
         model = fine_tune(Task(build, rows, answers.collate, answers.loss), settings, fitted, validation, context)
         return FreeGenerator(source, model, answers)
-    slots = LabelSlots(prompt)
-    loss = make_loss(settings.loss, weights)
+    slots, objective = LabelSlots(prompt), Objective.of(settings.loss, targets, context)
+    loss = objective.loss(targets[fitted], settings.class_weights, settings.label_smoothing)
 
     def loss_of(model: Any, batch: Batch) -> Tensor:
         return loss(slots.logits(model, batch), batch["labels"])
 
-    rows = slots.rows(texts, labels)
+    rows = slots.rows(texts, objective.learnt(targets))
     model = fine_tune(Task(build, rows, slots.collate, loss_of), settings, fitted, validation, context)
-    return SlotScorer(source, model, slots)
+    return SlotScorer(source, model, slots, objective)
 
 
 def load(settings: LabelGeneratorSettings, folder: Path, context: FitContext) -> SlotScorer | FreeGenerator:
     """A generator that was kept in `folder`."""
     torch.set_num_threads(context.threads)
     source = kept_source(settings, folder)
-    prompt = Prompt(open_tokenizer(source, padding_side="left"), settings, context.labels)
+    prompt = Prompt(open_tokenizer(source, padding_side="left"), settings, context.labels, context.grades)
     model = _build(source, prompt)
     load_trained(model, folder)
     model = place(model)
     if settings.decoding == "generate":
-        return FreeGenerator(source, model.eval(), FreeAnswers(prompt))
-    return SlotScorer(source, model.eval(), LabelSlots(prompt))
+        return FreeGenerator(source, model.eval(), FreeAnswers(prompt, context.kind))
+    return SlotScorer(source, model.eval(), LabelSlots(prompt), Objective.read(settings.loss, folder, context))
 
 
 def _build(source: Source, prompt: Prompt) -> Any:

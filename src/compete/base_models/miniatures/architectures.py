@@ -38,6 +38,8 @@ class Miniature:
     wrap: tuple[str | None, str | None]
     config: Callable[[int, dict[str, int]], PretrainedConfig]
     model: Any = AutoModelForCausalLM
+    pair: str | None = None
+    """How two segments are put together, with the segment of every token; None: one after the other."""
     chat_template: str | None = None
     code: str | None = None
     """Of its repository, which lies as transformers 4 wrote it: a model without a head, and settings of that time."""
@@ -138,10 +140,22 @@ from transformers.models.qwen2.tokenization_qwen2_fast import Qwen2TokenizerFast
 
 MINIATURES: dict[str, Miniature] = {
     "roberta": Miniature(
-        _ROBERTA, _ROBERTA_ROLES, wordpiece=False, wrap=("<s>", "</s>"), config=_roberta, model=AutoModelForMaskedLM
+        _ROBERTA,
+        _ROBERTA_ROLES,
+        wordpiece=False,
+        wrap=("<s>", "</s>"),
+        config=_roberta,
+        model=AutoModelForMaskedLM,
+        pair="<s> $A </s> </s> $B </s>",
     ),
     "distilbert": Miniature(
-        _BERT, _BERT_ROLES, wordpiece=True, wrap=("[CLS]", "[SEP]"), config=_distilbert, model=AutoModelForMaskedLM
+        _BERT,
+        _BERT_ROLES,
+        wordpiece=True,
+        wrap=("[CLS]", "[SEP]"),
+        config=_distilbert,
+        model=AutoModelForMaskedLM,
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
     ),
     "gemma2": Miniature(
         ("<pad>", "<eos>", "<bos>", "<unk>"),

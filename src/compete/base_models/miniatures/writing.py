@@ -84,7 +84,8 @@ def _train_tokenizer(miniature: Miniature, texts: Sequence[str], words: Sequence
     before, after = miniature.wrap
     parts = [part for part in (before, "$A", after) if part]
     tokens = [(token, tokenizer.token_to_id(token)) for token in (before, after) if token]
-    tokenizer.post_processor = processors.TemplateProcessing(single=" ".join(parts), special_tokens=tokens)
+    template = {"single": " ".join(parts), **({"pair": miniature.pair} if miniature.pair else {})}
+    tokenizer.post_processor = processors.TemplateProcessing(**template, special_tokens=tokens)
     return tokenizer
 
 

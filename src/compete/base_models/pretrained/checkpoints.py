@@ -161,12 +161,19 @@ def is_made_up(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
     return folder.is_dir() and not any((folder / name).is_file() for name in files)
 
 
-def open_classifier(source: Source, pad_token_id: int, n_labels: int, *, four_bits: bool) -> PreTrainedModel:
-    """The checkpoint with a new head for `n_labels`; float32, or NF4 but for the head."""
+def open_classifier(source: Source, pad_token_id: int, width: int, *, four_bits: bool) -> PreTrainedModel:
+    """The checkpoint with a new head of `width` outputs; float32, or NF4 but for the head."""
     with _explained(source):
-        config = AutoConfig.from_pretrained(source.path, num_labels=n_labels, **source.options())
+        config = AutoConfig.from_pretrained(source.path, num_labels=width, **source.options())
         config.problem_type = "multi_label_classification"
         return _open(AutoModelForSequenceClassification, source, config, pad_token_id, four_bits)
+
+
+def has_token_types(source: Source) -> bool:
+    """Whether the checkpoint tells a first segment from a second by the type of its tokens."""
+    with _explained(source):
+        config = AutoConfig.from_pretrained(source.path, **source.options())
+    return int(getattr(config, "type_vocab_size", None) or 0) > 1
 
 
 def open_generator(source: Source, pad_token_id: int, *, four_bits: bool) -> PreTrainedModel:

@@ -28,6 +28,7 @@ from compete.base_models.families import FitContext
 from compete.base_models.pretrained.adaptation import layers_of, lower_parameters
 from compete.base_models.pretrained.attention import is_bidirectional
 from compete.base_models.pretrained.batching import Batch, Collate, Row, in_batches
+from compete.base_models.pretrained.text_rows import TYPES
 
 ROW = "hidden_states"
 _ATTRIBUTE = "compete_frozen_layers"
@@ -157,7 +158,7 @@ class HiddenStates:
 
     def _compute(self, rows: Sequence[Row], collate: Collate) -> list[NDArray[np.float32]]:
         device = next(self.model.parameters()).device
-        plain = [{"input_ids": row["input_ids"], "length": row["length"]} for row in rows]
+        plain = [{name: row[name] for name in ("input_ids", TYPES, "length") if name in row} for row in rows]
         batch = {name: values.to(device) for name, values in collate(plain).items()}
         with torch.inference_mode(), _stopping_after(self.top) as stopped, contextlib.suppress(_PassedError):
             self.model(**batch)
@@ -167,7 +168,8 @@ class HiddenStates:
 
 
 def _key(row: Row) -> str:
-    return hashlib.sha256(np.asarray(row["input_ids"], dtype=np.int64).tobytes()).hexdigest()[:24]
+    tokens = [*row["input_ids"], *row.get(TYPES, ())]
+    return hashlib.sha256(np.asarray(tokens, dtype=np.int64).tobytes()).hexdigest()[:24]
 
 
 class _PassedError(Exception):

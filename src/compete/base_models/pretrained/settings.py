@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from compete.base_models.class_weights import ClassWeights
+from compete.base_models.task_losses import LossName
 from compete.base_models.task_settings import only_for
 from compete.declarations import Declaration
 
@@ -55,8 +56,18 @@ class TransformerSettings(Declaration):
     gradient_checkpointing: bool = Field(
         default=False, description="compute activations again in the backward pass: less memory, more time"
     )
-    loss: Literal["bce", "focal", "asymmetric"] = Field(
-        default="bce", description="binary cross-entropy; focal (Lin et al. 2017); asymmetric (Ridnik et al. 2021)"
+    loss: LossName | None = Field(
+        default=None,
+        description="of labels bce (binary cross-entropy), focal (Lin et al. 2017) or asymmetric (Ridnik et al. "
+        "2021); of classes cross_entropy or focal; of numbers mse, mae, huber or pearson; of grades cumulative (every "
+        "step up), cross_entropy (every grade), mse, mae or huber; default: the first of them that the family has",
+    )
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of a row that is spread over all classes (Szegedy et al. 2016)",
+        json_schema_extra=only_for("classes"),
     )
     class_weights: ClassWeights = Field(
         default="sqrt",

@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from compete.oof.results import Result
-from compete.reporting.figures import label_figures, probability_figures, score_figures
+from compete.reporting.figures import (
+    confusion_figures,
+    label_figures,
+    number_pictures,
+    probability_figures,
+    score_figures,
+)
+from compete.reporting.figures.picture import Drawings, NotDrawn, Picture, some_rows
 from compete.reporting.figures.score_rows import score_rows, submission_rows
-from compete.reporting.figures.style import SERIES, Draw
+from compete.reporting.figures.style import SERIES
 from compete.reporting.view import View
 from compete.stacking.ensemble.label_rates import LabelRates, estimate_rates, rates_from
 from compete.stacking.leave_one_out import error_correlation, kept_contributions
-
-Section = Literal["data", "models", "labels", "stack", "submissions"]
-# More rows than that do not change a picture, and cost time and memory.
-MOST_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure that can be drawn."""
-
-    name: str
-    """Of its files, and of the figure in `Opened.figure`."""
-    section: Section
-    title: str
-    caption: str
-    draw: Draw
-
-
-@dataclass(frozen=True)
-class NotDrawn:
-    """A figure that this workspace cannot give, and what would change that."""
-
-    section: Section
-    title: str
-    why: str
 
 
 @dataclass
@@ -54,19 +34,30 @@ class Catalogue:
 def catalogue(view: View) -> Catalogue:
     """Every figure in the order of the report; nothing is drawn yet."""
     found = Catalogue()
-    for part in (_of_data, _of_scores, _of_curves, _of_stack, _of_chosen, _of_labels, _of_submissions):
+    for part in _parts(view):
         for each in part(view):
             (found.pictures if isinstance(each, Picture) else found.missing).append(each)  # type: ignore[arg-type]
     return found
 
 
-Drawings = Iterator[Picture | NotDrawn]
+def _parts(view: View) -> list[Callable[[View], Drawings]]:
+    if view.competition.task.gives_probabilities:
+        return [_of_data, _of_scores, _of_curves, _of_stack, _of_chosen, _of_labels, _of_submissions]
+    numbers = (number_pictures.of_data, number_pictures.of_chosen, number_pictures.of_targets)
+    return [numbers[0], _of_scores, _of_curves, _of_stack, *numbers[1:], _of_submissions]
 
 
 def _of_data(view: View) -> Drawings:
     competition, chosen = view.competition, view.chosen
-    caption = "Share of the rows with the label."
-    if chosen:
+    classes = competition.task.kind == "classes"
+    caption = "Share of the rows that are of the class." if classes else "Share of the rows with the label."
+    if chosen and classes:
+        caption += (
+            f" The classes of the test set are not known: their rates are estimated, with 95 % intervals, from the "
+            f"probabilities of {chosen.title}. That holds if rows of one class look alike in train and in test. Where "
+            "half of a rate cannot be told from twice of it, none is shown."
+        )
+    elif chosen:
         caption += (
             f" The test set has no labels: its rates are estimated, with 95 % intervals, from the probabilities of "
             f"{chosen.title}. That holds if rows with the same labels look alike in train and in test. Where half of a "
@@ -75,10 +66,12 @@ def _of_data(view: View) -> Drawings:
     yield Picture(
         "label_rates",
         "data",
-        "How often each label occurs",
+        f"How often each {competition.task.noun} occurs",
         caption,
         partial(_rates, view),
     )
+    if classes or competition.task.name == "binary":  # nothing occurs beside another
+        return
     yield Picture(
         "co_occurrence",
         "data",
@@ -155,7 +148,7 @@ def _of_stack(view: View) -> Drawings:
             "error_correlation",
             "stack",
             "How alike the base models err",
-            "Correlation of label minus probability, mean over labels. Models that err alike add little to each other.",
+            f"{_errors(view)} Models that err alike add little to each other.",
             partial(_correlation, view, models),
         )
     else:
@@ -178,6 +171,14 @@ def _of_stack(view: View) -> Drawings:
     )
 
 
+def _errors(view: View) -> str:
+    if not view.competition.task.gives_probabilities:
+        return "Correlation of the residuals, mean over targets."
+    if view.competition.task.kind == "classes":
+        return "Correlation of class (1 or 0) minus probability, mean over classes."
+    return "Correlation of label minus probability, mean over labels."
+
+
 def _chosen_first(view: View) -> list[Result]:
     """The stacks; of several the chosen one before the others."""
     return sorted(view.stacked.values(), key=lambda stack: stack is not view.chosen)
@@ -185,19 +186,31 @@ def _chosen_first(view: View) -> list[Result]:
 
 def _of_chosen(view: View) -> Drawings:
     chosen, competition = view.chosen, view.competition
+    classes, noun = competition.task.kind == "classes", competition.task.noun
     if chosen is None:
-        yield NotDrawn("stack", "Reliability and precision-recall curves", "nothing is trained yet")
+        what = "Confusion of classes, reliability" if classes else "Reliability and precision-recall curves"
+        yield NotDrawn("stack", what, "nothing is trained yet")
         return
     rows = some_rows(len(competition.train_ids))
     truth = competition.train_targets[rows]
+    has = "are of the class" if classes else "have the label"
+    if classes:
+        yield Picture(
+            "confusion",
+            "stack",
+            f"Which class is taken for which: {chosen.title}",
+            f"{_decided(view)} A row adds up to 100 %; below its share the number of rows. On the diagonal classes are "
+            "right; two classes that are taken for each other may need a clearer line, or are one.",
+            partial(_confusion, view, chosen),
+        )
     yield Picture(
         "reliability",
         "stack",
         f"Whether probabilities mean what they say: {chosen.title}",
-        "Share of the rows that have the label against their out-of-fold probability, with 95 % intervals. On the "
+        f"Share of the rows that {has} against their out-of-fold probability, with 95 % intervals. On the "
         "dotted line a probability of 0.3 is right three times in ten.",
         lambda: probability_figures.reliability_figure(
-            competition.labels, truth, view.probabilities(chosen.name).oof[rows]
+            competition.labels, truth, view.probabilities(chosen.name).oof[rows], noun
         ),
     )
     some = [chosen, *(shown for shown in view.ranked if shown is not chosen)][: len(SERIES)]
@@ -205,12 +218,15 @@ def _of_chosen(view: View) -> Drawings:
         "reliability_models",
         "stack",
         "Whether probabilities mean what they say: the best models",
-        "All labels together.",
+        "All classes together." if classes else "All labels together.",
         lambda: probability_figures.pooled_reliability_figure(
             [(shown.title.removeprefix("base model "), view.probabilities(shown.name).oof[rows]) for shown in some],
             truth,
+            noun,
         ),
     )
+    if classes:  # the highest is taken: no threshold cuts a curve
+        return
     yield Picture(
         "precision_recall",
         "stack",
@@ -235,16 +251,17 @@ def _threshold_shown(shown: Result) -> str:
 
 
 def _of_labels(view: View) -> Drawings:
+    noun = view.competition.task.noun
     if not view.shown:
-        yield NotDrawn("labels", "Precision, recall and F1 per label", "nothing is trained yet")
+        yield NotDrawn("labels", f"Precision, recall and F1 per {noun}", "nothing is trained yet")
         return
     rates = view.competition.label_rates
     ranked = view.ranked
     yield Picture(
         "label_f1",
         "labels",
-        "F1 of every label and model",
-        f"{_decided(view)} The best model on top, the most frequent label at the left.",
+        f"F1 of every {noun} and model",
+        f"{_decided(view)} The best model on top, the most frequent {noun} at the left.",
         partial(_heatmap, ranked, rates),
     )
     for shown in ranked:
@@ -252,14 +269,16 @@ def _of_labels(view: View) -> Drawings:
             f"labels_{shown.name}",
             "labels",
             f"Precision, recall and F1: {shown.title}",
-            f"{_decided(view)} In brackets how often the label occurs in train.",
+            f"{_decided(view)} In brackets how often the {noun} occurs in train.",
             partial(label_figures.label_score_figure, shown.score.labels, rates),
         )
 
 
 def _decided(view: View) -> str:
+    classes = view.competition.task.kind == "classes"
     if not view.competition.metric.decides:
-        return f"{view.competition.metric.title} decides nothing; here a label is predicted from 0.5 on."
+        how = "the most probable class is taken" if classes else "a label is predicted from 0.5 on"
+        return f"{view.competition.metric.title} decides nothing; here {how}."
     return "Decided row by row by what was fitted on other folds."
 
 
@@ -290,13 +309,6 @@ def _of_submissions(view: View) -> Drawings:
         yield NotDrawn("submissions", "Public against private score", "no private score is revealed yet")
 
 
-def some_rows(count: int) -> NDArray[np.intp] | slice:
-    """All rows, or a chance sample of them where they are very many; always the same one."""
-    if count <= MOST_ROWS:
-        return slice(None)
-    return np.sort(np.random.default_rng(0).choice(count, size=MOST_ROWS, replace=False))
-
-
 def estimated_test_rates(view: View, shown: Result) -> LabelRates:
     """Rates of the labels in the test set, as far as they can be told."""
     if shown.is_stack:  # told by its base models: its own test probabilities may be corrected for these rates already
@@ -319,6 +331,15 @@ def _co_occurrence(view: View) -> Figure:
         label_figures.co_occurrence(competition.train_targets),
         None if decided is None else label_figures.co_occurrence(decided),
     )
+
+
+def _confusion(view: View, chosen: Result) -> Figure:
+    competition = view.competition
+    decides = competition.metric.decides
+    given = view.decisions(chosen.name) if decides else view.probabilities(chosen.name).oof
+    true = competition.train_targets.argmax(axis=1)
+    table = confusion_figures.confusion(true, np.asarray(given).argmax(axis=1), len(view.labels))
+    return confusion_figures.confusion_figure(view.labels, [("", table)], "class")
 
 
 def _correlation(view: View, models: Sequence[str]) -> Figure:

@@ -51,8 +51,13 @@ def reliability(labels: NDArray[np.int8], probabilities: NDArray[np.floating[Any
     return Reliability(mean, share, middle - half, middle + half, rows_kept)
 
 
-def reliability_figure(labels: Sequence[str], truth: Labels, probabilities: Probabilities) -> Figure:
-    """A panel per label: share of positives against mean probability; truth, probabilities: (n_rows, n_labels)."""
+def reliability_figure(
+    labels: Sequence[str], truth: Labels, probabilities: Probabilities, noun: str = "label"
+) -> Figure:
+    """A panel per label or class: share of positives against mean probability.
+
+    truth, probabilities: (n_rows, n_labels).
+    """
     figure, panels = _panels(labels)
     for number, axes in enumerate(panels):
         found = reliability(truth[:, number], probabilities[:, number])
@@ -62,21 +67,27 @@ def reliability_figure(labels: Sequence[str], truth: Labels, probabilities: Prob
         axes.errorbar(found.probability, found.share, yerr=errors, fmt="o-", color=BLUE, markersize=3.5, linewidth=1)
         axes.set(xlim=(0, 1), ylim=(0, 1))
     figure.supxlabel("probability", fontsize=10)
-    figure.supylabel("share that has the label", fontsize=10)
+    figure.supylabel(_share(noun), fontsize=10)
     return figure
 
 
-def pooled_reliability_figure(models: Sequence[tuple[str, Probabilities]], truth: Labels) -> Figure:
-    """A line per model, all labels together."""
+def pooled_reliability_figure(
+    models: Sequence[tuple[str, Probabilities]], truth: Labels, noun: str = "label"
+) -> Figure:
+    """A line per model, all labels or classes together."""
     figure = new_figure(4.6, 6.4)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":", label="means what it says")
     for (name, probabilities), (colour, marker) in zip(models, SERIES, strict=False):
         found = reliability(truth.ravel(), probabilities.ravel())
         axes.plot(found.probability, found.share, marker=marker, color=colour, label=shortened(name))
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability", ylabel="share that has the label")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability", ylabel=_share(noun))
     axes.legend(loc="upper left")
     return figure
+
+
+def _share(noun: str) -> str:
+    return "share that is of the class" if noun == "class" else "share that has the label"
 
 
 def precision_recall_figure(

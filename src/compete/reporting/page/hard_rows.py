@@ -1,17 +1,19 @@
-"""The training rows that a stack or base model gets most wrong, label by label: what to read first."""
+"""The training rows that a stack or base model gets most wrong, output by output: what to read first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.competition.shape import Targets
+from compete.competition.task import Kind
 from compete.oof.results import Result
 from compete.reporting.view import View
-from compete.stacking.ensemble.label_errors import likely_label_errors
+from compete.stacking.ensemble.label_errors import likely_class_errors, likely_label_errors
 
 PER_LABEL = 40
 _CLIP = 1e-6
@@ -23,33 +25,53 @@ class HardRows:
     """The rows that are to be read, with what was said of them."""
 
     source: str
-    """Whose probabilities."""
+    """Whose predictions."""
     models: list[str]
     """Whose are shown beside them."""
     labels: Sequence[str]
+    """Names of the outputs."""
     ids: list[str]
     texts: list[str]
     rows: list[list[Any]]
-    """As JSON, one list per row and label: index of the text, index of the label, labelled (0 or 1), probability, loss,
-    fold, likely label error (0 or 1), probabilities of the models."""
+    """As JSON, one list per row and output: index of the text, index of the output (of a row of classes: its class),
+    what is true (0 or 1; of classes the index of the one that is most probable instead; a number), what is predicted
+    of the output, loss (of numbers: the residual in standard errors), fold, likely label error (0 or 1), predictions of
+    the models."""
     suspects: dict[str, int]
-    """Likely label errors, per label."""
+    """Likely label errors, per label or class; none of numbers."""
+    kind: Kind = "labels"
+    ranges: list[tuple[float, float]] = field(default_factory=list)
+    """Of numbers and grades, per target: between which numbers all that are shown lie."""
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """How wrong every row is, (n_rows, n_outputs) each."""
+
+    loss: NDArray[np.float64]
+    """-inf of a class that is not the row's."""
+    suspect: NDArray[np.bool_]
+    shown: NDArray[Any]
+    """What stands in the table as true."""
 
 
 def hard_rows(view: View, source: Result, per_label: int = PER_LABEL) -> HardRows:
-    """The worst out-of-fold losses of every label, and every likely label error up to as many again."""
+    """The worst out-of-fold losses of every output, and every likely label error up to as many again."""
     competition = view.competition
-    truth, oof = competition.train_targets, view.probabilities(source.name).oof
-    of_truth = np.where(truth == 1, oof, 1 - oof)
-    loss: NDArray[np.float64] = -np.log(np.clip(of_truth.astype(np.float64), _CLIP, 1.0))
-    suspect = likely_label_errors(truth, oof)
-    cells = [cell for label in range(len(competition.labels)) for cell in _worst(loss, suspect, label, per_label)]
+    truth, oof, kind = competition.train_targets, view.probabilities(source.name).oof, competition.task.kind
+    wrong = {"labels": _labels, "classes": _classes}.get(kind, _numbers)(truth, oof)
+    cells = [
+        cell
+        for output in range(len(competition.labels))
+        for cell in _worst(wrong.loss, wrong.suspect, output, per_label)
+    ]
     models = [shown.name for shown in view.ranked if not shown.is_stack][:_MOST_MODELS]
     beside = [view.probabilities(name).oof for name in models]
     rows_used = list(dict.fromkeys(row for row, _ in cells))
     place = {row: number for number, row in enumerate(rows_used)}
     assert view.fold_plan is not None  # there is a source
     folds = view.fold_plan.folds
+    whole = kind in ("labels", "classes")
     return HardRows(
         source=source.title,
         models=models,
@@ -59,26 +81,56 @@ def hard_rows(view: View, source: Result, per_label: int = PER_LABEL) -> HardRow
         rows=[
             [
                 place[row],
-                label,
-                int(truth[row, label]),
-                _short(oof[row, label]),
-                _short(loss[row, label]),
+                output,
+                int(wrong.shown[row, output]) if whole else _short(wrong.shown[row, output]),
+                _short(oof[row, output]),
+                _short(wrong.loss[row, output]),
                 int(folds[row]),
-                int(suspect[row, label]),
-                [_short(model[row, label]) for model in beside],
+                int(wrong.suspect[row, output]),
+                [_short(model[row, output]) for model in beside],
             ]
-            for row, label in cells
+            for row, output in cells
         ],
-        suspects=dict(zip(competition.labels, suspect.sum(axis=0).tolist(), strict=True)),
+        suspects=dict(zip(competition.labels, wrong.suspect.sum(axis=0).tolist(), strict=True)) if whole else {},
+        kind=kind,
+        ranges=[] if whole else _ranges([truth, oof, *beside]),
     )
 
 
-def _worst(loss: NDArray[np.float64], suspect: NDArray[np.bool_], label: int, per_label: int) -> list[tuple[int, int]]:
-    """Rows of one label: the highest losses, then the likely label errors that are not among them."""
-    order = np.argsort(-loss[:, label], kind="stable")
-    worst = order[:per_label]
-    more = [row for row in order[per_label:] if suspect[row, label]][:per_label]
-    return [(int(row), label) for row in (*worst, *more)]
+def _labels(truth: Targets, oof: NDArray[np.float32]) -> _Wrong:
+    of_truth = np.where(truth == 1, oof, 1 - oof)
+    loss: NDArray[np.float64] = -np.log(np.clip(of_truth.astype(np.float64), _CLIP, 1.0))
+    return _Wrong(loss, likely_label_errors(truth, oof), truth)
+
+
+def _classes(truth: Targets, oof: NDArray[np.float32]) -> _Wrong:
+    own = truth == 1
+    loss = np.where(own, -np.log(np.clip(oof.astype(np.float64), _CLIP, 1.0)), -np.inf)
+    says = np.broadcast_to(oof.argmax(axis=1)[:, None], truth.shape)
+    return _Wrong(loss, likely_class_errors(truth, oof)[:, None] & own, says)
+
+
+def _numbers(truth: Targets, oof: NDArray[np.float32]) -> _Wrong:
+    residuals = oof.astype(np.float64) - truth
+    errors = np.sqrt((residuals**2).mean(axis=0))
+    return _Wrong(np.abs(residuals) / np.maximum(errors, 1e-12), np.zeros(truth.shape, dtype=bool), truth)
+
+
+def _worst(loss: NDArray[np.float64], suspect: NDArray[np.bool_], output: int, most: int) -> list[tuple[int, int]]:
+    """Rows of one output: the highest losses, then the likely label errors that are not among them."""
+    order = np.argsort(-loss[:, output], kind="stable")
+    order = order[np.isfinite(loss[order, output])]
+    worst = order[:most]
+    more = [row for row in order[most:] if suspect[row, output]][:most]
+    return [(int(row), output) for row in (*worst, *more)]
+
+
+def _ranges(values: Sequence[NDArray[Any]]) -> list[tuple[float, float]]:
+    low, high = (
+        np.min([each.min(axis=0) for each in values], axis=0),
+        np.max([each.max(axis=0) for each in values], axis=0),
+    )
+    return [(_short(a), _short(b)) for a, b in zip(low, high, strict=True)]
 
 
 def _short(value: np.floating[Any]) -> float:

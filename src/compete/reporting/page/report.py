@@ -16,7 +16,8 @@ from markupsafe import Markup
 import compete
 from compete import atomic
 from compete.progress import Progress, unseen
-from compete.reporting.figures.catalogue import Catalogue, Picture, catalogue
+from compete.reporting.figures.catalogue import Catalogue, catalogue
+from compete.reporting.figures.picture import Picture
 from compete.reporting.figures.style import css_variables, drawn, png, svg, themed
 from compete.reporting.page.hard_rows import HardRows, hard_rows
 from compete.reporting.page.sections import PageFigure, facts, sections_of
@@ -91,7 +92,8 @@ def render_page(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
 
 
 def _rows_of(hard: HardRows) -> dict[str, Any]:
-    return {"labels": list(hard.labels), "models": hard.models, "ids": hard.ids, "texts": hard.texts, "rows": hard.rows}
+    told = {"labels": list(hard.labels), "models": hard.models, "ids": hard.ids, "texts": hard.texts, "rows": hard.rows}
+    return {**told, "kind": hard.kind, "ranges": hard.ranges}
 
 
 def _json_for_script(value: object) -> str:

@@ -13,6 +13,7 @@ from compete.reporting.durations import time_text
 from compete.reporting.figures.catalogue import Catalogue
 from compete.reporting.figures.score_rows import score_rows
 from compete.reporting.page.provenance import provenance
+from compete.reporting.terminal.plain_table import number_text
 from compete.reporting.terminal.tables import score_text, state_text
 from compete.reporting.view import View
 from compete.submissions.leaderboard.interpretation import read_scores
@@ -73,7 +74,7 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
     sections = [
         _data_section(view),
         _model_section(view),
-        PageSection("labels", "The labels, one by one"),
+        PageSection("labels", f"The {_nouns(view)}, one by one"),
         _stack_section(view),
         _submission_section(view),
     ]
@@ -91,23 +92,59 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
 def _data_section(view: View) -> PageSection:
     c = view.competition
     groups = len(c.train_ids) - int(c.groups.max()) - 1
-    per_row = c.train_targets.sum(axis=1)
     rows = [
         ("training rows", f"{len(c.train_ids):,}"),
         ("test rows", f"{len(c.test_ids):,}"),
-        ("labels", str(len(c.labels))),
-        ("labels per training row", f"{per_row.mean():.2f}"),
-        ("training rows without any label", f"{int((per_row == 0).sum()):,}"),
+        *_of_outputs(view),
         ("training rows that nearly repeat another", f"{groups:,}"),
         ("folds", str(c.declaration.folds.k)),
         ("metric", c.metric.title),
     ]
     section = PageSection("data", "The competition and its data", tables=[PageTable("Rows", ("", ""), rows)])
+    if not c.task.gives_probabilities:
+        section.tables.append(_target_ranges(view))
     section.notes += list(c.warnings)
     section.notes += [
         f"The competition was edited after the fold plan was made: {change}." for change in view.survey.plan_changes
     ]
     return section
+
+
+def _nouns(view: View) -> str:
+    noun = view.competition.task.noun
+    return "classes" if noun == "class" else f"{noun}s"
+
+
+def _of_outputs(view: View) -> list[tuple[str, str]]:
+    """Lines on what is predicted."""
+    c = view.competition
+    count = (_nouns(view), str(len(c.labels)))
+    if c.task.name == "multilabel":
+        per_row = c.train_targets.sum(axis=1)
+        none = int((per_row == 0).sum())
+        return [
+            count,
+            ("labels per training row", f"{per_row.mean():.2f}"),
+            ("training rows without any label", f"{none:,}"),
+        ]
+    if c.task.name == "binary":
+        positive = int(c.train_targets.sum())
+        return [(f"training rows with {c.labels[0]}", f"{positive:,} ({100 * positive / len(c.train_ids):.1f} %)")]
+    if c.task.kind == "classes":
+        rows = c.train_targets.sum(axis=0)
+        ends = [("largest class", int(rows.argmax())), ("smallest class", int(rows.argmin()))]
+        return [count, *((what, f"{c.labels[place]}, {int(rows[place]):,} training rows") for what, place in ends)]
+    return [count, *([("grades", ", ".join(f"{grade:g}" for grade in c.task.grades))] if c.task.grades else [])]
+
+
+def _target_ranges(view: View) -> PageTable:
+    """Where the numbers or grades of the training rows lie."""
+    targets = view.competition.train_targets.astype("float64")
+    rows = []
+    for name, column in zip(view.labels, targets.T, strict=True):
+        numbers = (column.mean(), column.std(), column.min(), column.max())
+        rows.append([name, *(number_text(float(number)) for number in numbers)])
+    return PageTable("Targets in train", ("target", "mean", "standard deviation", "lowest", "highest"), rows)
 
 
 def _model_section(view: View) -> PageSection:
@@ -162,8 +199,52 @@ def _stack_section(view: View) -> PageSection:
         bold = next(number for number, row in enumerate(rows) if row.name == chosen.name)
         columns = (view.competition.metric.title, "honest", "95 % interval", "naive", "optimism")
         section.tables.append(PageTable("Honest and naive score", columns, cells, bold=bold))
-        section.tables.append(_threshold_table(view))
+        section.tables += _output_tables(view)
     return section
+
+
+def _output_tables(view: View) -> list[PageTable]:
+    """Labels, classes or targets of the chosen stack one by one, and what decides them."""
+    kind = view.competition.task.kind
+    if kind == "labels":
+        return [_threshold_table(view)]
+    return [_class_table(view)] if kind == "classes" else _target_tables(view)
+
+
+def _class_table(view: View) -> PageTable:
+    chosen = view.chosen
+    assert chosen is not None
+    rates, offsets = view.competition.label_rates, chosen.score.decision["offsets"]
+    columns = ["class", "rate", "precision", "recall", "F1"]
+    rows = [
+        [name, *(f"{value:.3f}" for value in (rates[name], label.precision, label.recall, label.f1))]
+        for name, label in chosen.score.labels.items()
+    ]
+    if not any(offsets):
+        return PageTable(f"Classes of {chosen.title}, the most probable one taken", columns, rows)
+    for row, offset, label in zip(rows, offsets, chosen.score.labels.values(), strict=True):
+        row += [f"{offset:+.3f}", f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"]
+    return PageTable(f"Classes and offsets of {chosen.title}", [*columns, "offset", "F1 more than without"], rows)
+
+
+def _target_tables(view: View) -> list[PageTable]:
+    chosen = view.chosen
+    assert chosen is not None
+    score = chosen.score
+    decided = any(target.right is not None for target in score.targets.values())
+    rows = []
+    for name, target in score.targets.items():
+        row = [name, number_text(target.rmse), number_text(target.mae), f"{target.pearson:.4f}"]
+        row += [number_text(target.bias, sign=True), *([f"{100 * (target.right or 0):.1f} %"] if decided else [])]
+        rows.append(row)
+    columns = ["target", "RMSE", "MAE", "Pearson", "bias", *(["right grade"] if decided else [])]
+    tables = [PageTable(f"Targets of {chosen.title}", columns, rows)]
+    if "cuts" in score.decision:
+        grades = [f"{grade:g}" for grade in score.decision["grades"][1:]]
+        of_targets = zip(score.targets, score.decision["cuts"], strict=True)
+        cuts = [[name, *map(number_text, row)] for name, row in of_targets]
+        tables.append(PageTable(f"From which number on a grade is given: {chosen.title}", ["target", *grades], cuts))
+    return tables
 
 
 def _threshold_table(view: View) -> PageTable:

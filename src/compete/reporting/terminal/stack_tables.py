@@ -12,10 +12,11 @@ from rich.table import Table
 
 from compete.oof.honest_scores import Score
 from compete.reporting.durations import time_text
-from compete.reporting.terminal.plain_table import PlainTable, in_blocks
+from compete.reporting.terminal.plain_table import PlainTable, in_blocks, number_text
 from compete.stacking.leave_one_out import Contribution
 
 _PAIRS = 10  # columns of correlations that leave room for names
+_FOR_CUTS = 56  # columns of the terminal
 
 
 def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) -> Table:
@@ -33,11 +34,16 @@ def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) 
     return table
 
 
-def label_table(score: Score, rates: Mapping[str, float], expected: Mapping[str, Mapping[str, float] | None]) -> Table:
-    """Precision, recall and F1 of every label under the honest decisions; its rate in train, and the 95 % interval of
-    its rate in test (expected), a dash where nothing is known of it.
+def label_table(
+    score: Score,
+    rates: Mapping[str, float],
+    expected: Mapping[str, Mapping[str, float] | None],
+    noun: str = "label",
+) -> Table:
+    """Precision, recall and F1 of every label or class under the honest decisions; its rate in train, and the 95 %
+    interval of its rate in test (expected), a dash where nothing is known of it.
     """
-    table = PlainTable("label", numbers=["rate", "in test, 95 %", "precision", "recall", "F1"])
+    table = PlainTable(noun, numbers=["rate", "in test, 95 %", "precision", "recall", "F1"])
     for name, label in score.labels.items():
         numbers = (f"{number:.3f}" for number in (label.precision, label.recall, label.f1))
         of_test = expected[name]
@@ -54,6 +60,43 @@ def threshold_table(score: Score) -> Table:
         gain = f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"
         table.add_row(escape(name), cut, gain, "" if label.worth_tuning else "not worth tuning")
     return table
+
+
+def offset_table(score: Score) -> Table:
+    """What is added to every class's log-probability before the highest is taken, and the F1 that it has more than
+    where the most probable class is taken, with a 95 % interval."""
+    table = PlainTable("class", numbers=["offset", "F1 more than without", ""])
+    for (name, label), offset in zip(score.labels.items(), score.decision["offsets"], strict=True):
+        gain = f"{label.gain:+.3f} ({label.gain_low:+.3f}, {label.gain_high:+.3f})"
+        table.add_row(escape(name), f"{offset:+.3f}", gain, "" if label.gain_low > 0 else "no more than noise")
+    return table
+
+
+def target_table(score: Score) -> Table:
+    """Errors of every target under the honest predictions, in its own units, and the share of right grades where grades
+    are decided."""
+    decided = any(target.right is not None for target in score.targets.values())
+    table = PlainTable("target", numbers=["RMSE", "MAE", "Pearson", "bias", *(["right"] if decided else [])])
+    for name, target in score.targets.items():
+        cells = [number_text(target.rmse), number_text(target.mae), f"{target.pearson:.4f}"]
+        cells += [number_text(target.bias, sign=True)]
+        cells += [f"{100 * (target.right or 0):.1f} %"] if decided else []
+        table.add_row(escape(name), *cells)
+    return table
+
+
+def cuts_table(score: Score) -> Group:
+    """From which number on a grade is given: a row per target, a column per grade but the lowest, many go on below."""
+    grades, cuts = score.decision["grades"], score.decision["cuts"]
+    texts = [[number_text(cut) for cut in row] for row in cuts]
+    width = max(len(text) for row in texts for text in row) + 2
+    blocks: list[PlainTable | str] = []
+    for block in in_blocks(len(grades) - 1, max(1, _FOR_CUTS // width)):
+        table = PlainTable("grade given from", numbers=[f"{grades[number + 1]:g}" for number in block])
+        for name, row in zip(score.targets, texts, strict=True):
+            table.add_row(escape(name), *(row[number] for number in block))
+        blocks += [table, ""] if block.stop < len(grades) - 1 else [table]
+    return Group(*blocks)
 
 
 def leave_one_out_table(found: Sequence[Contribution], seconds: Mapping[str, float]) -> Table:

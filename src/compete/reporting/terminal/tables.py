@@ -12,7 +12,7 @@ from rich.table import Table
 from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, State
 from compete.reporting.durations import time_text
-from compete.reporting.terminal.plain_table import ByWidth, PlainTable, broken, in_blocks
+from compete.reporting.terminal.plain_table import ByWidth, PlainTable, broken, in_blocks, number_text
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # it needs what takes long to import
@@ -64,6 +64,29 @@ def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[
         for place, label in enumerate(labels):
             table.add_row(escape(label), *(f"{100 * rates[number][1][place]:.1f}" for number in block))
         blocks += [table, ""] if block.stop < len(rates) else [table]
+    return Group(*blocks)
+
+
+def fold_means_table(
+    targets: Sequence[str], means: Sequence[Sequence[float]], spreads: Sequence[Sequence[float]], rows: Sequence[int]
+) -> Group:
+    """Mean and standard deviation of every target by fold: a row per target; many folds go on below.
+
+    means, spreads: of all training rows, then of every fold, each (n_targets,).
+    """
+    cells = [
+        [f"{number_text(mean)} ± {number_text(spread)}" for mean, spread in zip(*of_fold, strict=True)]
+        for of_fold in zip(means, spreads, strict=True)
+    ]
+    width = max(len(cell) for column in cells for cell in column) + 2
+    names = ["all", *map(str, range(len(rows) - 1))]
+    blocks: list[PlainTable | str] = []
+    for block in in_blocks(len(rows), max(1, (80 - _FOR_NAMES) // width)):
+        table = PlainTable("mean and spread", numbers=[names[number] for number in block])
+        table.add_row("rows", *(str(rows[number]) for number in block))
+        for place, target in enumerate(targets):
+            table.add_row(escape(target), *(cells[number][place] for number in block))
+        blocks += [table, ""] if block.stop < len(rows) else [table]
     return Group(*blocks)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities, auc_values
+from compete.competition.metrics.ranks import average_ranks
 from compete.logits import logits
 from compete.stacking.ensemble.calibration import fit_calibration
 
@@ -140,9 +141,9 @@ def _far_above_the_others(auc: Floats, noise: Floats, label_names: Sequence[str]
 
 def surely(comparisons: int) -> float:
     """Standard deviations that so many comparisons with noise alone exceed one time in a thousand (Bonferroni)."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float(norm.isf(0.001 / max(1, comparisons)))
+    return float(-ndtri(0.001 / max(1, comparisons)))
 
 
 def _auc_noise(auc: Floats, labels: Labels) -> Floats:
@@ -296,9 +297,7 @@ def _distances(first: Values, second: Values) -> Floats:
 
 def _auc_matrix(probabilities: Probabilities, labels: Labels) -> Floats:
     """AUC of column i against label j, (n_labels, n_labels); 0.5 for a label with one class."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(probabilities, axis=0)
+    ranks = np.column_stack([average_ranks(column) for column in probabilities.T])
     positives = labels.sum(axis=0, dtype=np.float64)
     negatives = len(labels) - positives
     # Mann and Whitney's U: the rank sum of the positives, less the lowest that so many ranks can have.

@@ -149,10 +149,6 @@ def default_rule(metric: Metric) -> RuleName:
         if metric.thresholds is None:
             return "half"
         return "per_row" if metric.name in ("f1_samples", "jaccard_samples") else rules_for(metric)[0]
-    if metric.kind == "classes":
-        # The most probable class is what accuracy asks for: offsets would only follow chance.
-        fitted = metric.name in class_offsets.SCORES and metric.name not in ("accuracy", "f1_micro")
-        return "cross_fitted" if fitted else "highest"
     return rules_for(metric)[0]
 
 
@@ -163,14 +159,14 @@ _OF_GRADES: dict[str, tuple[RuleName, ...]] = {
 
 
 def rules_for(metric: Metric) -> tuple[RuleName, ...]:
-    """The rules that make sense for the metric."""
+    """The rules that make sense for the metric, the default first but for labels (`default_rule`)."""
     if metric.kind == "numbers" or (metric.kind == "grades" and not metric.decides):
         return ("none",)
     if metric.kind == "grades":
         return _OF_GRADES.get(metric.name, ("rounded", "rates"))
     if metric.kind == "classes":
         fitted = metric.decides and metric.name in class_offsets.SCORES
-        return ("highest", "offsets", "cross_fitted") if fitted else ("highest",)
+        return ("cross_fitted", "offsets", "highest") if fitted else ("highest",)
     if metric.thresholds is None:
         return ("half",)
     if metric.name == "f1_macro":

@@ -1,7 +1,7 @@
 """Which labels in the training data are likely wrong: confident learning on out-of-fold probabilities.
 
 Northcutt, Jiang and Chuang (2021), "Confident learning: estimating uncertainty in dataset labels", with every label a
-problem of two classes of its own.
+problem of two classes of its own; or of classes, of which a row has one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
+
+# A model that says the same of every row is not surer of any of them than it commonly is.
+_ROUNDING = 1e-9
 
 
 def likely_label_errors(labels: Labels, oof: Probabilities) -> NDArray[np.bool_]:
@@ -21,6 +24,23 @@ def likely_label_errors(labels: Labels, oof: Probabilities) -> NDArray[np.bool_]
     values = np.asarray(oof, dtype=np.float64)
     found = [_of_label(labels[:, number] == 1, values[:, number]) for number in range(labels.shape[1])]
     return np.column_stack(found)
+
+
+def likely_class_errors(classes: Labels, oof: Probabilities) -> NDArray[np.bool_]:
+    """True where a row's class is likely wrong, (n_rows,).
+
+    classes: one-hot; oof: probabilities of a model that never saw the row, both (n_rows, n_classes). Where the model is
+    less sure of the row's class than it is, on average, of that class's rows, surer of another than of that one's rows,
+    and would give the row another: off the diagonal of the paper's confident joint.
+    """
+    values, own = np.asarray(oof, dtype=np.float64), classes == 1
+    rows = own.sum(axis=0)
+    # A class without a row has no such mean, and nobody is sure of it.
+    sure = np.where(rows > 0, (values * own).sum(axis=0) / np.maximum(rows, 1), np.inf)
+    of_own = values[own]
+    less = of_own < sure[own.argmax(axis=1)] - _ROUNDING
+    other = ((values >= sure) & ~own).any(axis=1)
+    return np.asarray(less & other & (values.max(axis=1) > of_own))
 
 
 def _of_label(positive: NDArray[np.bool_], p: NDArray[np.float64]) -> NDArray[np.bool_]:

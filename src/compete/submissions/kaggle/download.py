@@ -17,7 +17,8 @@ from pathlib import Path
 from compete import atomic
 from compete.competition.data_files import is_table
 from compete.competition.declaration import CompetitionDeclaration
-from compete.competition.starter import Found, data_lines, look_at_files
+from compete.competition.metric_names import is_own, metric_info
+from compete.competition.starter import Found, data_lines, look_at_files, metric_lines, task_lines
 from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, UserError
 from compete.submissions.kaggle.client import PATIENCE, SLOWEST, KaggleClient
@@ -135,7 +136,8 @@ def _named(files: list[Path], role: str) -> Path | None:
 
 
 def _fill_in(declaration: Path, found: Found) -> None:
-    """Replace the section [data] of competition.toml, and nothing else; raises UserError where that cannot be done."""
+    """Replace the section [data] of competition.toml, and task and metric where the files tell another task; nothing
+    else. Raises UserError where that cannot be done."""
     # Not read_text, which would make every line break a \n: the file keeps those it has.
     text = declaration.read_bytes().decode("utf-8")
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -144,7 +146,7 @@ def _fill_in(declaration: Path, found: Found) -> None:
     start = next((number for number in headers if re.match(r"\s*\[\s*data\s*\]", lines[number])), len(lines))
     end = next((number for number in headers if number > start), len(lines))
     rest = lines[_above(lines, end) :] if end < len(lines) else []
-    changed = newline.join([*lines[:start], *section, *rest]) + newline
+    changed = newline.join([*_of_the_task(lines[:start], found), *section, *rest]) + newline
     try:
         tomllib.loads(changed)
     except tomllib.TOMLDecodeError:
@@ -152,6 +154,24 @@ def _fill_in(declaration: Path, found: Found) -> None:
             f"{declaration.name}: its [data] cannot be replaced by itself. Replace it by hand:\n" + "\n".join(section)
         ) from None
     atomic.write_bytes(declaration, changed.encode("utf-8"))
+
+
+def _of_the_task(lines: list[str], found: Found) -> list[str]:
+    """What stands before the tables, with the task that was found; a metric that scores it stays."""
+    try:
+        top = tomllib.loads("\n".join(lines))
+    except tomllib.TOMLDecodeError:
+        return lines  # said by the caller
+    if found.task is None or top.get("task", "multilabel") == found.task or any(line.startswith("[") for line in lines):
+        return lines
+    metric = str(top.get("metric", ""))
+    info = metric_info(metric)
+    scores_it = is_own(metric) or (info is not None and found.task in info.tasks)
+    new = task_lines(found) if scores_it else [*task_lines(found), *metric_lines(found)]
+    keys = "task" if scores_it else "task|metric"
+    kept = [line for line in lines if not re.match(rf"\s*({keys})\s*=", line)]
+    place = next((number + 1 for number, line in enumerate(kept) if re.match(r"\s*name\s*=", line)), 0)
+    return [*kept[:place], *new, *kept[place:]]
 
 
 def _above(lines: list[str], header: int) -> int:

@@ -54,9 +54,11 @@
   const source = document.getElementById("hard-rows");
   if (!source) return;
   const data = JSON.parse(source.textContent);
+  const numbers = data.kind === "numbers" || data.kind === "grades";
+  const mean = (values) => values.reduce((sum, each) => sum + each, 0) / Math.max(values.length, 1);
   const all = data.rows.map(([text, label, truth, p, loss, fold, suspect, models]) => ({
     id: data.ids[text], text: data.texts[text], label, truth, p, loss, fold, suspect, models,
-    agree: models.filter((m) => (m >= 0.5) === (truth === 1)).length,
+    agree: data.kind === "labels" ? models.filter((m) => (m >= 0.5) === (truth === 1)).length : mean(models),
     key: (data.ids[text] + "\n" + data.texts[text]).toLowerCase(),
   }));
   const step = 25;
@@ -77,33 +79,38 @@
     return made;
   };
 
-  // A line from 0 to 1 with a mark per model.
-  const strip = (models) => {
+  // A line from 0 to 1, or over the target's range, with a mark per model; across it one half, or what is true.
+  const strip = (row) => {
+    const [low, high] = numbers ? data.ranges[row.label] : [0, 1];
+    const place = (value) => 2 + 80 * (value - low) / (high - low || 1);
+    const middle = place(numbers ? row.truth : 0.5);
     const svg = svgElement("svg", { width: 84, height: 14, class: "strip", "aria-hidden": "true" });
     svg.append(svgElement("line", { x1: 2, x2: 82, y1: 7, y2: 7, stroke: "var(--grid)" }));
-    svg.append(svgElement("line", { x1: 42, x2: 42, y1: 3, y2: 11, stroke: "var(--muted)" }));
-    for (const p of models) {
-      svg.append(svgElement("circle", { cx: 2 + 80 * p, cy: 7, r: 3, fill: "var(--blue)", "fill-opacity": 0.65 }));
+    svg.append(svgElement("line", { x1: middle, x2: middle, y1: 3, y2: 11, stroke: "var(--muted)" }));
+    for (const p of row.models) {
+      svg.append(svgElement("circle", { cx: place(p), cy: 7, r: 3, fill: "var(--blue)", "fill-opacity": 0.65 }));
     }
     return svg;
   };
 
-  const probabilities = (models) => {
+  const predictions = (row) => {
     const details = element("details"), summary = element("summary"), list = element("ul");
-    summary.append(strip(models));
-    models.forEach((p, i) => list.append(element("li", "", `${p.toFixed(3)} ${data.models[i]}`)));
+    summary.append(strip(row));
+    row.models.forEach((p, i) => list.append(element("li", "", `${p.toFixed(3)} ${data.models[i]}`)));
     details.append(summary, list);
     return details;
   };
+
+  const said = (row) => (numbers ? String(row.truth) : data.kind === "classes" ? data.labels[row.truth] : row.truth ? "yes" : "no");
 
   const line = (row) => {
     const tr = element("tr");
     const text = element("td", "text", row.text);
     text.append(element("span", "id", row.id));
-    const truth = element("td", "", row.truth ? "yes" : "no");
+    const truth = element("td", "", said(row));
     if (row.suspect) truth.append(document.createElement("br"), element("span", "mark", "likely wrong"));
     const models = element("td", "number");
-    models.append(probabilities(row.models));
+    models.append(predictions(row));
     tr.append(
       element("td", "number", row.loss.toFixed(2)), element("td", "", data.labels[row.label]), truth,
       element("td", "number", row.p.toFixed(3)), text, models, element("td", "number", row.fold),
@@ -119,10 +126,11 @@
   };
 
   const show = () => {
-    const wanted = by("search").value.trim().toLowerCase(), label = by("label").value, truth = by("truth").value;
+    const wanted = by("search").value.trim().toLowerCase(), label = by("label").value;
+    const truth = by("truth") ? by("truth").value : "", suspects = by("suspects") && by("suspects").checked;
     const rows = all.filter((row) =>
       (!wanted || row.key.includes(wanted)) && (label === "" || row.label === Number(label)) &&
-      (truth === "" || row.truth === Number(truth)) && (!by("suspects").checked || row.suspect)).sort(order);
+      (truth === "" || row.truth === Number(truth)) && (!suspects || row.suspect)).sort(order);
     body.replaceChildren(...rows.slice(0, shown).map(line));
     by("count").textContent = `${rows.length} of ${all.length} rows`;
     by("more").hidden = rows.length <= shown;
@@ -136,7 +144,7 @@
       show();
     });
   }
-  for (const id of ["search", "label", "truth", "suspects"]) {
+  for (const id of ["search", "label", "truth", "suspects"].filter(by)) {
     by(id).addEventListener("input", () => { shown = step; show(); });
   }
   by("filters").addEventListener("submit", (event) => event.preventDefault());

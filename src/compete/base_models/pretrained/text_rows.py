@@ -1,0 +1,49 @@
+"""Texts as token ids for a model with a head: one text, or a pair as two segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from compete.base_models.pretrained.batching import Row
+from compete.competition.text_columns import PAIR, as_one, segments
+
+TYPES = "token_type_ids"
+
+
+def text_rows(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, *, with_types: bool
+) -> list[Row]:
+    """Token ids of every text, cut at `max_length`, never empty.
+
+    A pair is read as two segments where the tokenizer has a token that parts them, the longer one cut first; else, as
+    by decoders, as one text with a line each. with_types: with the segment of every token, for a model that reads it.
+    """
+    limit = min(max_length, tokenizer.model_max_length)
+    as_pairs = tokenizer.sep_token_id is not None
+    rows: list[Row] = [{}] * len(texts)
+    pairs = [number for number, text in enumerate(texts) if as_pairs and PAIR in text]
+    single = [number for number, text in enumerate(texts) if not as_pairs or PAIR not in text]
+    # An empty text of a tokenizer without special tokens has no token at all: a blank stands in for it.
+    if single:
+        read = _read(tokenizer, limit, [as_one(texts[number]) or " " for number in single])
+        for number, ids in zip(single, read["input_ids"], strict=True):
+            rows[number] = _row(ids or [tokenizer.pad_token_id])
+    if pairs:
+        first, second = zip(*(segments(texts[number]) for number in pairs), strict=True)
+        read = _read(tokenizer, limit, list(first), list(second))
+        for place, number in enumerate(pairs):
+            types = {TYPES: read[TYPES][place]} if with_types else {}
+            rows[number] = {**_row(read["input_ids"][place]), **types}
+    return rows
+
+
+def _read(tokenizer: PreTrainedTokenizerBase, limit: int, *texts: list[str]) -> Any:
+    # A text that spells a special token is text: a post must not be able to end its own input.
+    return tokenizer(*texts, truncation=True, max_length=limit, split_special_tokens=True, return_token_type_ids=True)
+
+
+def _row(ids: list[int]) -> Row:
+    return {"input_ids": ids, "length": len(ids)}
