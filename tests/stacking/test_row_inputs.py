@@ -26,6 +26,36 @@ from support.stacks import BOTH, build_stack, train_models, write_stack_recipes
 pytestmark = pytest.mark.slow
 
 BOOSTED = 'family = "lightgbm"\n[settings]\nchar_ngrams = []\nn_components = 4\nmin_data_in_leaf = 5\n'
+# Predicts nothing but what its row's cells say, and fails where a text comes without them.
+OWN = """
+import numpy as np
+from pydantic import BaseModel
+
+from compete.base_models.families import Needs
+from compete.competition.text_columns import split_features
+
+
+class Upvoted:
+    class Settings(BaseModel):
+        pass
+
+    def __init__(self, settings):
+        pass
+
+    @classmethod
+    def needs(cls, settings):
+        return Needs(features=True)
+
+    def fit(self, texts, labels, context):
+        self.predict_proba(texts)
+        return self
+
+    def predict_proba(self, texts):
+        cells = [split_features(text)[1] for text in texts]
+        topics, upvotes = zip(*cells)
+        assert set(topics) == {"cats", "art", ""}
+        return np.repeat([[float(up) >= 600] for up in upvotes], 3, axis=1).astype(np.float32)
+"""
 TREES = "[trees]\nmin_data_in_leaf = 5\n"
 WITH = f'method = "lightgbm"\nfeatures = true\n{TREES}'
 WITHOUT = f'method = "lightgbm"\n{TREES}'
@@ -90,6 +120,14 @@ def test_a_family_that_wants_columns_has_them_and_its_kept_models_too(declared: 
     np.testing.assert_allclose(again, found.test, atol=1e-6)
     with pytest.raises(UserError, match="also looks at upvotes, topic, which texts alone do not have"):
         predict_base_model(planned, "trees", declared.test_texts, 1)
+
+
+def test_a_family_of_ones_own_has_the_cells_in_the_order_of_their_names_if_it_asks(declared: Competition) -> None:
+    (declared.workspace.root / "own.py").write_text(OWN, encoding="utf-8")
+    (declared.workspace.recipes / "own.toml").write_text('family = "own.py:Upvoted"\n', encoding="utf-8")
+    train(find_work(declared, choose_recipes(declared, ["own"])), InlineExecutor())
+    found = store.read_model(declared.workspace.base_model("own"), declared.shape)
+    assert np.array_equal(found.oof[:, 2], declared.train_targets[:, 2])
 
 
 def test_a_family_that_does_not_want_them_never_sees_a_cell(declared: Competition) -> None:
