@@ -26,6 +26,36 @@ from support.stacks import BOTH, build_stack, train_models, write_stack_recipes
 pytestmark = pytest.mark.slow
 
 BOOSTED = 'family = "lightgbm"\n[settings]\nchar_ngrams = []\nn_components = 4\nmin_data_in_leaf = 5\n'
+# Predicts nothing but what its row's cells say, and fails where a text comes without them.
+OWN = """
+import numpy as np
+from pydantic import BaseModel
+
+from compete.base_models.families import Needs
+from compete.competition.text_columns import split_features
+
+
+class Upvoted:
+    class Settings(BaseModel):
+        pass
+
+    def __init__(self, settings):
+        pass
+
+    @classmethod
+    def needs(cls, settings):
+        return Needs(features=True)
+
+    def fit(self, texts, labels, context):
+        self.predict_proba(texts)
+        return self
+
+    def predict_proba(self, texts):
+        cells = [split_features(text)[1] for text in texts]
+        topics, upvotes = zip(*cells)
+        assert set(topics) == {"cats", "art", ""}
+        return np.repeat([[float(up) >= 600] for up in upvotes], 3, axis=1).astype(np.float32)
+"""
 TREES = "[trees]\nmin_data_in_leaf = 5\n"
 WITH = f'method = "lightgbm"\nfeatures = true\n{TREES}'
 WITHOUT = f'method = "lightgbm"\n{TREES}'
@@ -92,6 +122,14 @@ def test_a_family_that_wants_columns_has_them_and_its_kept_models_too(declared: 
         predict_base_model(planned, "trees", declared.test_texts, 1)
 
 
+def test_a_family_of_ones_own_has_the_cells_in_the_order_of_their_names_if_it_asks(declared: Competition) -> None:
+    (declared.workspace.root / "own.py").write_text(OWN, encoding="utf-8")
+    (declared.workspace.recipes / "own.toml").write_text('family = "own.py:Upvoted"\n', encoding="utf-8")
+    train(find_work(declared, choose_recipes(declared, ["own"])), InlineExecutor())
+    found = store.read_model(declared.workspace.base_model("own"), declared.shape)
+    assert np.array_equal(found.oof[:, 2], declared.train_targets[:, 2])
+
+
 def test_a_family_that_does_not_want_them_never_sees_a_cell(declared: Competition) -> None:
     assert declared.texts_for(features=False) == (declared.train_texts, declared.test_texts)
     assert not any("\x1e" in text for text in (*declared.train_texts, *declared.test_texts))
@@ -132,7 +170,7 @@ def test_new_rows_need_the_columns_and_are_predicted_as_the_test_set(declared: C
     found = predict_stack(planned, recipe, declared.test_texts, 1, features=declared.test_features)
     np.testing.assert_allclose(found, stored, atol=1e-5)
     of_file = predict(declared.workspace, declared.workspace.root / "test.csv", "with", threads=1)
-    np.testing.assert_allclose(of_file.values.astype(np.float64), stored, atol=1e-5)
+    np.testing.assert_allclose(of_file.values.astype(np.float32), stored, atol=1e-5)
     with pytest.raises(UserError, match="give it a file with the columns"):
         predict(declared.workspace, declared.test_texts, "with", threads=1)
     bare = declared.workspace.root / "bare.csv"
