@@ -103,6 +103,11 @@ class Competition:
         return self.sample.ids
 
     @cached_property
+    def metric_source(self) -> str:
+        """A hash of the file of a metric of the user's own; empty for another."""
+        return self.declaration.metric_source(self.workspace)
+
+    @cached_property
     def metric(self) -> Metric:
         """The competition's metric, or the user's own."""
         declared = self.declaration
