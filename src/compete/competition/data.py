@@ -193,7 +193,7 @@ def load_competition(workspace: Workspace, *, checked: bool = False) -> Competit
         train_columns=train[list(dict.fromkeys([*roles[1:], *columns]))],
         test_ids=test_ids,
         test_texts=test_texts,
-        test_columns=test[list(dict.fromkeys(in_test))],
+        test_columns=test[list(dict.fromkeys([*in_test, *_groups_of(test, declaration)]))],
         sample=sample,
         warnings=(
             *of_train,
@@ -269,6 +269,11 @@ def _texts(table: pd.DataFrame, texts: TextColumns) -> list[str]:
 def _fold_columns(declared: CompetitionDeclaration) -> list[str]:
     folds = declared.folds
     return [name for name in (folds.groups, folds.column, folds.time) if name is not None]
+
+
+def _groups_of(test: pd.DataFrame, declared: CompetitionDeclaration) -> list[str]:
+    """The column of groups, where test has it: it is not needed there, but tells what train has of its groups."""
+    return [name for name in [declared.folds.groups] if name is not None and name in test.columns]
 
 
 def _named(files: Sequence[str]) -> str:

@@ -94,7 +94,8 @@ def open_stacking(
     oof, test = read_members(competition, members)
     labels, folds = competition.train_targets, planned.plan.folds
     if competition.task.gives_probabilities:
-        alarms = find_alarms(members, oof, test, labels, folds, competition.labels, planned.learnt.mask)
+        nouns, learnt = competition.task.kind, planned.learnt.mask
+        alarms = find_alarms(members, oof, test, labels, folds, competition.labels, learnt, nouns)
     else:
         alarms = find_number_alarms(members, oof, test, labels, folds, competition.labels)
     trained = [name for name in members if _was_trained(competition, name)]

@@ -226,6 +226,11 @@ class StackRecipe:
         return {f"recipe.{key}": str(value) for key, value in described.items()}
 
 
+def methods_for(kind: Kind) -> list[str]:
+    """Methods that are for outputs of that kind, from simple to involved."""
+    return [method for method in _SIMPLICITY if kind in _FOR.get(method, (kind,))]
+
+
 def stack_names(workspace: Workspace) -> list[str]:
     """Names of all stack recipes, sorted."""
     return sorted(path.stem for path in workspace.stack_recipes.glob("*.toml"))
