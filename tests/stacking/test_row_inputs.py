@@ -170,7 +170,7 @@ def test_new_rows_need_the_columns_and_are_predicted_as_the_test_set(declared: C
     found = predict_stack(planned, recipe, declared.test_texts, 1, features=declared.test_features)
     np.testing.assert_allclose(found, stored, atol=1e-5)
     of_file = predict(declared.workspace, declared.workspace.root / "test.csv", "with", threads=1)
-    np.testing.assert_allclose(of_file.values.astype(np.float64), stored, atol=1e-5)
+    np.testing.assert_allclose(of_file.values.astype(np.float32), stored, atol=1e-5)
     with pytest.raises(UserError, match="give it a file with the columns"):
         predict(declared.workspace, declared.test_texts, "with", threads=1)
     bare = declared.workspace.root / "bare.csv"

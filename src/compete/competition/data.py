@@ -118,10 +118,15 @@ class Competition:
         return Shape(self.train_ids, self.test_ids, self.labels, self.task.gives_probabilities)
 
     @cached_property
+    def alike(self) -> NDArray[np.intp]:
+        """A number for every training row, (n_train,), equal for rows of nearly one text."""
+        return near_identical_groups(self.train_texts)
+
+    @cached_property
     def groups(self) -> NDArray[np.intp]:
         """A number for every training row, (n_train,), equal for rows of nearly one text, or of a declared group."""
-        alike, declared = near_identical_groups(self.train_texts), self.declaration.folds.groups
-        return alike if declared is None else connected(alike, self.train_columns[declared].tolist())
+        declared = self.declaration.folds.groups
+        return self.alike if declared is None else connected(self.alike, self.train_columns[declared].tolist())
 
     @cached_property
     def strata(self) -> NDArray[np.int8]:

@@ -15,13 +15,13 @@ from compete.competition.near_identical import near_identical_key
 def seen_sentences(competition: Competition, plan: FoldPlan) -> Iterator[str]:
     """What the user is told of them; nothing where there are none."""
     count, column = len(competition.test_ids), competition.declaration.folds.groups
-    alike = test_rows_alike(competition)
+    alike = rows_alike_in_test(competition)
     if alike:
         yield (
             f"{alike} of {count} test rows have nearly the text of a training row: models have seen it with what is "
             "true of it, and may score better on these rows than the honest score says"
         )
-    grouped = test_rows_of_groups(competition)
+    grouped = grouped_rows_in_test(competition)
     if grouped:
         yield (
             f"{grouped} of {count} test rows are of a group ({column}) that training rows are of too: folds keep "
@@ -40,13 +40,13 @@ def seen_sentences(competition: Competition, plan: FoldPlan) -> Iterator[str]:
         )
 
 
-def test_rows_alike(competition: Competition) -> int:
+def rows_alike_in_test(competition: Competition) -> int:
     """Test rows with a text that is near-identical to one of train."""
     known = {near_identical_key(text) for text in competition.train_texts}
     return sum(near_identical_key(text) in known for text in competition.test_texts if text.strip())
 
 
-def test_rows_of_groups(competition: Competition) -> int:
+def grouped_rows_in_test(competition: Competition) -> int:
     """Test rows whose declared group has training rows; 0 where test does not say its groups."""
     column = competition.declaration.folds.groups
     if column is None or column not in competition.test_columns:

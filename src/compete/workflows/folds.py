@@ -90,9 +90,10 @@ def folds(workspace: Workspace, *, say: Say = silent) -> FoldTable:
     with exclusively(workspace, say, reading=True):
         planned = with_plan(load(workspace, say))
     competition, plan = planned.competition, planned.plan
-    for count, text in large_groups(competition.train_texts, competition.groups):
+    share = " and share a fold" if competition.declaration.folds.column is None else ""
+    for count, text in large_groups(competition.train_texts, competition.alike):
         shown = text if len(text) <= 60 else f"{text[:59]}…"
-        say(f"{count} rows have nearly the same text and share a fold: {shown!r}")
+        say(f"{count} rows have nearly the same text{share}: {shown!r}")
     if (rare := rare_sentence(planned.learnt, plan.k)) is not None:
         say(rare)
     for sentence in seen_sentences(competition, plan):
