@@ -1,6 +1,7 @@
 """How often the range that is promised for a public score holds it: rehearsals of a fast model on real rows.
 
     python benchmarks/rehearsals.py --train train.csv [--count 100]
+    python benchmarks/rehearsals.py --like WORKSPACE [--count 100]   # of any task, declared as there
 
 Every rehearsal holds out another fifth of the rows, trains five folds of a bag of words and three letters on the rest,
 submits it, and shows the private score at the end, all by the code of `compete rehearse`.
@@ -16,8 +17,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from compete.competition.declaration import read_declaration
 from compete.competition.reading import read_table
 from compete.competition.workspace import Workspace
+from compete.declarations import to_toml
 from compete.execution.local import usable_cores
 from compete.workflows.rehearse import rehearse
 
@@ -45,15 +48,39 @@ def workspace_of(root: Path, table: Path) -> Workspace:
     return Workspace(root)
 
 
+def workspace_like(root: Path, given: Workspace) -> Workspace:
+    """A workspace of the labelled rows of another one, declared as there; the test set's first row stands for it."""
+    declared = read_declaration(given)
+    data = declared.data
+    for role, files in (("train", data.train), ("test", data.test)):
+        rows = read_table(given.root / files[0], data.separator, data.quoting, data.encoding)
+        (rows if role == "train" else rows.head(1)).to_csv(root / f"{role}.csv", index=False)
+    (root / "base_models").mkdir()
+    (root / "base_models" / "fast.toml").write_text(RECIPE, encoding="utf-8")
+    kept = data.model_dump(exclude={"train", "test", "sample_submission", "separator", "quoting", "encoding"})
+    tables = {
+        "data": {"train": "train.csv", "test": "test.csv", **kept},
+        "folds": declared.folds.model_dump(),
+        "submission": {"public_fraction": 0.5},
+    }
+    (root / "competition.toml").write_text(to_toml(declared.top, tables), encoding="utf-8")
+    return Workspace(root)
+
+
 def main() -> None:
     """Print a line per rehearsal, and how many ranges held."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, required=True)
+    rows = parser.add_mutually_exclusive_group(required=True)
+    rows.add_argument("--train", type=Path)
+    rows.add_argument("--like", type=Path)
     parser.add_argument("--count", type=int, default=100)
     options = parser.parse_args()
     held, private_held, gaps = 0, 0, []
     with tempfile.TemporaryDirectory() as folder:
-        workspace = workspace_of(Path(folder), options.train)
+        root = Path(folder)
+        workspace = (
+            workspace_of(root, options.train) if options.train else workspace_like(root, Workspace(options.like))
+        )
         for seed in range(options.count):
             (entry,) = rehearse(workspace, ["fast"], seed=seed, workers=0).entries
             sent, outcome = entry.submission, entry.outcome

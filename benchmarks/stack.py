@@ -50,6 +50,7 @@ def measure(n_models: int, n_labels: int, n_rows: int, which: str) -> dict[str, 
     from compete.stacking.ensemble.cross_fitting import MANY_ROWS, as_it_is, repeated_folds
     from compete.stacking.ensemble.evaluation import evaluate
     from compete.stacking.fitting import Materials, Workbench
+    from compete.stacking.row_inputs import RowInputs
     from compete.stacking.scoring import REPEATS
 
     oof, labels = made_up(n_models, n_labels, n_rows)
@@ -61,7 +62,8 @@ def measure(n_models: int, n_labels: int, n_rows: int, which: str) -> dict[str, 
     repeats = REPEATS if n_rows <= MANY_ROWS else 1
     plans = repeated_folds(folds, labels, np.arange(n_rows), repeats, seed=0)
     names = [str(number) for number in range(n_models)]
-    rows = np.random.default_rng(2).random((n_rows, 13), dtype=np.float32) if which == "all" else None
+    counted = np.random.default_rng(2).random((n_rows, 13), dtype=np.float32) if which == "all" else None
+    rows = RowInputs(counted)
     materials = Materials(dict(zip(names, oof, strict=True)), labels, plans, rows)
     bench = Workbench(materials, recipes, METRICS["f1_macro"])
     stacks = {name: (bench.cross_fits(name), bench.fitted(name)) for name in chosen}

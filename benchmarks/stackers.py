@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
+from compete.base_models.row_features import row_features
 from compete.competition.folds import assign_folds
 from compete.competition.metrics import METRICS, Labels
 from compete.competition.near_identical import near_identical_groups
@@ -36,9 +37,9 @@ from compete.execution.local import usable_cores
 from compete.stacking.choosing import choose
 from compete.stacking.ensemble.cross_fitting import repeated_folds
 from compete.stacking.ensemble.resampling import interval, resampled_scores
-from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.ensemble.thresholds import decide, fit_thresholds
 from compete.stacking.fitting import Materials, Workbench
+from compete.stacking.row_inputs import RowInputs
 from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 F1 = METRICS["f1_macro"]
@@ -126,13 +127,13 @@ def shipped() -> dict[str, StackRecipe]:
 def ours(split: Split, names: list[str]) -> dict[str, Answer]:
     """`compete stack`: each recipe, and "chosen", the one that it takes."""
     plans = repeated_folds(split.folds, split.labels, split.groups, 3, seed=42)
-    materials = Materials(dict(zip(split.models, split.oof, strict=True)), split.labels, plans, split.rows)
+    materials = Materials(dict(zip(split.models, split.oof, strict=True)), split.labels, plans, RowInputs(split.rows))
     bench = Workbench(materials, shipped(), F1)
     aside = dict(zip(split.models, split.aside, strict=True))
     answers, contenders = {}, []
     for name in names:
         recipe, fitted, evaluation = bench.recipes[name], bench.fitted(name), bench.evaluate(name)
-        decisions = evaluation.decision.decide(fitted.predict_proba(aside, split.aside_rows))
+        decisions = evaluation.decision.decide(fitted.predict_proba(aside, RowInputs(split.aside_rows)))
         answers[name] = Answer(decisions, evaluation.honest)
         contenders.append(Contender(recipe, evaluation.honest, evaluation.draws))
     answers["chosen"] = answers[choose(F1, contenders).recipe.name]

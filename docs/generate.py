@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from compete.base_models.boosted.settings import BoostedSettings
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
@@ -51,6 +52,7 @@ Section = tuple[str, type[BaseModel], type[BaseModel] | None]
 RECIPE: tuple[Section, ...] = (
     ("Keys of a recipe", RecipeDeclaration, None),
     ("`[settings]` of family `linear`", LinearSettings, None),
+    ("`[settings]` of family `lightgbm`", BoostedSettings, None),
     ("`[settings]` of family `ffnn`", FeedForwardSettings, None),
     ("`[settings]` of both families of pretrained transformers", TransformerSettings, None),
     ("`[settings.lora]`", Lora, None),

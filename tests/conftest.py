@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -231,6 +232,14 @@ def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
         file.write({"svg": b"<svg></svg>", "png": b""}[format])
 
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", savefig)
+
+
+def pytest_configure() -> None:
+    """One thread for linear algebra, in what pytest-xdist starts beside this process and in what tests start: on a few
+    hundred rows, two of them mostly wait for each other, and waiting takes processor time. Jobs get the number of
+    threads that their command says; `tests/journeys/test_end_to_end.py` plays a road with what the machine has.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -155,7 +155,10 @@ def test_a_workspace_whose_data_are_still_to_come_can_be_shown(tmp_path: Path) -
     )
 
 
-def test_plan_report_and_rehearsal(played: Opened, tmp_path: Path) -> None:
+def test_plan_report_and_rehearsal(
+    played: Opened, tmp_path: Path, unpainted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compete.workflows.executors.default_workers", lambda recipes, gpus: 0)
     assert played.plan("linear", "roberta_base").table.index.tolist()[0] == "linear"
     written = played.report(tmp_path / "page")
     assert written.page == tmp_path / "page" / "index.html" and written.figures > 10

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compete.base_models.boosted.family import Boosted
+from compete.base_models.boosted.settings import BoostedSettings
 from compete.base_models.ffnn.family import FeedForward
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.linear.family import Linear
@@ -20,6 +22,7 @@ SMALL: dict[str, Any] = {"embedding_size": 8, "hidden": (16,), "batch_size": 16,
 FAMILIES: dict[str, Any] = {
     "linear": Linear(LinearSettings(C=10.0)),
     "nbsvm": Linear(LinearSettings(weighting="nbsvm")),
+    "lightgbm": Boosted(BoostedSettings(n_components=16, min_data_in_leaf=5)),
     "ffnn": FeedForward(FeedForwardSettings(**SMALL, members=2)),
 }
 

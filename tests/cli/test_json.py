@@ -73,7 +73,8 @@ def test_status_of_no_model_at_all_is_an_empty_list(workspace: Workspace, compet
 
 
 def test_status_has_the_scores_in_full_and_says_what_is_stale(trained: Workspace, compete: Run) -> None:
-    scores = whole_model_scores(trained, "f1_macro", survey(trained).states)
+    looked = survey(trained)
+    scores = whole_model_scores(trained, looked.declaration, looked.states)
     recipe = trained.recipes / "words.toml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("1.0", "2.0"), encoding="utf-8")
     ran = compete("status", "--json")

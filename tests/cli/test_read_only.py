@@ -46,9 +46,12 @@ def read_only(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("command", ["status", "folds", "scores", "report"])
 def test_what_only_reads_needs_to_write_nothing(
-    compete: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    compete: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, command: str
 ) -> None:
-    arguments = [command, *(["--folder", str(tmp_path / "report")] if command == "report" else [])]
+    arguments = [command]
+    if command == "report":
+        request.getfixturevalue("unpainted")  # painting reads and writes nothing
+        arguments += ["--folder", str(tmp_path / "report")]
     before = compete(*arguments)
     assert before.code == 0, before.stderr
     (tmp_path / "workspace" / "oof" / "sources.json").unlink()  # a cache, which cannot be written again

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +8,10 @@ import pytest
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
+from support.in_process import Run, in_process
 from support.small_files import DECLARATION, SAMPLE, TEST, TRAIN, Load
 
 pytestmark = pytest.mark.slow
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_rows_keep_the_order_of_their_files(load: Load) -> None:
@@ -222,13 +219,18 @@ def test_ids_that_number_no_rows_and_overlap_are_refused_with_a_way_out(load: Lo
         load(train=train, test=test, sample=sample)
 
 
+@pytest.fixture
+def compete(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return in_process(workspace.root, monkeypatch, capsys)
+
+
 @pytest.mark.parametrize("command", ["train-base", "folds", "plan"])
 def test_what_submit_would_refuse_is_refused_before_training(compete: Run, workspace: Workspace, command: str) -> None:
     """The sample of another competition: `submit` could never send anything."""
     sample = workspace.root / "sample.csv"
     sample.write_text(sample.read_text(encoding="utf-8").replace("trust", "fear"), encoding="utf-8")
     ran = compete(command, *(["--all"] if command == "train-base" else []))
-    assert ran.returncode == 2
+    assert ran.code == 2
     assert "missing: trust; not known: fear" in ran.stderr
     assert not (workspace.root / "oof").exists() or not any(workspace.oof.glob("*/"))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compete.competition.text_columns import PAIR, TextColumns, as_one, segments
+from compete.competition.text_columns import PAIR, TextColumns, as_one, segments, split_features, with_features
 
 COLUMNS = {"title": ["A", "", "{body}"], "body": ["b", "c", "x"], "0": ["n", "m", "o"]}
 
@@ -39,3 +39,20 @@ def test_a_pair_comes_apart_where_it_was_put_together(cells: list[str]) -> None:
 def test_a_text_of_one_column_is_one_segment() -> None:
     assert segments("one text") == ("one text",)
     assert as_one("one text") == "one text"
+
+
+def test_cells_stand_behind_their_text_in_the_order_of_their_columns_names() -> None:
+    joined = with_features(["one", f"a{PAIR}b"], {"upvotes": ["3", ""], "topic": ["x", "y z"]})
+    assert [split_features(text) for text in joined] == [("one", ("x", "3")), (f"a{PAIR}b", ("y z", ""))]
+    other_order = with_features(["one", f"a{PAIR}b"], {"topic": ["x", "y z"], "upvotes": ["3", ""]})
+    assert joined == other_order
+
+
+def test_a_separator_in_a_text_or_a_cell_makes_no_cell_of_its_own() -> None:
+    [joined] = with_features(["on\x1ee"], {"topic": ["x\x1ey"]})
+    assert split_features(joined) == ("on e", ("x y",))
+
+
+def test_a_text_without_cells_is_itself() -> None:
+    assert with_features(["one", ""], {}) == ["one", ""]
+    assert split_features("one") == ("one", ())

@@ -23,9 +23,11 @@ def cells() -> list[dict[str, Any]]:
     return found
 
 
-def test_every_cell_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_cell_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unpainted: None) -> None:
     monkeypatch.setattr(demo_data, "TRAIN_ROWS", 300)
     monkeypatch.setattr(demo_data, "TEST_ROWS", 120)
+    # Jobs run in this process: tests/test_opened.py has Python start processes for them.
+    monkeypatch.setattr("compete.workflows.executors.default_workers", lambda recipes, gpus: 0)
     monkeypatch.chdir(tmp_path)
     mpl.use("Agg")
     names: dict[str, Any] = {}

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Callable
 
 import pytest
 
 from compete.competition.workspace import Workspace
+from support.in_process import Run, in_process
 from support.lived_in import train_models
 
 pytestmark = pytest.mark.slow
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 RECIPES = {
     "words": 'family = "families.py:Words"\n',
@@ -22,7 +19,10 @@ RECIPES = {
 }
 
 
-def test_only_the_seed_decides(workspace: Workspace, compete: Run) -> None:
+def test_only_the_seed_decides(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compete = in_process(workspace.root, monkeypatch, capsys)  # its jobs run in processes of their own
     _write_recipes(workspace, seed=42)
     first = _run(workspace, compete, workers=2)
     assert len(first) == 1 + len(RECIPES) * (2 + 2 * 3)
@@ -50,7 +50,7 @@ def _write_recipes(workspace: Workspace, seed: int) -> None:
 def _run(workspace: Workspace, compete: Run, workers: int) -> dict[str, bytes]:
     # Whether what was kept gives the same when it is read again is another question, and as much work.
     ran = compete("train-base", "--all", "--no-parity", "--threads", "1", "--workers", str(workers))
-    assert ran.returncode == 0, ran.stderr
+    assert ran.code == 0, ran.stderr
     return _stored(workspace)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from compete.competition.workspace import Workspace
+from support.in_process import Run, in_process
 
 pytestmark = pytest.mark.slow
 
-# Run before the command's own code in every process it starts: writing a part's tables fails as on a full disk.
+TRAIN = ("train-base", "--all", "--workers", "1")
+# Run before anything else in every process that a job gets: writing a part's tables fails as on a full disk.
 SITE = """
 import errno, os, pathlib
 real = os.fsync
@@ -29,25 +30,33 @@ os.fsync = fsync
 """
 
 
+@pytest.fixture
+def compete(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process, its jobs in processes of their own."""
+    return in_process(workspace.root, monkeypatch, capsys)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="names open files through /proc")
-def test_a_full_disk_is_said_and_loses_nothing(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_loses_nothing(
+    workspace: Workspace, compete: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE, encoding="utf-8")
     full = tmp_path / "full"
     full.touch()
-    environment = {**os.environ, "PYTHONPATH": str(site), "FULL_DISK": str(full)}
-    command = [sys.executable, "-m", "compete.cli.main", "train-base", "--all", "--workers", "1"]
-    ran = subprocess.run(command, cwd=workspace.root, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 2, ran.stderr
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    monkeypatch.setenv("FULL_DISK", str(full))
+    ran = compete(*TRAIN)
+    assert ran.code == 2, ran.stderr
     assert "no space left on the disk" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert (workspace.oof / "words" / "manifest.json").is_file()
     assert not list((workspace.oof / "words_smooth").glob("fold_*"))
 
     full.unlink()
-    again = subprocess.run(command, cwd=workspace.root, env=environment, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
+    again = compete(*TRAIN)
+    assert again.code == 0, again.stderr
     assert "3 jobs" in again.stderr
     assert not list(workspace.oof.rglob(".compete-tmp*"))
 
@@ -64,14 +73,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(mount)], check=True)
 
 
-def test_a_disk_that_is_really_full(workspace: Workspace, small_disk: Path) -> None:
+def test_a_disk_that_is_really_full(workspace: Workspace, compete: Run, small_disk: Path) -> None:
     (workspace.root / "oof").symlink_to(small_disk)
     (small_disk / "ballast").write_bytes(b"x" * 200 * 1024)
-    command = [sys.executable, "-m", "compete.cli.main", "train-base", "--all", "--workers", "1"]
-    ran = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, check=False)
-    assert ran.returncode == 2, ran.stderr
+    ran = compete(*TRAIN)
+    assert ran.code == 2, ran.stderr
     assert "no space left" in ran.stderr
     (small_disk / "ballast").unlink()
     (small_disk / "ballast").write_bytes(b"")
-    again = subprocess.run(command, cwd=workspace.root, capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
+    again = compete(*TRAIN)
+    assert again.code == 0, again.stderr

@@ -16,6 +16,7 @@ from compete.archives import read_archive
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
 from compete.errors import ArchiveError, DiskFullError, JobsFailedError
+from compete.execution.inline import InlineExecutor
 from compete.oof.job_archives import laid_out, open_job
 from compete.oof.work import Work
 from compete.workflows.jobs import collect_jobs, export_jobs, run_job
@@ -49,6 +50,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for job in sorted((root / "there").glob("*.job")):
         run_job(job, here=root)
     return root
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are done in this process; the results in `made` come from processes of their own."""
+    monkeypatch.setattr("compete.workflows.executors.LocalExecutor", lambda *crew: InlineExecutor())
 
 
 @pytest.fixture
@@ -119,7 +126,7 @@ def test_nothing_tells_where_it_was_made_or_what_is_secret(here: Workspace, ther
         assert (there / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_data_that_lies_elsewhere_is_taken_along(here: Workspace, tmp_path: Path) -> None:
+def test_data_that_lies_elsewhere_is_taken_along(here: Workspace, inline: None, tmp_path: Path) -> None:
     away = tmp_path / "data.v2"
     away.mkdir()
     (here.root / "train.csv").rename(away / "my train.csv")
@@ -214,7 +221,9 @@ def test_a_job_of_another_version_is_refused(there: Path, compete: Run, monkeypa
     assert "and this is compete 99.0" in ran.stderr
 
 
-def test_other_versions_of_libraries_are_named(there: Path, compete: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions_of_libraries_are_named(
+    there: Path, inline: None, compete: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (there / "words-fold-0.result").unlink()
     monkeypatch.setattr("compete.oof.job_archives.versions", lambda: {**open_made(there), "numpy": "0.9"})
     ran = compete("jobs", "run", "words-fold-0.job", cwd=there)
@@ -228,7 +237,9 @@ def open_made(there: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("error", "code"), [("ValueError", 1), ("UserError", 2)])
-def test_a_job_that_fails_brings_its_log_home(here: Workspace, compete: Run, error: str, code: int) -> None:
+def test_a_job_that_fails_brings_its_log_home(
+    here: Workspace, inline: None, compete: Run, error: str, code: int
+) -> None:
     edit(
         here.root / "families.py",
         "        time.sleep(self.settings.seconds)\n",
@@ -247,7 +258,7 @@ def test_a_job_that_fails_brings_its_log_home(here: Workspace, compete: Run, err
 
 
 def test_what_was_trained_outlives_a_disk_that_fills_while_it_is_packed(
-    there: Path, monkeypatch: pytest.MonkeyPatch
+    there: Path, inline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = read_archive(there / "words-fold-0.result", "result", {}).manifest["files"]
     (there / "words-fold-0.result").unlink()

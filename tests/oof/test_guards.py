@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -19,8 +18,8 @@ from compete.oof.guards import FoldWarning, warnings_of
 from compete.oof.job import fold_seed
 from compete.oof.state import model_state
 from compete.oof.work import choose_recipes, find_work, train
+from support.in_process import Run, in_process
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 Curve = list[tuple[float, float]]  # training and validation loss of every epoch
 
 LABELS = ("joy", "anger", "trust")
@@ -160,10 +159,15 @@ def test_warnings_lie_in_the_part_and_are_grouped_by_fold(workspace: Workspace) 
     assert found == {**{warning: [0, 1, 2] for warning in of_all}, "out of luck": [1]}
 
 
+@pytest.fixture
+def compete(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return in_process(workspace.root, monkeypatch, capsys)
+
+
 def test_train_base_prints_them_by_model_label_and_fold(workspace: Workspace, compete: Run) -> None:
     add_dull(workspace, unlucky=fold_seed(42, 1))
     ran = compete("train-base", "dull", "--workers", "0")
-    assert ran.returncode == 0, ran.stderr
+    assert ran.code == 0, ran.stderr
     assert [line for line in ran.stderr.splitlines() if line.startswith("warning: ")] == [
         "warning: dull: the same probability in every row: joy",
         "warning: dull: never predicted, no probability reaches 0.5: trust",

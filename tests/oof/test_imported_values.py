@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from compete.errors import DataError
-from compete.oof.imported_values import ROUNDING, numbers, refuse_what_is_no_probability
+from compete.oof.imported_values import (
+    ROUNDING,
+    numbers,
+    of_sum_one,
+    refuse_what_is_no_number,
+    refuse_what_is_no_probability,
+)
 
 PATH, IDS, LABELS = Path("x.csv"), ["a", "b"], ["joy", "anger"]
 
@@ -34,3 +40,18 @@ def test_a_little_more_than_float32_rounds_is_refused(value: float, fine: bool) 
         return
     with pytest.raises(DataError, match=r"first row 2 \(b\).* between 0 and 1"):
         refuse_what_is_no_probability(PATH, IDS, LABELS, matrix)
+
+
+def test_numbers_may_be_of_any_size_but_there_and_finite() -> None:
+    refuse_what_is_no_number(PATH, IDS, LABELS, np.array([[-3.0, 1e6], [0.0, 2.0]]))
+    with pytest.raises(DataError, match=r"^x\.csv: 1 row holds empty cells: row 2 \(b\): anger$"):
+        refuse_what_is_no_number(PATH, IDS, LABELS, np.array([[0.0, 1.0], [2.0, np.nan]]))
+    with pytest.raises(DataError, match=r"^x\.csv: 1 row holds infinite values, first row 1 \(a\)$"):
+        refuse_what_is_no_number(PATH, IDS, LABELS, np.array([[np.inf, 1.0], [2.0, 3.0]]))
+
+
+def test_probabilities_of_classes_sum_to_one_but_for_rounding() -> None:
+    found = of_sum_one(PATH, IDS, np.array([[0.33, 0.66], [0.5, 0.5]]))
+    assert np.allclose(found.sum(axis=1), 1) and found[0, 0] == pytest.approx(1 / 3)
+    with pytest.raises(DataError, match=r"^x\.csv: 1 row holds probabilities of classes .*row 2 \(b\): 0\.7\. "):
+        of_sum_one(PATH, IDS, np.array([[0.5, 0.5], [0.5, 0.2]]))

@@ -158,7 +158,7 @@ def test_what_was_kept_has_passed_its_check_in_a_fresh_process(workspace: Worksp
             "one label",
             r"rates fold 0: ParityError: the saved model, loaded again, .*: anger 0\.\d+, then 0\.\d+\. Its prob",
         ),
-        ("nan", r"ParityError: the saved model, loaded again, gives other probabilities: anger 0\.\d+, then nan"),
+        ("nan", r"ParityError: the saved model, loaded again, gives other predictions: anger 0\.\d+, then nan"),
         ("load", r"ParityError: the saved model cannot be loaded again: RuntimeError: the camel forgot"),
     ],
 )
@@ -288,7 +288,7 @@ def test_how_far_probabilities_may_lie_depends_on_their_precision(
     if share < 1:
         train_fold_0(competition, "rates", parity=True)
         return
-    with pytest.raises(JobsFailedError, match="ParityError: the saved model, loaded again, gives other probabilities"):
+    with pytest.raises(JobsFailedError, match="ParityError: the saved model, loaded again, gives other predictions"):
         train_fold_0(competition, "rates", parity=True)
 
 

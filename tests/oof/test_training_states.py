@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compete.base_models.pretrained.resuming import Kept, read_state
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError
@@ -16,6 +17,7 @@ from compete.execution.local import LocalExecutor
 from compete.oof import store
 from compete.oof.fold_plan import with_plan
 from compete.oof.work import choose_recipes, find_work, train
+from support.lived_in import copied
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +25,6 @@ RECIPE = """\
 family = "sequence_classifier"
 [settings]
 checkpoint = "miniature:distilbert"
-adaptation = "lora"
 epochs = 2
 batch_size = 4
 max_length = 16
@@ -73,33 +74,56 @@ def killing_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compete.base_models.classifier.family.SequenceClassifier.imports", ("killing",))
 
 
+@pytest.fixture(scope="module")
+def killed_once(untouched: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A fold was killed at its 25th step, and left a state."""
+    workspace = copied(untouched, tmp_path_factory.mktemp("killed"))
+    prepare(workspace, 10)
+    with pytest.MonkeyPatch.context() as changed:
+        killing_once(tmp_path_factory.mktemp("killing"), changed)
+        with pytest.raises(JobsFailedError, match="SIGKILL"):
+            train_fold(workspace, LocalExecutor(1, 1))
+    (state,) = workspace.training_states.iterdir()
+    assert state.name.startswith("tuned.0.")
+    return workspace
+
+
+@pytest.fixture
+def killed(killed_once: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it, to be gone on with."""
+    return copied(killed_once, tmp_path / "killed")
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Kept | None]:
+    """What trainings find to go on from."""
+    found: list[Kept | None] = []
+
+    def read(folder: Path) -> Kept | None:
+        found.append(read_state(folder))
+        return found[-1]
+
+    monkeypatch.setattr("compete.base_models.pretrained.fine_tuning.read_state", read)
+    return found
+
+
 def test_a_killed_fold_goes_on_and_leaves_nothing(
-    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, killed: Workspace, found: list[Kept | None]
 ) -> None:
     prepare(workspace, None)
     expected = train_fold(workspace)
     assert not workspace.training_states.exists()
-    prepare(workspace, 10)
-    killing_once(tmp_path_factory.mktemp("killing"), monkeypatch)
-    with pytest.raises(JobsFailedError, match="SIGKILL"):
-        train_fold(workspace, LocalExecutor(1, 1))
-    (state,) = workspace.training_states.iterdir()
-    assert state.name.startswith("tuned.0.")
-    again = train_fold(workspace)
+    again = train_fold(killed)
+    assert len(found) == 1 and found[0] is not None
     np.testing.assert_array_equal(again.oof, expected.oof)
     np.testing.assert_array_equal(again.test, expected.test)
-    assert list(workspace.training_states.iterdir()) == []
+    assert list(killed.training_states.iterdir()) == []
 
 
-def test_a_state_of_another_recipe_is_not_gone_on_from(
-    workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepare(workspace, 10)
-    killing_once(tmp_path_factory.mktemp("killing"), monkeypatch)
-    with pytest.raises(JobsFailedError, match="SIGKILL"):
-        train_fold(workspace, LocalExecutor(1, 1))
-    path = workspace.recipes / "tuned.toml"
+def test_a_state_of_another_recipe_is_not_gone_on_from(killed: Workspace, found: list[Kept | None]) -> None:
+    path = killed.recipes / "tuned.toml"
     path.write_text(RECIPE + "learning_rate = 1e-3\n", encoding="utf-8")
-    resumed = train_fold(workspace)
-    np.testing.assert_array_equal(train_fold(workspace).oof, resumed.oof)
-    assert list(workspace.training_states.iterdir()) == []
+    resumed = train_fold(killed)
+    assert found == [None]
+    np.testing.assert_array_equal(train_fold(killed).oof, resumed.oof)
+    assert list(killed.training_states.iterdir()) == []

@@ -173,12 +173,13 @@ def test_the_same_probabilities_under_another_plan_are_scored_anew(
 def test_status_shows_whole_models_only_with_kept_or_computed_scores(
     trained: Competition, planned: Planned, folder: ResultFolder
 ) -> None:
-    states = survey(trained.workspace).states
+    looked = survey(trained.workspace)
+    states = looked.states
     assert {name: state.state for name, state in states.items()} == {
         "words": State.FRESH,
         "words_smooth": State.MISSING,
     }
-    found = whole_model_scores(trained.workspace, "f1_macro", states)
+    found = whole_model_scores(trained.workspace, looked.declaration, states)
     assert found == {"words": base_model_score(planned, "words")}
     plant(folder, 0.123)
-    assert whole_model_scores(trained.workspace, "f1_macro", states)["words"].honest == 0.123
+    assert whole_model_scores(trained.workspace, looked.declaration, states)["words"].honest == 0.123

@@ -261,6 +261,7 @@ NEVER_MEANT: dict[str, Any] = {
     "stacks": ["a", "b"],
     "method": "mean",
     "row_features": True,
+    "features": True,
     "label_shift": True,
     "calibration": "platt",
     "thresholds": "half",

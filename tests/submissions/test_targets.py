@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from compete.submissions.csv_file import CheckedFile, check, read_values
 from compete.submissions.form import Form, submission_form
 from compete.submissions.ledger import Ledger, NewSubmission, Outcome
 from compete.submissions.targets import LocalLeaderboard, TrueColumns, make_target, what_keeps_from_scoring
+from support.in_process import Run, in_process
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +36,6 @@ FORM = Form(["id", "joy", "trust"], ["b1", "b2", "b3", "b4"], decisions=True)
 def sent(tmp_path: Path) -> Path:
     (tmp_path / "sent.csv").write_text(SENT, encoding="utf-8")
     return tmp_path / "sent.csv"
-
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def read(path: Path, form: Form = FORM) -> CheckedFile:
@@ -210,10 +207,15 @@ def test_a_solution_that_is_not_there_is_said_before_and_one_that_is_not_needed_
         assert what_keeps_from_scoring(load_competition(workspace)) == ""
 
 
+@pytest.fixture
+def compete(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return in_process(workspace.root, monkeypatch, capsys)
+
+
 def test_it_is_said_when_a_command_loads_the_rows(compete: Run, workspace: Workspace) -> None:
     (workspace.root / "solution.csv").write_text("id,joy\n", encoding="utf-8")
     ran = compete("folds")
-    assert ran.returncode == 0
+    assert ran.code == 0
     assert "warning: nothing can be scored: " in ran.stderr and "is no solution file: it lacks" in ran.stderr
 
 

@@ -57,7 +57,8 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Type:
 
     Jobs run in this process too; other tests start processes for them.
     """
-    monkeypatch.setattr("compete.oof.work.default_workers", lambda recipes, gpus: 0)
+    monkeypatch.setattr("compete.workflows.executors.default_workers", lambda recipes, gpus: 0)
+    monkeypatch.setattr("compete.workflows.executors.usable_cores", lambda: 1)  # two threads wait for each other
 
     def run(folder: Path, words: Sequence[str]) -> tuple[int, str]:
         printed = io.BytesIO()

@@ -32,6 +32,7 @@ from compete.users_code import import_file
 # A family's module is imported only when a recipe names it.
 FAMILIES = {
     "linear": "compete.base_models.linear.family:Linear",
+    "lightgbm": "compete.base_models.boosted.family:Boosted",
     "ffnn": "compete.base_models.ffnn.family:FeedForward",
     "sequence_classifier": "compete.base_models.classifier.family:SequenceClassifier",
     "label_generator": "compete.base_models.generator.family:LabelGenerator",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from compete.competition.column_names import matched, otherwise_written
 from compete.competition.declaration import CompetitionDeclaration, Data, read_declaration
+from compete.competition.feature_columns import empty_columns, words_among_numbers
 from compete.competition.metrics import Metric, find_metric, own_metric
 from compete.competition.near_identical import near_identical_groups
 from compete.competition.reading import read_table, read_tables
@@ -22,10 +23,10 @@ from compete.competition.saved_index import saved_index
 from compete.competition.shape import Shape, Targets
 from compete.competition.targets import learn_task, strata, target_matrix
 from compete.competition.task import Task
-from compete.competition.text_columns import TextColumns
+from compete.competition.text_columns import TextColumns, with_features
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
-from compete.errors import DataError
+from compete.errors import DataError, UserError
 from compete.fingerprints import digest
 
 # Rows of two files that only number them may have the same text by chance: "thanks" is written often.
@@ -62,9 +63,49 @@ class Competition:
         return self.task.outputs
 
     @property
+    def train_features(self) -> dict[str, list[str]]:
+        """The cells of the declared features in train, by column."""
+        return self._features_of(self.train_columns)
+
+    @property
+    def test_features(self) -> dict[str, list[str]]:
+        """Those of test."""
+        return self._features_of(self.test_columns)
+
+    def _features_of(self, table: pd.DataFrame) -> dict[str, list[str]]:
+        return {name: table[name].tolist() for name in self.declaration.data.features}
+
+    def texts_for(self, features: bool) -> tuple[list[str], list[str]]:
+        """Texts of train and of test as a family is handed them: where it wants features, with those behind them."""
+        if not features:
+            return self.train_texts, self.test_texts
+        return with_features(self.train_texts, self.train_features), with_features(self.test_texts, self.test_features)
+
+    def new_texts_for(
+        self, features: bool, texts: Sequence[str], columns: Mapping[str, Sequence[str]] | None
+    ) -> list[str]:
+        """The same of other texts, and the cells of their rows, by column; raises UserError where those are missing."""
+        return with_features(texts, self.new_features(columns)) if features else list(texts)
+
+    def new_features(self, columns: Mapping[str, Sequence[str]] | None) -> dict[str, Sequence[str]]:
+        """The features among the columns of new rows; raises UserError where there are none, but texts alone."""
+        names = self.declaration.data.features
+        if names and columns is None:
+            raise UserError(
+                f"the model also looks at {', '.join(names)}, which texts alone do not have: give it a file with the "
+                "columns of the test file"
+            )
+        return {name: columns[name] for name in names} if columns is not None else {}
+
+    @property
     def submission_ids(self) -> list[str]:
         """The order of the sample submission, or of the test file where no sample is declared."""
         return self.sample.ids
+
+    @cached_property
+    def metric_source(self) -> str:
+        """A hash of the file of a metric of the user's own; empty for another."""
+        return self.declaration.metric_source(self.workspace)
 
     @cached_property
     def metric(self) -> Metric:
@@ -82,10 +123,15 @@ class Competition:
         return Shape(self.train_ids, self.test_ids, self.labels, self.task.gives_probabilities)
 
     @cached_property
+    def alike(self) -> NDArray[np.intp]:
+        """A number for every training row, (n_train,), equal for rows of nearly one text."""
+        return near_identical_groups(self.train_texts)
+
+    @cached_property
     def groups(self) -> NDArray[np.intp]:
         """A number for every training row, (n_train,), equal for rows of nearly one text, or of a declared group."""
-        alike, declared = near_identical_groups(self.train_texts), self.declaration.folds.groups
-        return alike if declared is None else connected(alike, self.train_columns[declared].tolist())
+        declared = self.declaration.folds.groups
+        return self.alike if declared is None else connected(self.alike, self.train_columns[declared].tolist())
 
     @cached_property
     def strata(self) -> NDArray[np.int8]:
@@ -145,6 +191,7 @@ def load_competition(workspace: Workspace, *, checked: bool = False) -> Competit
     task = learn_task(declaration, cells, _named(data.train))
     overlap = _overlap(dict(zip(train_ids, train_texts, strict=True)), dict(zip(test_ids, test_texts, strict=True)))
     sample, of_sample = read_sample(workspace.root, declaration, task, columns, test_ids)
+    of_features = _check_features(train, test, data)
     return Competition(
         workspace=workspace,
         declaration=declaration,
@@ -156,9 +203,17 @@ def load_competition(workspace: Workspace, *, checked: bool = False) -> Competit
         train_columns=train[list(dict.fromkeys([*roles[1:], *columns]))],
         test_ids=test_ids,
         test_texts=test_texts,
-        test_columns=test[list(dict.fromkeys(in_test))],
+        test_columns=test[list(dict.fromkeys([*in_test, *_groups_of(test, declaration)]))],
         sample=sample,
-        warnings=(*of_train, *of_index, *of_test, *of_sample, *overlap, *_empty_texts(test_texts, test_ids)),
+        warnings=(
+            *of_train,
+            *of_index,
+            *of_test,
+            *of_sample,
+            *overlap,
+            *_empty_texts(test_texts, test_ids),
+            *of_features,
+        ),
     )
 
 
@@ -178,14 +233,25 @@ def left_out_of_the_metric(competition: Competition) -> list[str]:
     return [f"macro-AUC is the mean over the other labels: {', '.join(without)} {are} the same in every training row"]
 
 
-def read_new_texts(path: Path, data: Data) -> tuple[list[str], list[str]]:
-    """Ids and texts of a file with the columns of the test file, read as the competition's files are."""
+@dataclass(frozen=True)
+class NewTexts:
+    """Rows to predict that are not the competition's."""
+
+    ids: list[str]
+    texts: list[str]
+    features: dict[str, list[str]]
+    """The cells of the declared features, by column."""
+
+
+def read_new_texts(path: Path, data: Data) -> NewTexts:
+    """A file with the columns of the test file, read as the competition's files are."""
     if not path.is_file():
         raise DataError(f"{path} does not exist")
     table = read_table(path, data.separator, data.quoting, data.encoding)
     texts = TextColumns.of(data.text)
-    table, _ = _named_as_declared(table, [data.id, *texts.names], [str(path)])
-    return _ids(table, data.id, [str(path)]), _texts(table, texts)
+    table, _ = _named_as_declared(table, [data.id, *texts.names, *data.features], [str(path)])
+    features = {name: table[name].tolist() for name in data.features}
+    return NewTexts(_ids(table, data.id, [str(path)]), _texts(table, texts), features)
 
 
 def connected(groups: NDArray[np.intp], names: Sequence[str]) -> NDArray[np.intp]:
@@ -213,6 +279,11 @@ def _texts(table: pd.DataFrame, texts: TextColumns) -> list[str]:
 def _fold_columns(declared: CompetitionDeclaration) -> list[str]:
     folds = declared.folds
     return [name for name in (folds.groups, folds.column, folds.time) if name is not None]
+
+
+def _groups_of(test: pd.DataFrame, declared: CompetitionDeclaration) -> list[str]:
+    """The column of groups, where test has it: it is not needed there, but tells what train has of its groups."""
+    return [name for name in [declared.folds.groups] if name is not None and name in test.columns]
 
 
 def _named(files: Sequence[str]) -> str:
@@ -310,3 +381,15 @@ def _empty_texts(test_texts: Sequence[str], test_ids: Sequence[str]) -> Iterable
             f"{len(empty)} empty text{'s' * (len(empty) > 1)} in the test set, first row {empty[0] + 1} "
             f"({test_ids[empty[0]]}): scored as it is"
         )
+
+
+def _check_features(train: pd.DataFrame, test: pd.DataFrame, data: Data) -> list[str]:
+    """Sentences on cells of test that are no number as those of train are; raises DataError for an empty column."""
+    of_train, of_test = ({name: table[name].tolist() for name in data.features} for table in (train, test))
+    empty = empty_columns(of_train)
+    if empty:
+        raise DataError(
+            f"{_named(data.train)}: the column {empty[0]!r}, which data.features in competition.toml names, is empty "
+            "in every row: leave it out there"
+        )
+    return words_among_numbers(of_train, of_test, _named(data.test))

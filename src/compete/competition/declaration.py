@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from compete.atomic import sha256_file
 from compete.competition.metric_names import DEFAULT_METRICS, MetricInfo, Wants, is_own, metric_info, metric_names
 from compete.competition.task import KINDS, TaskName
 from compete.competition.text_columns import TextColumns
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, nearest, read_toml, refuse, validate
+from compete.errors import UserError
 from compete.times import seconds_of
 
 Size = Literal["full", "laptop", "miniature"]
@@ -187,6 +189,17 @@ class CompetitionDeclaration(Declaration):
             return None
         file, _, function = self.metric.rpartition(":")
         return file, function
+
+    def metric_source(self, workspace: Workspace) -> str:
+        """A hash of the file of a metric of the user's own, empty for another: scores of another file are stale."""
+        if self.own_metric is None:
+            return ""
+        try:
+            return sha256_file(workspace.root / self.own_metric[0])[:16]
+        except OSError as error:
+            raise UserError(
+                f"competition.toml: metric: {self.own_metric[0]} cannot be read: {error.strerror}"
+            ) from None
 
     @property
     def metric_info(self) -> MetricInfo:

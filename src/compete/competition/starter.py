@@ -17,11 +17,11 @@ from compete.competition.data_files import kind_of
 from compete.competition.guessed_metric import guess_metric
 from compete.competition.metric_names import DEFAULT_METRICS, metric_names
 from compete.competition.reading import default_separator, header_line, read_table
+from compete.competition.starter_recipes import starter_recipes
 from compete.competition.task import KINDS, TaskName
 from compete.competition.workspace import DECLARATION, Workspace
 from compete.errors import DataError, UserError
 
-RECIPE_FOLDERS = ("base_models", "stacking")
 _LOCAL = (
     'target = "local"   # or "kaggle", with kaggle = "SLUG" of kaggle.com/competitions/SLUG',
     '# solution = "data/solution.csv"   # id, labels and Usage (Public or Private); without it nothing is scored',
@@ -72,11 +72,10 @@ def make_workspace(
             f"{folder / DECLARATION} is there already: this is a workspace. Edit it, or choose another folder."
         )
     found = look_at_files(workspace.root, train, test, sample)
-    for name in RECIPE_FOLDERS:
-        for recipe in sorted((starter_folder() / name).glob("*.toml")):
-            copy = workspace.root / name / recipe.name
-            if not copy.exists():
-                atomic.write_bytes(copy, recipe.read_bytes())
+    for name, content in starter_recipes(starter_folder(), found.task or "multilabel").items():
+        copy = workspace.root / name
+        if not copy.exists():
+            atomic.write_bytes(copy, content)
     # Last, since it makes the folder a workspace: what is killed before can be started again.
     atomic.write_text(workspace.declaration, declaration_text(workspace.root.name, found, kaggle))
     return workspace, found

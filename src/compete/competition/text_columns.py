@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 # The "unit separator" of ASCII, which is what it is here; in texts that are read it becomes a blank.
 PAIR = "\x1f"
+# The "record separator": stands before every cell that follows a text, for models that want cells.
+_CELL = "\x1e"
 _COLUMN = re.compile(r"\{([^{}]+)\}")
 
 
@@ -59,3 +61,18 @@ def segments(text: str) -> tuple[str, ...]:
 def as_one(text: str) -> str:
     """A pair as one text, for what reads no pairs: a line each."""
     return text.replace(PAIR, "\n")
+
+
+def with_features(texts: Sequence[str], columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """Every text with its row's cells behind it, in the order of the columns' names; `split_features` undoes it.
+
+    Only models that want columns are handed such texts. A separator that stands in a text or a cell becomes a blank.
+    """
+    cells = [columns[name] for name in sorted(columns)]
+    return [_CELL.join(part.replace(_CELL, " ") for part in row) for row in zip(texts, *cells, strict=True)]
+
+
+def split_features(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text itself, and the cells behind it."""
+    alone, *cells = text.split(_CELL)
+    return alone, tuple(cells)

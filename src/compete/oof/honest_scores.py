@@ -88,21 +88,25 @@ def score_from(record: Mapping[str, Any]) -> Score:
     )
 
 
-def kept_score(folder: ResultFolder, metric: str, manifest: Mapping[str, Any]) -> Score | None:
-    """The score of exactly these probabilities under this metric and plan, or None if it must be computed."""
+def kept_score(folder: ResultFolder, metric: str, manifest: Mapping[str, Any], source: str = "") -> Score | None:
+    """The score of exactly these predictions under this metric and plan, or None if it must be computed.
+
+    source: a hash of the file of a metric of the user's own.
+    """
     try:
         record = json.loads(folder.scores.read_text(encoding="utf-8"))
-        current = record["metric"] == metric and record["of"] == _scored(folder, manifest)
+        current = record["metric"] == metric and record["of"] == _scored(folder, manifest, source)
         return score_from(record) if current and (record["labels"] or record["targets"]) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # only a cache
 
 
-def keep_score(folder: ResultFolder, manifest: Mapping[str, Any], score: Score) -> None:
-    """Write a score beside the probabilities that were scored."""
-    atomic.write_json(folder.scores, {"of": _scored(folder, manifest), **score.record()})
+def keep_score(folder: ResultFolder, manifest: Mapping[str, Any], score: Score, source: str = "") -> None:
+    """Write a score beside the predictions that were scored; source as in `kept_score`."""
+    atomic.write_json(folder.scores, {"of": _scored(folder, manifest, source), **score.record()})
 
 
-def _scored(folder: ResultFolder, manifest: Mapping[str, Any]) -> list[str]:
-    """What a score depends on besides the metric; the plan's fingerprint covers the labels too."""
-    return [str(VERSION), str(manifest["identity"]["fold plan"]), store.hash_of(manifest, folder.oof)]
+def _scored(folder: ResultFolder, manifest: Mapping[str, Any], source: str) -> list[str]:
+    """What a score depends on besides the metric's name; the plan's fingerprint covers the labels too."""
+    scored = [str(VERSION), str(manifest["identity"]["fold plan"]), store.hash_of(manifest, folder.oof)]
+    return [*scored, source] if source else scored

@@ -36,7 +36,7 @@ from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
 from compete.oof.kept import begin, check_job, keep
 from compete.progress import Report
 
-_LIBRARIES = ("numpy", "scikit-learn", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
+_LIBRARIES = ("numpy", "scikit-learn", "lightgbm", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
 
 _SUM = 1e-3  # what a sum of float32 probabilities of very many classes, computed in half precision, may be off by
@@ -133,13 +133,15 @@ def train_fold(
     """
     competition, plan, learnt = planned.competition, planned.plan, planned.learnt
     others = plan.other_rows(fold)
-    texts = [competition.train_texts[row] for row in others]
+    recipe = recipe.ready()
+    train_texts, test_texts = competition.texts_for(recipe.needs.features)
+    texts = [train_texts[row] for row in others]
     labels = competition.train_targets[others][:, learnt.mask]
     model = recipe.build().fit(texts, labels, replace(context, labels=learnt.names))
-    held_out = [competition.train_texts[row] for row in plan.rows(fold)]
+    held_out = [train_texts[row] for row in plan.rows(fold)]
     probabilities = store.Predictions(
         learnt.whole(_predict(model, held_out, learnt.names, recipe.name, competition.task.kind)),
-        learnt.whole(_predict(model, competition.test_texts, learnt.names, recipe.name, competition.task.kind)),
+        learnt.whole(_predict(model, test_texts, learnt.names, recipe.name, competition.task.kind)),
     )
     return probabilities, model
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from compete.base_models.families import TOLERANCES, FitContext, FittedModel, Ke
 from compete.base_models.memory import is_out_of_memory, release, uses_gpu
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import load_competition
+from compete.competition.planned import Planned
 from compete.competition.task import Task
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
@@ -211,14 +212,14 @@ def run_check(payload: Mapping[str, Any], report: Report) -> None:
         release()
     part = store.read_part(model.part(fold), planned.plan, competition.shape)
     chosen = _sampled(len(part.oof))
-    texts = [competition.train_texts[row] for row in planned.plan.rows(fold)[chosen]]
+    rows = planned.plan.rows(fold)[chosen]
     record = store.intact_record(folder / _RECORD)
     if record is None:
         raise StoreError(f"{workspace.shown(folder / _RECORD)} is damaged")
     try:
         expected = part.oof[chosen][:, planned.learnt.mask]
         precision = store.read_record(model.part(fold))["made_by"].get("predicted_in", "float32")
-        _compare(workspace, payload, folder, texts, expected, precision, planned.learnt_task)
+        _compare(planned, payload, folder, rows, expected, precision)
     except ParityError as error:
         _not_kept(folder, record, str(error))
         raise ParityError(
@@ -231,20 +232,22 @@ def run_check(payload: Mapping[str, Any], report: Report) -> None:
 
 
 def _compare(
-    workspace: Workspace,
+    planned: Planned,
     payload: Mapping[str, Any],
     folder: Path,
-    texts: Sequence[str],
+    rows: NDArray[np.intp],
     expected: NDArray[np.float32],
     precision: str,
-    task: Task,
 ) -> None:
-    """Raise ParityError unless the model in `folder` gives `texts` what is expected, (n_texts, n_outputs).
+    """Raise ParityError unless the model in `folder` gives training `rows` what is expected, (n_rows, n_outputs).
 
     precision: what that was computed in, by a GPU perhaps, where this machine has none.
     """
+    task = planned.learnt_task
     try:
-        recipe = load_recipe(workspace, payload["model"]).ready()
+        recipe = load_recipe(planned.workspace, payload["model"]).ready()
+        train_texts, _ = planned.competition.texts_for(recipe.needs.features)
+        texts = [train_texts[row] for row in rows]
         model = _load(recipe, folder, task, payload["threads"])
         again = model.predict_proba(texts)
     except Exception as error:  # whatever the family raises, it could not be used

@@ -176,7 +176,6 @@ def anatomy(raw: Mapping[str, Any], settings: Adapted, n_labels: int) -> Anatomy
     layer = _layer(layers[-1], model.config)
     everything = sum(part.weight.numel() for part in linears.values())
     adapted, trained = _adapted(model, settings)
-    adapted, trained = _adapted(model, settings)
     whole = _count(adapted)
     logits, output = _output(adapted, settings)
     dropped = whole - _count(adapted)

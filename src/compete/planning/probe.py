@@ -87,7 +87,7 @@ def probe(recipe: Recipe, competition: Competition, rows_at_once: int, threads: 
         short = family.fit(few)[0]
         report(0.6)
         long, model = family.fit(many)
-    texts = [competition.train_texts[row] for row in typical[-2 * _PREDICTED :]]
+    texts = [family.texts[row] for row in typical[-2 * _PREDICTED :]]
     model.predict_proba(texts[: len(texts) // 2])  # the first prediction pays for kernels that are chosen then
     start = time.monotonic()
     model.predict_proba(texts[len(texts) // 2 :])
@@ -128,6 +128,7 @@ class _Trial:
             epochs=1, batch_size=rows_at_once, micro_batch_size=rows_at_once, validation_share=0.01
         )
         self.competition = competition
+        self.texts, _ = competition.texts_for(recipe.needs.features)
         self.seed = recipe.declaration.seed
         self.threads = threads
         self.cache: Path | None = None
@@ -142,7 +143,7 @@ class _Trial:
             self.threads,
             cache=self.cache,
         )
-        texts = [self.competition.train_texts[row] for row in rows]
+        texts = [self.texts[row] for row in rows]
         start = time.monotonic()
         model = self.family.fit(texts, self.competition.train_targets[rows].copy(), context)
         return time.monotonic() - start, model

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from compete.oof.honest_scores import Score
+from compete.oof.honest_scores import Score, TargetScore
 from compete.oof.state import ModelState
 from compete.submissions.ledger import Entry
 
@@ -43,8 +44,17 @@ def comparison_frame(found: Comparison) -> pd.DataFrame:
     )
 
 
+def targets_frame(found: Comparison) -> pd.DataFrame:
+    """A row per target, of the chosen stack."""
+    columns = ["target", *(each.name for each in fields(TargetScore))]
+    rows = [{"target": name, **vars(target)} for name, target in found.chosen.score.targets.items()]
+    return pd.DataFrame(rows, columns=columns).set_index("target")
+
+
 def labels_frame(found: Comparison) -> pd.DataFrame:
-    """A row per label, of the chosen stack."""
+    """A row per label or class, of the chosen stack; none of numbers."""
+    if not found.chosen.score.labels:
+        return pd.DataFrame(index=pd.Index([], name="label"))
     rates, of_test = found.label_rates, found.test_rates
     rows = []
     for name, label in found.chosen.score.labels.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +23,7 @@ from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, UserError
 from compete.oof import store
-from compete.oof.honest_scores import LabelScore
+from compete.oof.honest_scores import LabelScore, TargetScore
 from compete.oof.results import Missing, Result, missing_base_model
 from compete.oof.survey import Survey, survey
 from compete.reporting.frames import SCORE, ledger_frame, models_frame, score_numbers
@@ -80,7 +81,7 @@ class View:
 
     @cached_property
     def train(self) -> pd.DataFrame:
-        """The training rows by id: `text`, then a column of 0 and 1 per label.
+        """The training rows by id: `text`, then a column per label or class (0 and 1) or target (numbers).
 
         Where a label is called `text` or `id`, the texts are in `_text` and the index is called `_id`.
         """
@@ -163,19 +164,22 @@ class View:
         return candidates[0] if candidates else None
 
     def probabilities(self, name: str) -> store.Predictions:
-        """Out-of-fold and test probabilities of a base model or a stack, (n_rows, n_labels) each."""
+        """Out-of-fold and test predictions of a base model or a stack, (n_rows, n_outputs) each."""
         if name not in self._probabilities:
             self._probabilities[name] = store.read_model(self.find(name).folder, self.competition.shape)
         return self._probabilities[name]
 
     def decisions(self, name: str) -> NDArray[Any]:
-        """0 and 1 for every training row and label, by thresholds fitted on other folds; (n_rows, n_labels).
+        """0 and 1 for every training row and label or class, or its grades, by what was fitted on other folds;
+        (n_rows, n_outputs).
 
-        Raises UserError where the competition's metric scores probabilities and nothing is decided.
+        Raises UserError where the competition's metric scores probabilities or numbers and nothing is decided.
         """
         found = self.find(name)
         if not self.competition.metric.decides:
-            raise UserError(f"{self.competition.metric.title} scores probabilities: nothing is decided")
+            raise UserError(
+                f"{self.competition.metric.title} scores {self.competition.metric.wants}: nothing is decided"
+            )
         assert self.results is not None  # it was found there
         return out_of_fold_predictions(self.results.planned, found)
 
@@ -219,17 +223,26 @@ class View:
         return pd.DataFrame(rows, columns=["name", "state", "method", *SCORE, "chosen"]).set_index("name")
 
     def oof(self, name: str) -> pd.DataFrame:
-        """Out-of-fold probabilities, (n_rows, n_labels), by id."""
+        """Out-of-fold probabilities or numbers, (n_rows, n_outputs), by id."""
         return self._table(self.probabilities(name).oof, self.competition.train_ids)
 
     def test_probabilities(self, name: str) -> pd.DataFrame:
-        """Probabilities of the test set, (n_rows, n_labels), by id."""
+        """Probabilities or numbers of the test set, (n_rows, n_outputs), by id."""
         return self._table(self.probabilities(name).test, self.competition.test_ids)
 
     def per_label(self, name: str) -> pd.DataFrame:
-        """Precision, recall, F1 and threshold of every label under the honest decisions."""
+        """Precision, recall, F1 and threshold of every label or class under the honest decisions; empty of numbers."""
         labels: Mapping[str, LabelScore] = self.find(name).score.labels
-        return pd.DataFrame([vars(score) for score in labels.values()], index=pd.Index(labels, name="label"))
+        rows, columns = [vars(score) for score in labels.values()], [each.name for each in fields(LabelScore)]
+        return pd.DataFrame(rows, index=pd.Index(list(labels), name="label"), columns=columns)
+
+    def per_target(self, name: str) -> pd.DataFrame:
+        """RMSE, MAE, Pearson correlation, bias and share of right grades of every target under the honest predictions;
+        empty where labels or classes are predicted."""
+        targets: Mapping[str, TargetScore] = self.find(name).score.targets
+        rows = [vars(score) for score in targets.values()]
+        columns = [each.name for each in fields(TargetScore)]
+        return pd.DataFrame(rows, index=pd.Index(list(targets), name="target"), columns=columns)
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -23,12 +23,12 @@ from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.evaluation import score_where_worth
 from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, rates_from, shifted_rates
 from compete.stacking.ensemble.number_alarms import find_number_alarms
-from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.inventory import Inventory, stack_identity
 from compete.stacking.members import read_members
+from compete.stacking.row_inputs import RowInputs, row_inputs
 from compete.stacking.scoring import repeated_plans, score_of
-from compete.stacking.stack_recipes import StackDeclaration, StackRecipe, count_rows
+from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 # What every stack is compared with, whether or not there are recipes for it.
 REFERENCES = (
@@ -66,8 +66,8 @@ class Stacking:
     bench: Workbench
     test: Mapping[str, NDArray[np.float32]]
     """Probabilities of the test set, by base model."""
-    test_rows: NDArray[np.float32] | None
-    """What can be counted in the texts of the test set, where a recipe wants that."""
+    test_rows: RowInputs
+    """What else is known of the rows of the test set, where a recipe wants that."""
     warnings: Sequence[Alarm] = ()
     """Alarms of models that compete trained itself."""
 
@@ -94,17 +94,18 @@ def open_stacking(
     oof, test = read_members(competition, members)
     labels, folds = competition.train_targets, planned.plan.folds
     if competition.task.gives_probabilities:
-        alarms = find_alarms(members, oof, test, labels, folds, competition.labels, planned.learnt.mask)
+        nouns, learnt = competition.task.kind, planned.learnt.mask
+        alarms = find_alarms(members, oof, test, labels, folds, competition.labels, learnt, nouns)
     else:
         alarms = find_number_alarms(members, oof, test, labels, folds, competition.labels)
     trained = [name for name in members if _was_trained(competition, name)]
     refuse_alarmed([alarm for alarm in alarms if alarm.model not in {*allowed, *trained}])
-    with_rows = count_rows(recipes)
+    train_rows, test_rows = row_inputs(competition, recipes, competition.test_texts, competition.test_features)
     materials = Materials(
         dict(zip(members, oof, strict=True)),
         competition.train_targets,
         repeated_plans(planned),
-        row_features(competition.train_texts) if with_rows else None,
+        train_rows,
     )
     bench = Workbench(materials, {recipe.name: recipe for recipe in recipes}, competition.metric)
     for recipe in recipes:
@@ -117,7 +118,7 @@ def open_stacking(
         planned,
         bench,
         dict(zip(members, test, strict=True)),
-        row_features(competition.test_texts) if with_rows else None,
+        test_rows,
         [alarm for alarm in alarms if alarm.model in trained],
     )
 

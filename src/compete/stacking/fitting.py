@@ -15,7 +15,8 @@ from compete.progress import Progress, unseen
 from compete.stacking.ensemble.blend import FittedBlend
 from compete.stacking.ensemble.cross_fitting import CrossFit, Folds, Loss, cross_fit, cross_fit_second_level
 from compete.stacking.ensemble.evaluation import Evaluation, evaluate
-from compete.stacking.ensemble.meta_learners import FittedMetaLearner, RowFeatures
+from compete.stacking.ensemble.meta_learners import FittedMetaLearner
+from compete.stacking.row_inputs import NOTHING, RowInputs
 from compete.stacking.stack_recipes import StackRecipe
 
 Cells = NDArray[np.float32]
@@ -30,8 +31,8 @@ class Materials:
     labels: Targets
     plans: Sequence[Folds]
     """Fold plans, (n_rows,) each, one per repeat; the first is that of the base models."""
-    rows: RowFeatures | None = None
-    """(n_rows, n_features), for recipes with row_features."""
+    rows: RowInputs = NOTHING
+    """What else is known of the rows, for recipes that want it."""
 
     def stacked(self, models: Sequence[str]) -> NDArray[np.float32]:
         """(n_models, n_rows, n_labels)"""
@@ -56,11 +57,11 @@ class FittedStack:
     """Which of the recipe's meta-learners was taken."""
     fitted: FittedMetaLearner
 
-    def predict_proba(self, base: Mapping[str, Cells], rows: RowFeatures | None = None) -> NDArray[np.float64]:
+    def predict_proba(self, base: Mapping[str, Cells], rows: RowInputs = NOTHING) -> NDArray[np.float64]:
         """Probabilities (n_rows, n_labels) from those of the base models, by name."""
         if self.parts:
             return self.fitted.predict_proba(np.stack([part.predict_proba(base, rows) for part in self.parts]))
-        used = rows if self.recipe.declaration.row_features else None
+        used = rows.wanted_by(self.recipe.declaration)
         return self.fitted.predict_proba(np.stack([base[name] for name in self.models]), used)
 
     def state(self) -> dict[str, Any]:
@@ -119,7 +120,7 @@ class Workbench:
             self.materials.stacked(self.models_of(recipe)),
             self.materials.labels,
             self.materials.plans[repeat],
-            self.materials.rows if recipe.declaration.row_features else None,
+            self.materials.rows.wanted_by(recipe.declaration),
             lambda fraction, doing: self.progress((repeat + fraction) / repeats, doing),
             loss_of(self.metric),
         )
@@ -147,5 +148,5 @@ class Workbench:
             parts = [self.fitted(part) for part in recipe.declaration.stacks]
             return FittedStack(recipe, [], parts, best, learner.fit(outer, labels))
         models = self.models_of(recipe)
-        rows = self.materials.rows if recipe.declaration.row_features else None
+        rows = self.materials.rows.wanted_by(recipe.declaration)
         return FittedStack(recipe, models, [], best, learner.fit(self.materials.stacked(models), labels, rows))

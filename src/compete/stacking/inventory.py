@@ -174,4 +174,6 @@ def stack_identity(
         for key, value in recipes[part].identity().items()
     }
     versions = {"metric": planned.competition.metric.name, "stacking version": str(VERSION)}
+    source = planned.competition.metric_source
+    versions |= {"metric source": source} if source else {}
     return {**planned.identity, **recipe.identity(), **versions, **parts, **models}

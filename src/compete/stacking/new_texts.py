@@ -15,12 +15,13 @@ from compete.oof.kept import load_kept
 from compete.oof.state import State, model_state
 from compete.progress import Progress, unseen
 from compete.stacking.building import label_shift, mean_rates
-from compete.stacking.ensemble.meta_learners import RowFeatures
-from compete.stacking.ensemble.row_features import row_features
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.inventory import Inventory, present
 from compete.stacking.members import read_members
-from compete.stacking.stack_recipes import StackRecipe, count_rows, load_with_parts
+from compete.stacking.row_inputs import RowInputs, row_inputs
+from compete.stacking.stack_recipes import StackRecipe, load_with_parts
+
+Columns = Mapping[str, Sequence[str]]
 
 
 def predict_base_model(
@@ -29,9 +30,14 @@ def predict_base_model(
     texts: Sequence[str],
     threads: int,
     progress: Progress = unseen,
+    features: Columns | None = None,
 ) -> NDArray[np.float32]:
-    """Mean over the folds' models, float32 (len(texts), n_labels), as the test set's probabilities are made."""
+    """Mean over the folds' models, float32 (len(texts), n_labels), as the test set's probabilities are made.
+
+    features: cells of the declared columns; raises UserError where the model wants them and they are missing.
+    """
     recipe, identity = _trained(planned, name)
+    texts = planned.competition.new_texts_for(recipe.needs.features, texts, features)
     plan, learnt = planned.plan, planned.learnt
 
     def of_fold(fold: int) -> NDArray[np.float32]:
@@ -68,43 +74,47 @@ def predict_stack(
     texts: Sequence[str],
     threads: int,
     progress: Progress = unseen,
+    features: Columns | None = None,
 ) -> NDArray[np.float32]:
-    """The stack's meta-learner, fitted on all rows, over its base models' probabilities of the texts."""
+    """The stack's meta-learner, fitted on all rows, over its base models' probabilities of the texts.
+
+    features: cells of the declared columns; raises UserError where the stack or one of its base models wants them and
+    they are missing.
+    """
     members = present(Inventory(planned).stack(recipe.name)).record["models"]
     for name in members:  # all of them, before the first takes its time
-        _trained(planned, name)
+        planned.competition.new_texts_for(_trained(planned, name)[0].needs.features, texts, features)
+    recipes = load_with_parts(planned.workspace, [recipe.name])
+    rows = row_inputs(planned.competition, recipes, texts, features)
     base = {}
     for number, name in enumerate(members):
 
         def of_all(fraction: float, doing: str, before: int = number) -> None:
             progress((before + fraction) / len(members), doing)
 
-        base[name] = predict_base_model(planned, name, texts, threads, of_all)
+        base[name] = predict_base_model(planned, name, texts, threads, of_all, features)
     progress(1.0, f"stack {recipe.name}")
-    return _stacked(planned, recipe, members, base, texts).astype(np.float32)
+    return _stacked(planned, recipe, recipes, members, base, *rows).astype(np.float32)
 
 
 def _stacked(
     planned: Planned,
     recipe: StackRecipe,
+    recipes: Sequence[StackRecipe],
     members: Sequence[str],
     base: Mapping[str, NDArray[np.float32]],
-    texts: Sequence[str],
+    train_rows: RowInputs,
+    rows: RowInputs,
 ) -> NDArray[np.float64]:
     """The stack's probabilities, fitted again as it was when it was built."""
     competition = planned.competition
     oof, test = read_members(competition, members)
-    recipes = load_with_parts(competition.workspace, [recipe.name])
-
-    def counted(texts: Sequence[str]) -> RowFeatures | None:
-        return row_features(texts) if count_rows(recipes) else None
-
     oofs = dict(zip(members, oof, strict=True))
     # Nothing is scored here, and the other plans of folds only serve the score.
-    materials = Materials(oofs, competition.train_targets, [planned.plan.folds], counted(competition.train_texts))
+    materials = Materials(oofs, competition.train_targets, [planned.plan.folds], train_rows)
     bench = Workbench(materials, {each.name: each for each in recipes}, competition.metric)
     fitted = bench.fitted(recipe.name)
-    probabilities = fitted.predict_proba(base, counted(texts))
+    probabilities = fitted.predict_proba(base, rows)
     if not recipe.declaration.label_shift:
         return probabilities
     rates = mean_rates(competition, list(oof), list(test))

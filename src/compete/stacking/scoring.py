@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from compete import atomic
+from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
 from compete.oof import store
@@ -57,13 +58,13 @@ def base_model_score(planned: Planned, name: str) -> Score:
     """The honest score of a whole base model; computed once, then kept in oof/<model>/scores.json."""
     competition, folder = planned.competition, planned.workspace.base_model(name)
     manifest = store.read_record(folder)
-    kept = kept_score(folder, competition.metric.name, manifest)
+    kept = kept_score(folder, competition.metric.name, manifest, competition.metric_source)
     if kept:
         return kept
     probabilities = store.read_model(folder, competition.shape).oof
     score = score_of(evaluate_as_it_is(planned, probabilities), competition.labels)
     with atomic.unless_read_only():
-        keep_score(folder, manifest, score)
+        keep_score(folder, manifest, score, competition.metric_source)
     return score
 
 
@@ -88,7 +89,7 @@ def repeated_plans(planned: Planned) -> list[NDArray[np.int16]]:
 
 def whole_model_scores(
     workspace: Workspace,
-    metric: str,
+    declared: CompetitionDeclaration,
     states: Mapping[str, ModelState],
     undefined: Callable[[str], None] = lambda why: None,
 ) -> dict[str, Score]:
@@ -96,11 +97,11 @@ def whole_model_scores(
 
     undefined: called once with the reason, where the metric has no value on these rows.
     """
-    scores, planned = {}, None
+    scores, planned, source = {}, None, declared.metric_source(workspace)
     for name, state in states.items():
         if state.whole.state is not State.FRESH:
             continue
-        kept = kept_score(workspace.base_model(name), metric, state.whole.record)
+        kept = kept_score(workspace.base_model(name), declared.metric_name, state.whole.record, source)
         if kept is None:
             from compete.competition.data import labels_of_one_class, load_competition
             from compete.oof.fold_plan import under_stored_plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,6 +32,7 @@ _ONLY = {
     "negative": ("blend",),
     "select_by": ("blend",),
     "row_features": ("lightgbm",),
+    "features": ("lightgbm",),
     "trees": ("lightgbm",),
 }
 # Of stacks that score alike, the one that is fitted least is preferred.
@@ -95,6 +96,7 @@ class StackDeclaration(Declaration):
         'grades, else "log_loss"',
     )
     row_features: bool = Field(default=False, description="lightgbm: also what can be counted in the texts")
+    features: bool = Field(default=False, description="lightgbm: also the columns that [data] features declares")
     trees: Trees = Field(default=Trees(), description="lightgbm: size and number of its trees")
     calibration: Literal["none", "platt", "temperature", "vector"] = Field(
         default="none",
@@ -224,6 +226,11 @@ class StackRecipe:
         return {f"recipe.{key}": str(value) for key, value in described.items()}
 
 
+def methods_for(kind: Kind) -> list[str]:
+    """Methods that are for outputs of that kind, from simple to involved."""
+    return [method for method in _SIMPLICITY if kind in _FOR.get(method, (kind,))]
+
+
 def stack_names(workspace: Workspace) -> list[str]:
     """Names of all stack recipes, sorted."""
     return sorted(path.stem for path in workspace.stack_recipes.glob("*.toml"))
@@ -268,11 +275,6 @@ def parts_of(recipe: StackRecipe, recipes: Mapping[str, StackRecipe]) -> list[st
     for part in recipe.declaration.stacks or []:
         parts += [*parts_of(recipes[part], recipes), part]
     return list(dict.fromkeys(parts))
-
-
-def count_rows(recipes: Iterable[StackRecipe]) -> bool:
-    """Whether any of the recipes wants what can be counted in the texts."""
-    return any(recipe.declaration.row_features for recipe in recipes)
 
 
 def _contradictions(raw: dict[str, Any]) -> list[Problem]:

@@ -11,6 +11,7 @@ import pandas as pd
 from compete.competition.near_identical import large_groups
 from compete.competition.planned import Planned
 from compete.competition.rare_labels import rare_sentence
+from compete.competition.seen_rows import seen_sentences
 from compete.competition.shape import Targets
 from compete.competition.workspace import Workspace
 from compete.oof.fold_plan import with_plan
@@ -89,11 +90,14 @@ def folds(workspace: Workspace, *, say: Say = silent) -> FoldTable:
     with exclusively(workspace, say, reading=True):
         planned = with_plan(load(workspace, say))
     competition, plan = planned.competition, planned.plan
-    for count, text in large_groups(competition.train_texts, competition.groups):
+    share = " and share a fold" if competition.declaration.folds.column is None else ""
+    for count, text in large_groups(competition.train_texts, competition.alike):
         shown = text if len(text) <= 60 else f"{text[:59]}…"
-        say(f"{count} rows have nearly the same text and share a fold: {shown!r}")
+        say(f"{count} rows have nearly the same text{share}: {shown!r}")
     if (rare := rare_sentence(planned.learnt, plan.k)) is not None:
         say(rare)
+    for sentence in seen_sentences(competition, plan):
+        say(sentence)
     return FoldTable(planned, [len(competition.train_ids), *(len(plan.rows(fold)) for fold in range(plan.k))])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compete.competition.column_names import free_name
 from compete.competition.data import read_new_texts
+from compete.competition.feature_columns import words_among_numbers
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
@@ -76,13 +77,18 @@ def predict(
         planned = with_plan(load(workspace, say))
         competition = planned.competition
         if isinstance(texts, (str, Path)):
-            ids, rows = read_new_texts(Path(texts).expanduser(), competition.declaration.data)
+            new = read_new_texts(Path(texts).expanduser(), competition.declaration.data)
+            for sentence in words_among_numbers(competition.train_features, new.features, str(texts)):
+                say(f"warning: {sentence}")
+            ids, rows, features = new.ids, new.texts, new.features
         else:
-            rows = _as_texts(texts)
+            rows, features = _as_texts(texts), None
             ids = [str(number) for number in range(len(rows))]
         results = Inventory(planned)
         source = results.to_submit() if what is None else results.find(what)
-        values: NDArray[np.generic] = _probabilities(planned, source, rows, threads or usable_cores(), progress)
+        values: NDArray[np.generic] = _probabilities(
+            planned, source, rows, features, threads or usable_cores(), progress
+        )
     if decisions:
         values = decision_from(source.score.decision).decide(values.astype(np.float32))
         if "numbers" in source.score.decision:
@@ -100,9 +106,14 @@ def _as_texts(texts: Sequence[str]) -> list[str]:
 
 
 def _probabilities(
-    planned: Planned, source: Result, texts: Sequence[str], threads: int, progress: Progress
+    planned: Planned,
+    source: Result,
+    texts: Sequence[str],
+    features: Mapping[str, Sequence[str]] | None,
+    threads: int,
+    progress: Progress,
 ) -> NDArray[np.float32]:
     if source.is_stack:
         recipe = load_stack_recipe(planned.workspace, source.name)
-        return predict_stack(planned, recipe, texts, threads, progress)
-    return predict_base_model(planned, source.name, texts, threads, progress)
+        return predict_stack(planned, recipe, texts, threads, progress, features)
+    return predict_base_model(planned, source.name, texts, threads, progress, features)

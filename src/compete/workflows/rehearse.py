@@ -32,7 +32,7 @@ from compete.submissions.targets import local_leaderboard
 from compete.workflows.executors import crew_for
 from compete.workflows.held_out import workspace_without
 from compete.workflows.session import Say, load, locked, silent, stopping_said
-from compete.workflows.stack import build_all, choose_and_remember
+from compete.workflows.stack import build_all, choose_and_remember, suitable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +102,8 @@ def rehearse(
             crew = crew_for(recipes, workers)
             # Read before anything is trained, so that a mistake in a stack recipe does not cost hours.
             of_stacks = load_with_parts(workspace, stacks or stack_names(workspace))
+            if of_stacks and not stacks:
+                of_stacks = suitable(of_stacks, competition.task.kind, say)
             names = [recipe.name for recipe in recipes]
             played = load_competition(workspace_without(competition, recipes, share, seed))
         say(f"training {', '.join(names)} on {len(played.train_ids)} rows")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from compete.competition.planned import Planned
 from compete.competition.rare_labels import rare_sentence
+from compete.competition.task import Kind
 from compete.competition.workspace import Workspace
 from compete.errors import UserError
 from compete.oof.fold_plan import with_plan
@@ -19,7 +20,7 @@ from compete.stacking.ensemble.cross_fitting import MANY_ROWS
 from compete.stacking.ensemble.resampling import FEW_POSITIVES
 from compete.stacking.inventory import Inventory
 from compete.stacking.members import choose_members
-from compete.stacking.stack_recipes import StackRecipe, load_with_parts, stack_names
+from compete.stacking.stack_recipes import StackRecipe, load_with_parts, methods_for, parts_of, stack_names
 from compete.workflows.session import Say, exclusively, load, silent
 
 if TYPE_CHECKING:
@@ -48,10 +49,18 @@ class Stacked:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """Of the chosen stack by label: rates in train and test, precision, recall, F1, threshold and its gain."""
+        """Of the chosen stack by label or class: rates in train and test, precision, recall, F1, threshold, gain."""
         from compete.reporting.frames import labels_frame
 
         return labels_frame(self.comparison)
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """Of the chosen stack by target: RMSE, MAE, Pearson correlation, bias, share of right grades; of numbers and
+        grades."""
+        from compete.reporting.frames import targets_frame
+
+        return targets_frame(self.comparison)
 
     @property
     def left_one_out(self) -> pd.DataFrame:
@@ -89,6 +98,7 @@ def stack(
     recipes = _recipes(workspace, names)
     with exclusively(workspace, say):
         planned = with_plan(load(workspace, say))
+        recipes = recipes if names else suitable(recipes, planned.competition.task.kind, say)
         stacking, left_out = _open(planned, recipes, without, allow, say)
         built = build_all(stacking, recipes, progress, force=force)
         contenders = [each for each in built if not names or each.recipe.name in names]
@@ -123,6 +133,25 @@ def choose_and_remember(stacking: Stacking, contenders: Sequence[Built]) -> Buil
     return chosen
 
 
+def suitable(recipes: Sequence[StackRecipe], kind: Kind, say: Say) -> list[StackRecipe]:
+    """Of recipes that nobody named, those whose method, and that of all stacks they are made of, is for that kind of
+    outputs; raises UserError if none is.
+    """
+    by_name = {recipe.name: recipe for recipe in recipes}
+    kept = []
+    for recipe in recipes:
+        of = [part for part in [recipe.name, *parts_of(recipe, by_name)] if not by_name[part].suits(kind)]
+        if not of:
+            kept.append(recipe)
+            continue
+        method = by_name[of[0]].declaration.method
+        made_of = "" if of[0] == recipe.name else f"made of {of[0]}, whose "
+        say(f'stack {recipe.name} is left out: {made_of}method = "{method}" is not for {kind}')
+    if not kept:
+        raise UserError(f"no recipe in stacking/ is for {kind}; method may be {', '.join(methods_for(kind))}")
+    return kept
+
+
 def _recipes(workspace: Workspace, names: Sequence[str]) -> list[StackRecipe]:
     recipes = load_with_parts(workspace, names or stack_names(workspace))
     if not recipes:
@@ -151,13 +180,18 @@ def _say_limits(planned: Planned, say: Say) -> None:
     """What the rows and their labels do not allow."""
     competition, learnt = planned.competition, planned.learnt
     if len(competition.train_ids) > MANY_ROWS:
-        say(f"more than {MANY_ROWS:,} rows: scored under one plan of folds, with the middle one of several C")
+        penalty = "C" if competition.task.gives_probabilities else "alpha"
+        say(f"more than {MANY_ROWS:,} rows: scored under one plan of folds, with the middle one of several {penalty}")
     positives = competition.strata.sum(axis=0)
     positives = positives[learnt.mask] if competition.task.gives_probabilities else positives[:0]
     if len(positives) and (positives < FEW_POSITIVES).mean() > 0.5:
-        say(
-            f"most labels have fewer than {FEW_POSITIVES} positive rows: the scores' intervals hold less often than "
-            "95 times in 100 (82 were measured at 40 positive rows)"
+        classes = competition.task.kind == "classes"
+        rows = (
+            f"classes have fewer than {FEW_POSITIVES} rows"
+            if classes
+            else (f"labels have fewer than {FEW_POSITIVES} positive rows")
         )
+        measured = "" if classes else " (82 were measured at 40 positive rows)"
+        say(f"most {rows}: the scores' intervals hold less often than 95 times in 100{measured}")
     if (rare := rare_sentence(learnt, planned.plan.k)) is not None:
         say(rare)

@@ -55,5 +55,5 @@ def status(workspace: Workspace, only: Sequence[str] = ()) -> Status:
     found = survey(workspace)
     states = {name: state for name, state in found.states.items() if not only or name in only}
     undefined: list[str] = []
-    scores = whole_model_scores(workspace, found.declaration.metric_name, states, undefined.append)
+    scores = whole_model_scores(workspace, found.declaration, states, undefined.append)
     return Status(found, states, scores, "".join(undefined))

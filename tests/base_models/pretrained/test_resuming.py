@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,15 @@ class Training:
             row |= {"x": x, "y": np.float32(x.sum() > 0)}
         self.losses = 0
 
-    def fit(self, until: int | None = None) -> tuple[Numbers, list[dict[str, float]]]:
-        """Weights and curves; interrupted at the loss `until`."""
+    def fit(
+        self, until: int | None = None, watch: Callable[[int], None] = lambda losses: None
+    ) -> tuple[Numbers, list[dict[str, float]]]:
+        """Weights and curves; interrupted at the loss `until`. watch: is told the number of every loss."""
         self.losses = 0
 
         def loss(model: Any, batch: Batch) -> Tensor:
             self.losses += 1
+            watch(self.losses)
             if self.losses == until:
                 raise KilledError
             return functional.binary_cross_entropy_with_logits(model(batch["x"])[:, 0], batch["y"])
@@ -66,6 +69,11 @@ class Training:
 
 def collate(rows: Sequence[Row]) -> Batch:
     return {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in ("x", "y")}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a state; none before the first is written."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))}
 
 
 def interrupted(training: Training, until: int) -> None:
@@ -85,22 +93,38 @@ SETTINGS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("every", [0, 1, 3])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_it_ends_with_the_same_bytes_wherever_it_was_interrupted(tmp_path: Path, name: str, every: int) -> None:
-    whole = Training(**SETTINGS[name])
-    weights, curves = whole.fit()
+    """What lies there at a moment is what a kill would leave; each state is gone on from once."""
+    whole = Training(tmp_path / "state", every, **SETTINGS[name])
+    left: dict[int, dict[str, bytes]] = {}
+
+    def look(losses: int) -> None:
+        if losses % 5 == 2:
+            left[losses] = contents(tmp_path / "state")
+
+    weights, curves = whole.fit(watch=look)
     count = whole.losses
     assert count > 20
-    saved = 0
-    for until in range(2, count, 5):
+    states = {tuple(files.items()): until for until, files in left.items() if files}
+    assert states
+    for files, until in states.items():
         folder = tmp_path / str(until)
+        folder.mkdir()
+        for file, content in files:
+            (folder / file).write_bytes(content)
         training = Training(folder, every, **SETTINGS[name])
-        interrupted(training, until)
-        existed = folder.exists()
-        saved += existed
         again, curves_again = training.fit()
         np.testing.assert_array_equal(again, weights)
         assert curves_again == curves
-        assert training.losses < count or not existed
-    assert saved
+        assert training.losses < count
+
+    until = max(states.values())
+    training = Training(tmp_path / "killed", every, **SETTINGS[name])
+    interrupted(training, until)
+    killed = contents(tmp_path / "killed")
+    assert killed.keys() == left[until].keys()
+    for file in ("state.json", "state.safetensors"):  # the third has times in it
+        assert killed[file] == left[until][file]
+    np.testing.assert_array_equal(training.fit()[0], weights)
 
 
 def test_to_write_states_changes_nothing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from compete.reporting.figures.style import (
     PALETTE,
     PAPER,
     SERIES,
+    NotebookFigure,
     css_variables,
     drawn,
     new_figure,
@@ -184,6 +185,20 @@ def test_no_figure_has_a_light_colour_in_the_dark(opened: Opened) -> None:
         assert not dark & (LIGHT - DARK), name
         assert PALETTE["paper"][1] in dark and PALETTE["ink"][1] in dark, name
         assert dark - DARK == light - LIGHT, name  # the colours of cells stay
+
+
+def test_a_figure_that_is_saved_is_the_one_that_matplotlib_saves(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not drawn for the layout alone, and lies where it would lie if it were."""
+
+    def saved() -> list[str | bytes]:
+        figures = [opened.figure(name) for name in ("scores", "co_occurrence", "precision_recall")]
+        return [png(figures[0]), *(svg(figure, "a") for figure in figures)]
+
+    quick = saved()
+    monkeypatch.delattr(NotebookFigure, "draw")
+    assert quick == saved()
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -24,7 +24,10 @@ from selenium.webdriver.chrome.service import Service
 import compete
 from compete.opened import Opened
 from compete.reporting.figures.style import PALETTE
-from support.lived_in import LABELS, NAME, PLANTED, embedded
+from compete.reporting.page.hard_rows import hard_rows
+from compete.reporting.page.report import write_report
+from support.every_task import CLASSES, task_workspace
+from support.lived_in import LABELS, NAME, PLANTED, embedded, train_models
 
 pytestmark = pytest.mark.browser
 
@@ -460,6 +463,31 @@ def test_a_page_without_script_says_what_it_lacks(page: Reader) -> None:
         page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     assert "This table needs JavaScript" in source
     assert source.count("<figure") == len(page.opened.figures())
+
+
+@pytest.mark.parametrize("task", ["multiclass", "ordinal"])
+def test_the_rows_of_other_tasks_are_shown_sorted_and_filtered(
+    driver: webdriver.Chrome, tmp_path: Path, unpainted: None, task: str
+) -> None:
+    train_models(task_workspace(tmp_path, task))
+    opened = compete.open(tmp_path, quiet=True)
+    assert opened.chosen is not None
+    reader = Reader(driver, write_report(opened), opened)
+    reader.load()
+    found = hard_rows(opened, opened.chosen)
+    text, output, shown, predicted, *_ = max(found.rows, key=lambda row: row[4])
+    first = reader.rows()[0]
+    assert (first["id"], first["label"]) == (found.ids[text], opened.labels[output])
+    assert first["truth"] == (CLASSES[shown] if task == "multiclass" else f"{shown:g}")
+    assert float(first["p"]) == pytest.approx(predicted, abs=6e-4)
+    reader.run("document.querySelector('#rows th[data-key=p]').click()")
+    values = [float(row["p"]) for row in reader.rows()]
+    assert values == sorted(values) and len(values) == 25
+    reader.fill("label", str(len(opened.labels) - 1))
+    assert {row["label"] for row in reader.rows()} == {opened.labels[-1]}
+    asked = reader.run("return ['truth', 'suspects'].map((id) => document.getElementById(id) !== null)")
+    assert asked == [False, task == "multiclass"]
+    assert driver.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(("needs", "outcome"), [("", "Skipped"), ("1", "Failed")])

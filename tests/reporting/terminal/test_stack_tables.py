@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from rich.console import Console, RenderableType
 
-from compete.oof.honest_scores import LabelScore, Score
+from compete.oof.honest_scores import LabelScore, Score, TargetScore
 from compete.reporting.terminal.stack_tables import (
     comparison_table,
+    cuts_table,
     error_table,
     label_table,
     leave_one_out_table,
+    offset_table,
+    target_table,
     threshold_table,
 )
 from compete.stacking.leave_one_out import Contribution
@@ -89,6 +92,45 @@ def test_thresholds_show_what_they_gain_over_one_half_and_whether_that_is_noise(
 
 def test_a_label_without_a_threshold_shows_none() -> None:
     assert line_of(show(threshold_table(SCORE)), "by row") == ["-", "+0.043 (+0.010, +0.079)"]
+
+
+def test_classes_are_called_so() -> None:
+    table = label_table(SCORE, dict.fromkeys(SCORE.labels, 0.1), dict.fromkeys(SCORE.labels), "class")
+    assert header(show(table))[0] == "class"
+
+
+def test_offsets_stand_in_the_place_of_thresholds() -> None:
+    lines = show(offset_table(replace(SCORE, decision={"offsets": [0.25, -0.25, 0.0]})))
+    assert header(lines) == ["class", "offset", "F1 more than without"]
+    assert line_of(lines, ODD) == ["+0.250", "+0.043 (+0.010, +0.079)"]
+    assert line_of(lines, "noise") == ["-0.250", "-0.002 (-0.035, +0.028)", "no more than noise"]
+
+
+def test_targets_show_their_errors_and_right_grades_only_where_grades_are_decided() -> None:
+    mood = TargetScore(rmse=1.25, mae=0.5, pearson=0.61239, bias=-0.1, right=0.4)
+    lines = show(target_table(replace(SCORE, labels={}, targets={ODD: mood})))
+    assert header(lines) == ["target", "RMSE", "MAE", "Pearson", "bias", "right"]
+    assert line_of(lines, ODD) == ["1.2500", "0.5000", "0.6124", "-0.1000", "40.0 %"]
+    lines = show(target_table(replace(SCORE, labels={}, targets={"price": replace(mood, rmse=12345.678, right=None)})))
+    assert header(lines)[-1] == "bias"
+    assert line_of(lines, "price")[0] == "12,345.7"
+
+
+def test_cuts_stand_under_the_grade_that_they_begin() -> None:
+    mood = TargetScore(1.0, 1.0, 0.5, 0.0, 0.4)
+    decision = {"grades": [-1.0, 0.0, 1.0], "cuts": [[-0.4, 0.6]]}
+    lines = show(cuts_table(replace(SCORE, targets={"mood": mood}, decision=decision)))
+    assert header(lines) == ["grade given from", "0", "1"]
+    assert line_of(lines, "mood") == ["-0.4000", "0.6000"]
+
+
+def test_many_grades_go_on_below() -> None:
+    grades, mood = [float(grade) for grade in range(30)], TargetScore(1.0, 1.0, 0.5, 0.0, 0.4)
+    decision = {"grades": grades, "cuts": [[grade - 0.5 for grade in grades[1:]]]}
+    lines = show(cuts_table(replace(SCORE, targets={"mood": mood}, decision=decision)))
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines).count("mood") > 2
+    assert all(f"{grade - 0.5:.4f}" in " ".join(lines) for grade in grades[1:])
 
 
 def test_worth_shows_the_score_without_a_model_and_which_could_go() -> None:

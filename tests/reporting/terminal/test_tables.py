@@ -9,7 +9,13 @@ from rich.console import Console, RenderableType
 
 from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, PartState, State
-from compete.reporting.terminal.tables import finalists_table, fold_rates_table, scores_table, status_table
+from compete.reporting.terminal.tables import (
+    finalists_table,
+    fold_means_table,
+    fold_rates_table,
+    scores_table,
+    status_table,
+)
 from compete.submissions.leaderboard.finalists import Finalist, Finalists
 from compete.submissions.ledger import Entry, NewSubmission, Outcome, SubmissionStatus
 
@@ -81,6 +87,18 @@ def test_fold_rates_have_a_column_per_fold() -> None:
     assert line_of(lines, "rows") == ["100", "51", "49"]
     assert line_of(lines, "[b]joy") == ["40.0", "41.0", "39.0"]
     assert line_of(lines, "fear") == ["10.0", "11.0", "9.0"]
+
+
+def test_fold_means_have_a_column_per_fold_and_many_folds_go_on_below() -> None:
+    means = [[20.0, 1500.0], [20.5, 1400.0], [19.5, 1600.0]]
+    spreads = [[5.0, 100.0], [4.9, 90.0], [5.1, 0.0]]
+    lines = show(fold_means_table(["[b]mood", "price"], means, spreads, [100, 51, 49]))
+    assert lines[0].split() == ["mean", "and", "spread", "all", "0", "1"]
+    assert line_of(lines, "rows") == ["100", "51", "49"]
+    assert line_of(lines, "[b]mood") == ["20.00", "±", "5.00", "20.50", "±", "4.90", "19.50", "±", "5.10"]
+    assert line_of(lines, "price") == ["1,500", "±", "100", "1,400.0", "±", "90.0", "1,600.00", "±", "0.00"]
+    many = show(fold_means_table(["mood"], [[20.0]] * 12, [[5.0]] * 12, [100] * 12))
+    assert max(map(len, many)) <= 80 and sum(line.count("20.00 ± 5.00") for line in many) == 12
 
 
 def entry(number: int, outcome: Outcome, source: str = ODD, validation: float | None = 0.55) -> Entry:

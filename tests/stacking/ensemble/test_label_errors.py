@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels
-from compete.stacking.ensemble.label_errors import likely_label_errors
+from compete.stacking.ensemble.label_errors import likely_class_errors, likely_label_errors
 
 ROWS = 4000
 
@@ -117,3 +117,46 @@ def test_a_single_positive() -> None:
     p = np.linspace(0.1, 0.9, 30).reshape(-1, 1)
     assert likely_label_errors(labels, p).shape == (30, 1)
     assert not likely_label_errors(labels, p)[:15].all()
+
+
+def classes(seed: int = 4, count: int = 4) -> tuple[Labels, NDArray[np.float32], NDArray[np.bool_]]:
+    """Classes of which one in twenty was exchanged, what a good model says of them, and which were exchanged."""
+    random = np.random.default_rng(seed)
+    true = random.choice(count, ROWS, p=[0.5, 0.3, 0.15, 0.05])
+    scores = 3 * np.eye(count)[true] + random.normal(size=(ROWS, count))
+    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    wrong = random.random(ROWS) < 0.05
+    given = np.where(wrong, (true + random.integers(1, count, ROWS)) % count, true)
+    return np.eye(count, dtype=np.int8)[given], p.astype(np.float32), wrong
+
+
+def test_planted_errors_of_classes_are_found_and_few_others() -> None:
+    given, p, wrong = classes()
+    found = likely_class_errors(given, p)
+    assert found.shape == (ROWS,)
+    assert found[wrong].mean() > 0.6
+    assert wrong[found].mean() > 0.8
+
+
+def test_a_marked_row_is_under_its_class_and_over_another_and_would_be_given_another() -> None:
+    given, p, _ = classes()
+    sure = np.array([p[given[:, k] == 1, k].mean(dtype=np.float64) for k in range(4)])
+    own = given.argmax(axis=1)
+    found = likely_class_errors(given, p)
+    for row in np.flatnonzero(found):
+        others = [k for k in range(4) if k != own[row]]
+        assert p[row, own[row]] < sure[own[row]]
+        assert any(p[row, k] >= sure[k] for k in others)
+        assert p[row].argmax() != own[row]
+
+
+def test_of_a_model_that_says_the_same_of_every_row_no_class_is_wrong() -> None:
+    given, p, _ = classes()
+    assert not likely_class_errors(given, np.broadcast_to(p.mean(axis=0), p.shape).astype(np.float32)).any()
+
+
+def test_a_class_without_a_row_is_nobodys() -> None:
+    given, p, wrong = classes()
+    rows = given[:, 3] == 0
+    found = likely_class_errors(given[rows], p[rows])
+    assert found[wrong[rows]].mean() > 0.5

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from compete.competition.data import Competition, load_competition
 from compete.competition.metrics import METRICS
 from compete.competition.planned import Planned
+from compete.competition.task import Task
 from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.fold_plan import with_plan
@@ -112,3 +113,23 @@ def test_a_metric_of_probabilities_keeps_them(trained: Competition) -> None:
     source = Inventory(planned).find("words")
     oof = store.read_model(source.folder, competition.shape).oof
     assert np.array_equal(out_of_fold_predictions(planned, source), oof)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e5])
+def test_a_range_of_an_error_has_the_size_of_the_error(scale: float) -> None:
+    random = np.random.default_rng(0)
+    truth = (scale * random.normal(size=(500, 1))).astype(np.float32)
+    predicted = truth + scale * 0.5 * random.normal(size=(500, 1)).astype(np.float32)
+    rmse = METRICS["rmse"].of(Task("regression", ("price",)))
+    honest = rmse.compute(truth, predicted)
+    low, high = expected_ranges(rmse, truth, predicted, honest, 200, 200).public
+    assert 0.8 * honest < low < honest < high < 1.2 * honest
+
+
+def test_no_range_leaves_the_scores_that_there_are() -> None:
+    labels = np.eye(2, dtype=np.int8)[np.arange(300) % 2]
+    accuracy = METRICS["accuracy"].of(Task("multiclass", ("a", "b")))
+    wrong = labels.copy()
+    wrong[:2] = 1 - wrong[:2]
+    low, high = expected_ranges(accuracy, labels, wrong, accuracy.compute(labels, wrong), 100, 100).public
+    assert 0.9 < low < high <= 1

@@ -40,7 +40,8 @@ class FeedForward(FamilyDefaults):
 
     Settings: ClassVar[type[FeedForwardSettings]] = FeedForwardSettings
     version: ClassVar[int] = 1
-    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.ffnn.network",)
+    # An optimiser's first step imports the second: more than a second in every job, if it is not there yet.
+    imports: ClassVar[tuple[str, ...]] = ("compete.base_models.ffnn.network", "torch._dynamo")
 
     def __init__(self, settings: FeedForwardSettings) -> None:
         self.settings = settings

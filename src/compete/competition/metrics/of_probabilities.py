@@ -17,6 +17,7 @@ from compete.competition.metrics.metric import (
     named,
     ratio,
 )
+from compete.competition.metrics.ranks import average_ranks
 from compete.errors import DataError
 
 # Probabilities of 0 and 1 are this far from certain: a row that is wrong costs 16.1 at most.
@@ -41,17 +42,15 @@ def auc_values(labels: Truth, probabilities: Predicted) -> Floats:
 
 def _auc_values_per_label(labels: Truth, probabilities: Predicted) -> Floats:
     """The same of every label that has both classes, (n_rows, n_such_labels)."""
-    from scipy.stats import rankdata
-
     both = np.flatnonzero(both_classes(labels))
     values = np.empty((len(labels), len(both)))
     for column, label in enumerate(both):
         positive = labels[:, label] == 1
         scores = np.asarray(probabilities[:, label], dtype=np.float64)
-        ranks = rankdata(scores)
+        ranks = average_ranks(scores)
         # The share of the other class that a positive is ranked above, and that a negative is ranked below.
-        beaten = (ranks[positive] - rankdata(scores[positive])) / (~positive).sum()
-        beating = 1 - (ranks[~positive] - rankdata(scores[~positive])) / positive.sum()
+        beaten = (ranks[positive] - average_ranks(scores[positive])) / (~positive).sum()
+        beating = 1 - (ranks[~positive] - average_ranks(scores[~positive])) / positive.sum()
         auc, rate = beaten.mean(), positive.mean()
         # The AUC moves with the mean of either class over its own rows, which are `rate` or 1 - `rate` of all rows.
         values[positive, column] = auc + (beaten - auc) / rate

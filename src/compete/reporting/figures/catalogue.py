@@ -195,11 +195,13 @@ def _of_chosen(view: View) -> Drawings:
     truth = competition.train_targets[rows]
     has = "are of the class" if classes else "have the label"
     if classes:
+        few = len(competition.labels) <= confusion_figures.MOST_COUNTS
+        counts = "; below its share the number of rows" if few else ""
         yield Picture(
             "confusion",
             "stack",
             f"Which class is taken for which: {chosen.title}",
-            f"{_decided(view)} A row adds up to 100 %; below its share the number of rows. On the diagonal classes are "
+            f"{_decided(view)} A row adds up to 100 %{counts}. On the diagonal classes are "
             "right; two classes that are taken for each other may need a clearer line, or are one.",
             partial(_confusion, view, chosen),
         )

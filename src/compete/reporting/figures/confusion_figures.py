@@ -13,7 +13,7 @@ from compete.reporting.figures.style import CELL_DARK, CELL_LIGHT, SEQUENTIAL, n
 
 Floats = NDArray[np.float64]
 # Of more classes, cells have no room for numbers, and of still more the table is no picture.
-_MOST_NUMBERS, _MOST_COUNTS = 24, 12
+_MOST_NUMBERS, MOST_COUNTS = 24, 12
 
 
 def confusion(true: NDArray[np.intp], given: NDArray[np.intp], size: int) -> NDArray[np.int64]:
@@ -27,7 +27,7 @@ def confusion_figure(names: Sequence[str], tables: Sequence[tuple[str, NDArray[n
     be read. what: one of the names is called."""
     size = len(names)
     longest = max(len(shortened(name)) for name in names)
-    height = 1.5 + 0.06 * max(0, longest - 8) + max(1.8, 0.36 * size if size <= _MOST_COUNTS else 0.24 * size)
+    height = 1.5 + 0.06 * max(0, longest - 8) + max(1.8, 0.36 * size if size <= MOST_COUNTS else 0.24 * size)
     figure = new_figure(height * len(tables), min(8.0, 4.2 + 0.055 * longest + 0.42 * size))
     for axes, (title, counts) in zip(figure.subplots(len(tables), squeeze=False).ravel(), tables, strict=True):
         _table(figure, axes, names, counts)
@@ -42,8 +42,8 @@ def _table(figure: Figure, axes: Axes, names: Sequence[str], counts: NDArray[np.
     figure.colorbar(mesh, ax=axes, label="share of the row", fraction=0.05, pad=0.02)
     if len(names) <= _MOST_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
-            text = f"{100 * share:.0f} %" if len(names) <= _MOST_COUNTS else f"{100 * share:.0f}"
-            text += f"\n{counts[row, column]}" if len(names) <= _MOST_COUNTS else ""
+            text = f"{100 * share:.0f} %" if len(names) <= MOST_COUNTS else f"{100 * share:.0f}"
+            text += f"\n{counts[row, column]}" if len(names) <= MOST_COUNTS else ""
             # In the middle of this scale neither is good; below it light text has the higher contrast.
             colour = CELL_LIGHT if share < 0.55 else CELL_DARK
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7.5, color=colour)

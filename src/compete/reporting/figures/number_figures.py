@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,8 @@ def residual_figure(targets: Sequence[str], truth: Numbers, predicted: Numbers) 
             right.hexbin(x, residuals, gridsize=36, bins="log", mincnt=1, cmap=SEQUENTIAL, linewidths=0)
         right.axhline(0, color=INK, linewidth=1)
         middles, means = mean_residuals(x, residuals)
-        right.plot(middles, means, "o-", color=ORANGE, markersize=4, linewidth=1.4)
+        # The edge is seen on the density's yellow too.
+        right.plot(middles, means, "o-", color=ORANGE, markersize=5, markeredgecolor=INK, linewidth=1.6)
         right.set_ylabel("predicted minus true")
     grid[-1, 0].set_xlabel("predicted minus true")
     grid[-1, 1].set_xlabel("predicted, out of fold")
@@ -115,6 +116,21 @@ def mean_residuals(predicted: Floats, residuals: Floats) -> tuple[Floats, Floats
     return np.array([predicted[rows].mean() for rows in stretches]), np.array(
         [residuals[rows].mean() for rows in stretches]
     )
+
+
+def error_figure(models: Sequence[str], columns: Mapping[str, Sequence[float]]) -> Figure:
+    """A row per model and a panel per measure, (n_models,) each; every panel has its own scale."""
+    figure = new_figure(0.9 + 0.3 * len(models))
+    places = np.arange(len(models))
+    for axes, (title, values) in zip(figure.subplots(1, len(columns), sharey=True), columns.items(), strict=True):
+        axes.plot(values, places, "o", color=BLUE)
+        axes.set_title(title)
+        axes.set_yticks(places, [shortened(name) for name in models])
+        axes.set_ylim(len(models) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.margins(x=0.2)
+        axes.locator_params(axis="x", nbins=3)
+    return figure
 
 
 def cuts_figure(targets: Sequence[str], predicted: Numbers, cuts: Floats, grades: Sequence[float]) -> Figure:

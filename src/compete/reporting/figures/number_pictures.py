@@ -41,6 +41,8 @@ def of_chosen(view: View) -> Drawings:
     truth = competition.train_targets[rows, :_MOST_TARGETS]
     names, grades, first = view.labels[:_MOST_TARGETS], competition.task.grades, _first(view)
 
+    before = ", before numbers become grades" if grades else ""
+
     def predicted() -> NDArray[np.float32]:
         return view.probabilities(chosen.name).oof[rows, :_MOST_TARGETS]
 
@@ -67,7 +69,7 @@ def of_chosen(view: View) -> Drawings:
         "residuals",
         "stack",
         f"How far off the predictions are: {chosen.title}",
-        "Predicted minus true, out of fold; dashed: the mean, which is the bias. At the right against what is "
+        f"Predicted minus true, out of fold{before}; dashed: the mean, which is the bias. At the right against what is "
         "predicted, with the means of ten stretches of as many rows: where these leave zero, predictions of that size "
         f"are off on average.{first}",
         lambda: number_figures.residual_figure(names, truth, predicted()),
@@ -108,18 +110,39 @@ def _of_grades(view: View, chosen: Result) -> Drawings:
 
 
 def of_targets(view: View) -> Drawings:
-    title = "Correlation of predicted and true"
     if not view.shown:
-        yield NotDrawn("labels", title, "nothing is trained yet")
+        yield NotDrawn("labels", "Errors of every model, target by target", "nothing is trained yet")
+        return
+    if len(view.labels) == 1:
+        decided = view.competition.task.grades and view.competition.metric.decides
+        yield Picture(
+            "target_scores",
+            "labels",
+            f"Errors of every model: {view.labels[0]}",
+            f"Of the honest {'grades' if decided else 'predictions'}, the best model on top. RMSE counts large errors "
+            "more than MAE does; a model that is better in one and worse in the other errs rarely and far, or often "
+            "and little.",
+            partial(_errors, view),
+        )
         return
     yield Picture(
         "target_scores",
         "labels",
-        f"{title}, every target and model",
+        "Correlation of predicted and true, every target and model",
         "Pearson correlation of the honest predictions with what is true, which can be compared between targets of "
         "other scales. The best model on top; 0 for one that is constant.",
         partial(_pearson, view),
     )
+
+
+def _errors(view: View) -> Figure:
+    name, ranked = view.labels[0], view.ranked
+    scores = [shown.score.targets[name] for shown in ranked]
+    columns = {"RMSE": [s.rmse for s in scores], "MAE": [s.mae for s in scores], "Pearson": [s.pearson for s in scores]}
+    right = [s.right for s in scores if s.right is not None]
+    if right:
+        columns["right grades, %"] = [100 * share for share in right]
+    return number_figures.error_figure([shown.title.removeprefix("base model ") for shown in ranked], columns)
 
 
 def _pearson(view: View) -> Figure:

@@ -16,9 +16,11 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgba, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.backend_bases import RendererBase
 
 Draw = Callable[[], Figure]
 
@@ -87,6 +89,14 @@ class NotebookFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         return png(self)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """To save a figure, matplotlib draws it twice, the first time only to lay it out: that needs no drawing."""
+        layout = self.get_layout_engine()
+        if isinstance(layout, ConstrainedLayoutEngine) and self.canvas.is_saving():
+            layout.execute(self)
+        else:
+            super().draw(renderer)
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

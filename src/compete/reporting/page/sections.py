@@ -81,7 +81,7 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
     by_name = {section.name: section for section in sections}
     chosen = f"labels_{view.chosen.name}" if view.chosen else ""
     for picture in found.pictures:
-        closed = picture.section == "labels" and picture.name not in ("label_f1", chosen)
+        closed = picture.section == "labels" and picture.name not in ("label_f1", "target_scores", chosen)
         section = by_name[picture.section]
         (section.closed if closed else section.figures).append(drawings[picture.name])
     for missing in found.missing:
@@ -91,12 +91,12 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
 
 def _data_section(view: View) -> PageSection:
     c = view.competition
-    groups = len(c.train_ids) - int(c.groups.max()) - 1
+    repeated = len(c.train_ids) - int(c.alike.max()) - 1
     rows = [
         ("training rows", f"{len(c.train_ids):,}"),
         ("test rows", f"{len(c.test_ids):,}"),
         *_of_outputs(view),
-        ("training rows that nearly repeat another", f"{groups:,}"),
+        ("training rows that nearly repeat another", f"{repeated:,}"),
         ("folds", str(c.declaration.folds.k)),
         ("metric", c.metric.title),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, State
 from compete.reporting.durations import time_text
-from compete.reporting.terminal.plain_table import ByWidth, PlainTable, broken, in_blocks, number_text
+from compete.reporting.terminal.plain_table import ByWidth, PlainTable, broken, in_blocks
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # it needs what takes long to import
@@ -75,7 +76,7 @@ def fold_means_table(
     means, spreads: of all training rows, then of every fold, each (n_targets,).
     """
     cells = [
-        [f"{number_text(mean)} ± {number_text(spread)}" for mean, spread in zip(*of_fold, strict=True)]
+        [_mean_text(mean, spread) for mean, spread in zip(*of_fold, strict=True)]
         for of_fold in zip(means, spreads, strict=True)
     ]
     width = max(len(cell) for column in cells for cell in column) + 2
@@ -149,6 +150,12 @@ def state_text(state: ModelState) -> str:
 def score_text(value: float | None) -> str:
     """Four digits, or a dash for a score that is not known."""
     return "-" if value is None else f"{value:.4f}"
+
+
+def _mean_text(mean: float, spread: float) -> str:
+    """Both with as many digits as give the spread three."""
+    digits = max(0, 2 - math.floor(math.log10(spread))) if spread > 0 else 2
+    return f"{mean:,.{digits}f} ± {spread:,.{digits}f}"
 
 
 def _range(entry: Entry) -> str:

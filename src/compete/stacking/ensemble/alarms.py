@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities, auc_values
+from compete.competition.metrics.ranks import average_ranks
 from compete.logits import logits
 from compete.stacking.ensemble.calibration import fit_calibration
 
@@ -52,11 +53,13 @@ def find_alarms(
     folds: NDArray[np.int16],
     label_names: Sequence[str],
     learnt: NDArray[np.bool_] | None = None,
+    nouns: str = "labels",
 ) -> list[Alarm]:
     """Every alarm, model by model.
 
     oof: (n_models, n_rows, n_labels); test: (n_models, n_test, n_labels); labels: (n_rows, n_labels), folds: (n_rows,);
-    learnt: (n_labels,), labels that are not too rare for the folds; default: all. The others are not looked at.
+    learnt: (n_labels,), labels that are not too rare for the folds; default: all. The others are not looked at. nouns:
+    what they are called, "labels" or "classes".
     """
     if learnt is not None and not learnt.all():
         label_names = [name for name, each in zip(label_names, learnt, strict=True) if each]
@@ -66,13 +69,13 @@ def find_alarms(
     own = auc.diagonal(axis1=1, axis2=2).mean(axis=1)
     known, new = logits(oof), logits(test)
     found = [*constant_columns(oof, test, label_names), *contrary(known, own)]
-    found += [*_swapped_in_oof(auc, noise, label_names), *_far_above_the_others(auc, noise, label_names)]
+    found += [*_swapped_in_oof(auc, noise, label_names, nouns), *_far_above_the_others(auc, noise, label_names)]
     # Of one row's share in a model's macro-AUC; over the root of the rows, the noise of an AUC.
     spread = np.array([auc_values(labels, model).std() for model in oof])
     if np.bincount(folds).min() >= _ENOUGH:
         found += _one_fold_too_good(oof, labels, folds, spread)
     if test.shape[1] >= _ENOUGH:
-        found += misplaced_in_test(known, new, label_names)
+        found += misplaced_in_test(known, new, label_names, nouns)
         found += _better_than_its_test_set(oof, test, labels, spread)
         found += other_distribution(oof, test, own > _KNOWS_SOMETHING)
     return [Alarm(names[model], evidence) for model, evidence in sorted(found, key=lambda alarm: alarm[0])]
@@ -106,12 +109,12 @@ def contrary(known: Values, own: Floats) -> list[tuple[int, str]]:
     return found
 
 
-def _swapped_in_oof(auc: Floats, noise: Floats, label_names: Sequence[str]) -> list[tuple[int, str]]:
+def _swapped_in_oof(auc: Floats, noise: Floats, label_names: Sequence[str], nouns: str) -> list[tuple[int, str]]:
     found = []
     for model, matrix in enumerate(auc):
         moved = moved_columns(matrix, noise[model], label_names)
         if moved:
-            found.append((model, f"out-of-fold columns fit other labels than their own: {moved}"))
+            found.append((model, f"out-of-fold columns fit other {nouns} than their own: {moved}"))
     return found
 
 
@@ -140,9 +143,9 @@ def _far_above_the_others(auc: Floats, noise: Floats, label_names: Sequence[str]
 
 def surely(comparisons: int) -> float:
     """Standard deviations that so many comparisons with noise alone exceed one time in a thousand (Bonferroni)."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float(norm.isf(0.001 / max(1, comparisons)))
+    return float(-ndtri(0.001 / max(1, comparisons)))
 
 
 def _auc_noise(auc: Floats, labels: Labels) -> Floats:
@@ -157,7 +160,9 @@ def _auc_noise(auc: Floats, labels: Labels) -> Floats:
     return np.asarray(np.sqrt(np.maximum(own * (1 - own), 0.01) / np.maximum(fewest, 1)))
 
 
-def misplaced_in_test(known: Values, new: Values, label_names: Sequence[str]) -> list[tuple[int, str]]:
+def misplaced_in_test(
+    known: Values, new: Values, label_names: Sequence[str], nouns: str = "labels"
+) -> list[tuple[int, str]]:
     """Test columns, or test rows, that go with others of the other models; told by most of the others.
 
     known, new: logits or numbers of the training and of the test rows, (n_models, n_rows, n_outputs) each.
@@ -177,7 +182,7 @@ def misplaced_in_test(known: Values, new: Values, label_names: Sequence[str]) ->
             and fit[_dealt_out_anew(fit)].mean() > agreed / 2
         ]
         if len(moved) > len(others) / 2:
-            found.append((model, f"test columns go with other labels of the other models: {moved[0]}"))
+            found.append((model, f"test columns go with other {nouns} of the other models: {moved[0]}"))
             continue
         after = [fit.diagonal().mean() for fit in fits]
         lost = [b > _AGREEMENT and a < b / 3 for a, b in zip(after, before, strict=True)]
@@ -296,9 +301,7 @@ def _distances(first: Values, second: Values) -> Floats:
 
 def _auc_matrix(probabilities: Probabilities, labels: Labels) -> Floats:
     """AUC of column i against label j, (n_labels, n_labels); 0.5 for a label with one class."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(probabilities, axis=0)
+    ranks = np.column_stack([average_ranks(column) for column in probabilities.T])
     positives = labels.sum(axis=0, dtype=np.float64)
     negatives = len(labels) - positives
     # Mann and Whitney's U: the rank sum of the positives, less the lowest that so many ranks can have.

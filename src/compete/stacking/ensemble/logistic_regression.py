@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from compete.competition.metrics import Labels
 
@@ -24,6 +23,8 @@ def fit_logistic(X: NDArray[np.float32], labels: Labels, C: float) -> tuple[Floa
     coordinates in which the Hessian is near the identity: H is close to p (1 - p) X'X / n + penalty, so its
     Cholesky factor R makes v = R w such coordinates, and about twenty steps suffice.
     """
+    from scipy.optimize import minimize  # half a second, which a command that only reads stacks need not spend
+
     n_rows, n_labels = len(X), labels.shape[1]
     design = np.column_stack([X, np.ones(n_rows, dtype=np.float32)])
     penalty = np.append(np.full(X.shape[1], 1 / (C * n_rows)), 0.0)[:, None]

@@ -52,7 +52,7 @@ def find_number_alarms(
     if np.bincount(folds).min() >= _ENOUGH:
         found += _one_fold_too_good(oof, truth, folds)
     if test.shape[1] >= _ENOUGH:
-        found += misplaced_in_test(oof, test, targets)
+        found += misplaced_in_test(oof, test, targets, "targets")
         found += other_distribution(oof, test, own > _KNOWS_SOMETHING)
     return [Alarm(names[model], evidence) for model, evidence in sorted(found, key=lambda alarm: alarm[0])]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,19 +150,24 @@ def resampled_gain(
 
 def _resampled(sums: Sequence[Floats], sizes: Sizes, draws: int, seed: int) -> list[Floats]:
     """Sums over resampled rows, (draws, statistics) for each of several (n_rows, statistics)."""
-    blocks = _in_blocks(np.hstack(sums), seed)
-    shares = [len(blocks) if n is None else max(1, round(n * len(blocks) / len(sums[0]))) for n in sizes]
-    totals = np.empty((draws, blocks.shape[1]))
-    random = np.random.default_rng(seed)
-    # Twenty million counts of four bytes: 80 MB, however many rows there are.
-    at_once = max(1, 20_000_000 // len(blocks))
-    for start in range(0, draws, at_once):
-        count = min(at_once, draws - start)
-        counts = np.empty((count, len(blocks)), dtype=np.float32)
-        for draw in range(count):
-            counts[draw] = np.bincount(_chosen(random, len(blocks), shares), minlength=len(blocks))
-        totals[start : start + count] = counts @ blocks.astype(np.float32)
+    blocks = _in_blocks(np.hstack(sums), seed).astype(np.float32)
+    n_rows = len(sums[0])
+    shares = tuple(len(blocks) if n is None else max(1, round(n * len(blocks) / n_rows)) for n in sizes)
+    totals = (_counts(len(blocks), shares, draws, seed).astype(np.float32) @ blocks).astype(np.float64)
     return np.split(totals, np.cumsum([each.shape[1] for each in sums])[:-1], axis=1)
+
+
+@lru_cache(maxsize=8)
+def _counts(n_blocks: int, shares: tuple[int, ...], draws: int, seed: int) -> NDArray[np.unsignedinteger]:
+    """How often every block is drawn, (draws, n_blocks).
+
+    Kept: one stack asks for the same draws dozens of times. A thousand of them take up ten megabytes at the most.
+    """
+    random = np.random.default_rng(seed)
+    counts = np.empty((draws, n_blocks), dtype=np.uint32)
+    for draw in range(draws):
+        counts[draw] = np.bincount(_chosen(random, n_blocks, shares), minlength=n_blocks)
+    return counts.astype(np.min_scalar_type(counts.max(initial=0)))
 
 
 def _chosen(random: np.random.Generator, n: int, sizes: Sequence[int]) -> NDArray[np.intp]:

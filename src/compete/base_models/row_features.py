@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-
-from compete.stacking.ensemble.meta_learners import RowFeatures
+from numpy.typing import NDArray
 
 _COUNTED = {
     "words": re.compile(r"\S+"),
@@ -27,7 +26,7 @@ _COUNTED = {
 NAMES = ("characters", *_COUNTED)
 
 
-def row_features(texts: Sequence[str]) -> RowFeatures:
+def row_features(texts: Sequence[str]) -> NDArray[np.float32]:
     """log(1 + count) of everything in NAMES, float32 (len(texts), len(NAMES))."""
     counts = [[len(text), *(len(pattern.findall(text)) for pattern in _COUNTED.values())] for text in texts]
     return np.log1p(np.array(counts, dtype=np.float32).reshape(-1, len(NAMES)))

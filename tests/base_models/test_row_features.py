@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compete.stacking.ensemble.row_features import NAMES, row_features
+from compete.base_models.row_features import NAMES, row_features
 
 
 def counted(text: str) -> dict[str, int]:
