@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import compete
 from compete.base_models.checkpoint_files import checkpoint_of
-from compete.base_models.families import FitContext, FittedModel, Keepable
+from compete.base_models.families import TOLERANCES, FitContext, FittedModel, Keepable
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.base_models.trackers import Tracked
 from compete.competition.data import Competition, load_competition
@@ -158,8 +158,8 @@ def made_by() -> dict[str, str]:
 
 def _predicted_in(model: FittedModel) -> dict[str, str]:
     """What the probabilities were computed in, where that is less than float32."""
-    precision = getattr(model, "precision", "float32")
-    return {} if precision == "float32" else {"predicted_in": precision}
+    precision = str(getattr(model, "precision", "float32"))
+    return {"predicted_in": precision} if precision in TOLERANCES and precision != "float32" else {}
 
 
 def versions() -> dict[str, str]:
