@@ -143,7 +143,7 @@ def test_what_a_stack_of_stacks_is_made_of_is_built_with_it(trained: Workspace, 
         ('method = "lightgbm"\n[trees]\nleaves = 3', ("trees.leaves: unknown key; did you mean 'num_leaves'?",)),
         (
             'method = "blend"\nthresholds = "per_row"',
-            ('stack new: thresholds = "per_row" is not for macro-F1, which takes empirical, expected',),
+            ('stack new: thresholds = "per_row" is not for macro-F1, which takes cross_fitted, empirical, expected',),
         ),
         (
             'method = "mean"\nC = 3\nper = "label"\nrow_features = true',
@@ -234,7 +234,7 @@ def damaged(trained: Workspace) -> Workspace:
 def test_an_alarm_names_the_model_and_the_evidence_and_nothing_is_written(damaged: Workspace, compete: Run) -> None:
     refused(
         compete("stack"),
-        "alarm: mate: the same test probability in every row for joy\n",
+        "alarm: mate: the same test prediction in every row for joy\n",
         "--without mate",
         "--allow mate",
     )

@@ -262,7 +262,7 @@ def test_several_damages_are_told_model_by_model() -> None:
     found = replace(models, oof=oof, test=test).alarms()
     assert [alarm.model for alarm in found] == sorted(alarm.model for alarm in found)
     assert {alarm.model for alarm in found} == {"m2", "m4"}
-    assert str(found[0]).startswith("m2: the same test probability in every row for joy, anger, fear, trust")
+    assert str(found[0]).startswith("m2: the same test prediction in every row for joy, anger, fear, trust")
 
 
 @pytest.mark.parametrize("strengths", DIFFERENT[:2], ids=len)  # beside a nearly perfect model it is no wonder
