@@ -148,3 +148,9 @@ def test_strata_are_labels_classes_grades_and_tenths() -> None:
     assert tenths.sum(axis=0).tolist() == [10] * 10 and (tenths.sum(axis=1) == 1).all()
     mostly_zero = np.r_[np.zeros(95), np.arange(1, 6)].astype(np.float32)[:, None]
     assert strata(Task("regression", ("x",)), mostly_zero).sum() == 100
+
+
+def test_one_number_written_in_two_ways_is_no_two_classes() -> None:
+    cells = pd.DataFrame({"mood": ["1", "0", "1.0", "0"]}, index=["a", "b", "c", "d"])
+    with pytest.raises(DataError, match=r"mood has the classes '1' and '1\.0', which are one number"):
+        learn_task(declared("multiclass"), cells, "train.csv")

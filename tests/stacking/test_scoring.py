@@ -21,7 +21,7 @@ from compete.oof.work import choose_recipes, find_work, train
 from compete.stacking.ensemble.cross_fitting import as_it_is
 from compete.stacking.ensemble.decision_rules import Cut, decision_from
 from compete.stacking.ensemble.evaluation import Evaluation, PerLabel, evaluate
-from compete.stacking.scoring import base_model_score, repeated_plans, score_of, whole_model_scores
+from compete.stacking.scoring import REPEATS, base_model_score, repeated_plans, score_of, whole_model_scores
 
 pytestmark = pytest.mark.slow
 
@@ -183,3 +183,14 @@ def test_status_shows_whole_models_only_with_kept_or_computed_scores(
     assert found == {"words": base_model_score(planned, "words")}
     plant(folder, 0.123)
     assert whole_model_scores(trained.workspace, looked.declaration, states)["words"].honest == 0.123
+
+
+@pytest.mark.parametrize("key", ["column", "time"])
+def test_folds_that_are_given_are_the_only_ones_that_anything_is_scored_under(planned: Planned, key: str) -> None:
+    competition = planned.competition
+    assert len(repeated_plans(planned)) == REPEATS
+    folds = competition.declaration.folds.model_copy(update={key: "when"})
+    declaration = competition.declaration.model_copy(update={"folds": folds})
+    given = dataclasses.replace(planned, competition=dataclasses.replace(competition, declaration=declaration))
+    (only,) = repeated_plans(given)
+    assert only.tolist() == planned.plan.folds.tolist()

@@ -9,6 +9,7 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.metrics import METRICS
 from compete.competition.near_identical import near_identical_groups
 from compete.competition.workspace import Workspace
+from compete.errors import UserError
 from compete.oof.work import choose_recipes
 from compete.submissions.targets import what_keeps_from_scoring
 from compete.workflows import held_out
@@ -75,9 +76,9 @@ ONE = 'labels = "mood"'
         (
             'task = "multilabel"\nmetric = "f1_macro"',
             f'{PAIR}\nlabels = "moods"\nlabel_separator = "|"',
-            'column = "fold"',
-            "fold,moods",
-            [f"{n % 3},{('good|bad', 'bad', '')[n % 3]}" for n in range(240)],
+            "",
+            "moods",
+            [("good|bad", "bad", "")[n % 3] for n in range(240)],
         ),
         (
             'task = "ordinal"\nmetric = "mine.py:score"\nmetric_wants = "decisions"\nmetric_greater_is_better = false',
@@ -128,6 +129,18 @@ def test_a_rehearsal_of_every_task_has_its_columns_as_they_are_written(
     if competition.declaration.folds.groups:
         asked = dict(zip(competition.train_ids, competition.train_columns["asked"], strict=True))
         assert not {asked[name] for name in played.train_ids} & {asked[name] for name in played.test_ids}
+    # Of rows in time the latest are held out, as a test set that comes later would be.
+    if competition.declaration.folds.time:
+        when = dict(zip(competition.train_ids, competition.train_columns["when"], strict=True))
+        assert max(when[name] for name in played.train_ids) <= min(when[name] for name in played.test_ids)
+
+
+def test_folds_that_only_the_user_knows_are_not_dealt_by_chance(workspace: Workspace) -> None:
+    top, data = 'task = "multilabel"\nmetric = "f1_macro"', f'{PAIR}\nlabels = "moods"\nlabel_separator = "|"'
+    cells = [f"{n % 3},{('good|bad', 'bad', '')[n % 3]}" for n in range(240)]
+    of_another_task(workspace, top, data, "fold,moods", cells, 'column = "fold"')
+    with pytest.raises(UserError, match=r"folds\.column keeps apart what only you know"):
+        workspace_without(load_competition(workspace), [], 0.3, seed=1)
 
 
 @pytest.mark.parametrize(

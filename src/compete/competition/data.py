@@ -104,7 +104,7 @@ class Competition:
 
     @cached_property
     def metric_source(self) -> str:
-        """A hash of the file of a metric of the user's own; empty for another."""
+        """What a score of a metric of the user's own depends on; empty for another."""
         return self.declaration.metric_source(self.workspace)
 
     @cached_property
@@ -151,6 +151,7 @@ class Competition:
         declared, folds = self.declaration, self.declaration.folds
         # Only what is declared: what was made before there were these stays fresh.
         more: dict[str, str] = {"task": declared.task} if declared.task != "multilabel" else {}
+        more |= {"grades": digest(map(str, self.task.grades))} if self.task.grades else {}
         for name, column in (("groups", folds.groups), ("fold column", folds.column), ("times", folds.time)):
             more |= {name: digest(self.train_columns[column])} if column is not None else {}
         for name in declared.data.features:

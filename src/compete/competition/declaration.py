@@ -191,11 +191,12 @@ class CompetitionDeclaration(Declaration):
         return file, function
 
     def metric_source(self, workspace: Workspace) -> str:
-        """A hash of the file of a metric of the user's own, empty for another: scores of another file are stale."""
+        """What a score of a metric of the user's own depends on, its file and what is said of it; empty for another."""
         if self.own_metric is None:
             return ""
         try:
-            return sha256_file(workspace.root / self.own_metric[0])[:16]
+            file = sha256_file(workspace.root / self.own_metric[0])[:16]
+            return f"{file} {self.metric_wants} {self.metric_greater_is_better}"
         except OSError as error:
             raise UserError(
                 f"competition.toml: metric: {self.own_metric[0]} cannot be read: {error.strerror}"

@@ -196,7 +196,11 @@ def made_from(fingerprints: Mapping[str, str], folds: Folds) -> dict[str, str]:
     """What a plan of these rows and [folds] is made from; compared with a stored plan to name a change."""
     names = ("label names", "train ids", "train texts", "train labels")
     # Only where there are any: a plan that was made before there could be stays what it was.
-    more = {name: fingerprints[name] for name in ("task", "groups", "fold column", "times") if name in fingerprints}
+    more = {
+        name: fingerprints[name]
+        for name in ("task", "grades", "groups", "fold column", "times")
+        if name in fingerprints
+    }
     return {
         **{name: fingerprints[name] for name in names},
         **more,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compete import atomic
-from compete.competition.declaration import CompetitionDeclaration, Data
+from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.workspace import Workspace
 from compete.fingerprints import digest
 
@@ -24,8 +24,7 @@ READING_VERSION = 2
 
 def remember_sources(competition: Competition) -> None:
     """Write oof/sources.json: the hashes of the data files, and the fingerprints of the rows in them."""
-    data = competition.declaration.data
-    sources = _sources(competition.workspace, data)
+    sources = _sources(competition.workspace, competition.declaration)
     path = competition.workspace.row_fingerprints
     record = {"sources": sources, "fingerprints": competition.fingerprints}
     if _read(path) != record:
@@ -35,18 +34,21 @@ def remember_sources(competition: Competition) -> None:
 def row_fingerprints(workspace: Workspace, declaration: CompetitionDeclaration) -> dict[str, str]:
     """Fingerprints of the rows as they are now; reads the rows only if a file or [data] has changed."""
     record = _read(workspace.row_fingerprints)
-    if record and record["sources"] == _sources(workspace, declaration.data):
+    if record and record["sources"] == _sources(workspace, declaration):
         return {str(name): str(value) for name, value in record["fingerprints"].items()}
     from compete.competition.data import load_competition
 
     return load_competition(workspace).fingerprints
 
 
-def _sources(workspace: Workspace, data: Data) -> dict[str, Any]:
+def _sources(workspace: Workspace, declared: CompetitionDeclaration) -> dict[str, Any]:
+    data, folds = declared.data, declared.folds
     names = [*data.train, *data.test]
     files = {name: workspace.root / name for name in names}
     hashes = {name: atomic.sha256_file(path) if path.is_file() else "missing" for name, path in files.items()}
-    return {"version": READING_VERSION, "data": data.model_dump(mode="json"), "files": hashes}
+    # What decides, beside [data], how the rows are read and which of them belong together.
+    roles = {"task": declared.task, "groups": folds.groups, "column": folds.column, "time": folds.time}
+    return {"version": READING_VERSION, "data": data.model_dump(mode="json"), "roles": roles, "files": hashes}
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -56,7 +58,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         intact = record.pop("sha256") == _digest(record)
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    return record if intact and record["fingerprints"].keys() == FINGERPRINTED else None
+    return record if intact and record["fingerprints"].keys() >= FINGERPRINTED else None
 
 
 def _digest(record: dict[str, Any]) -> str:

@@ -99,6 +99,12 @@ def _classes(cells: pd.Series, column: str, source: str) -> tuple[str, ...]:
     names = cells.str.strip()
     _refuse_empty(names, column, source)
     classes = tuple(sorted(names.unique(), key=class_order))
+    alike = _one_value(classes)
+    if alike:
+        raise DataError(
+            f"{source}: {column} has the classes {' and '.join(map(repr, alike))}, which are one number written in two "
+            "ways: write it in one"
+        )
     if len(classes) == 1:
         raise DataError(f"{source}: {column} is {classes[0]!r} in every row: there is nothing to predict")
     if len(classes) > max(2, len(names) // 2):
@@ -107,6 +113,16 @@ def _classes(cells: pd.Series, column: str, source: str) -> tuple[str, ...]:
             '(task = "regression") or several labels (data.label_separator)?'
         )
     return classes
+
+
+def _one_value(classes: Sequence[str]) -> list[str]:
+    """Names of one number, where there are several."""
+    by_value: dict[float, list[str]] = {}
+    for name in classes:
+        rank, value, _ = class_order(name)
+        if rank == 0:
+            by_value.setdefault(value, []).append(name)
+    return next((names for names in by_value.values() if len(names) > 1), [])
 
 
 def _one_hot(cells: pd.Series, task: Task, source: str) -> NDArray[np.int8]:

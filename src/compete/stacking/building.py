@@ -20,6 +20,7 @@ from compete.oof.results import Missing
 from compete.progress import Progress, unseen
 from compete.stacking.ensemble.alarms import Alarm, find_alarms
 from compete.stacking.ensemble.calibration import fit_calibration
+from compete.stacking.ensemble.decision_rules import rules_for
 from compete.stacking.ensemble.evaluation import score_where_worth
 from compete.stacking.ensemble.label_rates import LabelRates, LabelShift, estimate_rates, rates_from, shifted_rates
 from compete.stacking.ensemble.number_alarms import find_number_alarms
@@ -189,6 +190,8 @@ def as_it_was_built(stacking: Stacking, name: str) -> Built | None:
 def _where_worth(bench: Workbench, recipe: StackRecipe, score: Score) -> float | None:
     some = any(not label.worth_tuning for label in score.labels.values())
     if not some or bench.metric.thresholds != "label" or recipe.rule(bench.metric) in ("where_worth", "half"):
+        return None
+    if "where_worth" not in rules_for(bench.metric):  # nothing that could be advised
         return None
     return score_where_worth(bench.metric, bench.materials.labels, bench.cross_fits(recipe.name))
 

@@ -82,8 +82,11 @@ def repeated_plans(planned: Planned) -> list[NDArray[np.int16]]:
     from compete.stacking.ensemble.cross_fitting import MANY_ROWS, repeated_folds
 
     competition = planned.competition
-    repeats = REPEATS if len(competition.train_ids) <= MANY_ROWS else 1
-    seed = competition.declaration.folds.seed
+    declared = competition.declaration.folds
+    # Folds that a column or time says keep apart what is alike in ways that only the user knows: no other plan does.
+    given = declared.column is not None or declared.time is not None
+    repeats = 1 if given or len(competition.train_ids) > MANY_ROWS else REPEATS
+    seed = declared.seed
     return repeated_folds(planned.plan.folds, competition.strata, competition.groups, repeats, seed)
 
 

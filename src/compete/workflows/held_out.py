@@ -13,7 +13,7 @@ from compete import atomic
 from compete.base_models.recipes import Recipe
 from compete.competition.column_names import free_name
 from compete.competition.data import Competition
-from compete.competition.folds import too_rare
+from compete.competition.folds import folds_in_time, times_of_column, too_rare
 from compete.competition.workspace import Workspace
 from compete.declarations import to_toml
 from compete.errors import DataError, UserError
@@ -64,12 +64,27 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
 
 def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
     """Rows to hold out, (n_train,), with every label's share of them; rows that share a fold stay together."""
+    if competition.declaration.folds.column is not None:
+        raise UserError(
+            "a rehearsal deals rows by chance, and folds.column keeps apart what only you know to be alike: its scores "
+            "would be those of rows that models have seen the like of"
+        )
+    if competition.declaration.folds.time is not None:
+        return _latest(competition, share)
     held_out = _deal(competition.groups, competition.strata, share, seed)
     lacking = _lacking(competition, np.flatnonzero(~held_out))
     if not lacking.any():
         return held_out
     of_lacking = competition.groups[competition.train_targets[:, lacking].any(axis=1)]
     return held_out & ~np.isin(competition.groups, of_lacking)
+
+
+def _latest(competition: Competition, share: float) -> NDArray[np.bool_]:
+    """The latest rows, (n_train,), as a test set that comes later would be; rows of a group are where the first is."""
+    name = competition.declaration.folds.time
+    assert name is not None
+    times = times_of_column(competition.train_columns[name], name)
+    return folds_in_time(times, competition.groups, _PARTS) >= _PARTS - max(1, round(_PARTS * share))
 
 
 def _lacking(competition: Competition, kept: NDArray[np.intp]) -> NDArray[np.bool_]:

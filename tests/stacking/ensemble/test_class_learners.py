@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 
 from compete.competition.metrics import METRICS, Labels
 from compete.competition.task import Task
-from compete.stacking.ensemble.blend import Blend
+from compete.stacking.ensemble.blend import Blend, FittedBlend
 from compete.stacking.ensemble.boosting import ClassTrees, LightGBM
 from compete.stacking.ensemble.class_learners import (
     CalibratedClasses,
@@ -117,3 +117,14 @@ def test_trees_learn_what_only_one_model_tells_by_a_step() -> None:
     trees = ClassTrees(LightGBM()).fit(models[:, half], labels[half])
     mean = models[:, ~half].mean(axis=0)
     assert THREE.compute(labels[~half], trees.predict_proba(models[:, ~half])) < THREE.compute(labels[~half], mean) / 2
+
+
+def test_rows_of_a_blend_that_takes_away_have_the_sum_one() -> None:
+    models, labels = rows(0)
+    models[1] = softmax(np.log(models[0]) + 0.3 * np.log(models[1]))  # what it shares with the first is taken away
+    blend = Blend("log_loss", negative=True, metric=THREE).fit(models, labels)
+    far = np.stack([np.eye(3)[[0, 1]], np.eye(3)[[1, 2]]])
+    assert blend.predict_proba(far).sum(axis=1) == pytest.approx(1)
+    assert FittedBlend(np.array([[1.5] * 3, [-0.5] * 3]), True, True).predict_proba(far) == pytest.approx(
+        np.eye(3)[[0, 1]]
+    )

@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from compete.competition.metric_names import metric_info
 from compete.oof.honest_scores import Score
 from compete.reporting.durations import time_text
 from compete.reporting.terminal.plain_table import PlainTable, in_blocks, number_text
@@ -28,10 +29,16 @@ def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) 
             f"{score.honest:.4f}",
             f"{score.low:.4f} to {score.high:.4f}",
             f"{score.naive:.4f}",
-            f"{score.naive - score.honest:+.4f}",
+            f"{_sign(score) * (score.naive - score.honest):+.4f}",
             style="bold" if name == best else None,
         )
     return table
+
+
+def _sign(score: Score) -> int:
+    """-1 for a loss, of which a lower naive value is what promises too much."""
+    info = metric_info(score.metric)
+    return 1 if info is None else info.sign
 
 
 def label_table(

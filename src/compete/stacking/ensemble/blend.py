@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,8 @@ class Blend:
             else:
                 found = _select(models[:, :, group], gain, of_equals, self.steps)
             weights[:, group] = found[:, None]
-        return FittedBlend(weights, bounded=self.negative and self.metric.kind in ("labels", "classes"))
+        kind = self.metric.kind
+        return FittedBlend(weights, self.negative and kind in ("labels", "classes"), kind == "classes")
 
     def _gains(self, truth: Targets) -> tuple[Gain, Gain]:
         """What a model must raise, and what tells models apart that raise it alike."""
@@ -71,7 +72,7 @@ class Blend:
     def _bounded(self, gain: Gain) -> Gain:
         if self.metric.kind in ("numbers", "grades"):
             return gain
-        return lambda mean: gain(np.clip(mean, 0, 1))
+        return lambda mean: gain(_bounded(mean, self.metric.kind == "classes"))
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,12 @@ class FittedBlend:
     """(n_models, n_labels); every label's sum is 1."""
     bounded: bool = False
     """Whether results are probabilities that negative weights may take out of [0, 1]."""
+    sums_to_one: bool = False
+    """Whether they are those of classes."""
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         mean = np.asarray(np.einsum("mrl,ml->rl", probabilities, self.weights, dtype=np.float64))
-        return np.clip(mean, 0, 1) if self.bounded else mean
+        return _bounded(mean, self.sums_to_one) if self.bounded else mean
 
 
 def _select(models: Cells, gain: Gain, of_equals: Gain, steps: int) -> NDArray[np.float64]:
@@ -106,6 +109,16 @@ def _select(models: Cells, gain: Gain, of_equals: Gain, steps: int) -> NDArray[n
         if gains[model] > best + _EQUAL:
             best, weights = gains[model], taken / taken.sum()
     return weights
+
+
+def _bounded(cells: NDArray[Any], sums_to_one: bool) -> NDArray[Any]:
+    """Cells (n_rows, n_outputs) brought back into [0, 1]; of classes, every row's sum to 1."""
+    inside: NDArray[Any] = np.clip(cells, 0, 1)
+    if not sums_to_one:
+        return inside
+    total = inside.sum(axis=1, keepdims=True)
+    shares = np.where(total > 0, inside / np.maximum(total, 1e-12), 1 / cells.shape[1])
+    return np.asarray(shares, dtype=cells.dtype)
 
 
 def _climb(models: Cells, gain: Gain, steps: int) -> NDArray[np.float64]:

@@ -19,8 +19,8 @@ from compete.stacking.ensemble.evaluation import decide_by_fold
 from compete.stacking.ensemble.resampling import interval, resampled_scores
 
 # A test row gets the mean of K models, an out-of-fold row one of them. How much better that is nobody knows before;
-# on real tweets it was worth 0.008 to 0.014 of macro-F1 (benchmarks/fold_means.py). Errors of numbers have a size of
-# their own: of those it is taken as a share.
+# on real tweets it was worth 0.008 to 0.014 of macro-F1 (benchmarks/fold_means.py). Losses have a size of their
+# own: of those it is taken as a share.
 _MEAN_OF_MODELS = (0.0, 0.015)
 
 
@@ -57,7 +57,7 @@ def expected_ranges(
     def around(n_rows: int) -> tuple[float, float]:
         draws = resampled_scores(metric, labels, [predicted], new_rows=max(1, n_rows))[0]
         gains = np.random.default_rng(1).uniform(*_MEAN_OF_MODELS, size=len(draws))
-        in_its_own_size = metric.kind in ("numbers", "grades") and not np.isfinite(metric.highest)
+        in_its_own_size = not np.isfinite(metric.highest)
         draws += metric.sign * gains * (abs(honest) if in_its_own_size else 1.0)
         # Not their mean: with few rows a rare label may have no positive, and macro-F1 is lower for that.
         low, high = interval(draws + honest - metric.compute(labels, predicted))
