@@ -15,6 +15,7 @@ from compete import stacking
 from compete.competition.metrics import METRICS, Labels
 from compete.errors import DataError, UserError
 from compete.stacking import LeakWarning, MultilabelStacker, stacker
+from compete.stacking.ensemble.decision_rules import rules_for
 from compete.stacking.stack_recipes import StackDeclaration
 from support.declared_metrics import DECLARED_METRICS
 
@@ -305,7 +306,9 @@ def test_a_score_of_no_rows_has_no_range(fitted: MultilabelStacker, n_rows: int)
     assert 0 <= low < high <= 1
 
 
-@pytest.mark.parametrize("metric", [name for name, metric in DECLARED_METRICS.items() if metric.thresholds])
+@pytest.mark.parametrize(
+    "metric", [name for name, metric in DECLARED_METRICS.items() if "cross_fitted" in rules_for(metric)]
+)
 @pytest.mark.parametrize("method", ["mean", "logistic"])
 def test_two_folds_will_do(metric: Any, method: Any) -> None:
     """With the plain mean and with what is fitted, for the thresholds that are fitted on one fold alone."""

@@ -126,7 +126,7 @@ def test_what_frozen_layers_compute_is_computed_on_the_device(tmp_path: Path, mo
 
     monkeypatch.setattr(device, "device", lambda: torch.device("meta"))
     monkeypatch.setattr(HiddenStates, "_compute", compute)
-    monkeypatch.setattr("compete.base_models.pretrained.frozen_layers._digest", lambda model, count: "digest")
+    monkeypatch.setattr("compete.base_models.pretrained.frozen_layers._digest", lambda *_: "digest")
     context = FitContext(labels=LABELS, seed=3, cache=tmp_path)
     with pytest.raises(ComputedError, match=r"^\{'meta'\}$"):
         SequenceClassifier(settings("miniature:distilbert", frozen_layers=1)).fit(*posts(), context)

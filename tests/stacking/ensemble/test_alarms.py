@@ -126,7 +126,7 @@ def test_a_constant_column(what: str) -> None:
     cells = (models.oof if what == "out-of-fold" else models.test).copy()
     cells[1, :, 2] = 0.25
     damaged = replace(models, oof=cells) if what == "out-of-fold" else replace(models, test=cells)
-    assert accused(damaged, 1, f"the same {what} probability in every row for fear") == {"m1"}
+    assert accused(damaged, 1, f"the same {what} prediction in every row for fear") == {"m1"}
 
 
 @pytest.mark.parametrize("strengths", DIFFERENT, ids=len)
@@ -230,7 +230,7 @@ def test_a_model_that_looks_its_rows_up_promises_nothing_for_the_test_set(streng
 def test_a_test_distribution_that_only_one_model_has(strengths: Sequence[float], shift: float) -> None:
     models = honest(strengths)
     damaged = replace(models, test=with_model(models.test, 1, sigmoid(logits(models.test[1]) + shift)))
-    assert accused(damaged, 1, "test and out-of-fold probabilities lie") == {"m1"}
+    assert accused(damaged, 1, "test and out-of-fold predictions lie") == {"m1"}
 
 
 @pytest.mark.parametrize("strength", [0.0, 2.0])
