@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.logits import softmax
 from compete.stacking.ensemble.alarms import find_alarms
-from compete.stacking.ensemble.class_learners import softmax
 from compete.stacking.ensemble.number_alarms import find_number_alarms
 
 FOLDS = 5

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from compete.base_models.families import FitContext
-from compete.base_models.objectives import Objective, strata_of
+from compete.base_models.objectives import Objective
+from compete.base_models.validation_split import strata_of
 
 GRADES = (-3.0, -1.0, 0.0, 4.0)
 ORDINAL = FitContext(("mood", "calm"), 1, "ordinal", GRADES)

@@ -28,8 +28,7 @@ from compete.base_models.families import FitContext
 from compete.base_models.losses import Loss, classes_loss, make_loss, numbers_loss, positive_weights
 from compete.base_models.task_losses import LossName, settled_loss
 from compete.competition.shape import Targets
-from compete.competition.targets import strata
-from compete.competition.task import Kind, Task
+from compete.competition.task import Kind
 from compete.logits import sigmoid, softmax
 
 _STANDARD = "targets.json"
@@ -141,8 +140,3 @@ def output_weights(kind: Kind, fitted: Targets, how: ClassWeights) -> Tensor:
     if kind == "classes":
         return torch.from_numpy(weights_of_classes(fitted, how)).float()
     return positive_weights(fitted, how)
-
-
-def strata_of(targets: Targets, context: FitContext) -> NDArray[np.int8]:
-    """What a validation split is stratified by, 0/1 (n_rows, n_strata)."""
-    return strata(Task(context.task, context.labels, context.grades), targets)

@@ -8,9 +8,18 @@ import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 from numpy.typing import NDArray
 
+from compete.base_models.families import FitContext
 from compete.competition.near_identical import near_identical_groups
+from compete.competition.shape import Targets
+from compete.competition.targets import strata
+from compete.competition.task import Task
 
 RowNumbers = NDArray[np.int64]
+
+
+def strata_of(targets: Targets, context: FitContext) -> NDArray[np.int8]:
+    """What a validation split is stratified by, 0/1 (n_rows, n_strata)."""
+    return strata(Task(context.task, context.labels, context.grades), targets)
 
 
 def validation_split(

@@ -29,11 +29,7 @@ def seen_sentences(competition: Competition, plan: FoldPlan) -> Iterator[str]:
         )
     parted = int(rows_in_other_folds(competition.groups, plan.folds).sum())
     if parted and competition.declaration.folds.column is not None:
-        what = (
-            f"nearly the same text as a row of another fold, or its group ({column})"
-            if column
-            else ("nearly the same text as a row of another fold")
-        )
+        what = "nearly the same text as a row of another fold" + (f", or its group ({column})" if column else "")
         yield (
             f"{parted} of {len(competition.train_ids)} rows have {what}: folds.column = "
             f"{competition.declaration.folds.column!r} parts them, and honest scores are too good for them"

@@ -38,9 +38,7 @@ def refuse_what_is_no_probability(
     path: Path, ids: Sequence[str], labels: Sequence[str], matrix: NDArray[np.float64]
 ) -> None:
     """Raise DataError, with rows and labels, for empty cells and for values outside of 0 to 1."""
-    empty = np.isnan(matrix)
-    if empty.any():
-        raise DataError(f"{path}: {_count(empty)} empty cells: {_empty_rows(ids, labels, empty)}")
+    _refuse_empty(path, ids, labels, matrix)
     outside = ~((matrix >= -ROUNDING) & (matrix <= 1 + ROUNDING))
     if outside.any():
         row = int(np.flatnonzero(outside.any(axis=1))[0])
@@ -54,9 +52,7 @@ def refuse_what_is_no_number(
     path: Path, ids: Sequence[str], targets: Sequence[str], matrix: NDArray[np.float64]
 ) -> None:
     """Raise DataError, with rows and targets, for empty cells and infinite values."""
-    empty = np.isnan(matrix)
-    if empty.any():
-        raise DataError(f"{path}: {_count(empty)} empty cells: {_empty_rows(ids, targets, empty)}")
+    _refuse_empty(path, ids, targets, matrix)
     infinite = np.isinf(matrix)
     if infinite.any():
         row = int(np.flatnonzero(infinite.any(axis=1))[0])
@@ -91,6 +87,12 @@ def _meaning(matrix: NDArray[np.float64]) -> str:
     if 2 <= high <= 100:
         return "These look like percents: divide by 100."
     return f"A probability lies between 0 and 1; the highest value is {high:g}."
+
+
+def _refuse_empty(path: Path, ids: Sequence[str], outputs: Sequence[str], matrix: NDArray[np.float64]) -> None:
+    empty = np.isnan(matrix)
+    if empty.any():
+        raise DataError(f"{path}: {_count(empty)} empty cells: {_empty_rows(ids, outputs, empty)}")
 
 
 def _empty_rows(ids: Sequence[str], labels: Sequence[str], empty: NDArray[np.bool_]) -> str:

@@ -189,9 +189,8 @@ def as_it_was_built(stacking: Stacking, name: str) -> Built | None:
 
 def _where_worth(bench: Workbench, recipe: StackRecipe, score: Score) -> float | None:
     some = any(not label.worth_tuning for label in score.labels.values())
-    if not some or bench.metric.thresholds != "label" or recipe.rule(bench.metric) in ("where_worth", "half"):
-        return None
-    if "where_worth" not in rules_for(bench.metric):  # nothing that could be advised
+    possible = "where_worth" in rules_for(bench.metric)
+    if not some or not possible or recipe.rule(bench.metric) in ("where_worth", "half"):
         return None
     return score_where_worth(bench.metric, bench.materials.labels, bench.cross_fits(recipe.name))
 

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 
 from compete.competition.metrics import METRICS, Labels
 from compete.competition.task import Task
+from compete.logits import softmax
 from compete.stacking.ensemble.blend import Blend, FittedBlend
 from compete.stacking.ensemble.boosting import ClassTrees, LightGBM
 from compete.stacking.ensemble.class_learners import (
@@ -17,7 +18,6 @@ from compete.stacking.ensemble.class_learners import (
     Multinomial,
     fit_scaling,
     log_features,
-    softmax,
 )
 from compete.stacking.ensemble.meta_learners import Mean, MetaLearner
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels
+from compete.logits import log_probabilities
 from compete.stacking.ensemble import class_offsets
-from compete.stacking.ensemble.class_offsets import SCORES, best_offsets, highest, log_probabilities
+from compete.stacking.ensemble.class_offsets import SCORES, best_offsets, highest
 
 Case = tuple[Labels, NDArray[np.float64]]
 

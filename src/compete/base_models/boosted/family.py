@@ -20,7 +20,6 @@ from compete.base_models.boosted.trees import Design, Trees, grow
 from compete.base_models.families import FamilyDefaults, FitContext, Needs
 from compete.competition.feature_columns import FeatureColumns
 from compete.competition.shape import Targets
-from compete.competition.task import Task
 from compete.competition.text_columns import as_one, split_features
 
 _COLUMNS = "columns.json"
@@ -43,16 +42,14 @@ class Boosted(FamilyDefaults):
 
     def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedBoosted:
         """Train on `texts`, cells behind them, and what is true of them, shape (len(texts), n_outputs)."""
-        from compete.base_models.validation_split import validation_split
-        from compete.competition.targets import strata
+        from compete.base_models.validation_split import strata_of, validation_split
 
         alone, cells = _apart(texts)
         columns = FeatureColumns.fit(cells)
         text_numbers = TextNumbers.fit(self.settings, alone, context.seed % 2**32)
         context.progress(0.2)
         design = _design(text_numbers, columns, alone, cells)
-        by = strata(Task(context.task, context.labels, context.grades), labels)
-        rows = validation_split(alone, by, self.settings.validation_share, context.seed)
+        rows = validation_split(alone, strata_of(labels, context), self.settings.validation_share, context.seed)
         return FittedBoosted(text_numbers, columns, grow(self.settings, design, labels, rows, context))
 
     def load(self, folder: Path, context: FitContext) -> FittedBoosted:

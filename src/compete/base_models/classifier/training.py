@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
-from compete.base_models.objectives import Objective, strata_of
+from compete.base_models.objectives import Objective
 from compete.base_models.pretrained import frozen_layers
 from compete.base_models.pretrained.adaptation import (
     add_adapters,
@@ -40,7 +40,7 @@ from compete.base_models.pretrained.device import Precision, place, predicted_in
 from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
 from compete.base_models.pretrained.text_rows import TYPES, text_rows
-from compete.base_models.validation_split import validation_split
+from compete.base_models.validation_split import strata_of, validation_split
 from compete.competition.shape import Targets
 
 

@@ -18,8 +18,8 @@ from torch.nn import functional
 from compete.base_models.families import FitContext
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.losses import Loss
-from compete.base_models.objectives import Objective, strata_of
-from compete.base_models.validation_split import RowNumbers, validation_split
+from compete.base_models.objectives import Objective
+from compete.base_models.validation_split import RowNumbers, strata_of, validation_split
 from compete.competition.shape import Targets
 
 Encoded = Sequence[NDArray[np.int64]]

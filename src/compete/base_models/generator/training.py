@@ -15,13 +15,13 @@ from compete.base_models.generator.free_generation import FreeAnswers, FreeGener
 from compete.base_models.generator.label_slots import LabelSlots, SlotScorer, answer_tokens
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
-from compete.base_models.objectives import Objective, output_weights, strata_of
+from compete.base_models.objectives import Objective, output_weights
 from compete.base_models.pretrained.adaptation import add_adapters, halve_base, load_trained
 from compete.base_models.pretrained.batching import Batch
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
 from compete.base_models.pretrained.device import place
 from compete.base_models.pretrained.fine_tuning import Task, fine_tune
-from compete.base_models.validation_split import validation_split
+from compete.base_models.validation_split import strata_of, validation_split
 from compete.competition.shape import Targets
 
 

@@ -220,19 +220,29 @@ def _one_fold_too_good(
     """Folds that a model predicts far better than its other folds, where the other models do not."""
     n_folds = int(folds.max()) + 1
     per_fold = np.array([[_macro_auc(model[folds == k], labels[folds == k]) for k in range(n_folds)] for model in oof])
-    total = per_fold.sum(axis=1, keepdims=True)
-    excess = per_fold - (total - per_fold) / max(1, n_folds - 1)
     found = []
     for model in range(len(oof)):
-        usual = np.median(np.delete(excess, model, axis=0), axis=0) if len(oof) > 2 else np.zeros(n_folds)
-        # The lesser of both: a fold in which the others do badly is no sign of a leak.
-        fold = int(np.argmax(np.minimum(excess[model], excess[model] - usual)))
+        fold, excess = outstanding_fold(per_fold, model)
         # The spread of all rows: the fold that looks best is the one whose own rows happen to vary least.
         noise = float(spread[model] / np.sqrt(np.sum(folds == fold)))
-        if min(excess[model, fold], excess[model, fold] - usual[fold]) > max(_FOLD_EXCESS, 5 * noise):
+        if excess > max(_FOLD_EXCESS, 5 * noise):
             rest = np.delete(per_fold[model], fold).mean()
             found.append((model, f"AUC {per_fold[model, fold]:.3f} in fold {fold}, {rest:.3f} in the others: a leak?"))
     return found
+
+
+def outstanding_fold(per_fold: Floats, model: int) -> tuple[int, float]:
+    """The fold that a model predicts furthest above its other folds, and by how much, more than the other models do.
+
+    per_fold: how good every model is in every fold, (n_models, n_folds).
+    """
+    n_models, n_folds = per_fold.shape
+    excess = per_fold - (per_fold.sum(axis=1, keepdims=True) - per_fold) / max(1, n_folds - 1)
+    usual = np.median(np.delete(excess, model, axis=0), axis=0) if n_models > 2 else np.zeros(n_folds)
+    # The lesser of both: a fold in which the others do badly is no sign of a leak.
+    lesser = np.minimum(excess[model], excess[model] - usual)
+    fold = int(np.argmax(lesser))
+    return fold, float(lesser[fold])
 
 
 def _better_than_its_test_set(

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
 from compete.competition.shape import Targets
-from compete.logits import logits, sigmoid
+from compete.logits import log_probabilities, logits, sigmoid, softmax
 from compete.stacking.ensemble.calibration import Calibration, fit_calibration
-from compete.stacking.ensemble.class_learners import Scaling, fit_scaling, log_features, softmax
+from compete.stacking.ensemble.class_learners import Scaling, fit_scaling, log_features
 from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
 from compete.stacking.ensemble.number_learners import side_by_side
 
 # Of so many rows, half the trees that each add twice as much predict as well, in two thirds of the time.
 _MANY_ROWS, _SLOW, _FAST = 20_000, 0.1, 0.2
 _PATIENCE = 1.5  # trees times learning rate
-_SMALLEST = 1e-7  # probability
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ class ClassTrees:
     def fit(self, probabilities: Probabilities, labels: Labels, rows: RowFeatures | None = None) -> FittedClassTrees:
         mean, n_classes = _mean(probabilities), labels.shape[1]
         start = fit_scaling(labels, mean, vector=True)
-        scores = np.log(np.maximum(start.apply(mean), _SMALLEST))
+        scores = log_probabilities(start.apply(mean))
         parameters = {
             **self.trees.parameters(len(mean), "multiclass", "multi_logloss"),
             "num_class": n_classes,
@@ -203,7 +202,7 @@ class FittedClassTrees:
     """None without trees."""
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
-        z = np.log(np.maximum(self.start.apply(_mean(probabilities)), _SMALLEST))
+        z = log_probabilities(self.start.apply(_mean(probabilities)))
         if self.booster is not None:
             z = z + self.booster.predict(_all_features(log_features(probabilities), rows), raw_score=True)
         return softmax(z)
@@ -289,7 +288,7 @@ def _loss_without(truth: Targets, scores: NDArray[np.float64]) -> float:
     """What LightGBM calls multi_logloss, or l2, of the scores before any tree."""
     if truth.shape[1] == 1:
         return float(((scores - truth) ** 2).mean())
-    return float(-np.log(np.maximum((softmax(scores) * truth).sum(axis=1), _SMALLEST)).mean())
+    return float(-log_probabilities((softmax(scores) * truth).sum(axis=1)).mean())
 
 
 def _all_features(numbers: NDArray[np.float32], rows: RowFeatures | None) -> NDArray[np.float32]:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from compete.competition.metrics import Labels, Probabilities
+from compete.logits import SMALLEST, log_probabilities, softmax
 from compete.stacking.ensemble.meta_learners import FittedMetaLearner, MetaLearner, Parallel, RowFeatures
 
 Floats = NDArray[np.float64]
-_SMALLEST = 1e-7
 # A weak pull to what changes nothing: keeps scales finite where the probabilities tell the classes perfectly.
 _PRIOR = 1e-3
 
@@ -21,14 +21,8 @@ _PRIOR = 1e-3
 def log_features(probabilities: Probabilities) -> NDArray[np.float32]:
     """Log-probabilities of all models and classes side by side, (n_rows, n_models * n_classes)."""
     n_models, n_rows, n_classes = np.shape(probabilities)
-    z = np.log(np.maximum(np.asarray(probabilities, dtype=np.float32), _SMALLEST))
+    z = np.log(np.maximum(np.asarray(probabilities, dtype=np.float32), SMALLEST))
     return np.asarray(z.transpose(1, 0, 2).reshape(n_rows, n_models * n_classes))
-
-
-def softmax(z: Floats) -> Floats:
-    """Probabilities of the rows' scores, the same shape."""
-    powers = np.exp(z - z.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -93,12 +87,12 @@ class Scaling:
 
     def apply(self, probabilities: Probabilities) -> Floats:
         """Calibrated probabilities of the same shape, (n_rows, n_classes)."""
-        return softmax(_logs(probabilities) * self.scales + self.intercepts)
+        return softmax(log_probabilities(probabilities) * self.scales + self.intercepts)
 
 
 def fit_scaling(labels: Labels, probabilities: Probabilities, *, vector: bool) -> Scaling:
     """The scaling with the lowest log loss on these rows; labels: one-hot, both (n_rows, n_classes)."""
-    z, n_classes = _logs(probabilities), labels.shape[1]
+    z, n_classes = log_probabilities(probabilities), labels.shape[1]
     target = labels.astype(np.float64)
 
     def unpacked(values: Floats) -> tuple[Floats, Floats]:
@@ -119,10 +113,6 @@ def fit_scaling(labels: Labels, probabilities: Probabilities, *, vector: bool) -
     start = np.append(np.ones(n_classes), np.zeros(n_classes)) if vector else np.ones(1)
     found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
     return Scaling(*unpacked(found.x))
-
-
-def _logs(probabilities: Probabilities) -> Floats:
-    return np.asarray(np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _SMALLEST)))
 
 
 @dataclass(frozen=True)

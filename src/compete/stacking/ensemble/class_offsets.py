@@ -11,13 +11,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Probabilities
+from compete.competition.metrics import METRICS, Labels, Probabilities
+from compete.logits import log_probabilities
+from compete.stacking.ensemble.grade_cuts import cut_between
 
 Floats = NDArray[np.float64]
 # From hits and predicted rows of every class, (n_cuts, n_classes) each, and the classes' rows, (n_classes,), to a score
 # per cut.
 Score = Callable[[Floats, Floats, Floats], Floats]
-_SMALLEST = 1e-7
 _SWEEPS = 20
 # Tried of one class: all of so many rows, and evenly spread ones of more, of which nobody can tell the neighbours.
 _MOST_CUTS = 4000
@@ -26,25 +27,27 @@ _MANY_ROWS, _FEW_SWEEPS = 10_000, 5
 _EQUAL = 1e-12
 
 
-def _f1(hits: Floats, predicted: Floats, rows: Floats) -> Floats:
-    return np.asarray(2 * hits / np.maximum(predicted + rows, 1))
+def _accuracy(hits: Floats, predicted: Floats, rows: Floats) -> Floats:
+    return np.asarray(hits.sum(axis=1) / rows.sum())
 
 
-def _matthews(hits: Floats, predicted: Floats, rows: Floats) -> Floats:
-    """Gorodkin's R_K from the confusion matrix's margins (2004, "Comparing two K-category assignments")."""
-    n = rows.sum()
-    top = hits.sum(axis=1) * n - predicted @ rows
-    bottom = np.sqrt((n**2 - (predicted**2).sum(axis=1)) * (n**2 - rows @ rows))
-    return np.asarray(np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0))
+def _of_counts(metric: str, totals: Callable[[Floats, Floats, Floats], Floats]) -> Score:
+    """The metric's own formula, over the sums that it is a function of."""
+    of_sums = METRICS[metric].of_sums
+    assert of_sums is not None
+    return lambda hits, predicted, rows: of_sums(totals(hits, predicted, np.broadcast_to(rows, hits.shape)))
 
 
 SCORES: dict[str, Score] = {
-    "accuracy": lambda hits, predicted, rows: np.asarray(hits.sum(axis=1) / rows.sum()),
-    "f1_micro": lambda hits, predicted, rows: np.asarray(hits.sum(axis=1) / rows.sum()),
-    "f1_macro": lambda hits, predicted, rows: np.asarray(_f1(hits, predicted, rows).mean(axis=1)),
-    "f1_weighted": lambda hits, predicted, rows: np.asarray(_f1(hits, predicted, rows) @ rows / rows.sum()),
-    "recall_macro": lambda hits, predicted, rows: np.asarray((hits / np.maximum(rows, 1)).mean(axis=1)),
-    "matthews": _matthews,
+    "accuracy": _accuracy,
+    "f1_micro": _accuracy,  # of one class per row they are the same
+    "f1_macro": _of_counts("f1_macro", lambda hits, predicted, rows: np.hstack([hits, predicted + rows])),
+    "f1_weighted": _of_counts("f1_weighted", lambda hits, predicted, rows: np.hstack([hits, predicted + rows, rows])),
+    "recall_macro": _of_counts("recall_macro", lambda hits, predicted, rows: np.hstack([hits, rows])),
+    "matthews": _of_counts(
+        "matthews",
+        lambda hits, predicted, rows: np.column_stack([hits.sum(axis=1), rows.sum(axis=1), rows, predicted]),
+    ),
 }
 
 
@@ -53,11 +56,6 @@ def highest(probabilities: Probabilities, offsets: Floats) -> Labels:
     taken = np.argmax(log_probabilities(probabilities) + offsets, axis=1)
     one_hot: Labels = np.eye(len(offsets), dtype=np.int8)[taken]
     return one_hot
-
-
-def log_probabilities(probabilities: Probabilities) -> Floats:
-    """Natural logarithms, those of next to nothing cut off."""
-    return np.asarray(np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _SMALLEST)))
 
 
 def best_offsets(metric: str, labels: Labels, probabilities: Probabilities) -> Floats:
@@ -126,20 +124,10 @@ def _line_search(score: Score, truth: NDArray[np.intp], z: Floats, offsets: Floa
     rows = np.bincount(truth, minlength=n_classes).astype(np.float64)
     reached = score(np.cumsum(hits, axis=0), np.cumsum(predicted, axis=0), rows)
     at = int(np.argmax(reached))
-    return float(reached[at]), _between(ahead, 0 if at == 0 else int(stops[at - 1]))
+    return float(reached[at]), cut_between(ahead, 0 if at == 0 else int(stops[at - 1]))
 
 
 def _stops(ahead: Floats) -> NDArray[np.intp]:
     """How many of the sorted rows go over at each cut that is tried: rows that are ahead by the same go together."""
     ends = np.append(np.flatnonzero(np.diff(ahead) > 0) + 1, len(ahead))
     return np.asarray(ends[np.linspace(0, len(ends) - 1, min(len(ends), _MOST_CUTS)).astype(np.intp)])
-
-
-def _between(ahead: Floats, gone: int) -> float:
-    """An offset with which the first `gone` rows go over and no other."""
-    if gone == 0:
-        return float(ahead[0] - 1)
-    if gone == len(ahead):
-        return float(ahead[-1] + 1)
-    middle = (ahead[gone - 1] + ahead[gone]) / 2
-    return float(middle if middle > ahead[gone - 1] else ahead[gone])

@@ -145,10 +145,6 @@ def decision_from(record: Mapping[str, Any]) -> Decision:
 
 def default_rule(metric: Metric) -> RuleName:
     """The rule with the best honest score on real data (docs/stacking.md)."""
-    if metric.kind == "labels":
-        if metric.thresholds is None:
-            return "half"
-        return "per_row" if metric.name in ("f1_samples", "jaccard_samples") else rules_for(metric)[0]
     return rules_for(metric)[0]
 
 
@@ -159,7 +155,7 @@ _OF_GRADES: dict[str, tuple[RuleName, ...]] = {
 
 
 def rules_for(metric: Metric) -> tuple[RuleName, ...]:
-    """The rules that make sense for the metric, the default first but for labels (`default_rule`)."""
+    """The rules that make sense for the metric, the default first."""
     if metric.kind == "numbers" or (metric.kind == "grades" and not metric.decides):
         return ("none",)
     if metric.kind == "grades":

@@ -30,7 +30,7 @@ def rounding_cuts(grades: Floats) -> Floats:
 def rate_cuts(truth: Floats, numbers: Floats, grades: Floats) -> Floats:
     """Cuts that give every grade as often as it is true, as nearly as ties allow; all (n_rows,) but the grades."""
     below = np.cumsum([(truth == grade).sum() for grade in grades[:-1]])
-    return np.array([_between(np.sort(numbers), int(count)) for count in below])
+    return np.array([cut_between(np.sort(numbers), int(count)) for count in below])
 
 
 def kappa_cuts(truth: Floats, numbers: Floats, grades: Floats) -> Floats:
@@ -80,7 +80,7 @@ def divided(cost: Floats, numbers: Floats) -> Floats:
     gone, cuts = len(numbers), []
     for at in reversed(begins):
         gone = int(at[gone])
-        cuts.append(_between(numbers, gone))
+        cuts.append(cut_between(numbers, gone))
     return np.array(cuts[::-1])
 
 
@@ -90,7 +90,7 @@ def _ratio(truth: Floats, given: Floats, mean: float) -> float:
     return disagreement / by_chance if by_chance > 0 else (np.inf if disagreement else 0.0)
 
 
-def _between(ascending: Floats, below: int) -> float:
+def cut_between(ascending: Floats, below: int) -> float:
     """A cut with the first `below` numbers below it and no other."""
     if below <= 0:
         return float(ascending[0] - 1)

@@ -18,6 +18,7 @@ from compete.stacking.ensemble.alarms import (
     misplaced_in_test,
     moved_columns,
     other_distribution,
+    outstanding_fold,
     surely,
 )
 
@@ -78,16 +79,12 @@ def _one_fold_too_good(oof: Probabilities, truth: Targets, folds: NDArray[np.int
     per_fold = np.array(
         [[_mean_correlation(model[folds == k], truth[folds == k]) for k in range(n_folds)] for model in oof]
     )
-    excess = per_fold - (per_fold.sum(axis=1, keepdims=True) - per_fold) / max(1, n_folds - 1)
     found = []
     for model in range(len(oof)):
-        usual = np.median(np.delete(excess, model, axis=0), axis=0) if len(oof) > 2 else np.zeros(n_folds)
-        # The lesser of both: a fold in which the others do badly is no sign of a leak.
-        sure = np.minimum(excess[model], excess[model] - usual)
-        fold = int(np.argmax(sure))
+        fold, excess = outstanding_fold(per_fold, model)
         rest = float(np.delete(per_fold[model], fold).mean())
         noise = (1 - rest**2) / np.sqrt(np.sum(folds == fold))
-        if sure[fold] > max(_FOLD_EXCESS, 5 * noise):
+        if excess > max(_FOLD_EXCESS, 5 * noise):
             evidence = f"correlation {per_fold[model, fold]:.3f} in fold {fold}, {rest:.3f} in the others"
             found.append((model, f"{evidence}: a leak?"))
     return found
