@@ -89,7 +89,7 @@ def _show_outputs(out: Console, found: Comparison) -> None:
     from compete.reporting.terminal import stack_tables as tables
 
     score, metric = found.chosen.score, found.metric
-    if metric.kind in ("numbers", "grades"):
+    if score.targets:
         out.print(tables.target_table(score), "")
         if "cuts" in score.decision:
             out.print(tables.cuts_table(score), "")

@@ -17,7 +17,7 @@ from compete.competition.manner import PLAIN, Manner, encoding_of, manner_of
 from compete.competition.metric_names import places_of
 from compete.competition.reading import guess_separator, read_table
 from compete.competition.row_ids import what_happened_to
-from compete.competition.task import Task
+from compete.competition.task import Task, are_probabilities
 from compete.errors import DataError
 
 _TEXT_FILES = {".csv", ".tsv", ".tab", ".txt"}
@@ -151,7 +151,7 @@ def _readings(sample: _Sample) -> Iterator[tuple[str, Callable[[_Sample], _Read]
     if len(sample.task.outputs) > 1:
         yield f"a row per id and {noun}", _long
     yield f"a column per {noun}", _columns
-    if kind in ("labels", "classes") and sample.places is not None:
+    if are_probabilities(kind) and sample.places is not None:
         yield f"a column with the {sample.places} most probable", _list
     elif kind == "classes":
         yield "a column of class names", _class

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from compete.competition.task import KINDS, TaskName
+from compete.competition.task import KINDS, TaskName, are_probabilities
 
 FOLDERS = ("base_models", "stacking")
 # Families that answer with a label or grade, of which there is none where any number may be right.
@@ -56,7 +56,7 @@ def starter_recipes(shipped: Path, task: TaskName) -> dict[str, bytes]:
         for folder in FOLDERS
         for file in sorted((shipped / folder).glob("*.toml"))
     }
-    if KINDS[task] in ("labels", "classes"):
+    if are_probabilities(KINDS[task]):
         return found
     base = {name: content for name, content in found.items() if name.startswith(FOLDERS[0])}
     if task == "regression":

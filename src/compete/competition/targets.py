@@ -53,7 +53,7 @@ def target_matrix(cells: pd.DataFrame, task: Task, separator: str | None, source
 
     cells: the label columns alone, indexed by the rows' ids; separator: of several labels in a cell.
     """
-    if task.kind in ("numbers", "grades"):
+    if not task.gives_probabilities:
         numbers = _numbers(cells, source)
         if task.kind == "grades":
             _refuse(~np.isin(numbers, task.grades), cells, f"grades are {_listed(task.grades)}", source)

@@ -30,6 +30,11 @@ KINDS: dict[TaskName, Kind] = {
 }
 
 
+def are_probabilities(kind: Kind) -> bool:
+    """Whether outputs of the kind are predicted as probabilities; else as numbers."""
+    return kind in ("labels", "classes")
+
+
 @dataclass(frozen=True)
 class Task:
     """A task with its outputs."""
@@ -47,7 +52,7 @@ class Task:
     @property
     def gives_probabilities(self) -> bool:
         """Whether predictions are probabilities, and what is true is 0 or 1."""
-        return self.kind in ("labels", "classes")
+        return are_probabilities(self.kind)
 
     @property
     def noun(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.task import Kind
+from compete.competition.task import Kind, are_probabilities
 
 NEVER = 0.5  # a label whose highest probability stays below this is never predicted as it comes
 _CONSTANT = 1e-6
@@ -70,7 +70,7 @@ def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str], kind: Kind
         return []
     highest, spread = held_out.max(axis=0), np.ptp(held_out, axis=0)
     constant = [label for label, width in zip(labels, spread, strict=True) if width < _CONSTANT]
-    if kind in ("numbers", "grades"):
+    if not are_probabilities(kind):
         return [FoldWarning(_CONSTANT_NUMBER, target) for target in constant]
     if kind == "classes":  # the highest of a row is predicted, and may be any
         first = np.bincount(held_out.argmax(axis=1), minlength=len(labels))

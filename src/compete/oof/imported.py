@@ -19,7 +19,7 @@ from compete.competition.planned import Planned
 from compete.competition.reading import read_table
 from compete.competition.row_ids import what_happened_to
 from compete.competition.saved_index import HOW_TO_SAVE, UNNAMED_INDEX, counts_rows, saved_index, without_saved_index
-from compete.competition.task import Kind
+from compete.competition.task import Kind, are_probabilities
 from compete.competition.workspace import ResultFolder
 from compete.errors import DataError, StoreError, UserError
 from compete.oof import store
@@ -81,7 +81,7 @@ def read_imported(
     else:
         found_ids, matrix, notes = _read_columns(file.path, id_column, ids, labels)
     order = _order(file.path, found_ids, ids, rows, id_column)
-    if kind in ("numbers", "grades"):
+    if not are_probabilities(kind):
         refuse_what_is_no_number(file.path, found_ids, labels, matrix)
         return matrix[order].astype(np.float32), notes
     refuse_what_is_no_probability(file.path, found_ids, labels, matrix)
@@ -216,7 +216,7 @@ def _order(path: Path, found: Sequence[str], ids: Sequence[str], rows: str, id_c
 
 def _warnings(probabilities: store.Predictions, labels: Sequence[str], kind: Kind) -> Sequence[str]:
     warnings = []
-    if kind in ("labels", "classes") and np.isin(probabilities.oof, (0, 1)).all():
+    if are_probabilities(kind) and np.isin(probabilities.oof, (0, 1)).all():
         warnings.append(
             "every value is 0 or 1: these look like decisions, and a stack learns far more from probabilities"
         )

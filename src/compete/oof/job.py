@@ -24,7 +24,7 @@ from compete.base_models.recipes import Recipe, load_recipe
 from compete.base_models.trackers import Tracked
 from compete.competition.data import Competition, load_competition
 from compete.competition.planned import Planned
-from compete.competition.task import Kind
+from compete.competition.task import Kind, are_probabilities
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.devices import driver_version
@@ -232,7 +232,7 @@ def _predict(
     model: FittedModel, texts: Sequence[str], outputs: Sequence[str], name: str, kind: Kind
 ) -> NDArray[np.float32]:
     values = np.asarray(model.predict_proba(texts), dtype=np.float32)
-    what = "numbers" if kind in ("numbers", "grades") else "probabilities"
+    what = "probabilities" if are_probabilities(kind) else "numbers"
     if values.shape != (len(texts), len(outputs)):
         raise FamilyError(
             f"the family of {name} returned {what} of shape {values.shape} for {len(texts)} texts and "

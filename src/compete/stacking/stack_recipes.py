@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from compete.competition.metrics import Metric
 from compete.competition.rule_names import RuleName
-from compete.competition.task import Kind
+from compete.competition.task import Kind, are_probabilities
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
@@ -198,7 +198,7 @@ class StackRecipe:
             wrong = f'select_by = "{declared.select_by}" has no meaning here; there is {" and ".join(_SELECT[kind])}'
         elif kind == "classes" and declared.per == "label":
             wrong = 'per = "label" would give classes sums other than 1'
-        elif declared.label_shift and kind in ("numbers", "grades"):
+        elif declared.label_shift and not are_probabilities(kind):
             wrong = "label_shift is for labels and classes"
         if wrong:
             raise UserError(f"stacking/{self.name}.toml: {wrong}; what is predicted are {kind}")

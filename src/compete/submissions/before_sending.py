@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compete.competition.data import Competition
+from compete.competition.task import are_probabilities
 from compete.errors import DataError, SubmissionError
 from compete.submissions.csv_file import CheckedFile, read_values
 from compete.submissions.form import Form
@@ -74,7 +75,7 @@ def agreement(file: CheckedFile, other: Path, form: Form) -> float:
     except (DataError, SubmissionError, KeyError):
         return 0.0
     mine, equal = file.values.to_numpy(), _CELL
-    if form.kind in ("numbers", "grades"):  # on whatever scale they are
+    if not are_probabilities(form.kind):  # on whatever scale they are
         equal *= float(mine.std()) or 1.0
     alike = np.abs(mine - values) < equal
     if file.one_answer:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from compete.competition.layouts import joined, parted
+from compete.competition.task import are_probabilities
 from compete.errors import SubmissionError
 from compete.submissions.form import Form
 
@@ -86,7 +87,7 @@ def _named(form: Form, values: NDArray[np.generic]) -> list[list[str]]:
 
 def _texts(form: Form, values: NDArray[np.generic]) -> NDArray[np.str_]:
     """Each value as a cell, of the shape of `values`."""
-    if form.kind in ("labels", "classes"):
+    if are_probabilities(form.kind):
         return np.array(form.manner.off_on)[values.astype(np.intp)] if form.decisions else values.astype(np.str_)
     if form.kind == "grades" and form.decisions:
         assert form.task is not None
@@ -134,7 +135,7 @@ def _of_lists(form: Form, table: pd.DataFrame, source: str) -> NDArray[np.float6
 
 def _possible(form: Form, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which numbers may be; NaN may not."""
-    if form.kind in ("labels", "classes"):
+    if are_probabilities(form.kind):
         return np.isin(numbers, (0, 1)) if form.decisions else (numbers >= 0) & (numbers <= 1)
     if form.kind == "grades" and form.decisions:
         assert form.task is not None
@@ -143,7 +144,7 @@ def _possible(form: Form, numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _allowed(form: Form) -> str:
-    if form.kind in ("labels", "classes"):
+    if are_probabilities(form.kind):
         return "0 or 1" if form.decisions else "a number from 0 to 1"
     if form.kind == "grades" and form.decisions:
         assert form.task is not None

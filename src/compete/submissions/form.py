@@ -13,7 +13,7 @@ from compete.competition.data import Competition
 from compete.competition.layouts import COLUMNS, JSON, Layout
 from compete.competition.manner import PLAIN, Manner
 from compete.competition.sample_submission import decided_layout
-from compete.competition.task import Kind, Task
+from compete.competition.task import Kind, Task, are_probabilities
 
 Key = tuple[str, ...]
 """What names a row of the file: its id, or a cell of each key column."""
@@ -60,7 +60,7 @@ class Form:
     @property
     def predicted(self) -> str:
         """What a model says that decides nothing."""
-        return "probabilities" if self.kind in ("labels", "classes") else "numbers"
+        return "probabilities" if are_probabilities(self.kind) else "numbers"
 
     @property
     def names(self) -> list[str]:
@@ -130,7 +130,7 @@ def _what(form: Form, task: Task) -> str:
 
 
 def _values(form: Form) -> str:
-    if form.kind in ("labels", "classes"):
+    if are_probabilities(form.kind):
         return f"{form.manner.off_on[0]} and {form.manner.off_on[1]}" if form.decisions else "probabilities"
     digits = form.layout.digits
     numbers = f"numbers with {digits} digit{'s' * (digits > 1)} after the point" if digits else "numbers"

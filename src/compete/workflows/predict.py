@@ -14,6 +14,7 @@ from compete.competition.column_names import free_name
 from compete.competition.data import read_new_texts
 from compete.competition.feature_columns import words_among_numbers
 from compete.competition.planned import Planned
+from compete.competition.task import are_probabilities
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
 from compete.execution.local import usable_cores
@@ -41,7 +42,7 @@ class Predicted:
     @property
     def what(self) -> str:
         """What the values are."""
-        if self.form.kind in ("labels", "classes"):
+        if are_probabilities(self.form.kind):
             return "decisions" if self.form.decisions else "probabilities"
         decided = self.form.decisions and "numbers" not in self.source.score.decision
         return "grades" if decided else "numbers"

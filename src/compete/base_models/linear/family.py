@@ -20,7 +20,7 @@ from compete.base_models.families import FamilyDefaults, FitContext, Needs
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.linear.tokens import normalise, tokenise
 from compete.competition.shape import Targets
-from compete.competition.task import Kind
+from compete.competition.task import Kind, are_probabilities
 from compete.competition.text_columns import as_one
 from compete.logits import sigmoid
 
@@ -52,7 +52,7 @@ class Linear(FamilyDefaults):
         read = [as_one(text) for text in texts]
         features = _side_by_side([vectoriser.fit_transform(read) for vectoriser in vectorisers])
         ratios = self._ratios(features, _positives(labels, context.kind))
-        fit_one = self._fit_label if context.kind in ("labels", "classes") else self._fit_target
+        fit_one = self._fit_label if are_probabilities(context.kind) else self._fit_target
         coefficients = np.zeros((features.shape[1], labels.shape[1]))
         intercepts = np.zeros(labels.shape[1])
         for output, targets in enumerate(labels.T):
@@ -184,7 +184,7 @@ class FittedLinear:
 
 def _positives(targets: Targets, kind: Kind) -> NDArray[np.bool_]:
     """Which rows the log-count ratios set against the others: those with the label or class, or above the mean."""
-    return np.asarray(targets == 1 if kind in ("labels", "classes") else targets > targets.mean(axis=0))
+    return np.asarray(targets == 1 if are_probabilities(kind) else targets > targets.mean(axis=0))
 
 
 def _scaled(features: csr_matrix, ratio: NDArray[np.float64] | None) -> csr_matrix:

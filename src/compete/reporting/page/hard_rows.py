@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.shape import Targets
-from compete.competition.task import Kind
+from compete.competition.task import Kind, are_probabilities
 from compete.oof.results import Result
 from compete.reporting.view import View
 from compete.stacking.ensemble.label_errors import likely_class_errors, likely_label_errors
@@ -71,7 +71,7 @@ def hard_rows(view: View, source: Result, per_label: int = PER_LABEL) -> HardRow
     place = {row: number for number, row in enumerate(rows_used)}
     assert view.fold_plan is not None  # there is a source
     folds = view.fold_plan.folds
-    whole = kind in ("labels", "classes")
+    whole = are_probabilities(kind)
     return HardRows(
         source=source.title,
         models=models,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels, Metric, Probabilities
 from compete.competition.shape import Targets
+from compete.competition.task import are_probabilities
 from compete.logits import EPSILON
 from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
 from compete.stacking.ensemble.thresholds import DEFAULT
@@ -55,11 +56,11 @@ class Blend:
                 found = _select(models[:, :, group], gain, of_equals, self.steps)
             weights[:, group] = found[:, None]
         kind = self.metric.kind
-        return FittedBlend(weights, self.negative and kind in ("labels", "classes"), kind == "classes")
+        return FittedBlend(weights, self.negative and are_probabilities(kind), kind == "classes")
 
     def _gains(self, truth: Targets) -> tuple[Gain, Gain]:
         """What a model must raise, and what tells models apart that raise it alike."""
-        if self.metric.kind in ("numbers", "grades"):
+        if not are_probabilities(self.metric.kind):
             closeness = _closeness(truth)
             return (closeness if self.metric.decides else _of_metric(self.metric, truth)), closeness
         likelihood = _log_likelihood(truth) if self.metric.kind == "labels" else _log_likelihood_of_class(truth)
@@ -70,7 +71,7 @@ class Blend:
         return likelihood, likelihood
 
     def _bounded(self, gain: Gain) -> Gain:
-        if self.metric.kind in ("numbers", "grades"):
+        if not are_probabilities(self.metric.kind):
             return gain
         return lambda mean: gain(_bounded(mean, self.metric.kind == "classes"))
 

@@ -18,6 +18,7 @@ from compete.competition.metrics import (
 )
 from compete.competition.rule_names import RuleName
 from compete.competition.shape import Targets
+from compete.competition.task import are_probabilities
 from compete.stacking.ensemble.class_offsets import highest
 from compete.stacking.ensemble.cross_fitting import CrossFit
 from compete.stacking.ensemble.decision_rules import Decision, default_rule, fit_rule
@@ -104,7 +105,7 @@ def evaluate(
     # A learner of few parameters hardly fits its own rows, and is cut under the very weights that will be used. Any
     # other is cut where it puts rows that it did not see.
     decision = fit_rule(rule, metric, labels, naive if fits[0].few_parameters else fits[0].outer, fits[0].folds)
-    of_numbers = metric.kind in ("numbers", "grades")
+    of_numbers = not are_probabilities(metric.kind)
     return Evaluation(
         metric=metric,
         honest=float(np.mean(scores)),
