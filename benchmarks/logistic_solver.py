@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from compete.execution.local import usable_cores
-from compete.stacking.ensemble.logistic_regression import fit_logistic
+from compete.logistic_regression import fit_logistic
 from compete.stacking.ensemble.meta_learners import features
 from stack import made_up
 

@@ -35,6 +35,7 @@ FAMILIES = {
     "lightgbm": "compete.base_models.boosted.family:Boosted",
     "ffnn": "compete.base_models.ffnn.family:FeedForward",
     "sequence_classifier": "compete.base_models.classifier.family:SequenceClassifier",
+    "embeddings": "compete.base_models.embeddings.family:Embeddings",
     "label_generator": "compete.base_models.generator.family:LabelGenerator",
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from huggingface_hub import constants, try_to_load_from_cache
 
-from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.settings import CheckpointSettings
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
 
@@ -82,19 +82,19 @@ def tokenizer_of(recipe: Recipe) -> Any:
     return None if recipe.folder is not None and is_made_up(tokenizer, recipe.folder) else tokenizer
 
 
-def _settings(recipe: Recipe) -> TransformerSettings:
-    assert isinstance(recipe.settings, TransformerSettings)
+def _settings(recipe: Recipe) -> CheckpointSettings:
+    assert isinstance(recipe.settings, CheckpointSettings)
     return recipe.settings
 
 
-def _cached(settings: TransformerSettings, name: str) -> Path | None:
+def _cached(settings: CheckpointSettings, name: str) -> Path | None:
     if settings.checkpoint.count("/") > 1 or settings.checkpoint.startswith((".", "~", "/")):
         return None  # a path that is no folder: nothing the hub could hold
     found = try_to_load_from_cache(settings.checkpoint, name, revision=settings.revision or None)
     return Path(found) if isinstance(found, str) else None
 
 
-def _cached_weights(settings: TransformerSettings) -> list[Path] | None:
+def _cached_weights(settings: CheckpointSettings) -> list[Path] | None:
     """All weight files of the checkpoint in the hub's cache; None if any of them is missing."""
     single = _cached(settings, "model.safetensors")
     if single is not None:

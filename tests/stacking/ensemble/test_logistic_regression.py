@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from compete.stacking.ensemble.logistic_regression import fit_logistic
+from compete.logistic_regression import fit_logistic
 
 
 def made_up(n_rows: int, n_features: int, rates: tuple[float, ...]) -> tuple[NDArray[np.float32], NDArray[np.int8]]:

@@ -7,7 +7,19 @@ from pydantic import Field, field_validator
 from compete.declarations import Declaration
 
 
-class BoostedSettings(Declaration):
+class TreeSettings(Declaration):
+    """Settings of LightGBM's trees, whatever they are grown on."""
+
+    learning_rate: float = Field(default=0.05, gt=0, description="what a tree adds, as a share of what it found")
+    num_leaves: int = Field(default=15, ge=2, description="most leaves of a tree")
+    min_data_in_leaf: int = Field(default=20, ge=1, description="fewest rows of a leaf")
+    feature_fraction: float = Field(default=0.5, gt=0, le=1, description="share of the numbers that a tree may use")
+    lambda_l2: float = Field(default=1.0, ge=0, description="L2 penalty on what a leaf adds")
+    max_trees: int = Field(default=500, ge=1, description="fewer are taken where the validation rows say so")
+    patience: int = Field(default=50, ge=1, description="trees without a lower validation loss that are borne")
+
+
+class BoostedSettings(TreeSettings):
     """Settings of a recipe of trees. Words or characters are left out by `[]` for their n-grams."""
 
     word_ngrams: tuple[int, ...] = Field(default=(1, 2), description="shortest and longest word n-gram")
@@ -17,13 +29,6 @@ class BoostedSettings(Declaration):
     n_components: int = Field(
         default=64, ge=1, description="numbers that a text's TF-IDF is reduced to, by a truncated SVD"
     )
-    learning_rate: float = Field(default=0.05, gt=0, description="what a tree adds, as a share of what it found")
-    num_leaves: int = Field(default=15, ge=2, description="most leaves of a tree")
-    min_data_in_leaf: int = Field(default=20, ge=1, description="fewest rows of a leaf")
-    feature_fraction: float = Field(default=0.5, gt=0, le=1, description="share of the numbers that a tree may use")
-    lambda_l2: float = Field(default=1.0, ge=0, description="L2 penalty on what a leaf adds")
-    max_trees: int = Field(default=500, ge=1, description="fewer are taken where the validation rows say so")
-    patience: int = Field(default=50, ge=1, description="trees without a lower validation loss that are borne")
     validation_share: float = Field(
         default=0.1, gt=0, lt=1, description="share of the training rows to choose the number of trees on"
     )

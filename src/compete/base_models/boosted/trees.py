@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.base_models.boosted.settings import BoostedSettings
+from compete.base_models.boosted.settings import TreeSettings
 from compete.base_models.families import FitContext
 from compete.competition.shape import Targets
 from compete.competition.task import Kind
@@ -83,7 +83,7 @@ class Trees:
 
 
 def grow(
-    settings: BoostedSettings, design: Design, targets: Targets, rows: tuple[Rows, Rows], context: FitContext
+    settings: TreeSettings, design: Design, targets: Targets, rows: tuple[Rows, Rows], context: FitContext
 ) -> Trees:
     """Trees of every output. rows: to fit, and to choose the number of trees on.
 
@@ -114,7 +114,7 @@ def _scale(y: NDArray[np.float64], kind: Kind) -> tuple[float, float]:
 
 
 def _of_output(
-    settings: BoostedSettings,
+    settings: TreeSettings,
     parameters: dict[str, Any],
     design: Design,
     y: NDArray[np.float64],
@@ -133,7 +133,7 @@ def _of_output(
 
 
 def _stopped_early(
-    settings: BoostedSettings, parameters: dict[str, Any], design: Design, y: NDArray[np.float64], rows: Sequence[Rows]
+    settings: TreeSettings, parameters: dict[str, Any], design: Design, y: NDArray[np.float64], rows: Sequence[Rows]
 ) -> Any:
     """A Booster of the rows to fit, with as many trees as give the other rows the lowest loss."""
     import lightgbm
@@ -171,7 +171,7 @@ def _file(folder: Path, number: int) -> Path:
     return folder / f"trees_{number}.txt"
 
 
-def _parameters(settings: BoostedSettings, context: FitContext) -> dict[str, Any]:
+def _parameters(settings: TreeSettings, context: FitContext) -> dict[str, Any]:
     """LightGBM's, but for objective and metric."""
     return {
         "learning_rate": settings.learning_rate,

@@ -139,10 +139,15 @@ def save_trained(source: Source, tokenizer: PreTrainedTokenizerBase, model: Any,
     else:
         head = {name: weight.detach().contiguous() for name, weight in model.named_parameters() if weight.requires_grad}
         save_file(head, folder / HEAD)
+    keep_beside(source, tokenizer, folder)
+    return True
+
+
+def keep_beside(source: Source, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """The tokenizer, and a miniature where what is kept lies on top of one."""
     tokenizer.save_pretrained(folder)
     if not holds_whole_model(folder):
         source.keep(folder)
-    return True
 
 
 def load_trained(model: Any, folder: Path) -> None:

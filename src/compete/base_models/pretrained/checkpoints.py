@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from tokenizers import processors
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -44,7 +45,7 @@ from compete.base_models.memory import is_out_of_memory
 from compete.base_models.miniatures.architectures import MINIATURES
 from compete.base_models.miniatures.writing import write_miniature
 from compete.base_models.pretrained.device import TYPES, training_precision
-from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.settings import CheckpointSettings
 from compete.declarations import unknown_name
 from compete.errors import UserError
 
@@ -70,7 +71,7 @@ class Scratch:
 class Source:
     """Where a checkpoint is loaded from."""
 
-    settings: TransformerSettings
+    settings: CheckpointSettings
     path: str
     """What transformers is given."""
     scratch: Scratch | None = None
@@ -93,7 +94,7 @@ class Source:
         return {"revision": self.settings.revision or None, "trust_remote_code": self.settings.remote_code}
 
 
-def source_of(settings: TransformerSettings, texts: Sequence[str], seed: int, words: Sequence[str] = ()) -> Source:
+def source_of(settings: CheckpointSettings, texts: Sequence[str], seed: int, words: Sequence[str] = ()) -> Source:
     """The name or folder itself, or the folder of a miniature made for `texts` and `words`."""
     if not settings.checkpoint.startswith(MINIATURE):
         return Source(settings, settings.checkpoint)
@@ -110,7 +111,7 @@ def holds_whole_model(folder: Path) -> bool:
     return (folder / "config.json").is_file()
 
 
-def kept_source(settings: TransformerSettings, folder: Path) -> Source:
+def kept_source(settings: CheckpointSettings, folder: Path) -> Source:
     """Where what was trained into `folder` finds its checkpoint: a whole model is one itself."""
     if holds_whole_model(folder):
         return Source(settings.model_copy(update={"revision": None}), str(folder))
@@ -169,6 +170,13 @@ def open_classifier(source: Source, pad_token_id: int, width: int, *, four_bits:
         return _open(AutoModelForSequenceClassification, source, config, pad_token_id, four_bits)
 
 
+def open_body(source: Source, pad_token_id: int) -> PreTrainedModel:
+    """The checkpoint without a head, float32."""
+    with _explained(source):
+        config = AutoConfig.from_pretrained(source.path, **source.options())
+        return _open(AutoModel, source, config, pad_token_id, four_bits=False)
+
+
 def has_token_types(source: Source) -> bool:
     """Whether the checkpoint tells a first segment from a second by the type of its tokens."""
     with _explained(source):
@@ -212,8 +220,8 @@ def _refuse_made_up_weights(model: PreTrainedModel, missing: Iterable[str], sour
 
     It does so with a warning. A pooling layer is part of the head: language models come without one.
     """
-    body = f"{model.base_model_prefix}."
-    made_up = sorted(name for name in missing if name.startswith(body) and ".pooler." not in name)
+    body = "" if model.base_model is model else f"{model.base_model_prefix}."
+    made_up = sorted(name for name in missing if name.startswith(body) and "pooler." not in name)
     if made_up:
         raise UserError(
             f"the checkpoint {source.settings.checkpoint!r} lacks {len(made_up)} of the weights of its architecture "
@@ -231,7 +239,7 @@ def attention_on(max_length: int, *, gpu: bool) -> str | None:
     return "eager" if not gpu and max_length <= _SHORT else None
 
 
-def _nf4(settings: TransformerSettings, architecture: str) -> BitsAndBytesConfig:
+def _nf4(settings: CheckpointSettings, architecture: str) -> BitsAndBytesConfig:
     """QLoRA's storage: 4-bit NormalFloat, the scales quantised too (Dettmers et al. 2023)."""
     return BitsAndBytesConfig(
         load_in_4bit=True,

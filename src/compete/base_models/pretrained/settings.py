@@ -28,23 +28,42 @@ class Lora(Declaration):
     )
 
 
-class TransformerSettings(Declaration):
-    """What is trained of a checkpoint, on what, for how long."""
+class CheckpointSettings(Declaration):
+    """Which checkpoint is opened, and how it reads and computes."""
 
     checkpoint: str = Field(min_length=1, description='name on the hub, a local folder, or "miniature:ARCHITECTURE"')
     revision: str | None = Field(default=None, description="commit of the hub's repository")
     remote_code: bool = Field(default=False, description="the checkpoint runs code of its repository, at `revision`")
-    lora: Lora = Field(default=Lora(), description='the adapters of adaptation = "lora" and "qlora"')
     model_parallel: bool = Field(
         default=False, description="lay the layers over all GPUs, for a model too large for one"
     )
     max_length: int = Field(default=128, ge=4, description="tokens; longer texts are cut at their end")
+    eval_batch_size: int = Field(default=64, ge=1, description="rows predicted at once")
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="of the training, and on a GPU of predictions; auto: bfloat16 or float16, where it is computed "
+        "natively and holds; tf32: float32 whose products have 10 bits behind the point, on GPUs from Ampere on",
+    )
+
+    @field_validator("remote_code")
+    @classmethod
+    def _code_is_pinned(cls, remote_code: bool, info: ValidationInfo) -> bool:
+        checkpoint, revision = info.data.get("checkpoint") or "", info.data.get("revision") or ""
+        is_here = checkpoint.startswith(("miniature:", "/", ".", "~"))
+        if remote_code and not is_here and not _COMMIT.fullmatch(revision):
+            raise ValueError("needs `revision`, a commit of 40 hex digits: code changes under a name")
+        return remote_code
+
+
+class TransformerSettings(CheckpointSettings):
+    """What is trained of a checkpoint, on what, for how long."""
+
+    lora: Lora = Field(default=Lora(), description='the adapters of adaptation = "lora" and "qlora"')
     epochs: int = Field(
         default=3, ge=1, description="passes over the rows; the one with the best validation loss is kept"
     )
     batch_size: int = Field(default=32, ge=1, description="rows per optimiser step")
     micro_batch_size: int | None = Field(default=None, ge=1, description="rows at once; the rest is accumulated")
-    eval_batch_size: int = Field(default=64, ge=1, description="rows predicted at once")
     learning_rate: float = Field(default=5e-5, gt=0, description="of the optimiser, at its highest")
     weight_decay: float = Field(default=0.01, ge=0, description="of the optimiser")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps in which the rate rises")
@@ -75,23 +94,9 @@ class TransformerSettings(Declaration):
         "1, rows / (classes * its rows), or its square root",
         json_schema_extra=only_for("labels", "classes"),
     )
-    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"] = Field(
-        default="auto",
-        description="of the training, and on a GPU of predictions; auto: bfloat16 or float16, where it is computed "
-        "natively and holds; tf32: float32 whose products have 10 bits behind the point, on GPUs from Ampere on",
-    )
     validation_share: float = Field(
         default=0.1, gt=0, lt=0.5, description="share of the training rows that choose the epoch"
     )
     patience: int | None = Field(
         default=None, ge=1, description="stop after so many epochs without a better validation loss"
     )
-
-    @field_validator("remote_code")
-    @classmethod
-    def _code_is_pinned(cls, remote_code: bool, info: ValidationInfo) -> bool:
-        checkpoint, revision = info.data.get("checkpoint") or "", info.data.get("revision") or ""
-        is_here = checkpoint.startswith(("miniature:", "/", ".", "~"))
-        if remote_code and not is_here and not _COMMIT.fullmatch(revision):
-            raise ValueError("needs `revision`, a commit of 40 hex digits: code changes under a name")
-        return remote_code

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from compete.competition.metrics import Labels, Probabilities
 from compete.competition.shape import Targets
+from compete.logistic_regression import fit_logistic
 from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import Calibration, Method, fit_calibration
-from compete.stacking.ensemble.logistic_regression import fit_logistic
 
 RowFeatures = NDArray[np.float32]
 Parallel = Literal["threads", "processes"]

@@ -1,0 +1,116 @@
+"""What learns on the numbers that an encoder says of texts: a linear head, the nearest neighbours, or trees.
+
+All but trees take the numbers standardised on the rows of the fit, so that a penalty means the same for every
+checkpoint and layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compete.base_models.boosted.trees import Design, Trees, grow
+from compete.base_models.embeddings.linear_heads import Affine, Rows, chosen, learner
+from compete.base_models.embeddings.settings import EmbeddingsSettings
+from compete.base_models.embeddings.standard import FILE, Floats, Numbers, Standard, save_arrays
+from compete.base_models.families import FitContext
+from compete.competition.shape import Targets
+from compete.logits import EPSILON
+
+_AT_ONCE = 512  # rows whose neighbours are looked for
+
+
+class Head(Protocol):
+    """A fitted head."""
+
+    def predict(self, numbers: Numbers) -> Floats:
+        """Predictions (n_rows, n_outputs): see `competition/task.py`."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into the folder, as safetensors and LightGBM's text."""
+        ...
+
+
+def fit_head(settings: EmbeddingsSettings, numbers: Numbers, targets: Targets, rows: Rows, context: FitContext) -> Head:
+    """Fit the head that the settings name on (n_rows, width) and what is true, (n_rows, n_outputs).
+
+    rows: to fit and to choose on, if something is chosen.
+    """
+    if settings.head == "lightgbm":
+        design = Design(numbers.astype(np.float64), [])
+        return GrownHead(grow(settings.trees, design, targets, rows, context))
+    scale = Standard.of(numbers)
+    X = scale.apply(numbers)
+    if settings.head == "knn":
+        return Neighbours(scale, _unit(X), targets.astype(np.float32), settings.neighbours)
+    learn = learner(settings.head, context)
+    best = settings.C[0]
+    if len(settings.C) > 1:
+        best = chosen(settings.C, X, targets, rows, learn, context.kind)
+        context.curves.append({"C": best})
+    return learn(X, targets, best, scale)
+
+
+def load_head(settings: EmbeddingsSettings, folder: Path, context: FitContext) -> Head:
+    """What `save` wrote into `folder`."""
+    from safetensors.numpy import load_file
+
+    if settings.head == "lightgbm":
+        return GrownHead(Trees.load(folder, context))
+    kept = load_file(folder / FILE)
+    scale = Standard(kept.pop("center"), kept.pop("spread"))
+    if settings.head == "knn":
+        return Neighbours(scale, kept["units"], kept["targets"], settings.neighbours)
+    return Affine(scale, kept["weights"], kept["constants"], context.kind, context.grades, settings.head == "svm")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What is true of the most similar rows of the fit, weighted by their similarity (cosine)."""
+
+    scale: Standard
+    units: Numbers
+    """(n_rows, width), standardised, of length 1."""
+    targets: NDArray[np.float32]
+    """(n_rows, n_outputs)."""
+    count: int
+
+    def predict(self, numbers: Numbers) -> Floats:
+        units = _unit(self.scale.apply(numbers))
+        parts = [self._of(units[start : start + _AT_ONCE]) for start in range(0, len(units), _AT_ONCE)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.targets.shape[1]))
+
+    def _of(self, units: Numbers) -> Floats:
+        similar = units @ self.units.T
+        count = min(self.count, len(self.units))
+        nearest = np.argpartition(-similar, count - 1, axis=1)[:, :count]
+        # A row of the fit that points away says nothing; the smallest weight keeps the sum from being zero.
+        weights = np.maximum(np.take_along_axis(similar, nearest, axis=1), EPSILON).astype(np.float64)
+        found: Floats = np.einsum("rk,rko->ro", weights, self.targets[nearest].astype(np.float64))
+        return np.asarray(found / weights.sum(axis=1, keepdims=True))
+
+    def save(self, folder: Path) -> None:
+        save_arrays(folder, self.scale, units=self.units, targets=self.targets)
+
+
+@dataclass(frozen=True)
+class GrownHead:
+    """Trees."""
+
+    trees: Trees
+
+    def predict(self, numbers: Numbers) -> Floats:
+        return self.trees.predict(numbers.astype(np.float64))
+
+    def save(self, folder: Path) -> None:
+        self.trees.save(folder)
+
+
+def _unit(X: Numbers) -> Numbers:
+    lengths = np.linalg.norm(X, axis=1, keepdims=True)
+    return np.asarray(X / np.where(lengths > 0, lengths, 1), dtype=np.float32)
