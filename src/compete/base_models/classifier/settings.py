@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.task_settings import added_later
 
 
 class SequenceClassifierSettings(TransformerSettings):
@@ -19,6 +20,11 @@ class SequenceClassifierSettings(TransformerSettings):
         default=0,
         ge=0,
         description="lowest layers that stay as they are, with the embeddings; computed once for all epochs and folds",
+    )
+    prompt: str = Field(
+        default="",
+        description='what every text is read behind, as "task: classification | query: "',
+        json_schema_extra=added_later(),
     )
     attention: Literal["checkpoint", "bidirectional"] = Field(
         default="checkpoint",

@@ -52,7 +52,7 @@ def train(
     tokenizer = open_classifiers_tokenizer(source)
     objective = Objective.of(settings.loss, targets, context)
     with_types = has_token_types(source)
-    rows = text_rows(tokenizer, texts, settings.max_length, with_types=with_types)
+    rows = text_rows(tokenizer, texts, settings.max_length, with_types=with_types, prompt=settings.prompt)
     for row, learnt in zip(rows, objective.learnt(targets), strict=True):
         row["labels"] = learnt
     strata = strata_of(targets, context)
@@ -112,7 +112,8 @@ class FittedClassifier:
         objective = self.objective
         if not texts:
             return np.empty((0, objective.n_outputs), dtype=np.float32)
-        rows = text_rows(self.tokenizer, texts, self.settings.max_length, with_types=self.with_types)
+        settings = self.settings
+        rows = text_rows(self.tokenizer, texts, settings.max_length, with_types=self.with_types, prompt=settings.prompt)
         collate = _Collator(self.tokenizer)
         frozen_layers.extend(self.model, rows, collate)
         device = next(self.model.parameters()).device

@@ -86,9 +86,8 @@ class Encoder:
 
     def rows(self, texts: Sequence[str]) -> list[Row]:
         """Texts, or pairs, as tokens behind the prompt."""
-        read = [self.prompt + text for text in texts]
         limit = _settings(self.source).max_length
-        return text_rows(self.tokenizer, read, limit, with_types=self.with_types)
+        return text_rows(self.tokenizer, texts, limit, with_types=self.with_types, prompt=self.prompt)
 
     def numbers(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """(len(rows), width) of rows of one length."""

@@ -33,8 +33,13 @@ def attend_in_both_directions(model: Any, checkpoint: str) -> None:
 
 
 def is_bidirectional(model: Any) -> bool:
-    """Whether a model's tokens see those behind them, against the habit of its architecture."""
-    return getattr(model.config, "is_causal", True) is False
+    """Whether a model's tokens see those behind them, against the habit of its architecture.
+
+    EmbeddingGemma says so itself, in its configuration.
+    """
+    return getattr(model.config, "is_causal", True) is False or bool(
+        getattr(model.config, "use_bidirectional_attention", False)
+    )
 
 
 def _see_all(base: Any, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -14,13 +14,15 @@ TYPES = "token_type_ids"
 
 
 def text_rows(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, *, with_types: bool
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, *, with_types: bool, prompt: str = ""
 ) -> list[Row]:
     """Token ids of every text, cut at `max_length`, never empty.
 
     A pair is read as two segments where the tokenizer has a token that parts them, the longer one cut first; else, as
     by decoders, as one text with a line each. with_types: with the segment of every token, for a model that reads it.
+    prompt: what every text is read behind.
     """
+    texts = [prompt + text for text in texts] if prompt else texts
     limit = min(max_length, tokenizer.model_max_length)
     as_pairs = tokenizer.sep_token_id is not None
     rows: list[Row] = [{}] * len(texts)
