@@ -10,18 +10,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels
+from compete.competition.shape import Targets
 
 Floats = NDArray[np.float64]
 
 
-def fit_logistic(X: NDArray[np.float32], labels: Labels, C: float) -> tuple[Floats, Floats]:
+def fit_logistic(
+    X: NDArray[np.float32], labels: Targets, C: float, weights: NDArray[np.float32] | None = None
+) -> tuple[Floats, Floats]:
     """Weights (n_features, n_labels) and intercepts (n_labels,) of one regression per label.
 
     Minimises, for every label, sum_i log(1 + exp(-y_i z_i)) + |w|^2 / (2 C) with y = +-1, z = X w + b, and b
     free of penalty. `X` is float32 (n_rows, n_features), best standardised. L-BFGS (Nocedal 1980) runs on
     coordinates in which the Hessian is near the identity: H is close to p (1 - p) X'X / n + penalty, so its
     Cholesky factor R makes v = R w such coordinates, and about twenty steps suffice.
+
+    Labels may be probabilities: a row then counts as so much of a positive and so much of a negative one. weights: what
+    every row counts, (n_rows,); all rows 1 by default.
     """
     from scipy.optimize import minimize  # half a second, which a command that only reads stacks need not spend
 
@@ -29,17 +34,19 @@ def fit_logistic(X: NDArray[np.float32], labels: Labels, C: float) -> tuple[Floa
     design = np.column_stack([X, np.ones(n_rows, dtype=np.float32)])
     penalty = np.append(np.full(X.shape[1], 1 / (C * n_rows)), 0.0)[:, None]
     # Smoothed, so that a label without positives (or negatives) gets a finite rate instead of a diverging one.
-    rates = (labels.sum(axis=0) + 1) / (n_rows + 2)
+    counts = None if weights is None else weights[:, None].astype(np.float32)
+    positives = labels.sum(axis=0) if counts is None else (labels * counts).sum(axis=0, dtype=np.float64)
+    rates = (positives + 1) / ((n_rows if counts is None else float(counts.sum(dtype=np.float64))) + 2)
     to_weights, scale = _preconditioner(design, penalty, rates)
     start = np.zeros((design.shape[1], n_labels))
     start[-1] = np.log(rates) - np.log1p(-rates)
     targets = labels.astype(np.float32)
 
     def objective(v: Floats) -> tuple[float, Floats]:
-        weights = to_weights @ (v.reshape(start.shape) * scale)
-        loss, gradient = _loss(design, targets, weights)
-        loss += 0.5 * float(np.sum(penalty * weights**2))
-        return loss, ((to_weights.T @ (gradient + penalty * weights)) * scale).ravel()
+        found = to_weights @ (v.reshape(start.shape) * scale)
+        loss, gradient = _loss(design, targets, found, counts)
+        loss += 0.5 * float(np.sum(penalty * found**2))
+        return loss, ((to_weights.T @ (gradient + penalty * found)) * scale).ravel()
 
     origin = np.linalg.solve(to_weights, start) / scale
     found = minimize(
@@ -49,11 +56,11 @@ def fit_logistic(X: NDArray[np.float32], labels: Labels, C: float) -> tuple[Floa
         method="L-BFGS-B",
         options={"maxiter": 300, "maxcor": 20, "gtol": 1e-5, "ftol": 1e-9},
     )
-    weights = to_weights @ (found.x.reshape(start.shape) * scale)
+    solution = to_weights @ (found.x.reshape(start.shape) * scale)
     one_class = (labels.min(axis=0) == labels.max(axis=0)) if n_rows else np.ones(n_labels, dtype=bool)
     # Of one class alone, the unpenalised intercept has no finite optimum: such a label keeps its smoothed rate.
-    weights[:, one_class] = start[:, one_class]
-    return weights[:-1], weights[-1]
+    solution[:, one_class] = start[:, one_class]
+    return solution[:-1], solution[-1]
 
 
 def _preconditioner(design: NDArray[np.float32], penalty: Floats, rates: Floats) -> tuple[Floats, Floats]:
@@ -67,10 +74,15 @@ def _preconditioner(design: NDArray[np.float32], penalty: Floats, rates: Floats)
     return inverse, np.sqrt(spread.mean() / spread)
 
 
-def _loss(design: NDArray[np.float32], targets: NDArray[np.float32], weights: Floats) -> tuple[float, Floats]:
+def _loss(
+    design: NDArray[np.float32], targets: NDArray[np.float32], weights: Floats, counts: NDArray[np.float32] | None
+) -> tuple[float, Floats]:
     """Cross-entropy per row, summed over labels, and its gradient (n_features, n_labels)."""
     z = design @ weights.astype(np.float32)
     decay = np.exp(-np.abs(z))  # never overflows
-    total = np.sum(np.maximum(z, 0) + np.log1p(decay) - targets * z, dtype=np.float64)
+    cells = np.maximum(z, 0) + np.log1p(decay) - targets * z
     residual = np.where(z >= 0, 1, decay) / (1 + decay) - targets
+    if counts is not None:
+        cells, residual = cells * counts, residual * counts
+    total = np.sum(cells, dtype=np.float64)
     return float(total) / len(design), (design.T @ residual).astype(np.float64) / len(design)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from compete.base_models.pseudo_labels import SoftRows
 from compete.base_models.task_settings import refused_settings
 from compete.base_models.trackers import Tracked
 from compete.competition.shape import Targets
@@ -56,8 +57,12 @@ class FitContext:
     """Optimiser steps between two states; 0: at the end of epochs."""
     tracked: Tracked | None = None
     """Trackers to tell of the training, if it is one that can; None: no tracker."""
+    soft: SoftRows | None = None
+    """Rows whose labels nobody knows, to learn from as well; only of a family that `learns_soft_rows`."""
     cache: Path | None = None
     """Folder for what every fold of every recipe may share, because it depends on a text alone; None: no folder."""
+    features: Path | None = None
+    """The same for what is small enough to stay for later runs."""
 
     @property
     def kind(self) -> Kind:
@@ -152,6 +157,8 @@ class Family(Protocol):
     count as stale. Of a user's own class the hash of its file says so instead."""
     imports: ClassVar[tuple[str, ...]]
     """Modules that training and loading need, for the process that jobs are forked from."""
+    learns_soft_rows: ClassVar[bool]
+    """Whether `fit` learns from context.soft too."""
 
     def __init__(self, settings: Any) -> None: ...
 
@@ -201,6 +208,7 @@ class FamilyDefaults:
 
     version: ClassVar[int] = 1
     imports: ClassVar[tuple[str, ...]] = ()
+    learns_soft_rows: ClassVar[bool] = False
 
     @classmethod
     def needs(cls, settings: Any) -> Needs:

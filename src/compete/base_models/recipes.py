@@ -10,6 +10,7 @@ settings as they are written. Its file is imported by `Recipe.ready`, for what t
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,12 +22,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from compete import atomic
 from compete.base_models.families import Family, Needs, completed, needs_by_name
+from compete.base_models.pretraining import FAMILIES as PRETRAINED
+from compete.base_models.pretraining import Step
+from compete.base_models.pseudo_labels import PseudoLabels
 from compete.base_models.task_settings import left_out_of_identity
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
+from compete.fingerprints import digest
 from compete.users_code import import_file
 
 # A family's module is imported only when a recipe names it.
@@ -78,6 +83,15 @@ class RecipeDeclaration(Declaration):
     )
     laptop: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size laptop")
     miniature: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size miniature")
+    pretrain_on: list[Step] = Field(
+        default_factory=list, description="labelled rows of other workspaces that the checkpoint is trained on first"
+    )
+    seeds: int = Field(
+        default=1, ge=1, le=20, description="trainings of every fold that differ in their seed; their mean is the model"
+    )
+    pseudo_labels: PseudoLabels | None = Field(
+        default=None, description="rows without labels that other base models' predictions are learnt from"
+    )
     published: Published | None = Field(default=None, description="how the model was published, for --as-published")
     architectures: dict[str, Architecture] = Field(
         default_factory=dict, description="what the checkpoints are, by name, for `compete plan`"
@@ -218,8 +232,22 @@ class Recipe:
             "family": self.declaration.family,
             **self._family_identity(),
             "seed": str(self.declaration.seed),
+            **{
+                f"pretrain_on.{number}": digest([json.dumps(step.identity(), sort_keys=True)])
+                for number, step in enumerate(self.declaration.pretrain_on)
+            },
+            **({"seeds": str(self.declaration.seeds)} if self.declaration.seeds > 1 else {}),
+            **self._pseudo_labels_identity(),
             **({"size": self.size} if self.size != "full" else {}),
         }
+
+    def _pseudo_labels_identity(self) -> dict[str, str]:
+        declared = self.declaration.pseudo_labels
+        return (
+            {}
+            if declared is None
+            else {f"pseudo_labels.{key}": str(value) for key, value in declared.model_dump(mode="json").items()}
+        )
 
     def _family_identity(self) -> dict[str, str]:
         if self.own is not None:
@@ -307,6 +335,8 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     if family is not None and isinstance(raw.get("settings", {}), dict):
         _, found = _of_family(family, raw.get("settings", {}), "settings", competition.task)
         problems += found
+    if declaration is not None and declaration.pretrain_on and declaration.family not in PRETRAINED:
+        problems.append(Problem("pretrain_on", f"is for the families {' and '.join(PRETRAINED)}"))
     refuse(shown, problems)
     assert declaration is not None
     changes = _changes(declaration, competition.task, competition.size, as_published=name != base, shown=shown)

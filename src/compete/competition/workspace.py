@@ -174,6 +174,15 @@ class Workspace:
         return self.oof / ".hidden_states"
 
     @property
+    def frozen_features(self) -> Path:
+        """A cache: what checkpoints that stay as they are say of texts, for later runs too."""
+        return self.oof / ".frozen_features"
+
+    def prior(self, name: str) -> Path:
+        """A checkpoint that was trained on other rows before the folds, by the hash of what it was made from."""
+        return self.oof / ".priors" / name
+
+    @property
     def training_states(self) -> Path:
         """What interrupted folds go on from."""
         return self.oof / ".training"

@@ -8,8 +8,9 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,13 @@ from compete.execution.devices import driver_version
 from compete.execution.jobs import Job
 from compete.fingerprints import differences, digest
 from compete.oof import store
+from compete.oof.averaged import Averaged, averaged
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
 from compete.oof.kept import begin, check_job, keep
+from compete.oof.priors import Prior, prior_of, sentences, started_from
+from compete.oof.provenance import Seen, refuse_leak
+from compete.oof.teachers import Taught, taught
 from compete.progress import Report
 
 _LIBRARIES = ("numpy", "scikit-learn", "lightgbm", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
@@ -77,11 +82,18 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         threads=payload["threads"],
         progress=report,
         cache=workspace.hidden_states,
+        features=workspace.frozen_features,
         tracked=_tracked(competition, payload),
         **_state(competition, payload),
     )
     start = time.monotonic()
-    probabilities, model = train_fold(planned, recipe, payload["fold"], context)
+    prior = prior_of(recipe, competition, report)
+    context.warnings.extend([] if prior is None else sentences([prior]))
+    teaching = taught(planned, recipe, payload["fold"], payload["threads"])
+    seen = _seen(planned, payload["fold"], prior, teaching)
+    refuse_leak(seen, payload["fold"], recipe.name)
+    context = replace(context, soft=None if teaching is None else teaching.rows)
+    probabilities, model = train_fold(planned, started_from(recipe, prior), payload["fold"], context)
     seconds = time.monotonic() - start
     learnt = planned.learnt
     warnings = [
@@ -89,7 +101,13 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         *warnings_of(probabilities.oof[:, learnt.mask], learnt.names, context.curves, competition.task.kind),
         *rare_warnings(learnt.too_rare),
     ]
-    made_from = {"identity": dict(payload["identity"]), **_checkpoint_record(workspace, recipe)}
+    made_from = {
+        "identity": dict(payload["identity"]),
+        **_checkpoint_record(workspace, recipe),
+        **({} if prior is None else {"prior": prior.name}),
+        **({} if teaching is None else {"taught_by": dict(teaching.hashes)}),
+        "seen": seen.record(),
+    }
     kept_record = {"model": recipe.name, "fold": payload["fold"], **made_from}
     # What comes after the part costs no part, not even where it has the process killed.
     if isinstance(model, Keepable) and _stays(competition, recipe):
@@ -107,6 +125,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
             "threads": payload["threads"],
             "warnings": [warning.record() for warning in warnings],
             "made_by": {**made_by(), **context.facts, **_predicted_in(model)},
+            **({"seed_spread": round(model.spreads[0], 5)} if isinstance(model, Averaged) else {}),
         },
         context.curves,
     )
@@ -137,7 +156,9 @@ def train_fold(
     train_texts, test_texts = competition.texts_for(recipe.needs.features)
     texts = [train_texts[row] for row in others]
     labels = competition.train_targets[others][:, learnt.mask]
-    model = recipe.build().fit(texts, labels, replace(context, labels=learnt.names))
+    fit = partial(recipe.build().fit, texts, labels)
+    models = [fit(each) for each in _seeded(replace(context, labels=learnt.names), recipe, fold)]
+    model = averaged(models)
     held_out = [train_texts[row] for row in plan.rows(fold)]
     probabilities = store.Predictions(
         learnt.whole(_predict(model, held_out, learnt.names, recipe.name, competition.task.kind)),
@@ -146,9 +167,24 @@ def train_fold(
     return probabilities, model
 
 
-def fold_seed(seed: int, fold: int) -> int:
-    """A seed of its own for every fold, the same on every machine."""
-    return int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+def _seeded(context: FitContext, recipe: Recipe, fold: int) -> Iterator[FitContext]:
+    """What every training of the fold is told. Curves are those of the first alone, and so is its unfinished state."""
+    yield context
+    for number in range(1, recipe.declaration.seeds):
+        seed = fold_seed(recipe.declaration.seed, fold, number)
+        yield replace(context, seed=seed, curves=[], state=None)
+
+
+def fold_seed(seed: int, fold: int, *more: int) -> int:
+    """A seed of its own for every fold, and for every further training of one, the same on every machine."""
+    return int(np.random.SeedSequence([seed, fold, *more]).generate_state(1)[0])
+
+
+def _seen(planned: Planned, fold: int, prior: Prior | None, teaching: Taught | None) -> Seen:
+    """Labels of the other folds, and what was seen by whatever the training starts or learns from."""
+    through = [] if prior is None else [prior.seen]
+    through += [] if teaching is None else [teaching.seen]
+    return Seen.all_but(fold, planned.plan.k).joined(through)
 
 
 def made_by() -> dict[str, str]:

@@ -30,9 +30,11 @@ from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError
 from compete.execution.jobs import Job
 from compete.oof import store
+from compete.oof.averaged import load_averaged
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.identity import changes_since, hash_of_files
 from compete.oof.needs import needs_of
+from compete.oof.priors import started_from, stored_prior
 from compete.progress import Report
 
 _RECORD, _TO_CHECK, _NOT_KEPT = "kept.json", "to_check", "not_kept"
@@ -181,7 +183,7 @@ def load_kept(
     if changes_since(record, identity, hash_of_files(checkpoint_of(workspace, recipe))):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
     try:
-        return _load(recipe, folder, task, threads)
+        return _load(workspace, recipe, folder, task, threads)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise StoreError(f"{workspace.shown(folder)} cannot be read ({reason}); {again}.") from error
@@ -248,7 +250,7 @@ def _compare(
         recipe = load_recipe(planned.workspace, payload["model"]).ready()
         train_texts, _ = planned.competition.texts_for(recipe.needs.features)
         texts = [train_texts[row] for row in rows]
-        model = _load(recipe, folder, task, payload["threads"])
+        model = _load(planned.workspace, recipe, folder, task, payload["threads"])
         again = model.predict_proba(texts)
     except Exception as error:  # whatever the family raises, it could not be used
         if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
@@ -275,6 +277,8 @@ def _sampled(rows: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLE)).astype(np.intp))
 
 
-def _load(recipe: Recipe, folder: Path, task: Task, threads: int) -> FittedModel:
+def _load(workspace: Workspace, recipe: Recipe, folder: Path, task: Task, threads: int) -> FittedModel:
     context = FitContext(labels=task.outputs, seed=0, task=task.name, grades=task.grades, threads=threads)
-    return recipe.build().load(folder, context)
+    name = (store.intact_record(folder / _RECORD) or {}).get("prior")
+    prior = None if name is None else stored_prior(workspace, str(name))
+    return load_averaged(started_from(recipe, prior).build(), folder, context, recipe.declaration.seeds)

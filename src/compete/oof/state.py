@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -120,7 +120,12 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
     if recipe is None and whole.state in (State.FRESH, State.STALE):
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
-    parts = [_part_state(folder.part(fold), identity, recipe is None, checkpoint) for fold in range(k)]
+    parts = [
+        _taught_by_others(workspace, recipe, fold, _part_state(folder.part(fold), identity, recipe is None, checkpoint))
+        for fold in range(k)
+    ]
+    if whole.state is State.FRESH and any(part.state is State.STALE for part in parts):
+        whole = next(part for part in parts if part.state is State.STALE)
     return ModelState(name, "trained", whole, tuple(parts))
 
 
@@ -182,6 +187,21 @@ def _part_state(folder: ResultFolder, identity: Mapping[str, str], rows_only: bo
     else:
         changes = changes_since(record, identity, checkpoint)
     return PartState(State.STALE if changes else State.FRESH, tuple(_without_echo(changes)), record)
+
+
+def _taught_by_others(workspace: Workspace, recipe: Recipe | None, fold: int, part: PartState) -> PartState:
+    """A student whose teachers were trained again since is stale; one whose teachers are gone stays what it is."""
+    declared = None if recipe is None else recipe.declaration.pseudo_labels
+    if declared is None or part.state is not State.FRESH:
+        return part
+    taught_by, changes = part.record.get("taught_by", {}), []
+    for teacher in declared.teachers:
+        of_teacher = workspace.base_model(teacher).part(fold)
+        with contextlib.suppress(StoreError):
+            record = store.read_record(of_teacher)
+            if taught_by.get(teacher) != store.hash_of(record, of_teacher.oof):
+                changes.append(f"its teacher {teacher} was trained again")
+    return replace(part, state=State.STALE, reasons=tuple(changes)) if changes else part
 
 
 def _without_echo(changes: Sequence[str]) -> list[str]:

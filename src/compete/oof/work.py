@@ -35,6 +35,7 @@ from compete.oof.kept import check_job, not_kept, waits_for_check
 from compete.oof.lock import exclusive, held_folds
 from compete.oof.needs import PRETRAINED_MEMORY
 from compete.oof.state import ModelState, State, changed_by_competition, model_state
+from compete.oof.teachers import check_teachers
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def find_work(
         due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
         if todo or due:  # a check opens the checkpoint, too
             recipe.refuse_unopenable()
+        if todo:
+            check_teachers(planned, recipe, todo)
         identity = {**rows, **recipe.identity()}
         work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
         work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)
@@ -234,6 +237,7 @@ def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, 
         "folds": [{key: record[key] for key in ("fold", "seconds", "threads")} for record in records],
         "parts": [record["files"] for record in records],
         **({"checkpoint": records[0]["checkpoint"]} if "checkpoint" in records[0] else {}),
+        "seen": [record["seen"] for record in records if "seen" in record],
         "made_by": _together([record["made_by"] for record in records]),
     }
 

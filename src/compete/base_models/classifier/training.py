@@ -23,6 +23,7 @@ from compete.base_models.pretrained.adaptation import (
     freeze_lowest,
     halve_base,
     load_trained,
+    save_body,
     save_trained,
 )
 from compete.base_models.pretrained.attention import attend_in_both_directions
@@ -126,6 +127,10 @@ class FittedClassifier:
         with predicting(self.model, self.settings.precision):
             found = predict(rows, self.settings.eval_batch_size, collate, compute, objective.width)
         return found if of_labels else objective.predictions(found).astype(np.float32)
+
+    def save_body(self, folder: Path) -> None:
+        """A checkpoint of what was trained, without its head: adapters are merged into it; and the tokenizer."""
+        save_body(self.source, frozen_layers.restored(self.model), self.tokenizer, folder)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
         """Adapters, head or whole model, with the tokenizer, and the scale of numbers."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from compete.base_models.embeddings.settings import EmbeddingsSettings
-from compete.base_models.pretrained.adaptation import layers_of
+from compete.base_models.pretrained.adaptation import PROMPTS, layers_of
 from compete.base_models.pretrained.attention import attend_in_both_directions
 from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import (
@@ -34,7 +34,6 @@ from compete.base_models.pretrained.fine_tuning import predict
 from compete.base_models.pretrained.text_rows import TYPES, text_rows
 from compete.errors import UserError
 
-_PROMPTS = "config_sentence_transformers.json"
 # How sentence-transformers' files call a prompt for what is done here; the first that is there counts.
 _NAMES = ("multilabelclassification", "classification")
 
@@ -144,7 +143,7 @@ def _check_length(tokenizer: Any, prompt: str, settings: EmbeddingsSettings) -> 
 def _own_prompt(source: Source) -> str:
     """What the checkpoint's own files want before a text that is to be classified; empty where they say nothing."""
     try:
-        prompts = json.loads(_file(source, _PROMPTS).read_text(encoding="utf-8"))["prompts"]
+        prompts = json.loads(_file(source, PROMPTS).read_text(encoding="utf-8"))["prompts"]
         named = {str(name).lower(): str(prompt) for name, prompt in prompts.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return ""

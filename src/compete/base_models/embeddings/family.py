@@ -25,6 +25,8 @@ class Embeddings(FamilyDefaults):
         "compete.base_models.pretrained.imported_ahead",
     )
 
+    learns_soft_rows: ClassVar[bool] = True
+
     def __init__(self, settings: EmbeddingsSettings) -> None:
         self.settings = settings
 

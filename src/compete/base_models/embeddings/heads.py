@@ -18,7 +18,9 @@ from compete.base_models.embeddings.linear_heads import Affine, Rows, chosen, le
 from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.embeddings.standard import FILE, Floats, Numbers, Standard, save_arrays
 from compete.base_models.families import FitContext
+from compete.base_models.pseudo_labels import SoftRows
 from compete.competition.shape import Targets
+from compete.errors import UserError
 from compete.logits import EPSILON
 
 _AT_ONCE = 512  # rows whose neighbours are looked for
@@ -36,11 +38,21 @@ class Head(Protocol):
         ...
 
 
-def fit_head(settings: EmbeddingsSettings, numbers: Numbers, targets: Targets, rows: Rows, context: FitContext) -> Head:
+def fit_head(
+    settings: EmbeddingsSettings,
+    numbers: Numbers,
+    targets: Targets,
+    rows: Rows,
+    context: FitContext,
+    soft: tuple[Numbers, SoftRows] | None = None,
+) -> Head:
     """Fit the head that the settings name on (n_rows, width) and what is true, (n_rows, n_outputs).
 
-    rows: to fit and to choose on, if something is chosen.
+    rows: to fit and to choose on, if something is chosen. soft: numbers of rows that only teachers know, and what they
+    say; they are fitted by the linear head alone, and choose nothing.
     """
+    if soft is not None and settings.head != "linear":
+        raise UserError(f'pseudo_labels: head = "{settings.head}" does not learn from soft targets; "linear" does')
     if settings.head == "lightgbm":
         design = Design(numbers.astype(np.float64), [])
         return GrownHead(grow(settings.trees, design, targets, rows, context))
@@ -53,7 +65,11 @@ def fit_head(settings: EmbeddingsSettings, numbers: Numbers, targets: Targets, r
     if len(settings.C) > 1:
         best = chosen(settings.C, X, targets, rows, learn, context.kind)
         context.curves.append({"C": best})
-    return learn(X, targets, best, scale)
+    if soft is None:
+        return learn(X, targets, best, scale, None)
+    more, said = scale.apply(soft[0]), soft[1]
+    counts = np.concatenate([np.ones(len(X), dtype=np.float32), said.weights])
+    return learn(np.concatenate([X, more]), np.concatenate([targets, said.targets]), best, scale, counts)
 
 
 def load_head(settings: EmbeddingsSettings, folder: Path, context: FitContext) -> Head:

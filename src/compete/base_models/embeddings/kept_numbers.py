@@ -58,9 +58,9 @@ def numbers_of(encoder: Encoder, texts: Sequence[str], context: FitContext) -> N
 
 def _folder(encoder: Encoder, n_texts: int, context: FitContext) -> Path | None:
     """Where the numbers are kept, made if need be; None where nothing can be written, or there is no room."""
-    if context.cache is None:
+    if context.features is None:
         return None
-    folder = context.cache / f"embeddings_{encoder.identity}"
+    folder = context.features / encoder.identity
     try:
         folder.mkdir(parents=True, exist_ok=True)
         room = shutil.disk_usage(folder).free - n_texts * encoder.width * 4

@@ -50,19 +50,22 @@ class Affine:
         save_arrays(folder, self.scale, weights=self.weights, constants=self.constants)
 
 
-Learn = Callable[[Numbers, Targets, float, Standard], Affine]
+Counts = NDArray[np.float32] | None  # what every row counts, (n_rows,); None: all of them 1
+Fit = Callable[[Numbers, Targets, float, Counts], tuple[Floats, Floats]]
+Learn = Callable[[Numbers, Targets, float, Standard, Counts], Affine]
 
 
 def learner(head: str, context: FitContext) -> Learn:
     """What fits weighted sums on standardised numbers."""
     kind, grades = context.kind, context.grades
 
-    def linear(X: Numbers, targets: Targets, C: float, scale: Standard) -> Affine:
-        fit = {"labels": fit_logistic, "classes": _multinomial}.get(kind, _ridge)
-        weights, constants = fit(X, targets, C)
+    fits: dict[Kind, Fit] = {"labels": fit_logistic, "classes": _multinomial}
+
+    def linear(X: Numbers, targets: Targets, C: float, scale: Standard, counts: Counts) -> Affine:
+        weights, constants = fits.get(kind, _ridge)(X, targets, C, counts)
         return Affine(scale, weights[None], constants[None], kind, grades)
 
-    def svm(X: Numbers, targets: Targets, C: float, scale: Standard) -> Affine:
+    def svm(X: Numbers, targets: Targets, C: float, scale: Standard, counts: Counts) -> Affine:
         weights, constants = _svm(X, targets, C, context)
         return Affine(scale, weights, constants, kind, grades, one_against_rest=True)
 
@@ -75,7 +78,7 @@ def chosen(penalties: Sequence[float], X: Numbers, targets: Targets, rows: Rows,
     as_it_is = Standard(np.zeros(X.shape[1], dtype=np.float32), np.ones(X.shape[1], dtype=np.float32))
 
     def loss(C: float) -> float:
-        found = learn(X[fitted], targets[fitted], C, as_it_is).predict(X[choose])
+        found = learn(X[fitted], targets[fitted], C, as_it_is, None).predict(X[choose])
         return _loss(found, targets[choose], kind)
 
     return min(penalties, key=loss)
@@ -91,20 +94,29 @@ def _loss(found: Floats, targets: Targets, kind: Kind) -> float:
     return float(np.mean((found - targets) ** 2 / spread))
 
 
-def _ridge(X: Numbers, targets: Targets, C: float) -> tuple[Floats, Floats]:
+def _ridge(X: Numbers, targets: Targets, C: float, counts: Counts) -> tuple[Floats, Floats]:
     """Exact; the penalty on the squared weights is 1 / C, which means the same on every scale of targets."""
     y = targets.astype(np.float64)
-    gram = (X.T @ X).astype(np.float64)
+    center: Floats = np.average(X.astype(np.float64), axis=0, weights=counts)
+    middle: Floats = np.average(y, axis=0, weights=counts)
+    X = (X - center).astype(np.float32)
+    counted = X if counts is None else X * counts[:, None]
+    gram = (counted.T @ X).astype(np.float64)
     gram[np.diag_indices_from(gram)] += 1 / C
-    weights = np.linalg.solve(gram, X.T.astype(np.float64) @ (y - y.mean(axis=0)))
-    return weights, y.mean(axis=0) - X.mean(axis=0, dtype=np.float64) @ weights
+    weights: Floats = np.linalg.solve(gram, counted.T.astype(np.float64) @ (y - middle))
+    return weights, np.asarray(middle - center @ weights)
 
 
-def _multinomial(X: Numbers, targets: Targets, C: float) -> tuple[Floats, Floats]:
+def _multinomial(X: Numbers, targets: Targets, C: float, counts: Counts) -> tuple[Floats, Floats]:
     """Weights (width, n_classes) and constants; a class that the rows do not have gets a rate of next to nothing."""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=C, max_iter=1000, tol=1e-4).fit(X, targets.argmax(axis=1))
+    # A row of which only probabilities are known is as many rows as it has classes, each as likely as it counts.
+    rows, classes = np.nonzero(targets)
+    likely = targets[rows, classes].astype(np.float32) * (1 if counts is None else counts[rows])
+    plain = counts is None
+    model = LogisticRegression(C=C, max_iter=1000, tol=1e-4)
+    model.fit(X if plain else X[rows], classes, sample_weight=None if plain else likely)
     weights, constants = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
     if len(weights) == 1:  # of two classes scikit-learn keeps the second's alone
         weights, constants = np.vstack([-weights, weights]) / 2, np.append(-constants, constants) / 2

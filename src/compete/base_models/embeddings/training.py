@@ -30,7 +30,8 @@ def train(
     encoder = Encoder.open(source_of(settings, texts, context.seed))
     numbers = numbers_of(encoder, texts, context)
     rows = validation_split(texts, strata_of(targets, context), settings.validation_share, context.seed)
-    head = fit_head(settings, numbers, targets, rows, context)
+    soft = None if context.soft is None else (numbers_of(encoder, context.soft.texts, context), context.soft)
+    head = fit_head(settings, numbers, targets, rows, context, soft)
     context.progress(1.0)
     return FittedEmbeddings(encoder, head, targets.shape[1], context)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from compete.base_models.pretrained.settings import TransformerSettings
 from compete.errors import UserError
 
 HEAD = "head.safetensors"
+PROMPTS = "config_sentence_transformers.json"  # what a text encoder wants to read before a text
 _BEHIND_THE_LAYERS = ("pooler", "norm", "final_layernorm")
 
 
@@ -141,6 +143,18 @@ def save_trained(source: Source, tokenizer: PreTrainedTokenizerBase, model: Any,
         save_file(head, folder / HEAD)
     keep_beside(source, tokenizer, folder)
     return True
+
+
+def save_body(source: Source, model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the trained body as a checkpoint of its own, float32, adapters merged into it, with the tokenizer."""
+    from peft import PeftModel
+
+    whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    whole.base_model.float().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    prompts = Path(source.path) / PROMPTS
+    if prompts.is_file():
+        shutil.copyfile(prompts, folder / PROMPTS)
 
 
 def keep_beside(source: Source, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -1,0 +1,71 @@
+"""Provenance: which folds' labels something learnt has seen, directly or through others, and whether the test texts.
+
+A row's out-of-fold prediction comes only from what has not seen its fold. Every part says in its record what it has
+seen; who learns from others (pseudo-labels, a checkpoint that was trained before) has seen what they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compete.errors import StoreError
+
+
+class LeakError(StoreError):
+    """A row would be predicted by what has seen its label."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an artefact has seen."""
+
+    folds: frozenset[int] = frozenset()
+    """Whose labels, directly or through others."""
+    test_texts: bool = False
+    through: tuple[str, ...] = ()
+    """What it learnt from besides labels: teachers, checkpoints trained before; in words."""
+
+    @classmethod
+    def all_but(cls, fold: int, k: int) -> Seen:
+        """Of a model trained for one of `k` folds."""
+        return cls(frozenset(range(k)) - {fold})
+
+    def joined(self, others: Iterable[Seen]) -> Seen:
+        """Of what learnt from others too."""
+        each = (self, *others)
+        through = dict.fromkeys(name for seen in each for name in seen.through)
+        return Seen(
+            frozenset().union(*(seen.folds for seen in each)), any(seen.test_texts for seen in each), tuple(through)
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As it is stored."""
+        return {"folds": sorted(self.folds), "test_texts": self.test_texts, "through": list(self.through)}
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Seen:
+        """What `record` wrote; raises ValueError for anything else."""
+        folds, through = record.get("folds"), record.get("through", [])
+        if not isinstance(folds, list) or not all(isinstance(fold, int) and fold >= 0 for fold in folds):
+            raise ValueError("`folds` should be a list of fold numbers")
+        if not isinstance(record.get("test_texts"), bool) or not isinstance(through, list):
+            raise ValueError("`test_texts` should be true or false, and `through` a list of names")
+        return cls(frozenset(folds), record["test_texts"], tuple(map(str, through)))
+
+
+def seen_by_part(record: Mapping[str, Any], fold: int, k: int) -> Seen:
+    """What one fold's part says it has seen; a part from before there was provenance saw the other folds alone."""
+    return Seen.read(record["seen"]) if "seen" in record else Seen.all_but(fold, k)
+
+
+def refuse_leak(seen: Seen, fold: int, what: str) -> None:
+    """Raise LeakError if what has seen a fold's labels is to predict that fold's rows."""
+    if fold not in seen.folds:
+        return
+    through = f", through {', '.join(seen.through)}" if seen.through else ""
+    raise LeakError(
+        f"{what} has seen the labels of fold {fold}{through}, and is to predict its rows: their score would promise "
+        "what no other row keeps. Only what was learnt without a fold may predict it"
+    )
