@@ -103,7 +103,7 @@ def _ridge(X: Numbers, targets: Targets, C: float, counts: Counts) -> tuple[Floa
     counted = X if counts is None else X * counts[:, None]
     gram = (counted.T @ X).astype(np.float64)
     gram[np.diag_indices_from(gram)] += 1 / C
-    weights: Floats = np.linalg.solve(gram, counted.T.astype(np.float64) @ (y - middle))
+    weights = np.asarray(np.linalg.solve(gram, counted.T.astype(np.float64) @ (y - middle)), dtype=np.float64)
     return weights, np.asarray(middle - center @ weights)
 
 
