@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from compete import atomic
 from compete.base_models.families import Family, Needs, completed, needs_by_name
-from compete.base_models.task_settings import idle_settings
+from compete.base_models.task_settings import left_out_of_identity
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
@@ -225,8 +225,8 @@ class Recipe:
             settings = _merged(self.declaration.settings, self.changes)
             version = {"family source": self.own.sha256}
         else:
-            idle = idle_settings(type(self.settings), self.task)
-            settings = self.settings.model_dump(mode="json", exclude=set(idle))
+            left_out = left_out_of_identity(self.settings, self.task)
+            settings = self.settings.model_dump(mode="json", exclude=set(left_out))
             assert self.family is not None  # only a user's own waits to be imported
             version = {"family version": str(self.family.version)}
         return {**version, **{f"settings.{key}": str(value) for key, value in without_place(settings).items()}}

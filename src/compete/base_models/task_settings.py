@@ -12,6 +12,7 @@ from compete.competition.task import KINDS, Kind, TaskName
 from compete.declarations import Problem
 
 _KEY = "kinds"
+_LATER = "later"
 
 
 def only_for(*kinds: Kind) -> dict[str, Any]:
@@ -19,16 +20,39 @@ def only_for(*kinds: Kind) -> dict[str, Any]:
     return {_KEY: list(kinds)}
 
 
+def added_later(*kinds: Kind) -> dict[str, Any]:
+    """For a field's `json_schema_extra`: results were stored before there was the setting, for outputs of these kinds
+    (of every kind where none is named). Its default, which is what they were made with, is no part of an identity.
+    """
+    return {_LATER: list(kinds or dict.fromkeys(KINDS.values()))}
+
+
 def tasks_of(field: FieldInfo) -> list[TaskName]:
     """The tasks in which a setting means something; all of them where nothing is said."""
-    extra = field.json_schema_extra
-    kinds: Any = extra.get(_KEY) if isinstance(extra, dict) else None
+    kinds = _extra(field).get(_KEY)
     return [task for task, kind in KINDS.items() if kinds is None or kind in kinds]
 
 
 def idle_settings(model: type[BaseModel], task: TaskName) -> frozenset[str]:
     """Names of the settings that mean nothing in the task: no result depends on them."""
     return frozenset(name for name, field in model.model_fields.items() if task not in tasks_of(field))
+
+
+def left_out_of_identity(settings: BaseModel, task: TaskName) -> frozenset[str]:
+    """Names of the settings that are no part of a result's identity: idle ones, and later ones at their default."""
+    model = type(settings)
+    later = {
+        name
+        for name, field in model.model_fields.items()
+        if KINDS[task] in _extra(field).get(_LATER, ())
+        and getattr(settings, name) == field.get_default(call_default_factory=True)
+    }
+    return idle_settings(model, task) | later
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    extra = field.json_schema_extra
+    return dict(extra) if isinstance(extra, dict) else {}
 
 
 def refused_settings(settings: BaseModel, task: TaskName) -> list[Problem]:
