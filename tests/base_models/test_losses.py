@@ -66,6 +66,27 @@ def test_extreme_logits_stay_finite(name: str) -> None:
     assert torch.isfinite(gradient_of(loss, logits)).all()
 
 
+def test_smoothed_labels_are_learnt_as_almost_certain() -> None:
+    # Of a tenth, half goes to either side: 0.95 in the place of 1, 0.05 in the place of 0.
+    p = torch.sigmoid(LOGITS)
+    soft = torch.tensor([[0.95, 0.05], [0.05, 0.95], [0.95, 0.05]])
+    expected = -(3 * soft * torch.log(p) + (1 - soft) * torch.log(1 - p)).mean()
+    assert float(make_loss("bce", 3 * ONE, 0.1)(LOGITS, TARGETS)) == pytest.approx(float(expected))
+    assert make_loss("bce", ONE, 0.0)(LOGITS, TARGETS) == make_loss("bce", ONE)(LOGITS, TARGETS)
+
+
+@pytest.mark.parametrize("name", ["bce", "focal", "asymmetric"])
+def test_a_cell_counts_as_much_as_its_weight(name: str) -> None:
+    loss = make_loss(name, 2 * ONE)
+    weights = torch.tensor([[0.5, 1.0], [0.0, 1.0], [1.0, 0.25]])
+    alone = make_loss(name, 2 * ONE[:1])
+    rows, columns = range(3), range(2)
+    cells = [[float(alone(LOGITS[i, j].view(1, 1), TARGETS[i, j].view(1, 1))) for j in columns] for i in rows]
+    expected = (weights * torch.tensor(cells)).sum() / 6
+    assert float(loss(LOGITS, TARGETS, weights)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(loss(LOGITS, TARGETS, torch.ones(3, 2))) == pytest.approx(float(loss(LOGITS, TARGETS)))
+
+
 # Classes
 
 THREE = torch.tensor([[2.0, -1.0, 0.5], [-3.0, 0.5, 0.0], [0.0, -4.0, 1.0], [1.0, 1.0, 1.0]])
@@ -98,6 +119,14 @@ def test_weights_of_classes_are_those_of_scikit_learn_and_their_root() -> None:
     assert weights_of_classes(rows, "none").tolist() == [1, 1, 1]
     assert weights_of_classes(rows, "balanced").tolist() == [0.5, 1.0, 2.0]  # the class without a row as if it had one
     assert weights_of_classes(rows, "sqrt").tolist() == pytest.approx([0.5**0.5, 1.0, 2**0.5])
+
+
+def test_a_row_of_a_class_counts_as_much_as_its_weight() -> None:
+    cells = functional.cross_entropy(THREE, CLASS, reduction="none")
+    of_rows = torch.tensor([1.0, 0.5, 0.0, 1.0])
+    expected = (of_rows * WEIGHTS[CLASS] * cells).sum() / WEIGHTS[CLASS].sum()
+    found = classes_loss("cross_entropy", WEIGHTS, 0.0)(THREE, ONE_HOT, of_rows[:, None].expand(4, 3))
+    assert float(found) == pytest.approx(float(expected))
 
 
 # Numbers

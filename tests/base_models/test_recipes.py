@@ -231,14 +231,48 @@ def test_the_size_is_part_of_the_identity_only_where_it_changed_something(root: 
     assert full == laptop == miniature
 
 
+# Settings that results were stored before.
+LATER = {
+    "label_smoothing",  # of classes it was there
+    "layer_decay",
+    "head_learning_rate",
+    "ema",
+    "adversarial",
+    "adversarial_epsilon",
+    "adversarial_from_epoch",
+    "r_drop",
+    "head_dropouts",
+    "head_dropout_rate",
+    "noisy_rows",
+}
+
+
 def test_the_identity_holds_every_setting_with_its_default(root: Path) -> None:
     identity = load(root).identity()
-    meant = SequenceClassifierSettings.model_fields.keys() - {"label_smoothing"}  # of classes alone
+    meant = SequenceClassifierSettings.model_fields.keys() - LATER
     assert {name for name in identity if name.startswith("settings.")} == {f"settings.{name}" for name in meant}
     assert identity["settings.checkpoint"] == "org/large"
     assert identity["seed"] == "42"
     changed = load(root, "model_as_published").identity()
     assert {key for key in identity if identity[key] != changed[key]} == {"settings.epochs", "settings.lora"}
+
+
+def test_a_setting_that_came_later_is_part_of_the_identity_where_it_is_not_its_default(root: Path) -> None:
+    before = load(root).identity()
+    of_task(root, "multiclass")
+    of_classes = load(root).identity()
+    assert of_classes["settings.label_smoothing"] == "0.0"  # results of classes were stored with it
+    assert of_classes.keys() - before.keys() == {"settings.label_smoothing"}
+    of_task(root, "multilabel")
+    write(root, "model", RECIPE.replace("[laptop]", "ema = 0.0\nnoisy_rows = 1.0\n[laptop]"))
+    assert load(root).identity() == before  # said, but no other than the default
+    write(root, "model", RECIPE.replace("[laptop]", "ema = 0.99\nlabel_smoothing = 0.1\n[laptop]"))
+    after = load(root).identity()
+    assert {key: after[key] for key in after.keys() - before.keys()} == {
+        "settings.ema": "0.99",
+        "settings.label_smoothing": "0.1",
+    }
+    assert {key: after[key] for key in before} == before
 
 
 def test_what_is_only_said_about_a_model_is_not_part_of_its_identity(root: Path) -> None:
@@ -415,7 +449,11 @@ def test_a_generator_asks_in_the_words_of_the_task(root: Path) -> None:
         ('decoding = "generate"', "ordinal", "decoding: means nothing in ordinal"),
         ('prompt = "{grades} {text}"', "multiclass", "prompt: {grades} is for ordinal"),
         ('loss = "cumulative"', "ordinal", 'loss: "cumulative" is of another family'),
-        ("label_smoothing = 0.1", "multilabel", "label_smoothing: means nothing in multilabel; it is for multiclass"),
+        ("label_smoothing = 0.1", "ordinal", "label_smoothing: means nothing in ordinal; it is for multilabel, binary"),
+        ('label_smoothing = 0.1\nloss = "focal"', "multilabel", 'label_smoothing: of labels it is for loss "bce"'),
+        ('label_smoothing = 0.1\ndecoding = "generate"', "multilabel", 'label_smoothing: is for decoding = "slots"'),
+        ('r_drop = 1.0\ndecoding = "generate"', "multilabel", 'r_drop: is for decoding = "slots"'),
+        ("head_dropouts = 2", "multilabel", "head_dropouts: unknown key"),
         ('class_weights = "balanced"', "ordinal", "class_weights: means nothing in ordinal"),
     ],
 )
@@ -425,3 +463,47 @@ def test_settings_of_a_generator_that_another_task_has(root: Path, setting: str,
     with pytest.raises(DeclarationError) as refused:
         load(root, "answers")
     assert f"settings.{key}" in str(refused.value)
+
+
+TUNED = 'family = "sequence_classifier"\n[settings]\ncheckpoint = "org/small"\n'
+
+
+@pytest.mark.parametrize(
+    ("settings", "task", "key"),
+    [
+        (
+            "r_drop = 1.0",
+            "regression",
+            "r_drop: means nothing in regression; it is for multilabel, binary and multiclass",
+        ),
+        ("noisy_rows = 0.5", "ordinal", "noisy_rows: means nothing in ordinal"),
+        ("adversarial_epsilon = 0.5", "multilabel", "adversarial_epsilon: means nothing without adversarial"),
+        ("adversarial_from_epoch = 2", "multilabel", "adversarial_from_epoch: means nothing without adversarial"),
+        (
+            'adversarial = "awp"\nadversarial_from_epoch = 4\nepochs = 3',
+            "multilabel",
+            "adversarial_from_epoch: is 4, and there are 3 epochs",
+        ),
+        ('adversarial = "fgm"\nadaptation = "frozen"', "multilabel", 'adversarial: "fgm" changes the embedded tokens'),
+        ('adversarial = "fgm"\nfrozen_layers = 2', "multilabel", "with frozen_layers = 2 they are frozen"),
+        ('adversarial = "pgd"', "multilabel", 'adversarial: found "pgd", allowed: fgm, awp'),
+        ('layer_decay = 0.9\nadaptation = "frozen"', "multilabel", 'layer_decay: adaptation = "frozen"'),
+        ("layer_decay = 1.1", "multilabel", "layer_decay: found 1.1, should be less than or equal to 1"),
+        ("ema = 1.0", "multilabel", "ema: found 1.0, should be less than 1"),
+        ("noisy_rows = -1", "multilabel", "noisy_rows: found -1, should be greater than or equal to 0"),
+        ("head_dropout_rate = 1.0", "multilabel", "head_dropout_rate: found 1.0, should be less than 1"),
+    ],
+)
+def test_a_method_that_would_have_nothing_to_do_is_refused_by_name(
+    root: Path, settings: str, task: str, key: str
+) -> None:
+    write(root, "tuned", f"{TUNED}{settings}\n")
+    of_task(root, task)
+    with pytest.raises(DeclarationError) as refused:
+        load(root, "tuned")
+    assert key in str(refused.value)
+
+
+def test_an_attack_on_weights_needs_no_embeddings(root: Path) -> None:
+    write(root, "tuned", f'{TUNED}adversarial = "awp"\nfrozen_layers = 2\n')
+    load(root, "tuned")

@@ -1,11 +1,14 @@
 """Losses, from raw outputs and targets of shape (n_rows, n_outputs) to a scalar.
 
 Targets are 0/1 of labels, one-hot rows of classes, or standardised numbers; raw outputs are logits or such numbers.
+Rows of labels and classes may count less (`row_weights`), by weights (n_rows, n_outputs): a cell's part of the mean, or
+a row's, is multiplied by its weight, and what it is divided by stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +18,14 @@ from torch.nn import functional
 
 from compete.base_models.class_weights import ClassWeights, positive_weight
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+
+class Loss(Protocol):
+    """What is minimised."""
+
+    def __call__(self, raw: Tensor, targets: Tensor, weights: Tensor | None = None, /) -> Tensor:
+        """The loss of some rows, a scalar."""
+        ...
+
 
 FOCAL_GAMMA = 2.0
 ASYMMETRIC_GAMMA, ASYMMETRIC_MARGIN = 4.0, 0.05
@@ -33,28 +43,42 @@ def positive_weights(labels: NDArray[np.int8] | NDArray[np.float32], how: ClassW
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def make_loss(name: str, weights: Tensor) -> Loss:
-    """The named loss of labels, with the weights of the positives applied."""
-    return {"bce": _cross_entropy, "focal": _focal, "asymmetric": _asymmetric}[name](weights)
+def make_loss(name: str, weights: Tensor, smoothing: float = 0.0) -> Loss:
+    """The named loss of labels, with the weights of the positives applied.
+
+    smoothing: bce alone; share of a cell that is spread over yes and no (Szegedy et al. 2016, with two classes): what
+    is learnt is 1 - smoothing / 2 in the place of 1, and smoothing / 2 in the place of 0.
+    """
+    if name == "bce":
+        return _cross_entropy(weights, smoothing)
+    return {"focal": _focal, "asymmetric": _asymmetric}[name](weights)
 
 
-def _cross_entropy(weights: Tensor) -> Loss:
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights.to(logits.device))
+def _cross_entropy(weights: Tensor, smoothing: float) -> Loss:
+    def loss(logits: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
+        if smoothing:
+            targets = (1 - smoothing) * targets + smoothing / 2
+        return functional.binary_cross_entropy_with_logits(
+            logits, targets, weight=cell_weights, pos_weight=weights.to(logits.device)
+        )
 
     return loss
+
+
+def _mean(cells: Tensor, cell_weights: Tensor | None) -> Tensor:
+    return cells.mean() if cell_weights is None else (cell_weights * cells).mean()
 
 
 def _focal(weights: Tensor) -> Loss:
     """Lin et al. 2017: cells that are right already count less, by (1 - p_t) ** gamma."""
 
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(logits: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
         cells = functional.binary_cross_entropy_with_logits(
             logits, targets, pos_weight=weights.to(logits.device), reduction="none"
         )
         p = torch.sigmoid(logits)
         wrong = torch.where(targets == 1, 1 - p, p)
-        return (wrong**FOCAL_GAMMA * cells).mean()
+        return _mean(wrong**FOCAL_GAMMA * cells, cell_weights)
 
     return loss
 
@@ -62,13 +86,13 @@ def _focal(weights: Tensor) -> Loss:
 def _asymmetric(weights: Tensor) -> Loss:
     """Ridnik et al. 2021: negatives are focused and shifted by a margin, so that easy ones count nothing."""
 
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(logits: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
         p = torch.sigmoid(logits)
         shifted = (p - ASYMMETRIC_MARGIN).clamp(min=0)
         # Positives are not focused (the paper's gamma+ is 0 here): the rare ones keep all of their gradient.
         positive = -weights.to(logits.device) * functional.logsigmoid(logits)
         negative = -(shifted**ASYMMETRIC_GAMMA) * torch.log((1 - shifted).clamp(min=1e-8))
-        return torch.where(targets == 1, positive, negative).mean()
+        return _mean(torch.where(targets == 1, positive, negative), cell_weights)
 
     return loss
 
@@ -81,13 +105,15 @@ def classes_loss(name: str, weights: Tensor, smoothing: float) -> Loss:
     """
     focused = FOCAL_GAMMA if name == "focal" else 0.0
 
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+    def loss(logits: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
         row_weights = (targets * weights.to(logits.device)).sum(dim=1)
         log_p = functional.log_softmax(logits, dim=1)
         soft = (1 - smoothing) * targets + smoothing / targets.shape[1]
         cells = -(soft * log_p).sum(dim=1)
         if focused:
             cells = (1 - (targets * log_p.exp()).sum(dim=1)) ** focused * cells
+        if cell_weights is not None:
+            cells = cell_weights[:, 0] * cells  # a row's, the same for every class
         return (row_weights * cells).sum() / row_weights.sum()
 
     return loss
@@ -95,13 +121,23 @@ def classes_loss(name: str, weights: Tensor, smoothing: float) -> Loss:
 
 def numbers_loss(name: str) -> Loss:
     """The named loss of standardised numbers."""
-    losses: dict[str, Loss] = {
+    measures: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "mse": functional.mse_loss,
         "mae": functional.l1_loss,
         "huber": functional.huber_loss,
         "pearson": _pearson,
     }
-    return losses[name]
+    return unweighted(measures[name])
+
+
+def unweighted(measure: Callable[[Tensor, Tensor], Tensor]) -> Loss:
+    """A loss in which every row counts the same."""
+
+    def loss(raw: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
+        assert cell_weights is None
+        return measure(raw, targets)
+
+    return loss
 
 
 def _pearson(found: Tensor, targets: Tensor) -> Tensor:

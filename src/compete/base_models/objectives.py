@@ -25,7 +25,7 @@ from torch import Tensor
 
 from compete.base_models.class_weights import ClassWeights, weights_of_classes
 from compete.base_models.families import FitContext
-from compete.base_models.losses import Loss, classes_loss, make_loss, numbers_loss, positive_weights
+from compete.base_models.losses import Loss, classes_loss, make_loss, numbers_loss, positive_weights, unweighted
 from compete.base_models.task_losses import LossName, settled_loss
 from compete.competition.shape import Targets
 from compete.competition.task import Kind
@@ -100,18 +100,18 @@ class Objective:
     def loss(self, fitted: Targets, class_weights: ClassWeights, smoothing: float = 0.0) -> Loss:
         """From raw outputs and what is learnt to a scalar; labels and classes are weighted by the rows that are fitted.
 
-        smoothing: of classes.
+        smoothing: of classes, and of labels under bce.
         """
         if self.standardises:
             return numbers_loss(self.loss_name)
         if self.kind == "labels":
-            return make_loss(self.loss_name, output_weights(self.kind, fitted, class_weights))
+            return make_loss(self.loss_name, output_weights(self.kind, fitted, class_weights), smoothing)
         if self.kind == "classes":
             return classes_loss(self.loss_name, output_weights(self.kind, fitted, class_weights), smoothing)
         if self.loss_name == "cumulative":
             return make_loss("bce", torch.ones(self.width))
         of_grades = classes_loss("cross_entropy", torch.ones(self.each), 0.0)
-        return lambda raw, learnt: of_grades(raw.reshape(-1, self.each), learnt.reshape(-1, self.each))
+        return unweighted(lambda raw, learnt: of_grades(raw.reshape(-1, self.each), learnt.reshape(-1, self.each)))
 
     def predictions(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
         """Predictions (..., n_outputs) from raw outputs (..., width): see `competition/task.py`."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.batching import micro_batches
+from compete.base_models.pretrained.costs import training_passes
 from compete.planning.cards import FOUR_BIT_UTILISATION, LAUNCH, UTILISATION, Card, card_of
 from compete.planning.footprint import Adapted, Anatomy
 from compete.planning.longest_rows import Length
@@ -30,8 +31,8 @@ class Operations:
     """Forward alone; as many for a row that is validated."""
     once: float
     """Of layers that are computed once for all folds."""
-    passes_trained: int
-    """Layers that a batch goes through, forward or backward."""
+    passes_trained: float
+    """Layers that a batch goes through, forward or backward, on average over the epochs."""
     passes_predicted: int
 
 
@@ -50,11 +51,12 @@ def operations(shape: Anatomy, settings: Adapted, length: Length, n_labels: int)
     again = 1 if settings.gradient_checkpointing and body_moves else 0
     # Forward, then backward to what lies below, and to a weight itself if it is trained.
     passes = {"full": 3, "frozen": 1}.get(settings.adaptation, 2) + again
+    more = training_passes(settings)  # of optional methods
     return Operations(
-        trained=2 * passes * weights + 2 * (3 + again) * adapters,
+        trained=more * (2 * passes * weights + 2 * (3 + again) * adapters),
         predicted=2 * (weights + adapters),
         once=2 * tokens * min(frozen, shape.layers) * shape.layer.weights,
-        passes_trained=layers * passes,
+        passes_trained=more * layers * passes,
         passes_predicted=layers,
     )
 

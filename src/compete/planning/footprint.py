@@ -23,6 +23,7 @@ from compete.base_models.generator.answer_head import AnswerHead, keep_answers
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.adaptation import add_adapters, freeze_lowest, layers_of
 from compete.base_models.pretrained.checkpoints import HEADS, attention_on
+from compete.base_models.pretrained.costs import passes_at_once, weight_copies
 from compete.base_models.pretrained.device import may_halve_base
 
 # Settings of what is trained from a checkpoint: both say how much of it.
@@ -126,11 +127,13 @@ class Footprint:
     """The checkpoint's files, which lie in memory while the model is opened, as far as there is room for them."""
     opening: int = 0
     """Weights that are read and let go of before anything is computed."""
+    methods: int = 0
+    """Copies of the trained weights that optional methods hold in training."""
 
     @property
     def training(self) -> int:
         """What training adds to the weights, activations aside."""
-        return self.gradients + self.optimiser + self.best_epoch
+        return self.gradients + self.optimiser + self.best_epoch + self.methods
 
     @property
     def peak(self) -> int:
@@ -217,7 +220,7 @@ def footprint(
     inputs = FLOAT * shape.layer.hidden * batch.rows * batch.tokens
     # With checkpointing every layer's input is kept, and the rest is computed again layer by layer.
     kept = active * inputs + one_layer if settings.gradient_checkpointing else max(active, 1) * one_layer
-    slack = GPU_SLACK if gpu else SLACK
+    slack, passes = GPU_SLACK if gpu else SLACK, passes_at_once(settings)
     held = FLOAT * shape.held - (HALF * shape.layers * shape.layer.weights if halved else 0)
     full = FLOAT * (shape.held - shape.quantisable) + round(NF4 * shape.quantisable)
     return Footprint(
@@ -227,11 +230,12 @@ def footprint(
         gradients=FLOAT * shape.trained,
         optimiser=2 * FLOAT * shape.trained,
         best_epoch=FLOAT * shape.trained if settings.epochs > 1 else 0,  # of a single epoch, gradients are gone first
-        activations=round(slack * (kept + _logit_bytes(shape, batch.rows * batch.kept, half=half))),
+        activations=round(slack * passes * (kept + _logit_bytes(shape, batch.rows * batch.kept, half=half))),
         prediction=round(slack * _prediction_bytes(shape, batch, gpu=gpu)),
         retained=_retained(shape) if four_bits and not gpu else 0,
         mapped=0 if gpu else files,  # a GPU is filled from the processor's memory, tensor by tensor
         opening=max(FLOAT * (shape.parameters - shape.held), 0),
+        methods=FLOAT * shape.trained * weight_copies(settings),
     )
 
 

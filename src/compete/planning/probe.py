@@ -124,8 +124,10 @@ class _Trial:
     """A recipe's own training on chosen rows, for one epoch, one micro-batch per step."""
 
     def __init__(self, recipe: Recipe, competition: Competition, rows_at_once: int, threads: int) -> None:
+        # The one epoch is one with an attack, if any has it: an upper bound where the first epochs have none.
+        first = {"adversarial_from_epoch": 1} if hasattr(recipe.settings, "adversarial_from_epoch") else {}
         self.family = recipe.build(
-            epochs=1, batch_size=rows_at_once, micro_batch_size=rows_at_once, validation_share=0.01
+            epochs=1, batch_size=rows_at_once, micro_batch_size=rows_at_once, validation_share=0.01, **first
         )
         self.competition = competition
         self.texts, _ = competition.texts_for(recipe.needs.features)

@@ -87,6 +87,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "plateau": {"scheduler": "plateau"},
     "patience": {"patience": 1, "learning_rate": 0.5},
     "cosine": {"scheduler": "cosine", "warmup": 0.3},
+    "averaged": {"ema": 0.8},
+    "perturbed": {"adversarial": "awp", "adversarial_from_epoch": 2, "ema": 0.9, "micro_batch_size": 4},
 }
 
 
@@ -181,6 +183,21 @@ FAMILIES: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "lora": (SequenceClassifier, {"checkpoint": "miniature:llama", "adaptation": "lora"}),
     "whole": (SequenceClassifier, {"checkpoint": "miniature:distilbert"}),
     "frozen layers": (SequenceClassifier, {"checkpoint": "miniature:roberta", "frozen_layers": 1}),
+    "methods": (
+        SequenceClassifier,
+        {
+            "checkpoint": "miniature:distilbert",
+            "adaptation": "lora",
+            "layer_decay": 0.8,
+            "head_learning_rate": 3e-3,
+            "ema": 0.9,
+            "adversarial": "fgm",
+            "r_drop": 0.5,
+            "head_dropouts": 3,
+            "label_smoothing": 0.1,
+            "noisy_rows": 0.2,
+        },
+    ),
     "slots": (LabelGenerator, {"checkpoint": "miniature:qwen2_instruct", "adaptation": "lora"}),
 }
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compete.base_models.confident_learning import likely_label_errors
 from compete.opened import Opened
 from compete.reporting.page.hard_rows import hard_rows
-from compete.stacking.ensemble.label_errors import likely_label_errors
 from support.lived_in import LABELS, TURNED
 
 

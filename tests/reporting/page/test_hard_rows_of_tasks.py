@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import compete
+from compete.base_models.confident_learning import likely_class_errors
 from compete.opened import Opened
 from compete.reporting.page.hard_rows import HardRows, hard_rows
-from compete.stacking.ensemble.label_errors import likely_class_errors
 from support.every_task import CLASSES, task_workspace
 from support.lived_in import train_models
 

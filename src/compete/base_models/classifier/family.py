@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
+from compete.base_models.pretrained.refusals import refused_methods
 from compete.base_models.task_losses import refused_loss, settled_loss
 from compete.base_models.task_settings import refused_settings
 from compete.competition.shape import Targets
@@ -38,8 +39,9 @@ class SequenceClassifier(FamilyDefaults):
 
     @classmethod
     def refused(cls, settings: SequenceClassifierSettings, task: TaskName) -> list[Problem]:
-        """A loss of another task too."""
-        return [*refused_settings(settings, task), *refused_loss(settings.loss, task)]
+        """A loss of another task too, and methods that have nothing to do."""
+        methods = refused_methods(settings, task, adaptation=settings.adaptation, frozen_layers=settings.frozen_layers)
+        return [*refused_settings(settings, task), *refused_loss(settings.loss, task), *methods]
 
     @classmethod
     def settled(cls, settings: SequenceClassifierSettings, task: TaskName) -> SequenceClassifierSettings:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from compete.base_models.noisy_rows import NOISY_ROWS
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.task_settings import added_later
 
@@ -35,3 +36,24 @@ class SequenceClassifierSettings(TransformerSettings):
         default="first",
         description="what the head reads: an encoder's first token or a decoder's last, or the mean of all tokens",
     )
+    head_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="of the new head alone, at its highest; default: `learning_rate`",
+        json_schema_extra=added_later(),
+    )
+    head_dropouts: int = Field(
+        default=0,
+        ge=0,
+        description="masks of dropout over the pooled representation in a step, whose losses are averaged "
+        "(multi-sample dropout, Inoue 2019), in place of the head's own dropout; 0: as the checkpoint has it",
+        json_schema_extra=added_later(),
+    )
+    head_dropout_rate: float = Field(
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="head_dropouts: share that each mask drops",
+        json_schema_extra=added_later(),
+    )
+    noisy_rows: float = NOISY_ROWS

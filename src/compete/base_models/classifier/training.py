@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from compete.base_models.classifier.head_dropouts import add_head_dropouts, mean_loss
 from compete.base_models.classifier.settings import SequenceClassifierSettings
 from compete.base_models.families import FitContext
 from compete.base_models.objectives import Objective
@@ -40,9 +41,13 @@ from compete.base_models.pretrained.computing import predicting
 from compete.base_models.pretrained.device import Precision, place, predicted_in
 from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
+from compete.base_models.pretrained.r_drop import r_drop
 from compete.base_models.pretrained.text_rows import TYPES, text_rows
+from compete.base_models.row_weights import row_weights
 from compete.base_models.validation_split import strata_of, validation_split
 from compete.competition.shape import Targets
+
+WEIGHTS = "row_weights"
 
 
 def train(
@@ -58,21 +63,47 @@ def train(
         row["labels"] = learnt
     strata = strata_of(targets, context)
     fitted, validation = validation_split(texts, strata, settings.validation_share, context.seed)
+    _weigh(rows, fitted, row_weights([texts[row] for row in fitted], targets[fitted], settings.noisy_rows, context))
     loss = objective.loss(targets[fitted], settings.class_weights, settings.label_smoothing)
 
     def build() -> Any:
         # What frozen layers compute is computed where they will be.
         model = place(_build(source, tokenizer, objective.width))
+        if settings.head_dropouts:
+            add_head_dropouts(model, settings.head_dropouts, settings.head_dropout_rate, objective.width)
         count = settings.frozen_layers
         return frozen_layers.replaced(model, count, rows, collate, context, settings.precision) if count else model
 
     def loss_of(model: Any, batch: Batch) -> Tensor:
-        learnt = batch.pop("labels")
-        return loss(model(**batch).logits.float(), learnt)
+        learnt, weights = batch.pop("labels"), batch.pop(WEIGHTS, None)
+
+        def compute() -> Tensor:
+            return model(**batch).logits.float()  # type: ignore[no-any-return]
+
+        def of(raw: Tensor) -> Tensor:
+            if not settings.head_dropouts:
+                return loss(raw, learnt, weights)
+            return mean_loss(raw, objective.width, lambda sample: loss(sample, learnt, weights))
+
+        if settings.r_drop and model.training:
+            return r_drop(compute, of, objective.kind, settings.r_drop)
+        return of(compute())
 
     collate = _Collator(tokenizer)
-    model = fine_tune(Task(build, rows, collate, loss_of), settings, fitted, validation, context)
+    task = Task(build, rows, collate, loss_of, settings.head_learning_rate)
+    model = fine_tune(task, settings, fitted, validation, context)
     return FittedClassifier(source, tokenizer, model, objective, with_types, context)
+
+
+def _weigh(rows: Sequence[Row], fitted: NDArray[np.int64], weights: NDArray[np.float32] | None) -> None:
+    """Put weights (len(fitted), n_outputs) beside the rows that are fitted; those that choose an epoch count whole,
+    as those do that are scored in the end."""
+    if weights is None:
+        return
+    for row in rows:
+        row[WEIGHTS] = np.ones(weights.shape[1], dtype=np.float32)
+    for number, own in zip(fitted, weights, strict=True):
+        rows[number][WEIGHTS] = own
 
 
 def load(settings: SequenceClassifierSettings, folder: Path, context: FitContext) -> FittedClassifier:
@@ -177,6 +208,8 @@ class _Collator:
         batch: Batch = {name: padded[name] for name in (*columns, "attention_mask")}
         if "labels" in rows[0]:
             batch["labels"] = torch.from_numpy(np.stack([row["labels"] for row in rows]))
+        if WEIGHTS in rows[0]:
+            batch[WEIGHTS] = torch.from_numpy(np.stack([row[WEIGHTS] for row in rows]))
         if frozen_layers.ROW in rows[0]:
             batch[frozen_layers.ROW] = frozen_layers.padded(rows, batch["attention_mask"])
         return batch

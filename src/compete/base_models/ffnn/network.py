@@ -19,6 +19,7 @@ from compete.base_models.families import FitContext
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.losses import Loss
 from compete.base_models.objectives import Objective
+from compete.base_models.row_weights import row_weights
 from compete.base_models.validation_split import RowNumbers, strata_of, validation_split
 from compete.competition.shape import Targets
 
@@ -79,11 +80,33 @@ def train(
         seed = int(np.random.SeedSequence([context.seed, member]).generate_state(1)[0])
         fitted, validation = validation_split(texts, strata, settings.validation_share, seed)
         loss_of = objective.loss(targets[fitted], settings.class_weights)
+        found = row_weights([texts[row] for row in fitted], targets[fitted], settings.noisy_rows, context)
+        weights = _of_all(found, fitted, len(texts))
         with _reproducible(seed, context.threads):
             network = Network(settings, n_tokens, objective.width)
-            _train_member(settings, network, loss_of, encoded, learnt, fitted, validation, context, member)
+            _train_member(
+                settings,
+                network,
+                loss_of,
+                encoded,
+                learnt,
+                weights,
+                fitted,
+                validation,
+                context,
+                member,
+            )
         networks.append(network)
     return networks
+
+
+def _of_all(weights: NDArray[np.float32] | None, fitted: RowNumbers, count: int) -> Tensor | None:
+    """Weights of the fitted rows by the number of the row among all; those that choose an epoch have none."""
+    if weights is None:
+        return None
+    found = torch.ones(count, weights.shape[1])
+    found[torch.from_numpy(fitted)] = torch.from_numpy(weights)
+    return found
 
 
 def write_networks(networks: Sequence[Network], path: Path) -> None:
@@ -119,6 +142,7 @@ def _train_member(
     loss_of: Loss,
     encoded: Encoded,
     learnt: Tensor,
+    weights: Tensor | None,
     fitted: RowNumbers,
     validation: RowNumbers,
     context: FitContext,
@@ -132,7 +156,7 @@ def _train_member(
     best_loss, best_weights = math.inf, copy.deepcopy(network.state_dict())
     for epoch in range(1, settings.epochs + 1):
         rate = optimiser.param_groups[0]["lr"]
-        train_loss = _train_epoch(network, optimiser, loss_of, encoded, learnt, fitted, settings.batch_size)
+        train_loss = _train_epoch(network, optimiser, loss_of, encoded, learnt, weights, fitted, settings.batch_size)
         validation_loss = float(loss_of(_raw(network, validation_texts, settings.eval_batch_size), learnt[validation]))
         if validation_loss < best_loss:
             best_loss, best_weights = validation_loss, copy.deepcopy(network.state_dict())
@@ -149,6 +173,7 @@ def _train_epoch(
     loss_of: Loss,
     encoded: Encoded,
     learnt: Tensor,
+    weights: Tensor | None,
     fitted: RowNumbers,
     batch_size: int,
 ) -> float:
@@ -159,7 +184,8 @@ def _train_epoch(
     # Rounded down, so that no batch is left with a single row, which batch normalisation cannot take.
     for rows in np.array_split(order, max(1, len(order) // batch_size)):
         optimiser.zero_grad()
-        loss = loss_of(network(*_end_to_end([encoded[row] for row in rows])), learnt[rows])
+        raw = network(*_end_to_end([encoded[row] for row in rows]))
+        loss = loss_of(raw, learnt[rows], None if weights is None else weights[rows])
         torch.autograd.backward(loss)
         optimiser.step()
         total += float(loss.detach()) * len(rows)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from compete.base_models.class_weights import ClassWeights
+from compete.base_models.noisy_rows import NOISY_ROWS
 from compete.base_models.task_settings import only_for
 from compete.declarations import Declaration
 
@@ -42,3 +43,4 @@ class FeedForwardSettings(Declaration):
         json_schema_extra=only_for("numbers", "grades"),
     )
     members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and validation rows")
+    noisy_rows: float = NOISY_ROWS

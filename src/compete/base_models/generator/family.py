@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
 from compete.base_models.generator.settings import PROMPTS, SLOT_LOSSES, LabelGeneratorSettings
+from compete.base_models.pretrained.refusals import refused_methods
 from compete.base_models.task_losses import refused_loss, settled_loss
 from compete.base_models.task_settings import refused_settings
 from compete.competition.shape import Targets
@@ -47,6 +48,14 @@ class LabelGenerator(FamilyDefaults):
             others = "sequence_classifier, ffnn or linear"
             return [Problem("", f"label_generator answers yes or no, which gives no numbers: for {task} use {others}")]
         problems = [*refused_settings(settings, task), *refused_loss(settings.loss, task, SLOT_LOSSES)]
+        problems += refused_methods(settings, task, adaptation=settings.adaptation)
+        problems += [
+            Problem(
+                name, 'is for decoding = "slots"; a model that writes its answers is trained on tokens. Leave it out'
+            )
+            for name in ("label_smoothing", "r_drop")
+            if settings.decoding == "generate" and getattr(settings, name)
+        ]
         if "{grades}" in settings.prompt and KINDS[task] != "grades":
             problems.append(Problem("prompt", f"{{grades}} is for ordinal, and {task} has none"))
         return problems

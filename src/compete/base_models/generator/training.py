@@ -21,6 +21,7 @@ from compete.base_models.pretrained.batching import Batch
 from compete.base_models.pretrained.checkpoints import Source, kept_source, open_generator, open_tokenizer, source_of
 from compete.base_models.pretrained.device import place
 from compete.base_models.pretrained.fine_tuning import Task, fine_tune
+from compete.base_models.pretrained.r_drop import r_drop
 from compete.base_models.validation_split import strata_of, validation_split
 from compete.competition.shape import Targets
 
@@ -47,7 +48,15 @@ def train(
     loss = objective.loss(targets[fitted], settings.class_weights, settings.label_smoothing)
 
     def loss_of(model: Any, batch: Batch) -> Tensor:
-        return loss(slots.logits(model, batch), batch["labels"])
+        def compute() -> Tensor:
+            return slots.logits(model, batch)
+
+        def of(raw: Tensor) -> Tensor:
+            return loss(raw, batch["labels"])
+
+        if settings.r_drop and model.training:
+            return r_drop(compute, of, objective.kind, settings.r_drop)
+        return of(compute())
 
     rows = slots.rows(texts, objective.learnt(targets))
     model = fine_tune(Task(build, rows, slots.collate, loss_of), settings, fitted, validation, context)

@@ -19,6 +19,7 @@ from compete.base_models.class_weights import positive_weight
 from compete.base_models.families import FamilyDefaults, FitContext, Needs
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.linear.tokens import normalise, tokenise
+from compete.base_models.row_weights import row_weights
 from compete.competition.shape import Targets
 from compete.competition.task import Kind, are_probabilities
 from compete.competition.text_columns import as_one
@@ -52,12 +53,16 @@ class Linear(FamilyDefaults):
         read = [as_one(text) for text in texts]
         features = _side_by_side([vectoriser.fit_transform(read) for vectoriser in vectorisers])
         ratios = self._ratios(features, _positives(labels, context.kind))
-        fit_one = self._fit_label if are_probabilities(context.kind) else self._fit_target
+        weights = row_weights(texts, labels, self.settings.noisy_rows, context)
         coefficients = np.zeros((features.shape[1], labels.shape[1]))
         intercepts = np.zeros(labels.shape[1])
         for output, targets in enumerate(labels.T):
             ratio = None if ratios is None else ratios[output]
-            coefficients[:, output], intercepts[output] = fit_one(features, targets, ratio)
+            if are_probabilities(context.kind):
+                found = self._fit_label(features, targets, ratio, None if weights is None else weights[:, output])
+            else:
+                found = self._fit_target(features, targets, ratio)
+            coefficients[:, output], intercepts[output] = found
             context.progress((output + 1) / labels.shape[1])
         return FittedLinear(vectorisers, coefficients, intercepts, context.kind, context.grades)
 
@@ -103,9 +108,16 @@ class Linear(FamilyDefaults):
         return np.ascontiguousarray(ratios.T)  # they are looked up by feature, millions of times
 
     def _fit_label(
-        self, features: csr_matrix, targets: NDArray[np.int8], ratio: NDArray[np.float64] | None
+        self,
+        features: csr_matrix,
+        targets: NDArray[np.int8],
+        ratio: NDArray[np.float64] | None,
+        row_weights: NDArray[np.float32] | None,
     ) -> tuple[NDArray[np.float64], float]:
-        """Coefficients on the unscaled features, shape (n_features,), and the intercept of one label."""
+        """Coefficients on the unscaled features, shape (n_features,), and the intercept of one label.
+
+        row_weights: what every row counts for it, (n_rows,).
+        """
         from sklearn.linear_model import LogisticRegression
 
         positives = int(targets.sum())
@@ -124,7 +136,7 @@ class Linear(FamilyDefaults):
             max_iter=10_000,
             random_state=0,
         )
-        model.fit(_scaled(features, ratio), targets)
+        model.fit(_scaled(features, ratio), targets, sample_weight=row_weights)
         return _unscaled(model.coef_[0], ratio), float(model.intercept_[0])
 
     def _fit_target(

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from compete.base_models.class_weights import ClassWeights
+from compete.base_models.noisy_rows import NOISY_ROWS
 from compete.base_models.task_settings import only_for
 from compete.declarations import Declaration
 
@@ -33,6 +34,7 @@ class LinearSettings(Declaration):
         "above the target's mean",
     )
     alpha: float = Field(default=1.0, gt=0, description="nbsvm only: count added to every n-gram")
+    noisy_rows: float = NOISY_ROWS
 
     @field_validator("word_ngrams", "char_ngrams")
     @classmethod

@@ -14,6 +14,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 from compete.base_models.families import FitContext
 from compete.base_models.pretrained.batching import LikeLengths
 from compete.base_models.pretrained.resuming import Kept, put_back_weights, write_state
+from compete.base_models.pretrained.weight_average import WeightAverage
 
 # Often enough for who looks on, and rarely enough that a GPU hardly has to wait: a loss is read off it each time.
 _TOLD_STEPS, _TOLD_SECONDS = 10, 5.0
@@ -106,13 +107,20 @@ class GoingOn(TrainerCallback):
     """Says when a state is to be written, and what of it is not the Trainer's."""
 
     def __init__(
-        self, context: FitContext, order: LikeLengths, best: BestEpoch, batches: Sequence[int], kept: Kept | None
+        self,
+        context: FitContext,
+        order: LikeLengths,
+        best: BestEpoch,
+        batches: Sequence[int],
+        kept: Kept | None,
+        average: WeightAverage | None,
     ) -> None:
         self.context = context
         self.order = order
         self.best = best
         self.batches = batches
         self.kept = kept
+        self.average = average
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         every, ends_epoch = self.context.state_every, float(state.epoch or 0).is_integer()
@@ -136,7 +144,8 @@ class GoingOn(TrainerCallback):
         }
         if float(trainer.state.epoch or 0).is_integer():  # the next epoch begins with what is there now
             more["order"] = dict(self.order.random.bit_generator.state)
-        write_state(self.context.state, trainer, more, best.weights)
+        average = {} if self.average is None else self.average.weights
+        write_state(self.context.state, trainer, more, {"best": best.weights, "average": average})
 
     def put_back(self, model: Any) -> None:
         assert self.kept is not None
@@ -147,5 +156,7 @@ class GoingOn(TrainerCallback):
         best.best_loss, best.best_epoch, best.train_loss, best.rate = plain["best"]
         device = next(model.parameters()).device
         best.weights = {name: weight.to(device) for name, weight in self.kept.part("best").items()}
+        if self.average is not None:
+            self.average.put_back(self.kept.part("average"))
         self.context.curves[:] = plain["curves"]
         self.context.warnings[:] = plain["warnings"]

@@ -19,7 +19,9 @@ from compete.base_models.memory import is_out_of_memory, release
 from compete.base_models.pretrained.batching import Batch, Collate, LikeLengths, Row, by_length, micro_batches
 from compete.base_models.pretrained.callbacks import BestEpoch, Course, GoingOn
 from compete.base_models.pretrained.computing import computing_in, in_float32, products_in_tf32
+from compete.base_models.pretrained.costs import weight_copies
 from compete.base_models.pretrained.device import Precision, device, trained_in
+from compete.base_models.pretrained.methods import Methods
 from compete.base_models.pretrained.resuming import Kept, read_state
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.pretrained.tracking import forgive, reporting, told
@@ -49,6 +51,8 @@ class Task:
     collate: Collate
     loss: Callable[[Any, Batch], Tensor]
     """Mean over a batch of the model's loss."""
+    head_rate: float | None = None
+    """Learning rate of the head alone, where it has one of its own."""
 
 
 class Batches(NamedTuple):
@@ -111,7 +115,7 @@ def fine_tune(
             batches = Batches(*kept.plain["batches"])
         elif on_gpu:
             longest = Longest.of(task.rows, fitted, validation)
-            batches = batches_that_fit(task, model, longest, batches, precision, context)
+            batches = batches_that_fit(task, model, longest, batches, precision, context, weight_copies(settings))
         try:
             return _train(task, model, settings, batches, precision, fitted, validation, context, kept)
         except (RuntimeError, MemoryError) as error:
@@ -152,15 +156,22 @@ class Longest(NamedTuple):
 
 
 def batches_that_fit(
-    task: Task, model: Any, longest: Longest, batches: Batches, precision: Precision, context: FitContext
+    task: Task,
+    model: Any,
+    longest: Longest,
+    batches: Batches,
+    precision: Precision,
+    context: FitContext,
+    copies: int = 0,
 ) -> Batches:
     """The most rows at once, not above `batches`, with which a step of the longest of them has room.
 
-    The model is left as it was. Raises OutOfMemoryError if a single row has none.
+    copies: of the trained weights, which optional methods hold. The model is left as it was. Raises OutOfMemoryError if
+    a single row has none.
     """
     while True:
         try:
-            _try_step(task, model, longest, batches, precision)
+            _try_step(task, model, longest, batches, precision, copies)
             return batches
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -171,7 +182,7 @@ def batches_that_fit(
         batches = batches.halved(context)
 
 
-def _try_step(task: Task, model: Any, longest: Longest, batches: Batches, precision: Precision) -> None:
+def _try_step(task: Task, model: Any, longest: Longest, batches: Batches, precision: Precision, copies: int) -> None:
     """What a step and an evaluation hold at once: gradients, the optimiser's two moments, the best epoch's weights."""
     where = next(model.parameters()).device
     on_gpus = [where] if where.type == "cuda" else []
@@ -181,7 +192,7 @@ def _try_step(task: Task, model: Any, longest: Longest, batches: Batches, precis
 
     with torch.random.fork_rng(devices=on_gpus):
         trained = [weight for weight in model.parameters() if weight.requires_grad]
-        beside = [torch.empty_like(weight) for weight in trained for _ in range(3)]
+        beside = [torch.empty_like(weight) for weight in trained for _ in range(3 + copies)]
         model.train()
         with computing_in(precision, where):
             loss = task.loss(model, collated(longest.fitted[: batches.micro]))
@@ -241,19 +252,21 @@ def _train(
     order = LikeLengths([task.rows[row]["length"] for row in fitted], settings.batch_size, context.seed)
     course = Course(context, batches.together)
     best = BestEpoch(context, settings.patience)
-    going_on = GoingOn(context, order, best, batches, kept)
+    methods = Methods.of(model, settings, task.head_rate)
+    going_on = GoingOn(context, order, best, batches, kept, methods.average)
     with atomic.scratch_folder() as scratch, told(context.tracked, anew=kept is None):
         trainer = OwnTrainer(
             task.loss,
             order,
             course,
             going_on,
+            methods,
             model=model,
             args=_arguments(settings, batches, precision, context, str(scratch)),
             train_dataset=Rows([task.rows[row] for row in fitted]),
             eval_dataset=Rows([task.rows[row] for row in validation]),
             data_collator=task.collate,
-            callbacks=[course, best, going_on],
+            callbacks=[course, *methods.callbacks, best, going_on],
         )
         if context.tracked is not None:
             course.log = trainer.log

@@ -1,6 +1,7 @@
 """Going on inside a fold: all that a training needs to be continued where it was interrupted, in safetensors and JSON.
 
-state.safetensors     trained weights, the optimiser's moments, the best epoch's weights, torch's random numbers
+state.safetensors     trained weights, the optimiser's moments, the best epoch's weights, an average of weights, torch's
+                      random numbers
 state.json            scheduler, order of rows, other random numbers, running losses, curves, rows at once
 trainer_state.json    the Trainer's own counts
 
@@ -50,10 +51,12 @@ def read_state(folder: Path) -> Kept | None:
         return None
 
 
-def write_state(folder: Path, trainer: Any, more: Mapping[str, Any], best: Mapping[str, Tensor]) -> None:
+def write_state(
+    folder: Path, trainer: Any, more: Mapping[str, Any], beside: Mapping[str, Mapping[str, Tensor]]
+) -> None:
     """Write a training's state, in place of an earlier one.
 
-    more: JSON that the caller wants back; best: weights of the best epoch so far.
+    more: JSON that the caller wants back; beside: weights of other moments, as of the best epoch so far, by a name.
     """
     optimizer = trainer.optimizer.state_dict()
     moments = {
@@ -62,7 +65,7 @@ def write_state(folder: Path, trainer: Any, more: Mapping[str, Any], best: Mappi
         for name, value in values.items()
     }
     trained = {name: weight.detach() for name, weight in trainer.model.named_parameters() if weight.requires_grad}
-    named = {"model": trained, "optimizer": moments, "best": best, "random": _torch_states()}
+    named = {"model": trained, "optimizer": moments, "random": _torch_states(), **beside}
     tensors = {
         f"{group}.{name}": value.cpu().contiguous().clone()
         for group, values in named.items()

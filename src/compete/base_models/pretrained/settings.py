@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from compete.base_models.class_weights import ClassWeights
 from compete.base_models.task_losses import LossName
-from compete.base_models.task_settings import only_for
+from compete.base_models.task_settings import added_later, only_for
 from compete.declarations import Declaration
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -85,8 +85,9 @@ class TransformerSettings(CheckpointSettings):
         default=0.0,
         ge=0,
         lt=1,
-        description="share of a row that is spread over all classes (Szegedy et al. 2016)",
-        json_schema_extra=only_for("classes"),
+        description="share of a row that is spread over all classes, or, with loss bce, of a cell over yes and no "
+        "(Szegedy et al. 2016)",
+        json_schema_extra={**only_for("labels", "classes"), **added_later("labels")},
     )
     class_weights: ClassWeights = Field(
         default="sqrt",
@@ -99,4 +100,47 @@ class TransformerSettings(CheckpointSettings):
     )
     patience: int | None = Field(
         default=None, ge=1, description="stop after so many epochs without a better validation loss"
+    )
+
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="the learning rate of a layer is that of the layer above it times this, and the embeddings' that "
+        "of the lowest layer times this (Howard and Ruder 2018; Sun et al. 2019); 1: one rate for all",
+        json_schema_extra=added_later(),
+    )
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay, as 0.999, of an exponential moving average of the trained weights, which is what is "
+        "validated and kept in place of the last weights (Polyak and Juditsky 1992); 0: off",
+        json_schema_extra=added_later(),
+    )
+    adversarial: Literal["fgm", "awp"] | None = Field(
+        default=None,
+        description="train on the worst nearby, too: of the embedded tokens (fgm, Miyato et al. 2017) or of the "
+        "trained weight matrices (awp, Wu et al. 2020); a second pass forward and back",
+        json_schema_extra=added_later(),
+    )
+    adversarial_epsilon: float | None = Field(
+        default=None,
+        gt=0,
+        description="how far away: length of what is added to a text's embedded tokens (fgm, default: 1.0), or share "
+        "of a matrix's length (awp, default: 0.005)",
+        json_schema_extra=added_later(),
+    )
+    adversarial_from_epoch: int = Field(
+        default=1,
+        ge=1,
+        description="the first epoch that does, counted from 1",
+        json_schema_extra=added_later(),
+    )
+    r_drop: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the symmetric Kullback-Leibler divergence between two passes with other dropout, whose "
+        "losses are averaged (R-drop, Liang et al. 2021); 0: one pass",
+        json_schema_extra={**only_for("labels", "classes"), **added_later()},
     )

@@ -11,6 +11,7 @@ from transformers import Trainer
 
 from compete.base_models.pretrained.batching import Batch, LikeLengths, Row
 from compete.base_models.pretrained.callbacks import Course, GoingOn
+from compete.base_models.pretrained.methods import Methods
 from compete.base_models.pretrained.resuming import put_back_optimizer, put_back_random
 from compete.errors import CompeteError
 
@@ -42,6 +43,7 @@ class OwnTrainer(Trainer):
         order: LikeLengths,
         course: Course,
         going_on: GoingOn,
+        methods: Methods,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
@@ -49,7 +51,9 @@ class OwnTrainer(Trainer):
         self.order = order
         self.course = course
         self.going_on = going_on
+        self.methods = methods
         self.not_finite = 0
+        self.perturbed = False
         self.model_accepts_loss_kwargs = False  # our loss is a mean, which accumulation has to divide
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LikeLengths:
@@ -65,8 +69,36 @@ class OwnTrainer(Trainer):
         # A copy, since a loss may take the targets out of its batch.
         loss = self.loss(model, dict(inputs))
         self._check_finite(loss)
-        self.course.see(loss)
+        if not self.perturbed:
+            self.course.see(loss)
         return (loss, {}) if return_outputs else loss
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Forward and back, and once more on what an attack perturbs; the loss is that of the first."""
+        attack = self.methods.attack_at(self.state.epoch)
+        if attack is None:
+            return super().training_step(model, inputs, num_items_in_batch)
+        with attack.watching(self.model):
+            loss = super().training_step(model, inputs, num_items_in_batch)
+        self.perturbed = True
+        with attack.perturbing(self.model):
+            super().training_step(model, inputs, num_items_in_batch)
+        self.perturbed = False
+        return loss
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        rates = self.methods.rates
+        if rates is not None and self.optimizer is None:
+            own: Any = self.model
+            kind, more = self.get_optimizer_cls_and_kwargs(self.args, own)
+            groups = rates.groups(own, self.get_decay_parameter_names(own), self.args.weight_decay)
+            self.optimizer = kind(groups, **more)
+        return super().create_optimizer(model)
+
+    def evaluate(self, *inputs: Any, **named: Any) -> dict[str, float]:
+        """The validation loss of the model as it would be kept; callbacks look at that one, too."""
+        with self.methods.evaluated(self.model):
+            return super().evaluate(*inputs, **named)
 
     # The Trainer's own checkpoints are pickles; these are the places where it writes and reads them.
 

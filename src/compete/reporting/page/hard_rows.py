@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.base_models.confident_learning import likely_class_errors, likely_label_errors
 from compete.competition.shape import Targets
 from compete.competition.task import Kind, are_probabilities
 from compete.oof.results import Result
 from compete.reporting.view import View
-from compete.stacking.ensemble.label_errors import likely_class_errors, likely_label_errors
 
 PER_LABEL = 40
 _CLIP = 1e-6

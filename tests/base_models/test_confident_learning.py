@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from compete.base_models.confident_learning import likely_class_errors, likely_label_errors
 from compete.competition.metrics import Labels
-from compete.stacking.ensemble.label_errors import likely_class_errors, likely_label_errors
 
 ROWS = 4000
 
