@@ -121,20 +121,27 @@ def classes_loss(name: str, weights: Tensor, smoothing: float) -> Loss:
 
 def numbers_loss(name: str) -> Loss:
     """The named loss of standardised numbers."""
-    measures: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    if name == "pearson":
+        return _unweighted(_pearson)
+    measures: dict[str, Callable[..., Tensor]] = {
         "mse": functional.mse_loss,
         "mae": functional.l1_loss,
         "huber": functional.huber_loss,
-        "pearson": _pearson,
     }
-    return unweighted(measures[name])
-
-
-def unweighted(measure: Callable[[Tensor, Tensor], Tensor]) -> Loss:
-    """A loss in which every row counts the same."""
+    measure = measures[name]
 
     def loss(raw: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
-        assert cell_weights is None
+        if cell_weights is None:
+            return measure(raw, targets)
+        return _mean(measure(raw, targets, reduction="none"), cell_weights)
+
+    return loss
+
+
+def _unweighted(measure: Callable[[Tensor, Tensor], Tensor]) -> Loss:
+    """A loss of a whole batch, in which every row counts the same."""
+
+    def loss(raw: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
         return measure(raw, targets)
 
     return loss

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from compete.base_models.class_weights import ClassWeights, weights_of_classes
 from compete.base_models.families import FitContext
-from compete.base_models.losses import Loss, classes_loss, make_loss, numbers_loss, positive_weights, unweighted
+from compete.base_models.losses import Loss, classes_loss, make_loss, numbers_loss, positive_weights
 from compete.base_models.task_losses import LossName, settled_loss
 from compete.competition.shape import Targets
 from compete.competition.task import Kind
@@ -111,7 +111,12 @@ class Objective:
         if self.loss_name == "cumulative":
             return make_loss("bce", torch.ones(self.width))
         of_grades = classes_loss("cross_entropy", torch.ones(self.each), 0.0)
-        return unweighted(lambda raw, learnt: of_grades(raw.reshape(-1, self.each), learnt.reshape(-1, self.each)))
+
+        def loss(raw: Tensor, learnt: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
+            weights = None if cell_weights is None else cell_weights.reshape(-1, self.each)
+            return of_grades(raw.reshape(-1, self.each), learnt.reshape(-1, self.each), weights)
+
+        return loss
 
     def predictions(self, raw: NDArray[np.floating]) -> NDArray[np.float64]:
         """Predictions (..., n_outputs) from raw outputs (..., width): see `competition/task.py`."""

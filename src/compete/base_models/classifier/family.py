@@ -29,6 +29,8 @@ class SequenceClassifier(FamilyDefaults):
         "compete.base_models.pretrained.imported_ahead",
     )
 
+    learns_soft_rows: ClassVar[bool] = True
+
     def __init__(self, settings: SequenceClassifierSettings) -> None:
         self.settings = settings
 

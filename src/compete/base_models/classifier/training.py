@@ -43,6 +43,7 @@ from compete.base_models.pretrained.fine_tuning import Task, fine_tune, predict
 from compete.base_models.pretrained.pooling import pool_by_mean
 from compete.base_models.pretrained.r_drop import r_drop
 from compete.base_models.pretrained.text_rows import TYPES, text_rows
+from compete.base_models.pseudo_labels import SoftRows
 from compete.base_models.row_weights import row_weights
 from compete.base_models.validation_split import strata_of, validation_split
 from compete.competition.shape import Targets
@@ -63,8 +64,13 @@ def train(
         row["labels"] = learnt
     strata = strata_of(targets, context)
     fitted, validation = validation_split(texts, strata, settings.validation_share, context.seed)
+    known = fitted
     _weigh(rows, fitted, row_weights([texts[row] for row in fitted], targets[fitted], settings.noisy_rows, context))
-    loss = objective.loss(targets[fitted], settings.class_weights, settings.label_smoothing)
+    if context.soft is not None:
+        # They choose no epoch and weigh no class: nothing is known of them.
+        fitted = np.concatenate([fitted, len(rows) + np.arange(len(context.soft.texts))])
+        rows += _soft(context.soft, tokenizer, settings, objective, rows, with_types=with_types)
+    loss = objective.loss(targets[known], settings.class_weights, settings.label_smoothing)
 
     def build() -> Any:
         # What frozen layers compute is computed where they will be.
@@ -93,6 +99,24 @@ def train(
     task = Task(build, rows, collate, loss_of, settings.head_learning_rate)
     model = fine_tune(task, settings, fitted, validation, context)
     return FittedClassifier(source, tokenizer, model, objective, with_types, context)
+
+
+def _soft(
+    soft: SoftRows,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: SequenceClassifierSettings,
+    objective: Objective,
+    labelled: Sequence[Row],
+    *,
+    with_types: bool,
+) -> list[Row]:
+    """Rows that teachers speak for; those with labels, which weigh a whole, are told so where they were not yet."""
+    found = text_rows(tokenizer, soft.texts, settings.max_length, with_types=with_types, prompt=settings.prompt)
+    for row in labelled:
+        row.setdefault(WEIGHTS, np.ones(objective.width, dtype=np.float32))
+    for row, learnt, weight in zip(found, objective.learnt(soft.targets), soft.weights, strict=True):
+        row["labels"], row[WEIGHTS] = learnt, np.full(objective.width, weight, dtype=np.float32)
+    return found
 
 
 def _weigh(rows: Sequence[Row], fitted: NDArray[np.int64], weights: NDArray[np.float32] | None) -> None:

@@ -43,6 +43,8 @@ class FeedForward(FamilyDefaults):
     # An optimiser's first step imports the second: more than a second in every job, if it is not there yet.
     imports: ClassVar[tuple[str, ...]] = ("compete.base_models.ffnn.network", "torch._dynamo")
 
+    learns_soft_rows: ClassVar[bool] = True
+
     def __init__(self, settings: FeedForwardSettings) -> None:
         self.settings = settings
 
@@ -70,7 +72,8 @@ class FeedForward(FamilyDefaults):
 
         objective = Objective.of(self.settings.loss, labels, context)
         vocabulary = Vocabulary.learn(texts, self.settings.min_df)
-        encoded = vocabulary.encode(texts)
+        soft = [] if context.soft is None else vocabulary.encode(context.soft.texts)
+        encoded = vocabulary.encode(texts) + soft
         networks = train(self.settings, texts, encoded, len(vocabulary.ids), labels, objective, context)
         return FittedFeedForward(vocabulary, networks, objective, self.settings.eval_batch_size)
 

@@ -19,6 +19,7 @@ from compete.base_models.families import FitContext
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.losses import Loss
 from compete.base_models.objectives import Objective
+from compete.base_models.pseudo_labels import SoftRows
 from compete.base_models.row_weights import row_weights
 from compete.base_models.validation_split import RowNumbers, strata_of, validation_split
 from compete.competition.shape import Targets
@@ -73,7 +74,9 @@ def train(
     context: FitContext,
 ) -> list[Network]:
     """The members, each at the epoch with the lowest loss on its own validation rows."""
-    learnt = torch.from_numpy(objective.learnt(targets))
+    soft = context.soft
+    known = targets if soft is None else np.concatenate([targets, soft.targets])
+    learnt = torch.from_numpy(objective.learnt(known))
     strata = strata_of(targets, context)
     networks = []
     for member in range(settings.members):
@@ -81,7 +84,10 @@ def train(
         fitted, validation = validation_split(texts, strata, settings.validation_share, seed)
         loss_of = objective.loss(targets[fitted], settings.class_weights)
         found = row_weights([texts[row] for row in fitted], targets[fitted], settings.noisy_rows, context)
-        weights = _of_all(found, fitted, len(texts))
+        weights = _of_all(found, fitted, len(texts)) if soft is None else _with_soft(found, fitted, texts, soft, learnt)
+        if soft is not None:
+            # They choose no epoch and weigh no label: nothing is known of them.
+            fitted = np.concatenate([fitted, len(texts) + np.arange(len(soft.texts))])
         with _reproducible(seed, context.threads):
             network = Network(settings, n_tokens, objective.width)
             _train_member(
@@ -106,6 +112,18 @@ def _of_all(weights: NDArray[np.float32] | None, fitted: RowNumbers, count: int)
         return None
     found = torch.ones(count, weights.shape[1])
     found[torch.from_numpy(fitted)] = torch.from_numpy(weights)
+    return found
+
+
+def _with_soft(
+    weights: NDArray[np.float32] | None, fitted: RowNumbers, texts: Sequence[str], soft: SoftRows, learnt: Tensor
+) -> Tensor:
+    """The same with rows behind them that teachers speak for, (len(learnt), width)."""
+    found = torch.ones(learnt.shape)
+    labelled = _of_all(weights, fitted, len(texts))
+    if labelled is not None:
+        found[: len(texts)] = labelled
+    found[len(texts) :] = torch.from_numpy(soft.weights)[:, None]
     return found
 
 

@@ -19,6 +19,7 @@ from compete.base_models.class_weights import positive_weight
 from compete.base_models.families import FamilyDefaults, FitContext, Needs
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.linear.tokens import normalise, tokenise
+from compete.base_models.pseudo_labels import SoftRows
 from compete.base_models.row_weights import row_weights
 from compete.competition.shape import Targets
 from compete.competition.task import Kind, are_probabilities
@@ -39,6 +40,8 @@ class Linear(FamilyDefaults):
     version: ClassVar[int] = 2
     imports: ClassVar[tuple[str, ...]] = ("sklearn.feature_extraction.text", "sklearn.linear_model")
 
+    learns_soft_rows: ClassVar[bool] = True
+
     def __init__(self, settings: LinearSettings) -> None:
         self.settings = settings
 
@@ -54,14 +57,16 @@ class Linear(FamilyDefaults):
         features = _side_by_side([vectoriser.fit_transform(read) for vectoriser in vectorisers])
         ratios = self._ratios(features, _positives(labels, context.kind))
         weights = row_weights(texts, labels, self.settings.noisy_rows, context)
+        further = None
+        if context.soft is not None:
+            further = _features(vectorisers, [as_one(text) for text in context.soft.texts])
         coefficients = np.zeros((features.shape[1], labels.shape[1]))
         intercepts = np.zeros(labels.shape[1])
         for output, targets in enumerate(labels.T):
             ratio = None if ratios is None else ratios[output]
-            if are_probabilities(context.kind):
-                found = self._fit_label(features, targets, ratio, None if weights is None else weights[:, output])
-            else:
-                found = self._fit_target(features, targets, ratio)
+            own = None if weights is None else weights[:, output]
+            rows = Rows.of(features, targets, own, context.soft, further, output, context.kind)
+            found = self._fit_label(rows, ratio) if are_probabilities(context.kind) else self._fit_target(rows, ratio)
             coefficients[:, output], intercepts[output] = found
             context.progress((output + 1) / labels.shape[1])
         return FittedLinear(vectorisers, coefficients, intercepts, context.kind, context.grades)
@@ -107,21 +112,11 @@ class Linear(FamilyDefaults):
         ratios = np.log(positive / positive.sum(axis=0)) - np.log(negative / negative.sum(axis=0))
         return np.ascontiguousarray(ratios.T)  # they are looked up by feature, millions of times
 
-    def _fit_label(
-        self,
-        features: csr_matrix,
-        targets: NDArray[np.int8],
-        ratio: NDArray[np.float64] | None,
-        row_weights: NDArray[np.float32] | None,
-    ) -> tuple[NDArray[np.float64], float]:
-        """Coefficients on the unscaled features, shape (n_features,), and the intercept of one label.
-
-        row_weights: what every row counts for it, (n_rows,).
-        """
+    def _fit_label(self, rows: Rows, ratio: NDArray[np.float64] | None) -> tuple[NDArray[np.float64], float]:
+        """Coefficients on the unscaled features, shape (n_features,), and the intercept of one label."""
         from sklearn.linear_model import LogisticRegression
 
-        positives = int(targets.sum())
-        negatives = len(targets) - positives
+        features, (positives, negatives) = rows.features, rows.counts
         if positives == 0 or negatives == 0:  # nothing to tell apart: the rate of Laplace's rule of succession
             return np.zeros(features.shape[1]), float(np.log((positives + 1) / (negatives + 1)))
         weights = {0: 1.0, 1: positive_weight(positives, negatives, self.settings.class_weights)}
@@ -136,19 +131,61 @@ class Linear(FamilyDefaults):
             max_iter=10_000,
             random_state=0,
         )
-        model.fit(_scaled(features, ratio), targets, sample_weight=row_weights)
+        model.fit(_scaled(features, ratio), rows.targets, sample_weight=rows.weights)
         return _unscaled(model.coef_[0], ratio), float(model.intercept_[0])
 
-    def _fit_target(
-        self, features: csr_matrix, targets: NDArray[np.float32], ratio: NDArray[np.float64] | None
-    ) -> tuple[NDArray[np.float64], float]:
+    def _fit_target(self, rows: Rows, ratio: NDArray[np.float64] | None) -> tuple[NDArray[np.float64], float]:
         """Coefficients on the unscaled features, shape (n_features,), and the intercept of one target's numbers."""
         from sklearn.linear_model import Ridge
 
         # Conjugate gradients, sevenfold as quick as SAG; least squares in the place of the logistic loss.
         model = Ridge(alpha=1 / self.settings.C, solver="sparse_cg", tol=1e-3)
-        model.fit(_scaled(features, ratio), targets.astype(np.float64))
+        model.fit(_scaled(rows.features, ratio), rows.targets.astype(np.float64), sample_weight=rows.weights)
         return _unscaled(model.coef_, ratio), float(model.intercept_)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one output is fitted on."""
+
+    features: csr_matrix
+    targets: NDArray[Any]
+    """(n_rows,): 0/1, or numbers."""
+    weights: NDArray[np.float32] | None
+    """(n_rows,); None: all rows count the same."""
+    counts: tuple[int, int]
+    """Positives and negatives that are known."""
+
+    @classmethod
+    def of(
+        cls,
+        features: csr_matrix,
+        targets: NDArray[Any],
+        weights: NDArray[np.float32] | None,
+        soft: SoftRows | None,
+        further: csr_matrix | None,
+        output: int,
+        kind: Kind,
+    ) -> Rows:
+        """The labelled rows, and behind them those that teachers speak for, with features `further`.
+
+        Of probabilities such a row is two: a positive that counts as much as the teachers believe it, and a negative
+        for the rest.
+        """
+        from scipy.sparse import vstack
+
+        positives = int(targets.sum()) if are_probabilities(kind) else 0
+        counts = (positives, len(targets) - positives)
+        if soft is None or further is None:
+            return cls(features, targets, weights, counts)
+        known = np.ones(len(targets), dtype=np.float32) if weights is None else weights
+        said = soft.targets[:, output]
+        if not are_probabilities(kind):
+            stacked = vstack([features, further], format="csr")
+            return cls(stacked, np.append(targets, said), np.append(known, soft.weights), counts)
+        stacked = vstack([features, further, further], format="csr")
+        cells = np.concatenate([targets, np.ones(len(said)), np.zeros(len(said))]).astype(np.int8)
+        return cls(stacked, cells, np.concatenate([known, soft.weights * said, soft.weights * (1 - said)]), counts)
 
 
 @dataclass(frozen=True)
