@@ -19,7 +19,7 @@ from compete.fingerprints import digest
 from compete.oof import store
 from compete.oof.results import Result, probabilities_hash
 from compete.stacking.ensemble.decision_rules import decision_from
-from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
+from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample, refuse_undefined
 from compete.submissions.csv_file import CheckedFile, CsvFile, check, fitted, predictions_beside, render
 from compete.submissions.form import Form, submission_form
 from compete.submissions.kaggle.client import UnknownOutcome
@@ -164,7 +164,7 @@ def _cut(competition: Competition, result: Result, form: Form) -> bytes:
     """The CSV of a stack or base model: decisions, or what was predicted where the metric scores that."""
     predicted = store.read_model(result.folder, competition.shape).test
     decided = form.decisions and competition.declaration.metric_info.wants == "decisions"
-    values = decision_from(result.score.decision).decide(predicted) if decided else predicted
+    values = decision_from(result.score.decision).decide(predicted) if decided else competition.metric.possible(predicted)
     return render(form, competition.test_ids, competition.labels, values)
 
 
@@ -199,6 +199,7 @@ def _vet(
     """Raise SubmissionError for what must not be sent; how many submissions are left today."""
     file, form = prepared.file, prepared.form
     refuse_sample(competition, file, form)
+    refuse_undefined(file, competition.metric)
     if not allowed.constant:
         refuse_constant(file, learnt_labels(competition, competition.declaration.folds.k).too_rare)
     if not allowed.again:

@@ -24,7 +24,6 @@ from compete.submissions.leaderboard.expected_ranges import public_rows
 from compete.submissions.ledger import Entry
 
 _DRAWS = 20_000
-_COMMON_SHIFT = 1.0  # standard deviation of what the test set does to all alike: anything
 
 Floats = NDArray[np.float64]
 
@@ -101,17 +100,31 @@ def private_draws(
     bootstrap = resampled_scores(metric, labels, predicted, seed=seed)
     # Of one training row; so many rows divide it.
     of_a_row = np.atleast_2d(np.cov(bootstrap)) * len(labels)
-    mean, covariance = validation.copy(), of_a_row / len(labels)
-    seen = ~np.isnan(public)
-    if seen.any():
-        # The Gaussian given the public scores, a Kalman step. Their noise is that of the public rows and, the same in
-        # every cell, the shift that all have alike.
-        noise = of_a_row[np.ix_(seen, seen)] / n_public + _COMMON_SHIFT**2
-        gain = covariance[:, seen] @ np.linalg.pinv(covariance[np.ix_(seen, seen)] + noise, hermitian=True)
-        mean = mean + gain @ (public[seen] - mean[seen])
-        covariance = covariance - gain @ covariance[seen]
+    # Losses are on any scale, and what counts as 0 here is told on one.
+    unit = float(np.sqrt(of_a_row.diagonal().mean())) or 1.0
+    of_a_row = of_a_row / unit**2
+    mean, covariance = validation / unit, of_a_row / len(labels)
+    seen = np.flatnonzero(~np.isnan(public))
+    if len(seen) > 1:
+        mean, covariance = _given_public(mean, covariance, of_a_row / n_public, public / unit, seen)
     random = np.random.default_rng(seed)
-    return random.multivariate_normal(mean, covariance + of_a_row / n_private, size=_DRAWS, method="eigh")
+    return unit * random.multivariate_normal(mean, covariance + of_a_row / n_private, size=_DRAWS, method="eigh")
+
+
+def _given_public(
+    mean: Floats, covariance: Floats, noise: Floats, public: Floats, seen: NDArray[np.intp]
+) -> tuple[Floats, Floats]:
+    """The Gaussian of the true scores given the public ones of the submissions `seen`, a Kalman step.
+
+    noise: covariance of public scores around the true ones, (n_submissions, n_submissions). Only how the public scores
+    differ from one another is looked at, by the rows of a Helmert matrix: a shift that all have alike may be anything.
+    """
+    from scipy.linalg import helmert
+
+    contrasts = helmert(len(seen))
+    observed = contrasts @ (covariance + noise)[np.ix_(seen, seen)] @ contrasts.T
+    gain = covariance[:, seen] @ contrasts.T @ np.linalg.pinv(observed, hermitian=True) @ contrasts
+    return mean + gain @ (public[seen] - mean[seen]), covariance - gain @ covariance[seen]
 
 
 def _choose(metric: Metric, entries: Sequence[Entry], draws: Floats, left_out: Mapping[int, str]) -> Finalists:
