@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def score_text(value: float | None, like: float | None = None, *, sign: bool = False) -> str:
-    """Four digits after the point, of thousands fewer; where that would leave nothing, three that count. A dash for None.
+    """Four digits after the point, of thousands fewer; three that count where four would leave few; a dash for None.
 
     like: a number that tells the scale in the place of the value, for differences and the ends of a range. sign: a plus
     before what is not negative.

@@ -36,8 +36,8 @@ def refuse_undefined(file: CheckedFile, metric: Metric) -> None:
         row, column = below[0]
         raise SubmissionError(
             f"{file.path} row {row + 1} ({file.values.index[row]}): {file.values.columns[column]} is "
-            f"{file.values.iloc[row, column]:g}, and {metric.title} is not defined below {metric.least:g} ({len(below)} "
-            f"such numbers). Raise them to {metric.least:g}."
+            f"{file.values.iloc[row, column]:g}, and {metric.title} is not defined below {metric.least:g}. Raise the "
+            f"{len(below)} such numbers to {metric.least:g}."
         )
 
 

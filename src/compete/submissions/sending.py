@@ -164,7 +164,9 @@ def _cut(competition: Competition, result: Result, form: Form) -> bytes:
     """The CSV of a stack or base model: decisions, or what was predicted where the metric scores that."""
     predicted = store.read_model(result.folder, competition.shape).test
     decided = form.decisions and competition.declaration.metric_info.wants == "decisions"
-    values = decision_from(result.score.decision).decide(predicted) if decided else competition.metric.possible(predicted)
+    values = (
+        decision_from(result.score.decision).decide(predicted) if decided else competition.metric.possible(predicted)
+    )
     return render(form, competition.test_ids, competition.labels, values)
 
 

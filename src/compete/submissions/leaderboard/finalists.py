@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition
-from compete.competition.metrics import Labels, Metric
+from compete.competition.metrics import Metric
+from compete.competition.shape import Targets
 from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.stacking.ensemble.resampling import resampled_scores
@@ -84,7 +85,7 @@ def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Fina
 
 def private_draws(
     metric: Metric,
-    labels: Labels,
+    truth: Targets,
     predicted: Sequence[NDArray[np.generic]],
     *,
     validation: Floats,
@@ -95,15 +96,16 @@ def private_draws(
 ) -> Floats:
     """Private scores (draws, n_submissions) as they may come out, given what is known.
 
-    predicted: out-of-fold, each (n_rows, n_labels). validation, public: (n_submissions,); public NaN where unknown.
+    truth: (n_rows, n_outputs). predicted: out-of-fold, each of its shape. validation, public: (n_submissions,);
+    public is NaN where it is unknown.
     """
-    bootstrap = resampled_scores(metric, labels, predicted, seed=seed)
+    bootstrap = resampled_scores(metric, truth, predicted, seed=seed)
     # Of one training row; so many rows divide it.
-    of_a_row = np.atleast_2d(np.cov(bootstrap)) * len(labels)
+    of_a_row = np.atleast_2d(np.cov(bootstrap)) * len(truth)
     # Losses are on any scale, and what counts as 0 here is told on one.
     unit = float(np.sqrt(of_a_row.diagonal().mean())) or 1.0
     of_a_row = of_a_row / unit**2
-    mean, covariance = validation / unit, of_a_row / len(labels)
+    mean, covariance = validation / unit, of_a_row / len(truth)
     seen = np.flatnonzero(~np.isnan(public))
     if len(seen) > 1:
         mean, covariance = _given_public(mean, covariance, of_a_row / n_public, public / unit, seen)
