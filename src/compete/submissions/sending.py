@@ -12,7 +12,6 @@ import numpy as np
 from compete import atomic
 from compete.competition.data import Competition
 from compete.competition.planned import Planned
-from compete.competition.rare_labels import learnt_labels
 from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
 from compete.fingerprints import digest
@@ -40,6 +39,8 @@ class Prepared:
     by_notebook: bool = False
     notice: str = ""
     """What to say of the file."""
+    not_learnt: tuple[str, ...] = ()
+    """Labels that are too rare for the folds, and may have one value in all rows."""
 
     @property
     def path(self) -> Path:
@@ -96,7 +97,7 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
         for written in (path, predictions_beside(path)):
             written.unlink(missing_ok=True)
         raise
-    return Prepared(file, form, submission, bool(notebook), notice)
+    return Prepared(file, form, submission, bool(notebook), notice, planned.learnt.too_rare)
 
 
 def submit(
@@ -203,7 +204,7 @@ def _vet(
     refuse_sample(competition, file, form)
     refuse_undefined(file, competition.metric)
     if not allowed.constant:
-        refuse_constant(file, learnt_labels(competition, competition.declaration.folds.k).too_rare)
+        refuse_constant(file, prepared.not_learnt)
     if not allowed.again:
         earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]
         refuse_repeated(file, prepared.submission.content, earlier, None if prepared.by_notebook else form)

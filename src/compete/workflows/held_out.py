@@ -92,7 +92,7 @@ def _lacking(competition: Competition, kept: NDArray[np.intp]) -> NDArray[np.boo
     fewer than folds, and labels in cells, which are only known from the rows that have them."""
     targets = competition.train_targets[kept]
     if competition.task.kind == "classes":
-        return too_rare([competition.train_texts[row] for row in kept], targets, competition.declaration.folds.k)
+        return too_rare(competition.groups[kept], targets, competition.declaration.folds.k)
     if competition.declaration.data.label_separator is not None:
         return np.asarray(~targets.any(axis=0))
     return np.zeros(targets.shape[1], dtype=bool)
