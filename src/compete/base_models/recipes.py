@@ -23,6 +23,7 @@ from compete import atomic
 from compete.base_models.families import Family, Needs, completed, needs_by_name
 from compete.base_models.task_settings import idle_settings
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
+from compete.competition.row_fingerprints import without_features
 from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
@@ -219,6 +220,18 @@ class Recipe:
             "seed": str(self.declaration.seed),
             **({"size": self.size} if self.size != "full" else {}),
         }
+
+    def identity_on(self, rows: Mapping[str, str]) -> dict[str, str]:
+        """The identity of its results; rows: that of the rows under their fold plan, by name."""
+        return {**self.looked_at(rows), **self.identity()}
+
+    def looked_at(self, identity: Mapping[str, str]) -> dict[str, str]:
+        """Of an identity what it looks at: [data] features only where its family asks for them.
+
+        Whether a user's own does, only running its file would tell: it may.
+        """
+        features = self.own is not None or self.needs.features
+        return dict(identity) if features else without_features(identity)
 
     def _family_identity(self) -> dict[str, str]:
         if self.own is not None:

@@ -178,7 +178,8 @@ def load_kept(
             f"{workspace.shown(folder)} has not been checked, for the run was ended before; "
             f"`compete train-base {recipe.name}` does that."
         )
-    if changes_since(record, identity, hash_of_files(checkpoint_of(workspace, recipe))):
+    then = {**record, "identity": recipe.looked_at(record["identity"])}
+    if changes_since(then, identity, hash_of_files(checkpoint_of(workspace, recipe))):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
     try:
         return _load(recipe, folder, task, threads)
