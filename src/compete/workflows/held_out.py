@@ -28,9 +28,9 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
     workspace = competition.workspace.rehearsal(seed)
     root = workspace.root
     shutil.rmtree(root, ignore_errors=True)
-    for folder in (competition.workspace.recipes, competition.workspace.stack_recipes):
-        for recipe in sorted(folder.glob("*.toml")):
-            atomic.write_bytes(root / folder.name / recipe.name, recipe.read_bytes())
+    # Of base models those that are played: what others name (a family's file, a checkpoint) is not there.
+    for path in (*(recipe.path for recipe in recipes), *sorted(competition.workspace.stack_recipes.glob("*.toml"))):
+        atomic.write_bytes(root / path.parent.name / path.name, path.read_bytes())
     for name in {recipe.declaration.family.rpartition(":")[0] for recipe in recipes} - {""}:  # of the user's own
         atomic.write_bytes(root / name, (competition.workspace.root / name).read_bytes())
     if competition.declaration.own_metric is not None:
