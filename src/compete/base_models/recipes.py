@@ -44,6 +44,7 @@ RESERVED_NAMES = frozenset({"stacks"})
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_RULE = "letters, digits, '_' and '-', and not 'stacks'"
 AS_PUBLISHED = "_as_published"
+_PUBLISHED = "published.settings"
 
 
 class Published(Declaration):
@@ -140,6 +141,8 @@ class Recipe:
     """Of the competition: which settings mean something."""
     unfit: str = ""
     """Why the family is not for this task; empty where it is."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Published settings that mean nothing in this task, and why: the model is trained without them."""
 
     def ready(self) -> Recipe:
         """The recipe with its family imported and its settings validated: what trains and predicts.
@@ -322,6 +325,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     refuse(shown, problems)
     assert declaration is not None
     changes = _changes(declaration, competition.task, competition.size, as_published=name != base, shown=shown)
+    changes, skipped = _without_meaningless(family, declaration.settings, changes, competition.task)
     settings: BaseModel = AsWritten.model_validate(_merged(declaration.settings, changes))
     if family is not None:
         settings = _validated(family, declaration.settings, changes, shown, competition.task)
@@ -346,7 +350,32 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         remote_code_allowed=base in competition.training.remote_code or needs.is_miniature,
         task=competition.task,
         unfit=unfit,
+        skipped=skipped,
     )
+
+
+def _without_meaningless(
+    family: type[Family] | None,
+    settings: Mapping[str, Any],
+    changes: dict[str, Mapping[str, Any]],
+    task: TaskName,
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """The changes without those published settings that the family refuses in this task; which these are, and why.
+
+    What was published was so of one task: in another its other settings still mean something. What a user wrote as
+    [settings] is refused instead, see `_validated`.
+    """
+    skipped: dict[str, str] = {}
+    while family is not None and changes.get(_PUBLISHED):
+        validated, _ = validate(family.Settings, _merged(settings, changes))
+        problems = [] if validated is None else family.refused(validated, task)
+        refused = {each.key: each.message for each in problems if each.key in changes[_PUBLISHED]}
+        if not refused:
+            break
+        skipped |= refused
+        left = {key: value for key, value in changes[_PUBLISHED].items() if key not in refused}
+        changes = {**changes, _PUBLISHED: left}
+    return changes, skipped
 
 
 def _validated(
@@ -405,7 +434,7 @@ def _changes(
             raise DeclarationError(f"{shown}: has no [published] settings to train with")
         if "checkpoint" in declaration.published.settings:
             raise DeclarationError(f"{shown}: published.settings.checkpoint would undo the size; leave it out")
-        in_force["published.settings"] = declaration.published.settings
+        in_force[_PUBLISHED] = declaration.published.settings
     return in_force
 
 

@@ -50,6 +50,8 @@ class ModelState:
     """The state of the model's own files."""
     parts: tuple[PartState, ...]
     """The state of every fold."""
+    unfit: str = ""
+    """Why its family is not for this task; empty where it is."""
 
     @property
     def folds_done(self) -> int:
@@ -60,7 +62,9 @@ class ModelState:
     @property
     def how_far(self) -> str:
         """How much of it is trained, in words."""
-        return f"{self.folds_done} of {len(self.parts)} folds trained" if self.folds_done else "not trained yet"
+        if not self.folds_done:
+            return f"not for this task: {self.unfit}" if self.unfit else "not trained yet"
+        return f"{self.folds_done} of {len(self.parts)} folds trained"
 
     @property
     def state(self) -> State:
@@ -122,7 +126,7 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
     parts = [_part_state(folder.part(fold), identity, recipe, checkpoint) for fold in range(k)]
-    return ModelState(name, "trained", whole, tuple(parts))
+    return ModelState(name, "trained", whole, tuple(parts), recipe.unfit if recipe else "")
 
 
 def stored_models(workspace: Workspace) -> list[str]:

@@ -120,6 +120,9 @@ def find_work(
     for recipe in sorted(recipes, key=lambda recipe: bool(recipe.needs.checkpoint)):
         workspace, chosen = competition.workspace, folds or range(plan.k)
         todo = [f for f in chosen if force or needs_training(states[recipe.name], f)]
+        if todo and recipe.skipped:
+            without = "; ".join(f"{key} {why.removesuffix('. Leave it out')}" for key, why in recipe.skipped.items())
+            work.notices.append(f"{recipe.name} is trained without published settings that are not for it: {without}")
         due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
         if todo or due:  # a check opens the checkpoint, too
             recipe.refuse_unopenable()

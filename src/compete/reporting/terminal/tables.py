@@ -145,7 +145,9 @@ def state_text(state: ModelState) -> str:
     """A model's state as people say it."""
     if state.state is State.MISSING and state.folds_done:
         return "partly trained"
-    return "not trained" if state.state is State.MISSING else state.state.value
+    if state.state is State.MISSING:
+        return "not for this task" if state.unfit else "not trained"
+    return state.state.value
 
 
 def _mean_text(mean: float, spread: float) -> str:
