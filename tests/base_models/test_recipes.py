@@ -197,6 +197,39 @@ def test_a_generator_reads_its_own_settings(root: Path) -> None:
         load(root, "model_as_published")
 
 
+PUBLISHED_OF_LABELS = """\
+family = "sequence_classifier"
+
+[settings]
+checkpoint = "org/large"
+epochs = 4
+
+[published.settings]
+epochs = 9
+class_weights = "balanced"
+loss = "asymmetric"
+"""
+
+
+def test_published_settings_of_another_task_are_left_out_and_named(root: Path) -> None:
+    write(root, "model", PUBLISHED_OF_LABELS)
+    of_labels = load(root, "model_as_published")
+    assert (of_labels.skipped, of_labels.identity()["settings.loss"]) == ({}, "asymmetric")
+    (root / "competition.toml").write_text(f'task = "regression"\n{DECLARATION}', encoding="utf-8")
+    recipe = load(root, "model_as_published")
+    assert set(recipe.skipped) == {"class_weights", "loss"}
+    assert "is for multilabel and binary; for regression there are mse" in recipe.skipped["loss"]
+    assert recipe.identity()["settings.epochs"] == "9"
+    assert recipe.identity()["settings.loss"] == load(root).identity()["settings.loss"]
+
+
+def test_what_a_user_wrote_as_settings_is_refused_where_it_means_nothing(root: Path) -> None:
+    write(root, "model", PUBLISHED_OF_LABELS.replace("epochs = 4", 'epochs = 4\nclass_weights = "balanced"'))
+    (root / "competition.toml").write_text(f'task = "regression"\n{DECLARATION}', encoding="utf-8")
+    with pytest.raises(DeclarationError, match=r"settings\.class_weights: means nothing in regression"):
+        load(root, "model_as_published")
+
+
 # Checkpoints on this machine
 
 

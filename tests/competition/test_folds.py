@@ -27,6 +27,7 @@ from compete.competition.folds import (
     too_rare,
 )
 from compete.competition.near_identical import near_identical_groups
+from compete.competition.task import Task
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
 from compete.fingerprints import differences
@@ -89,7 +90,7 @@ def test_a_label_with_fewer_positives_than_folds_is_too_rare_and_leaves_a_plan(
     competition: Competition, positives: list[int]
 ) -> None:
     rare = rare_label_competition(competition, positives)
-    assert too_rare(rare.train_texts, rare.train_targets, 3).tolist() == [False, False, True]
+    assert too_rare(rare.groups, rare.train_targets, 3).tolist() == [False, False, True]
     plan = make_plan(rare)
     for fold in range(3):
         rates = rare.train_targets[plan.rows(fold)].mean(axis=0)[:2]
@@ -98,10 +99,32 @@ def test_a_label_with_fewer_positives_than_folds_is_too_rare_and_leaves_a_plan(
 
 def test_copies_of_one_text_are_one_positive(competition: Competition) -> None:
     rare = rare_label_competition(competition, [4, 9, 11])
-    assert not too_rare(rare.train_texts, rare.train_targets, 3).any()
+    assert not too_rare(rare.groups, rare.train_targets, 3).any()
     texts = list(rare.train_texts)
     texts[11] = f"@someone {texts[9].upper()}"
-    assert too_rare(texts, rare.train_targets, 3).tolist() == [False, False, True]
+    copies = dataclasses.replace(rare, train_texts=texts)
+    assert too_rare(copies.groups, rare.train_targets, 3).tolist() == [False, False, True]
+
+
+def test_a_class_of_fewer_groups_than_folds_is_refused(competition: Competition) -> None:
+    """Four rows of a class, all of one person: every fold but one would be trained without it."""
+    classes = np.array(["calm", "glad"])[np.arange(240) % 2].astype(object)
+    classes[[3, 50, 90, 200]] = "sad"
+    people = np.array([f"p{row}" for row in range(240)], dtype=object)
+    people[[3, 50, 90, 200]] = "one"
+    declared = competition.declaration.model_copy(
+        update={"task": "multiclass", "folds": Folds.model_validate({"k": 3, "groups": "person"})}
+    )
+    task = Task("multiclass", ("calm", "glad", "sad"))
+    one_hot = (classes[:, None] == np.array(task.outputs)).astype(np.int8)
+    columns = pd.DataFrame({"person": people})
+    grouped = dataclasses.replace(
+        competition, declaration=declared, task=task, train_targets=one_hot, train_columns=columns
+    )
+    with pytest.raises(DataError, match=r"different text and person are needed of every class; .* 'sad' \(4 rows\)"):
+        make_plan(grouped)
+    apart = dataclasses.replace(grouped, train_columns=pd.DataFrame({"person": [f"p{row}" for row in range(240)]}))
+    assert set(make_plan(apart).folds[[3, 50, 90, 200]].tolist()) == {0, 1, 2}
 
 
 def test_of_labels_that_are_all_too_rare_nothing_can_be_learnt(competition: Competition) -> None:

@@ -174,3 +174,12 @@ def test_train_base_prints_them_by_model_label_and_fold(workspace: Workspace, co
         f"warning: dull: {PARTING}",
         "warning: dull: out of luck (fold 1)",
     ]
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1.0, 1e7])
+def test_numbers_are_constant_on_their_own_scale(unit: float) -> None:
+    numbers = (unit * np.array([[1.0, 1.0], [1.0 + 2e-7, 1.01], [1.0, 0.99]])).astype(np.float32)
+    (warning,) = warnings_of(numbers, ("still", "moving"), [], "numbers")
+    assert str(warning) == "the same number in every row: still"
+    (warning,) = warnings_of(np.zeros((3, 1), dtype=np.float32), ("zero",), [], "numbers")
+    assert warning.label == "zero"

@@ -5,10 +5,13 @@ import pytest
 
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
+from compete.errors import StoreError
 from compete.oof import store
 from compete.oof.fold_plan import with_plan
 from compete.oof.state import State, changed_by_competition, stored_models
+from compete.stacking.inventory import Inventory
 from support.one_model import edit, state_of, train_words
+from support.stacks import build_stack, train_models
 
 pytestmark = pytest.mark.slow
 
@@ -145,3 +148,34 @@ def test_only_folders_that_hold_something_are_models(workspace: Workspace) -> No
         (workspace.oof / name).mkdir(parents=True)
     (workspace.oof / "folds.parquet").write_bytes(b"a file")
     assert stored_models(workspace) == ["words"]  # a log alone is no result
+
+
+def test_a_declared_feature_concerns_only_what_looks_at_it(workspace: Workspace) -> None:
+    """Base models of text alone, imported ones and stacks without features stay fresh; trees over columns do not."""
+    for name in ("train", "test"):
+        path = workspace.root / f"{name}.csv"
+        rows = path.read_text(encoding="utf-8").splitlines()
+        cells = [f"{row},{'year' if not number else 2000 + number % 7}" for number, row in enumerate(rows)]
+        path.write_text("\n".join(cells) + "\n", encoding="utf-8")
+    declared = workspace.declaration.read_text(encoding="utf-8")
+    labels = 'labels = ["joy", "anger", "trust"]\n'
+    workspace.declaration.write_text(declared.replace("[folds]", f"{labels}\n[folds]"), encoding="utf-8")
+    text_only = 'family = "linear"\n[settings]\nchar_ngrams = []\nC = {}\n'
+    recipes = {"linear": text_only.format(1), "other": text_only.format(2), "boosted": 'family = "lightgbm"\n'}
+    for name, text in recipes.items():
+        (workspace.recipes / f"{name}.toml").write_text(text, encoding="utf-8")
+    before = load_competition(workspace)
+    train_models(before, list(recipes))
+    write_imported(before)
+    (workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
+    build_stack(before, "plain", ["linear", "other"])
+    declared = workspace.declaration.read_text(encoding="utf-8")
+    workspace.declaration.write_text(declared.replace(labels, labels + 'features = ["year"]\n'), encoding="utf-8")
+    results = Inventory(with_plan(load_competition(workspace)))
+    found = {name: state.state for name, state in results.states.items() if name not in ("words", "words_smooth")}
+    assert found == {"linear": State.FRESH, "other": State.FRESH, "boosted": State.STALE, "mate": State.FRESH}
+    assert "feature year" in " ".join(results.states["boosted"].reasons)
+    assert results.find("plain").name == "plain"
+    train_models(load_competition(workspace), ["linear"])  # nothing to do, and no refusal
+    with pytest.raises(StoreError, match="feature year"):
+        train_models(load_competition(workspace), ["boosted"])

@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from compete.competition.data import Competition, load_competition
 from compete.competition.layouts import Layout
 from compete.competition.manner import PLAIN
+from compete.competition.metrics import METRICS
 from compete.competition.task import Task
 from compete.errors import SubmissionError
-from compete.submissions.before_sending import agreement, refuse_constant, refuse_repeated, refuse_sample
+from compete.submissions.before_sending import (
+    agreement,
+    refuse_constant,
+    refuse_repeated,
+    refuse_sample,
+    refuse_undefined,
+)
 from compete.submissions.csv_file import CheckedFile, check, render
 from compete.submissions.form import Form, submission_form
 from compete.submissions.ledger import Entry, NewSubmission, Outcome
@@ -87,6 +94,15 @@ def test_a_label_with_one_value_is_refused_by_name(tmp_path: Path) -> None:
     values[:, 0] = 0
     with pytest.raises(SubmissionError, match=r"joy, anger have the same value"):
         refuse_constant(write(tmp_path, "001.csv", values), ())
+
+
+def test_a_number_that_the_metric_is_not_defined_for_is_refused_by_row(tmp_path: Path) -> None:
+    form = Form(["id", "price"], ["b0", "b1", "b2"], decisions=False, task=Task("regression", ("price",)))
+    file = write(tmp_path, "a.csv", np.array([[0.0], [-0.25], [2.0]]), form)
+    with pytest.raises(SubmissionError, match=r"row 2 \(b1\): price is -0.25, and RMSLE is not defined below 0"):
+        refuse_undefined(file, METRICS["rmsle"])
+    refuse_undefined(file, METRICS["rmse"])
+    refuse_undefined(write(tmp_path, "b.csv", np.array([[0.0], [0.25], [2.0]]), form), METRICS["rmsle"])
 
 
 def test_a_label_that_nothing_is_learnt_of_may_have_one_value(tmp_path: Path) -> None:

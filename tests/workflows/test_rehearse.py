@@ -35,6 +35,17 @@ def test_what_is_best_by_honest_score_is_submitted_first(rehearsed: Rehearsal) -
     assert all(entry.outcome.private is not None for entry in rehearsed.entries)
 
 
+def test_a_recipe_that_is_not_played_is_not_asked_for(competition: Competition) -> None:
+    """Another family of one's own, and a recipe with a mistake in it, stay where they are."""
+    workspace = competition.workspace
+    (workspace.root / "other.py").write_bytes((workspace.root / "families.py").read_bytes())
+    (workspace.recipes / "unplayed.toml").write_text('family = "other.py:Words"\n', encoding="utf-8")
+    (workspace.recipes / "wrong.toml").write_text('family = "no such family"\n', encoding="utf-8")
+    found = rehearse(workspace, ["words", "words_smooth"], stacks=["logistic"], seed=2, workers=0)
+    assert {entry.submission.source for entry in found.entries} >= {"base model words"}
+    assert sorted(path.stem for path in found.workspace.recipes.glob("*.toml")) == ["words", "words_smooth"]
+
+
 def test_the_daily_limit_holds(competition: Competition) -> None:
     declaration = competition.workspace.declaration
     text = declaration.read_text(encoding="utf-8")

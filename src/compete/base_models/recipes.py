@@ -27,6 +27,7 @@ from compete.base_models.pretraining import Step
 from compete.base_models.pseudo_labels import PseudoLabels
 from compete.base_models.task_settings import left_out_of_identity
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
+from compete.competition.row_fingerprints import without_features
 from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
@@ -49,6 +50,7 @@ RESERVED_NAMES = frozenset({"stacks"})
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_RULE = "letters, digits, '_' and '-', and not 'stacks'"
 AS_PUBLISHED = "_as_published"
+_PUBLISHED = "published.settings"
 
 
 class Published(Declaration):
@@ -154,6 +156,8 @@ class Recipe:
     """Of the competition: which settings mean something."""
     unfit: str = ""
     """Why the family is not for this task; empty where it is."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Published settings that mean nothing in this task, and why: the model is trained without them."""
 
     def ready(self) -> Recipe:
         """The recipe with its family imported and its settings validated: what trains and predicts.
@@ -249,6 +253,18 @@ class Recipe:
             else {f"pseudo_labels.{key}": str(value) for key, value in declared.model_dump(mode="json").items()}
         )
 
+    def identity_on(self, rows: Mapping[str, str]) -> dict[str, str]:
+        """The identity of its results; rows: that of the rows under their fold plan, by name."""
+        return {**self.looked_at(rows), **self.identity()}
+
+    def looked_at(self, identity: Mapping[str, str]) -> dict[str, str]:
+        """Of an identity what it looks at: [data] features only where its family asks for them.
+
+        Whether a user's own does, only running its file would tell: it may.
+        """
+        features = self.own is not None or self.needs.features
+        return dict(identity) if features else without_features(identity)
+
     def _family_identity(self) -> dict[str, str]:
         if self.own is not None:
             settings = _merged(self.declaration.settings, self.changes)
@@ -340,6 +356,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     refuse(shown, problems)
     assert declaration is not None
     changes = _changes(declaration, competition.task, competition.size, as_published=name != base, shown=shown)
+    changes, skipped = _without_meaningless(family, declaration.settings, changes, competition.task)
     settings: BaseModel = AsWritten.model_validate(_merged(declaration.settings, changes))
     if family is not None:
         settings = _validated(family, declaration.settings, changes, shown, competition.task)
@@ -364,7 +381,32 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         remote_code_allowed=base in competition.training.remote_code or needs.is_miniature,
         task=competition.task,
         unfit=unfit,
+        skipped=skipped,
     )
+
+
+def _without_meaningless(
+    family: type[Family] | None,
+    settings: Mapping[str, Any],
+    changes: dict[str, Mapping[str, Any]],
+    task: TaskName,
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """The changes without those published settings that the family refuses in this task; which these are, and why.
+
+    What was published was so of one task: in another its other settings still mean something. What a user wrote as
+    [settings] is refused instead, see `_validated`.
+    """
+    skipped: dict[str, str] = {}
+    while family is not None and changes.get(_PUBLISHED):
+        validated, _ = validate(family.Settings, _merged(settings, changes))
+        problems = [] if validated is None else family.refused(validated, task)
+        refused = {each.key: each.message for each in problems if each.key in changes[_PUBLISHED]}
+        if not refused:
+            break
+        skipped |= refused
+        left = {key: value for key, value in changes[_PUBLISHED].items() if key not in refused}
+        changes = {**changes, _PUBLISHED: left}
+    return changes, skipped
 
 
 def _validated(
@@ -423,7 +465,7 @@ def _changes(
             raise DeclarationError(f"{shown}: has no [published] settings to train with")
         if "checkpoint" in declaration.published.settings:
             raise DeclarationError(f"{shown}: published.settings.checkpoint would undo the size; leave it out")
-        in_force["published.settings"] = declaration.published.settings
+        in_force[_PUBLISHED] = declaration.published.settings
     return in_force
 
 

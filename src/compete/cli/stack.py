@@ -65,16 +65,17 @@ def command(
 
 def _show(out: Console, found: Comparison) -> None:
     from compete.reporting.terminal.stack_tables import comparison_table
+    from compete.score_text import range_text, score_text
 
-    metric, chosen = found.metric, found.chosen
+    metric, chosen, score = found.metric, found.chosen, found.chosen.score
     stacks = [(f"stack {each.recipe.name}", each.score) for each in found.built]
     rows = [*stacks, *found.references.items(), *found.base_models.items()]
     out.print(comparison_table(rows, metric.title, f"stack {chosen.recipe.name}"), "")
     _show_outputs(out, found)
     out.print(
-        f"honest {metric.title} {chosen.score.honest:.4f} ({chosen.score.low:.4f} to {chosen.score.high:.4f}): "
-        f"{abs(found.gain):.4f} {'worse' if found.gain < 0 else 'better'} than the best base model, "
-        f"{found.best_base_model}",
+        f"honest {metric.title} {score_text(score.honest)} ({range_text(score.low, score.high)}): "
+        f"{score_text(abs(found.gain), score.honest)} {'worse' if found.gain < 0 else 'better'} than the best base "
+        f"model, {found.best_base_model}",
         soft_wrap=True,
     )
     if found.gain < 0:
@@ -119,10 +120,13 @@ def _say_where_worth(out: Console, found: Comparison) -> None:
 def _say_choice(out: Console, found: Comparison) -> None:
     if len(found.contenders) == 1:
         return
+    from compete.score_text import score_text
+
     best, chosen = found.best, found.chosen.recipe.name
     why = "the best"
     if best is not found.chosen:
-        why = f"simpler than {best.recipe.name} ({best.score.honest:.4f}), which is not better by a standard error"
+        honest = score_text(best.score.honest)
+        why = f"simpler than {best.recipe.name} ({honest}), which is not better by a standard error"
     out.print(f"chosen: {chosen}, {why}; `compete submit` sends it", soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from compete import atomic
 from compete.competition.declaration import Folds
-from compete.competition.near_identical import near_identical_key
 from compete.competition.workspace import Workspace
 from compete.errors import DataError, StoreError
 from compete.fingerprints import digest
@@ -55,21 +54,20 @@ class FoldPlan:
         return np.flatnonzero(self.folds != fold)
 
 
-def too_rare(texts: Sequence[str], labels: NDArray[np.int8], k: int) -> NDArray[np.bool_]:
-    """Labels, (n_labels,), with fewer positive rows of different text than folds: one fold at least has none of it.
+def too_rare(groups: NDArray[np.intp], labels: NDArray[np.int8], k: int) -> NDArray[np.bool_]:
+    """Labels, (n_labels,), whose positive rows are in fewer groups than there are folds: one fold at least has none.
 
-    labels: (n_rows, n_labels).
+    groups: (n_rows,), equal for rows that share a fold; labels: (n_rows, n_labels).
     """
+    return np.array([len(np.unique(groups[column == 1])) < k for column in labels.T], dtype=bool)
 
-    def fewer(column: NDArray[np.int8]) -> bool:
-        keys: set[str] = set()
-        for row in np.flatnonzero(column == 1):
-            keys.add(near_identical_key(texts[int(row)]))
-            if len(keys) >= k:
-                return False
-        return True
 
-    return np.array([fewer(column) for column in labels.T], dtype=bool)
+def in_one_fold(folds: NDArray[np.int16], labels: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Labels, (n_labels,), that no row outside of some fold has: what is trained for that fold never sees one.
+
+    folds: (n_rows,); labels: (n_rows, n_labels).
+    """
+    return np.array([len(np.unique(folds[column == 1])) < 2 for column in labels.T], dtype=bool)
 
 
 def assign_folds(groups: NDArray[np.intp], strata: NDArray[np.int8], k: int, seed: int) -> NDArray[np.int16]:
@@ -97,10 +95,6 @@ def make_plan(competition: Competition) -> FoldPlan:
     origin = made_from(competition.fingerprints, declared)
     if declared.column is not None:
         return _plan(*folds_of_column(competition.train_columns[declared.column], declared.column), origin)
-    _refuse_rare(competition, declared.k)
-    if declared.time is not None:
-        times = times_of_column(competition.train_columns[declared.time], declared.time)
-        return _plan(folds_in_time(times, competition.groups, declared.k), declared.k, origin)
     n_groups = int(competition.groups.max()) + 1
     if n_groups < declared.k:
         what = f"folds.groups = {declared.groups!r}: " if declared.groups else ""
@@ -108,29 +102,40 @@ def make_plan(competition: Competition) -> FoldPlan:
             f"{what}the rows are in {n_groups} group{'s' * (n_groups > 1)} of rows that have to share a fold, fewer "
             f"than folds.k = {declared.k}. Lower folds.k, or group by another column."
         )
+    _refuse_rare(competition, declared.k)
+    if declared.time is not None:
+        times = times_of_column(competition.train_columns[declared.time], declared.time)
+        return _plan(folds_in_time(times, competition.groups, declared.k), declared.k, origin)
     folds = assign_folds(competition.groups, competition.strata, declared.k, declared.seed)
     return _plan(folds, declared.k, origin)
 
 
 def _refuse_rare(competition: Competition, k: int) -> None:
-    """Raise DataError if every label, or some class, has fewer rows of different text than there are folds."""
+    """Raise DataError if every label, or some class, has rows in fewer groups than there are folds."""
     task = competition.task
     if not task.gives_probabilities:
         return
-    rare = too_rare(competition.train_texts, competition.strata, k)
+    rare = too_rare(competition.groups, competition.strata, k)
     if task.kind == "classes" and rare.any():
         names = [name for name, each in zip(task.outputs, rare, strict=True) if each]
         rows = [int(count) for count in competition.strata[:, rare].sum(axis=0)]
         shown = ", ".join(f"{name!r} ({n} row{'s' * (n > 1)})" for name, n in zip(names[:5], rows, strict=False))
         raise DataError(
-            f"folds.k = {k}, and so many rows of different text are needed of every class; fewer are there of {shown}. "
+            f"folds.k = {k}, and so many rows of different {_apart(competition)} are needed of every class; fewer are "
+            f"there of {shown}. "
             "Put such classes together with others, remove their rows, or lower folds.k."
         )
     if rare.all():
         raise DataError(
-            f"folds.k = {k}, but every label has fewer positive rows of different text: nothing can be learnt. Lower "
-            "folds.k, or look at [data] labels in competition.toml."
+            f"folds.k = {k}, but every label has fewer positive rows of different {_apart(competition)}: nothing can "
+            "be learnt. Lower folds.k, or look at [data] labels in competition.toml."
         )
+
+
+def _apart(competition: Competition) -> str:
+    """What rows differ in that need not share a fold."""
+    groups = competition.declaration.folds.groups
+    return "text" if groups is None else f"text and {groups}"
 
 
 def folds_of_column(cells: pd.Series, name: str) -> tuple[NDArray[np.int16], int]:

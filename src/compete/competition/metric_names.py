@@ -23,6 +23,8 @@ class MetricInfo:
     wants: Wants
     """What it scores: decisions (0 or 1, a class, a grade), probabilities, or numbers."""
     greater_is_better: bool = True
+    least: float | None = None
+    """The least number that it is defined for; None where any will do."""
 
     @property
     def sign(self) -> int:
@@ -51,7 +53,7 @@ _INFO: dict[str, MetricInfo] = {
     "rmse": MetricInfo("RMSE", ("regression", "ordinal"), "numbers", greater_is_better=False),
     "mcrmse": MetricInfo("MCRMSE", ("regression", "ordinal"), "numbers", greater_is_better=False),
     "mae": MetricInfo("MAE", ("regression", "ordinal"), "numbers", greater_is_better=False),
-    "rmsle": MetricInfo("RMSLE", ("regression",), "numbers", greater_is_better=False),
+    "rmsle": MetricInfo("RMSLE", ("regression",), "numbers", greater_is_better=False, least=0.0),
     "r2": MetricInfo("R2", ("regression", "ordinal"), "numbers"),
     "pearson": MetricInfo("Pearson correlation", ("regression", "ordinal"), "numbers"),
     "spearman": MetricInfo("Spearman correlation", ("regression", "ordinal"), "numbers"),

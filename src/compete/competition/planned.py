@@ -52,4 +52,4 @@ class Planned:
         """Which of the labels models learn under this plan."""
         from compete.competition.rare_labels import learnt_labels
 
-        return learnt_labels(self.competition, self.plan.k)
+        return learnt_labels(self.competition, self.plan)

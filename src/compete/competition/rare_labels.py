@@ -1,7 +1,8 @@
 """Labels with too few positive rows for the folds: no model learns them, a constant predicts them.
 
-With fewer positive rows of different text than folds, some fold would be scored by what never saw its label, and what
-was learnt of the others would be luck. The submission needs the column all the same.
+Rows that share a fold, for their text or their group, count as one. With fewer of them than folds, some fold would be
+scored by what hardly saw its label, and what was learnt of the others would be luck; so it is, under folds that the
+user gave, where one fold has them all. The submission needs the column all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition
-from compete.competition.folds import too_rare
+from compete.competition.folds import FoldPlan, in_one_fold, too_rare
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,12 @@ class Learnt:
         return cells
 
 
-def learnt_labels(competition: Competition, k: int) -> Learnt:
-    """What models under K folds learn. The constant: half of the highest rate that is too rare for them."""
+def learnt_labels(competition: Competition, plan: FoldPlan) -> Learnt:
+    """What models under the plan learn. The constant: half of the highest rate that is too rare for them."""
     if competition.task.kind != "labels":  # a class that is too rare is refused, and of a number there is none
         return Learnt(competition.labels, np.ones(len(competition.labels), dtype=bool), 0.0)
-    mask = ~too_rare(competition.train_texts, competition.strata, k)
+    k, strata = plan.k, competition.strata
+    mask = ~(too_rare(competition.groups, strata, k) | in_one_fold(plan.folds, strata))
     # Fewer than k of n rows: rates below k / n. With fewer rows than folds, max() keeps the constant at one half.
     return Learnt(competition.labels, mask, k / 2 / max(len(competition.train_ids), k))
 
@@ -58,8 +60,9 @@ def rare_sentence(learnt: Learnt, k: int) -> str | None:
     if learnt.mask.all():
         return None
     return (
-        f"fewer positive rows of different text than the {k} folds: {_listed(learnt.too_rare)}; not learnt, predicted "
-        f"by the constant {learnt.constant:.2g} in every row (a lower folds.k may learn them)"
+        f"fewer positive rows of different text or group than the {k} folds, or all in one fold: "
+        f"{_listed(learnt.too_rare)}; not learnt, predicted by the constant {learnt.constant:.2g} in every row (a "
+        "lower folds.k may learn them)"
     )
 
 

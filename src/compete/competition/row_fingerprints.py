@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,11 @@ def row_fingerprints(workspace: Workspace, declaration: CompetitionDeclaration) 
     from compete.competition.data import load_competition
 
     return load_competition(workspace).fingerprints
+
+
+def without_features(identity: Mapping[str, str]) -> dict[str, str]:
+    """An identity of what does not look at [data] features: to declare some makes nothing else of it."""
+    return {name: value for name, value in identity.items() if not name.startswith("feature ")}
 
 
 def _sources(workspace: Workspace, declared: CompetitionDeclaration) -> dict[str, Any]:

@@ -198,10 +198,28 @@ def _columns(sample: _Sample) -> _Read:
     prefix = _prefix(missing, unknown)
     if prefix:
         return _Read({**meant, **{name: prefix + name for name in missing}}, COLUMNS)
+    several = _several_of_one(sample.task.outputs, unknown)
+    if several:
+        raise _UnfittingError(several)
     if missing or unknown:
         parts = [f"no {_some(missing)}"] * bool(missing) + [f"{_some(unknown)} would be nothing"] * bool(unknown)
         raise _UnfittingError("; ".join(parts))
     return _Read(meant, _with_digits(sample, [meant[name] for name in sample.task.outputs]))
+
+
+def _several_of_one(outputs: Sequence[str], unknown: Sequence[str]) -> str:
+    """What to say where an output has several columns, as a probability of each of its values; mostly nothing."""
+    for output in outputs:
+        shared = [column for column in unknown if column.startswith(output) or column.endswith(output)]
+        # Of outputs that begin alike, as toxic and toxic_severe, a column belongs to the longer.
+        longer = [other for other in outputs if other != output and output in other]
+        own = [column for column in shared if not any(other in column for other in longer)]
+        if len(own) > 1:
+            return (
+                f"{_some(own)} would be {len(own)} columns of {output}, and of each there is one value. compete sends "
+                "no probability of each value of it: ask for another metric, or make the file from `compete predict`"
+            )
+    return ""
 
 
 def _prefix(missing: Sequence[str], unknown: Sequence[str]) -> str:

@@ -203,7 +203,7 @@ def _grades(numbers: NDArray[np.float64], data: Data, source: str) -> tuple[floa
         )
     step = float(np.diff(there).min())
     scale = there[0] + step * np.arange(round((there[-1] - there[0]) / step) + 1)
-    missing = [grade for grade in scale if not np.isclose(there, grade).any()]
+    missing = [grade for grade in scale if np.abs(there - grade).min() > step / 100]
     if missing:
         raise DataError(
             f"{source}: the grades are {_listed(there)}: no row has {_listed(missing)}. If that is the scale all the "

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from compete.competition.task import Kind, are_probabilities
 
 NEVER = 0.5  # a label whose highest probability stays below this is never predicted as it comes
-_CONSTANT = 1e-6
+_CONSTANT = 1e-6  # of a probability; of numbers, a share of the largest
 _CONSTANT_COLUMN = "the same probability in every row"
 _NEVER_PREDICTED = f"never predicted, no probability reaches {NEVER}"
 _CONSTANT_NUMBER = "the same number in every row"
@@ -69,7 +69,9 @@ def _of_columns(held_out: NDArray[np.float32], labels: Sequence[str], kind: Kind
     if len(held_out) < 2:
         return []
     highest, spread = held_out.max(axis=0), np.ptp(held_out, axis=0)
-    constant = [label for label, width in zip(labels, spread, strict=True) if width < _CONSTANT]
+    # Numbers are on any scale.
+    unit = np.ones(len(labels)) if are_probabilities(kind) else np.abs(held_out).max(axis=0)
+    constant = [label for label, same in zip(labels, spread <= _CONSTANT * unit, strict=True) if same]
     if not are_probabilities(kind):
         return [FoldWarning(_CONSTANT_NUMBER, target) for target in constant]
     if kind == "classes":  # the highest of a row is predicted, and may be any

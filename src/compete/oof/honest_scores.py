@@ -12,7 +12,7 @@ from compete.competition.workspace import ResultFolder
 from compete.oof import store
 
 # Raise it when the same probabilities would be scored or cut differently.
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from compete.competition.column_names import free_name, matched, otherwise_writt
 from compete.competition.data import Competition
 from compete.competition.planned import Planned
 from compete.competition.reading import read_table
+from compete.competition.row_fingerprints import without_features
 from compete.competition.row_ids import what_happened_to
 from compete.competition.saved_index import HOW_TO_SAVE, UNNAMED_INDEX, counts_rows, saved_index, without_saved_index
 from compete.competition.task import Kind, are_probabilities
@@ -61,7 +62,7 @@ def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedF
     record = {
         "kind": "imported",
         "model": name,
-        "identity": planned.identity,
+        "identity": without_features(planned.identity),
         "imported_from": {"oof": atomic.sha256_file(oof.path), "test": atomic.sha256_file(test.path)},
         "made_by": made_by(),
     }

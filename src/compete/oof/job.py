@@ -259,7 +259,7 @@ def _checkpoint_record(workspace: Workspace, recipe: Recipe) -> dict[str, Any]:
 
 
 def _check_unchanged(planned: Planned, recipe: Recipe, expected: Mapping[str, str]) -> None:
-    changes = differences(expected, {**planned.identity, **recipe.identity()})
+    changes = differences(expected, recipe.identity_on(planned.identity))
     if changes:
         raise StoreError(f"the workspace was edited while it was trained: {'; '.join(changes)}. Run the command again.")
 

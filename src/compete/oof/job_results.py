@@ -19,6 +19,7 @@ from compete import atomic
 from compete.archives import Archive, damaged, read_archive, write_archive
 from compete.base_models.recipes import Recipe, has_recipe, load_recipe
 from compete.competition.planned import Planned
+from compete.competition.row_fingerprints import without_features
 from compete.competition.workspace import ResultFolder, Workspace
 from compete.errors import ArchiveError, StoreError
 from compete.execution.jobs import Failed
@@ -121,14 +122,15 @@ def _recipe_of(planned: Planned, result: Archive) -> Recipe:
     """The recipe as it is now; raises ArchiveError unless the result was made of it, and of these rows and folds."""
     manifest, model = result.manifest, result.manifest["model"]
     then: Mapping[str, str] = manifest["identity"]
-    rows = differences({name: value for name, value in then.items() if name in planned.identity}, planned.identity)
+    of_all = without_features(planned.identity)  # whether it looks at them says the recipe
+    rows = differences({name: value for name, value in then.items() if name in of_all}, of_all)
     if rows:
         what = f"of another competition ({manifest['competition']}), or of other data or folds than there are now"
         raise ArchiveError(f"{result.path} is {what}: {'; '.join(rows)}")
     if not has_recipe(planned.workspace, model):
         raise ArchiveError(f"{result.path} is of the model {model}, and there is no base_models/{model}.toml")
     recipe = load_recipe(planned.workspace, model)
-    changes = differences(then, {**planned.identity, **recipe.identity()})
+    changes = differences(recipe.looked_at(then), recipe.identity_on(planned.identity))
     if changes:
         raise ArchiveError(f"{result.path} is older than the recipe of {model}, which was edited: {'; '.join(changes)}")
     if not 0 <= manifest["fold"] < planned.plan.k:

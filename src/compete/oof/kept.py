@@ -180,7 +180,8 @@ def load_kept(
             f"{workspace.shown(folder)} has not been checked, for the run was ended before; "
             f"`compete train-base {recipe.name}` does that."
         )
-    if changes_since(record, identity, hash_of_files(checkpoint_of(workspace, recipe))):
+    then = {**record, "identity": recipe.looked_at(record["identity"])}
+    if changes_since(then, identity, hash_of_files(checkpoint_of(workspace, recipe))):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
     try:
         return _load(workspace, recipe, folder, task, threads)
@@ -259,16 +260,16 @@ def _compare(
                 f"{_WITHOUT}"
             ) from error
         raise ParityError(f"the saved model cannot be loaded again: {type(error).__name__}: {error}") from error
-    # What is tolerated is told of probabilities: numbers of another size may be off by as much of their range.
-    scale = 1.0 if task.gives_probabilities else max(1.0, float(np.ptp(expected)))
-    difference = np.abs(again - expected) / scale
+    # What is tolerated is told of probabilities: numbers of another size may be off by as much of the targets' range.
+    targets = planned.competition.train_targets.astype(np.float64)
+    difference = np.abs(again - expected) / (1.0 if task.gives_probabilities else np.ptp(targets, axis=0))
     computed = (precision, getattr(model, "precision", "float32"))
     allowed = max((TOLERANCES[name] for name in computed), key=lambda tolerance: tolerance.most)
     if not (difference.max() <= allowed.most and difference.mean() <= allowed.mean):  # NaN fails too
         row, column = divmod(int(np.argmax(difference)), difference.shape[1])
         raise ParityError(
             f"the saved model, loaded again, gives other predictions: {task.outputs[column]} "
-            f"{expected[row, column]:.4f}, then {again[row, column]:.4f}"
+            f"{expected[row, column]:.5g}, then {again[row, column]:.5g}"
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.recipes import RESERVED_NAMES, Recipe, has_recipe, load_recipes, recipe_names
+from compete.competition.row_fingerprints import without_features
 from compete.competition.workspace import ResultFolder, Workspace
 from compete.errors import StoreError
 from compete.fingerprints import differences
@@ -49,6 +50,8 @@ class ModelState:
     """The state of the model's own files."""
     parts: tuple[PartState, ...]
     """The state of every fold."""
+    unfit: str = ""
+    """Why its family is not for this task; empty where it is."""
 
     @property
     def folds_done(self) -> int:
@@ -59,7 +62,9 @@ class ModelState:
     @property
     def how_far(self) -> str:
         """How much of it is trained, in words."""
-        return f"{self.folds_done} of {len(self.parts)} folds trained" if self.folds_done else "not trained yet"
+        if not self.folds_done:
+            return f"not for this task: {self.unfit}" if self.unfit else "not trained yet"
+        return f"{self.folds_done} of {len(self.parts)} folds trained"
 
     @property
     def state(self) -> State:
@@ -112,21 +117,21 @@ def every_model_state(
 def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int) -> ModelState:
     """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
     folder = workspace.base_model(name)
-    identity = {**rows, **recipe.identity()} if recipe else dict(rows)
+    identity = recipe.identity_on(rows) if recipe else without_features(rows)
     checkpoint = checkpoint_in_force(workspace, name, recipe, k)
-    whole = _part_state(folder, identity, recipe is None, checkpoint)
+    whole = _part_state(folder, identity, recipe, checkpoint)
     if whole.record.get("kind") == "imported":
         return ModelState(name, "imported", whole, (whole,) * k)  # it has no folds: the whole stands for each
     if recipe is None and whole.state in (State.FRESH, State.STALE):
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
     parts = [
-        _taught_by_others(workspace, recipe, fold, _part_state(folder.part(fold), identity, recipe is None, checkpoint))
+        _taught_by_others(workspace, recipe, fold, _part_state(folder.part(fold), identity, recipe, checkpoint))
         for fold in range(k)
     ]
     if whole.state is State.FRESH and any(part.state is State.STALE for part in parts):
         whole = next(part for part in parts if part.state is State.STALE)
-    return ModelState(name, "trained", whole, tuple(parts))
+    return ModelState(name, "trained", whole, tuple(parts), recipe.unfit if recipe else "")
 
 
 def stored_models(workspace: Workspace) -> list[str]:
@@ -171,8 +176,8 @@ def _first_known(folder: ResultFolder, k: int) -> str:
     return ""
 
 
-def _part_state(folder: ResultFolder, identity: Mapping[str, str], rows_only: bool, checkpoint: str) -> PartState:
-    """Compare what lies in `folder` with what it should have been made from."""
+def _part_state(folder: ResultFolder, identity: Mapping[str, str], recipe: Recipe | None, checkpoint: str) -> PartState:
+    """Compare what lies in `folder` with what it should have been made from; without a recipe, the rows alone."""
     if store.was_interrupted(folder):
         return PartState(State.MISSING)
     if not any(path.exists() for path in (folder.record, folder.oof, folder.test)):
@@ -182,10 +187,11 @@ def _part_state(folder: ResultFolder, identity: Mapping[str, str], rows_only: bo
         store.check_hashes(folder, record)
     except StoreError as error:
         return PartState(State.DAMAGED, (str(error),))
-    if rows_only:
+    if recipe is None:
         changes = differences({n: value for n, value in record["identity"].items() if n in identity}, identity)
     else:
-        changes = changes_since(record, identity, checkpoint)
+        then = {**record, "identity": recipe.looked_at(record["identity"])}
+        changes = changes_since(then, identity, checkpoint)
     return PartState(State.STALE if changes else State.FRESH, tuple(_without_echo(changes)), record)
 
 

@@ -87,7 +87,7 @@ def _said(
     if on_test:
         return store.read_part(workspace.base_model(teacher).part(fold), planned.plan, competition.shape).test
     recipe = load_recipe(workspace, teacher)
-    identity = {**planned.identity, **recipe.identity()}
+    identity = recipe.identity_on(planned.identity)
     model = load_kept(workspace, recipe, fold, planned.learnt_task, threads, identity)
     return planned.learnt.whole(model.predict_proba(texts))
 

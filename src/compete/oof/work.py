@@ -114,19 +114,22 @@ def find_work(
     if not force:
         _refuse_damaged(states)
     if not (force or replace_stale):
-        _refuse_edited(states, rows, {recipe.name: recipe.size for recipe in recipes})
+        _refuse_edited(states, rows, recipes)
     work = Work(planned, list(recipes), states, [])
     # What has no checkpoint first: it is quick, and while it trains the process that jobs are forked from imports torch
     # and transformers for the rest.
     for recipe in sorted(recipes, key=lambda recipe: bool(recipe.needs.checkpoint)):
         workspace, chosen = competition.workspace, folds or range(plan.k)
         todo = [f for f in chosen if force or needs_training(states[recipe.name], f)]
+        if todo and recipe.skipped:
+            without = "; ".join(f"{key} {why.removesuffix('. Leave it out')}" for key, why in recipe.skipped.items())
+            work.notices.append(f"{recipe.name} is trained without published settings that are not for it: {without}")
         due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
         if todo or due:  # a check opens the checkpoint, too
             recipe.refuse_unopenable()
         if todo:
             check_teachers(planned, recipe, todo)
-        identity = {**rows, **recipe.identity()}
+        identity = recipe.identity_on(rows)
         work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
         work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)
         lost = {f: why for f in chosen if f not in todo and (why := not_kept(workspace, recipe.name, f))}
@@ -231,7 +234,7 @@ def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, 
     return {
         "kind": "trained",
         "model": recipe.name,
-        "identity": {**rows, **recipe.identity()},
+        "identity": recipe.identity_on(rows),
         "settings": without_place(recipe.settings.model_dump(mode="json")),
         "seconds": round(sum(float(str(record["seconds"])) for record in records), 3),
         "folds": [{key: record[key] for key in ("fold", "seconds", "threads")} for record in records],
@@ -267,8 +270,11 @@ def _refuse_damaged(states: dict[str, ModelState]) -> None:
         raise StoreError("\n".join(reasons))
 
 
-def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str], sizes: dict[str, str]) -> None:
-    changes = {name: changed_by_competition(state, rows, sizes[name]) for name, state in states.items()}
+def _refuse_edited(states: dict[str, ModelState], rows: dict[str, str], recipes: Sequence[Recipe]) -> None:
+    changes = {
+        recipe.name: changed_by_competition(states[recipe.name], recipe.looked_at(rows), recipe.size)
+        for recipe in recipes
+    }
     stale = [name for name, changed in changes.items() if changed]
     if stale:
         raise edited(list(dict.fromkeys(c for name in stale for c in changes[name])), stale)

@@ -71,7 +71,7 @@ def _model(name: str, state: ModelState, family: str | None, score: Score | None
         "family": family,
         "kind": state.kind,
         "state": state.state,
-        "reasons": state.reasons,
+        "reasons": [*state.reasons, *([state.unfit] if state.unfit else [])],
         "folds_done": state.folds_done,
         "folds": len(state.parts),
         **_honest(score),

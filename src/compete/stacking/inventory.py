@@ -7,6 +7,7 @@ from functools import cached_property
 
 from compete.base_models.recipes import Recipe
 from compete.competition.planned import Planned
+from compete.competition.row_fingerprints import without_features
 from compete.declarations import unknown_name
 from compete.errors import CompeteError, StoreError, UserError
 from compete.fingerprints import differences, digest
@@ -176,4 +177,7 @@ def stack_identity(
     versions = {"metric": planned.competition.metric.name, "stacking version": str(VERSION)}
     source = planned.competition.metric_source
     versions |= {"metric source": source} if source else {}
-    return {**planned.identity, **recipe.identity(), **versions, **parts, **models}
+    looking = any(recipes[part].declaration.features for part in parts_of(recipe, recipes))
+    looking = looking or recipe.declaration.features
+    rows = planned.identity if looking else without_features(planned.identity)
+    return {**rows, **recipe.identity(), **versions, **parts, **models}

@@ -78,5 +78,6 @@ def error_correlation(oof: Probabilities, labels: Labels) -> NDArray[np.float64]
     """Correlation (n_models, n_models) of the models' errors, label minus probability, mean over labels."""
     errors: NDArray[np.float64] = labels.astype(np.float64)[None] - oof
     errors -= errors.mean(axis=1, keepdims=True)
-    errors /= np.maximum(errors.std(axis=1, keepdims=True), 1e-12)
+    spread = errors.std(axis=1, keepdims=True)
+    errors /= np.where(spread > 0, spread, 1.0)
     return np.asarray(np.einsum("mrl,nrl->mn", errors, errors) / (errors.shape[1] * errors.shape[2]))

@@ -65,7 +65,7 @@ def _trained(planned: Planned, name: str) -> tuple[Recipe, dict[str, str]]:
     if state.state is not State.FRESH:
         reasons = f": {'; '.join(state.reasons)}" if state.reasons else ""
         raise StoreError(f"{name} is {state.state}{reasons}; `compete train-base {name}` trains it")
-    return recipe, {**rows, **recipe.identity()}
+    return recipe, recipe.identity_on(rows)
 
 
 def predict_stack(

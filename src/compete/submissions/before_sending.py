@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compete.competition.data import Competition
+from compete.competition.metrics import Metric
 from compete.competition.task import are_probabilities
 from compete.errors import DataError, SubmissionError
 from compete.submissions.csv_file import CheckedFile, read_values
@@ -24,6 +25,20 @@ def refuse_sample(competition: Competition, file: CheckedFile, form: Form) -> No
     sample = competition.declaration.data.sample_submission
     if sample and agreement(file, competition.workspace.root / sample, form) == 1.0:
         raise SubmissionError(f"{file.path} equals the sample submission {sample}: nobody's model is in it")
+
+
+def refuse_undefined(file: CheckedFile, metric: Metric) -> None:
+    """Raise SubmissionError for a number that the metric is not defined for."""
+    if metric.least is None:
+        return
+    below = np.argwhere(file.values.to_numpy() < metric.least)
+    if len(below):
+        row, column = below[0]
+        raise SubmissionError(
+            f"{file.path} row {row + 1} ({file.values.index[row]}): {file.values.columns[column]} is "
+            f"{file.values.iloc[row, column]:g}, and {metric.title} is not defined below {metric.least:g}. Raise the "
+            f"{len(below)} such numbers to {metric.least:g}."
+        )
 
 
 def refuse_constant(file: CheckedFile, too_rare: Collection[str]) -> None:

@@ -12,14 +12,13 @@ import numpy as np
 from compete import atomic
 from compete.competition.data import Competition
 from compete.competition.planned import Planned
-from compete.competition.rare_labels import learnt_labels
 from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
 from compete.fingerprints import digest
 from compete.oof import store
 from compete.oof.results import Result, probabilities_hash
 from compete.stacking.ensemble.decision_rules import decision_from
-from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample
+from compete.submissions.before_sending import refuse_constant, refuse_repeated, refuse_sample, refuse_undefined
 from compete.submissions.csv_file import CheckedFile, CsvFile, check, fitted, predictions_beside, render
 from compete.submissions.form import Form, submission_form
 from compete.submissions.kaggle.client import UnknownOutcome
@@ -40,6 +39,8 @@ class Prepared:
     by_notebook: bool = False
     notice: str = ""
     """What to say of the file."""
+    not_learnt: tuple[str, ...] = ()
+    """Labels that are too rare for the folds, and may have one value in all rows."""
 
     @property
     def path(self) -> Path:
@@ -96,7 +97,7 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
         for written in (path, predictions_beside(path)):
             written.unlink(missing_ok=True)
         raise
-    return Prepared(file, form, submission, bool(notebook), notice)
+    return Prepared(file, form, submission, bool(notebook), notice, planned.learnt.too_rare)
 
 
 def submit(
@@ -164,7 +165,9 @@ def _cut(competition: Competition, result: Result, form: Form) -> bytes:
     """The CSV of a stack or base model: decisions, or what was predicted where the metric scores that."""
     predicted = store.read_model(result.folder, competition.shape).test
     decided = form.decisions and competition.declaration.metric_info.wants == "decisions"
-    values = decision_from(result.score.decision).decide(predicted) if decided else predicted
+    values = (
+        decision_from(result.score.decision).decide(predicted) if decided else competition.metric.possible(predicted)
+    )
     return render(form, competition.test_ids, competition.labels, values)
 
 
@@ -199,8 +202,9 @@ def _vet(
     """Raise SubmissionError for what must not be sent; how many submissions are left today."""
     file, form = prepared.file, prepared.form
     refuse_sample(competition, file, form)
+    refuse_undefined(file, competition.metric)
     if not allowed.constant:
-        refuse_constant(file, learnt_labels(competition, competition.declaration.folds.k).too_rare)
+        refuse_constant(file, prepared.not_learnt)
     if not allowed.again:
         earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]
         refuse_repeated(file, prepared.submission.content, earlier, None if prepared.by_notebook else form)

@@ -182,7 +182,9 @@ class LocalLeaderboard:
         if missing:
             raise SubmissionError(f"{file.path} has no row for {len(missing)} ids of the solution ({missing[0]!r})")
         part = parts[usage]
-        return metric.compute(self._truth(part), sent.loc[part.index].to_numpy(dtype=np.float64))
+        truth, values = self._truth(part), sent.loc[part.index].to_numpy(dtype=np.float64)
+        # Of 0.1 float32 has other digits: grades are compared as what is true has them.
+        return metric.compute(truth, values.astype(truth.dtype) if self._task.kind == "grades" else values)
 
     @property
     def _task(self) -> Task:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from compete.competition.metrics import Metric
 from compete.competition.workspace import Workspace
+from compete.score_text import score_text
 from compete.submissions.kaggle.messages import tag_of
 from compete.submissions.leaderboard import finalists as leaderboard
 from compete.submissions.ledger import ledger_of
@@ -34,12 +35,14 @@ class Selection:
     def reading(self) -> list[str]:
         """Which two to select, what that costs to expect, and how they are told on Kaggle's page."""
         first, second = self.found.first.entry, self.found.second.entry
+        like = first.submission.validation
         text = (
             f"select number {first.number} ({first.submission.source}), the best, and number {second.number} "
-            f"({second.submission.source}), the best hedge beside it; expected regret {self.found.regret:.4f}"
+            f"({second.submission.source}), the best hedge beside it; expected regret "
+            f"{score_text(self.found.regret, like)}"
         )
         if self.found.public_regret is not None:
-            text += f", of the two best public scores {self.found.public_regret:.4f}"
+            text += f", of the two best public scores {score_text(self.found.public_regret, like)}"
         if self.target.page is None:
             return [text]
         tags = " and ".join(tag_of(each.submission.message) for each in (first, second))

@@ -28,9 +28,9 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
     workspace = competition.workspace.rehearsal(seed)
     root = workspace.root
     shutil.rmtree(root, ignore_errors=True)
-    for folder in (competition.workspace.recipes, competition.workspace.stack_recipes):
-        for recipe in sorted(folder.glob("*.toml")):
-            atomic.write_bytes(root / folder.name / recipe.name, recipe.read_bytes())
+    # Of base models those that are played: what others name (a family's file, a checkpoint) is not there.
+    for path in (*(recipe.path for recipe in recipes), *sorted(competition.workspace.stack_recipes.glob("*.toml"))):
+        atomic.write_bytes(root / path.parent.name / path.name, path.read_bytes())
     for name in {recipe.declaration.family.rpartition(":")[0] for recipe in recipes} - {""}:  # of the user's own
         atomic.write_bytes(root / name, (competition.workspace.root / name).read_bytes())
     if competition.declaration.own_metric is not None:
@@ -92,7 +92,7 @@ def _lacking(competition: Competition, kept: NDArray[np.intp]) -> NDArray[np.boo
     fewer than folds, and labels in cells, which are only known from the rows that have them."""
     targets = competition.train_targets[kept]
     if competition.task.kind == "classes":
-        return too_rare([competition.train_texts[row] for row in kept], targets, competition.declaration.folds.k)
+        return too_rare(competition.groups[kept], targets, competition.declaration.folds.k)
     if competition.declaration.data.label_separator is not None:
         return np.asarray(~targets.any(axis=0))
     return np.zeros(targets.shape[1], dtype=bool)

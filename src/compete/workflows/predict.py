@@ -87,9 +87,8 @@ def predict(
             ids = [str(number) for number in range(len(rows))]
         results = Inventory(planned)
         source = results.to_submit() if what is None else results.find(what)
-        values: NDArray[np.generic] = _probabilities(
-            planned, source, rows, features, threads or usable_cores(), progress
-        )
+        predicted = _probabilities(planned, source, rows, features, threads or usable_cores(), progress)
+        values: NDArray[np.generic] = competition.metric.possible(predicted)
     if decisions:
         values = decision_from(source.score.decision).decide(values.astype(np.float32))
         if "numbers" in source.score.decision:

@@ -19,6 +19,7 @@ from compete.errors import SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.lock import held
 from compete.oof.work import choose_recipes, find_work, train
+from compete.score_text import score_text
 from compete.stacking.building import open_stacking
 from compete.stacking.inventory import Inventory
 from compete.stacking.scoring import base_model_score
@@ -169,7 +170,8 @@ def _summary(found: Rehearsal) -> list[str]:
         earned = max(chosen, key=lambda e: sign * _private(e))
         lines.append(
             f"finalists: {' and '.join(e.submission.source for e in chosen)} would have earned "
-            f"{earned.outcome.private:.4f}; the best of all was {best.submission.source}, {best.outcome.private:.4f}"
+            f"{score_text(earned.outcome.private)}; the best of all was {best.submission.source}, "
+            f"{score_text(best.outcome.private)}"
         )
     return lines
 

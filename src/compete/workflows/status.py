@@ -45,6 +45,8 @@ class Status:
         for name, state in self.states.items():
             if state.state in (State.STALE, State.DAMAGED, State.ORPHAN):
                 found.append(f"{name} is {state.state}: {'; '.join(state.reasons)}")
+            elif state.unfit:
+                found.append(f"{name}: {state.unfit}")
             if warnings:
                 found += [f"warning: {name}: {line}" for line in warning_lines(state.warnings, len(state.parts))]
         return found

@@ -15,6 +15,7 @@ from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
+from compete.score_text import range_text, score_text
 from compete.stacking.inventory import Inventory
 from compete.submissions import sending
 from compete.submissions.csv_file import CsvFile
@@ -148,7 +149,7 @@ def _summary(competition: Competition, prepared: Prepared, left: int) -> str:
         text += f"\n{understood(competition)}"
     if sent.validation is not None:
         text += (
-            f"\nhonest {competition.metric.title} {sent.validation:.4f} ({sent.low:.4f} to {sent.high:.4f}); a public "
-            f"score from {sent.public_low:.4f} to {sent.public_high:.4f} would be no surprise"
+            f"\nhonest {competition.metric.title} {score_text(sent.validation)} ({range_text(sent.low, sent.high)}); a "
+            f"public score from {range_text(sent.public_low, sent.public_high)} would be no surprise"
         )
     return f"{text}\nsubmissions left today, this one among them: {left}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from compete.competition.metrics import METRICS, Labels, Metric
 from compete.competition.rule_names import RuleName
+from compete.competition.task import Task
 from compete.logits import logits, sigmoid
 from compete.stacking.ensemble.calibration import fit_calibration
 from compete.stacking.ensemble.cross_fitting import as_it_is
@@ -176,3 +177,24 @@ def test_where_worth_cuts_only_labels_that_gain_on_rows_they_were_not_fitted_on(
     assert tuned[1] != 0.5
     of_one_fold = fit_rule("where_worth", METRICS["f1_macro"], labels, probabilities, np.zeros_like(folds)).thresholds
     assert of_one_fold is not None and of_one_fold.tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("metric", ["quadratic_weighted_kappa", "accuracy"])
+@pytest.mark.parametrize("step", [0.1, 1e-7, 1e6])
+def test_cuts_between_grades_do_not_depend_on_their_step(metric: str, step: float) -> None:
+    """Grades that float32 cannot write down are told from their numbers as whole grades are."""
+    random = np.random.default_rng(0)
+    whole = random.integers(0, 4, size=(400, 1)).astype(np.float64)
+    numbers = 0.5 * whole + 0.5 + 0.3 * random.normal(size=whole.shape)
+    folds = (np.arange(400) % 5).astype(np.int16)
+    decided = []
+    for unit in (1.0, step):
+        grades = tuple((unit * np.arange(4.0)).tolist())
+        of_grades = METRICS[metric].of(Task("ordinal", ("mood",), grades))
+        truth, x = (unit * whole).astype(np.float32), unit * numbers
+        for rule in rules_for(of_grades):
+            cut = fit_rule(rule, of_grades, truth, x, folds)
+            decided.append(of_grades.compute(truth, cut.decide(x)))
+    half = len(decided) // 2
+    assert decided[half:] == pytest.approx(decided[:half], abs=1e-6)
+    assert min(decided[:half]) > 0.4

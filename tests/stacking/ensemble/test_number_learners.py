@@ -57,6 +57,33 @@ def test_what_is_fitted_is_on_the_scale_of_the_targets(name: str) -> None:
     assert RMSE.compute(truth, found) < RMSE.compute(truth, models[0])
 
 
+@pytest.mark.parametrize("scale", [1e-13, 1e-7, 1e7])
+@pytest.mark.parametrize(
+    "learner", [each for name, each in LEARNERS.items() if name != "ranks"], ids=lambda each: type(each).__name__
+)
+def test_the_unit_of_the_targets_changes_nothing_but_the_unit(learner: MetaLearner, scale: float) -> None:
+    models, truth = rows(0, 400)
+    expected = learner.fit(models, truth).predict_proba(models)
+    found = learner.fit(scale * models, scale * truth).predict_proba(scale * models)
+    # Trees take bins of their own, a blend may prefer another of two models that are equal but for rounding.
+    assert np.all(np.abs(found / scale - expected).max(axis=0) < 0.02 * truth.std(axis=0))
+
+
+def test_a_gain_counts_on_the_scale_of_the_targets() -> None:
+    """Two models whose RMSE differs by a hundredth: of targets of 1e-7 that is a difference all the same."""
+    truth = np.random.default_rng(0).normal(size=(500, 1)).astype(np.float32)
+    noise = np.random.default_rng(1).normal(size=(500, 1))
+    models = 1e-7 * np.stack([truth + 0.505 * noise, truth + 0.5 * noise])
+    weights = Blend("metric", metric=RMSE).fit(models, 1e-7 * truth).weights
+    assert weights[:, 0].tolist() == [0.0, 1.0]
+
+
+def test_numbers_far_from_0_that_hardly_vary_are_still_told_apart() -> None:
+    models, truth = rows(0, 400)
+    far = Ridge().fit(models + 1e4, truth + np.float32(1e4)).predict_proba(models + 1e4) - 1e4
+    assert np.abs(far - Ridge().fit(models, truth).predict_proba(models)).max() < 0.02
+
+
 def test_ridge_is_scikit_learns_on_standardised_features() -> None:
     models, truth = rows(0)
     X = side_by_side(models)

@@ -79,6 +79,28 @@ def test_a_public_score_moves_the_expectation_as_far_as_it_is_sure() -> None:
     assert lead[1] == pytest.approx(before + 0.02, abs=0.006)  # as many as training rows: half and half
 
 
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 20.0, 1e7])
+@pytest.mark.filterwarnings("error")
+def test_losses_are_compared_alike_on_every_scale(scale: float) -> None:
+    """A shift of all public scores by five times the loss changes nothing, and a lead counts for what it is."""
+    random = np.random.default_rng(0)
+    truth = random.normal(size=(ROWS, 1))
+    predicted = [scale * (truth + random.normal(scale=error, size=truth.shape)) for error in (1, 1.02, 1.5)]
+    rmse, truth = METRICS["rmse"], scale * truth
+    honest = np.array([rmse.compute(truth, each) for each in predicted])
+
+    def behind(public: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = private_draws(rmse, truth, predicted, validation=honest, public=public, n_public=ROWS, n_private=500)
+        return np.asarray((found - found[:, [0]]).mean(axis=0)) / scale
+
+    lead = np.array([-0.02, 0.0, 0.02]) * scale
+    expected = (honest - honest[0]) / scale + [0.0, 0.01, 0.02]  # as many public as training rows: half of it
+    assert behind(honest + lead) == pytest.approx(expected, abs=0.002)
+    unknown = np.array([0.0, 0.0, np.nan])  # one submission has no public score: it stays where it was
+    known = behind(honest + lead + unknown)
+    assert behind(honest + lead + unknown + 5 * scale) == pytest.approx(known, abs=1e-6)
+
+
 def add(
     competition: Competition,
     number: int,

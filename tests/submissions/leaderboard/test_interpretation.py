@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -75,18 +76,39 @@ def test_gaps_inside_the_range_are_noise() -> None:
 
 def test_one_gap_outside_is_named_and_its_validation_doubted() -> None:
     text = sentence(shifted(0.1, -4.0, 0.3, 0.2, -0.3), "more than noise")
-    assert text.startswith("1 of 5 gaps is more than noise: stack b (-0.0400)")
+    assert text.startswith("1 of 5 gaps is more than noise: stack b (-0.0400, worse)")
     assert "stack a" not in text
     assert "The others are not off" in text
     assert "public rows" not in text
 
 
-@pytest.mark.parametrize("way", [1, -1])
-def test_gaps_that_all_point_one_way_are_the_public_rows(way: int) -> None:
+@pytest.mark.parametrize(("way", "said"), [(1, "better"), (-1, "worse")])
+def test_gaps_that_all_point_one_way_are_the_public_rows(way: int, said: str) -> None:
     text = sentence(shifted(*(way * shift for shift in (2.5, 3.0, 2.6, 1.8))), "more than noise")
     assert text.startswith("3 of 4 gaps are more than noise")
-    assert f"All gaps point the same way (median {way * 0.0255:+.4f}): the public rows" in text
+    assert f"All gaps point the same way (median {way * 0.0255:+.4f}, {said}): the public rows" in text
     assert "The others are not off" not in text
+
+
+def test_of_a_loss_a_higher_score_is_worse() -> None:
+    """Of RMSE from 1e-7 to 1e7, a public score above its range is the over-fitted one."""
+    for scale in (1e-7, 1.0, 1e7):
+        error = 0.01 * scale
+        entries = []
+        for number, shift in enumerate((0.1, 4.0, -4.0, 0.2, -0.3), start=1):
+            each = entry(number, scale, scale + error * shift, metric="rmse")
+            low, high = scale - 1.96 * error, scale + 1.96 * error
+            entries.append(replace(each, submission=replace(each.submission, public_low=low, public_high=high)))
+        text = sentence(entries, "more than noise")
+        assert re.search(r"stack b \(\+[^ ]*[1-9][^ ]*, worse\), stack c \(-[^ ]*[1-9][^ ]*, better\)", text), text
+        assert "Worse than its range, over-fitting" in text and "Below" not in text
+
+
+def test_of_a_metric_whose_direction_nobody_told_no_gap_is_called_better() -> None:
+    own = [entry(n, 0.5, 0.5 + shift, metric="mine.py:loss") for n, shift in enumerate((0.001, 0.09), start=1)]
+    assert "(+0.0900)" in " ".join(read_scores(own))
+    assert "(+0.0900, worse)" in " ".join(read_scores(own, -1))
+    assert "(+0.0900, better)" in " ".join(read_scores(own, 1))
 
 
 def test_few_gaps_that_point_one_way_accuse_nobody() -> None:

@@ -53,6 +53,8 @@ class Metric:
     lowest: float = -np.inf
     highest: float = np.inf
     """Bounds of the scores that there are."""
+    least: float | None = None
+    """The least number that is scored; None where any is, and of what are no numbers."""
     sums: Sums | None = None
     """(n_rows, n_statistics), float64, whose sums over rows tell the score; None where no such sums do."""
     of_sums: OfSums | None = None
@@ -78,6 +80,10 @@ class Metric:
     def sign(self) -> int:
         """Scores times this are better the greater they are."""
         return 1 if self.greater_is_better else -1
+
+    def possible(self, predicted: Probabilities) -> Probabilities:
+        """Predictions (n_rows, n_outputs) as they may be scored and sent: no number lies below the least."""
+        return predicted if self.least is None else np.maximum(predicted, predicted.dtype.type(self.least))
 
     def better(self, score: float, than: float) -> bool:
         return score > than if self.greater_is_better else score < than
@@ -106,6 +112,7 @@ def named(
         wants=info.wants,
         lowest=lowest,
         highest=highest,
+        least=info.least,
         sums=sums,
         of_sums=of_sums,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compete.reporting.durations import duration
 from compete.reporting.figures.style import BLUE, BROWN, GREEN, INK, MUTED, ORANGE, PURPLE, new_figure, shortened
+from compete.score_text import score_text
 from compete.stacking.leave_one_out import Contribution
 
 Range = tuple[float, float]
@@ -71,7 +72,7 @@ def optimism_figure(rows: Sequence[ScoreRow], metric: str, sign: int = 1) -> Fig
     axes.plot(honest, places, "o", color=BLUE, label="honest: fitted on other rows")
     axes.plot(naive, places, "D", color=ORANGE, markerfacecolor="none", label="naive: fitted on the rows it scores")
     for place, low, high in zip(places, honest, naive, strict=True):
-        gap = (f"{sign * (high - low):+.4f}", (max(low, high), place))
+        gap = (score_text(sign * (high - low), low, sign=True), (max(low, high), place))
         axes.annotate(*gap, xytext=(7, 0), textcoords="offset points", va="center", fontsize=8.5, color=MUTED)
     axes.margins(x=0.12)
     axes.set_xlabel(metric)

@@ -13,9 +13,9 @@ from compete.reporting.durations import time_text
 from compete.reporting.figures.catalogue import Catalogue
 from compete.reporting.figures.score_rows import score_rows
 from compete.reporting.page.provenance import provenance
-from compete.reporting.terminal.plain_table import number_text
-from compete.reporting.terminal.tables import score_text, state_text
+from compete.reporting.terminal.tables import state_text
 from compete.reporting.view import View
+from compete.score_text import range_text, score_text
 from compete.submissions.leaderboard.interpretation import read_scores
 from compete.submissions.ledger import UNKNOWN, Entry
 
@@ -63,8 +63,8 @@ def facts(view: View) -> list[tuple[str, str]]:
     facts = []
     if chosen:
         score = chosen.score
-        facts.append((f"honest {competition.metric.title}, {chosen.title}", f"{score.honest:.4f}"))
-        facts.append(("its 95 % interval", f"{score.low:.4f} to {score.high:.4f}"))
+        facts.append((f"honest {competition.metric.title}, {chosen.title}", score_text(score.honest)))
+        facts.append(("its 95 % interval", range_text(score.low, score.high)))
     facts.append(("base models", str(len(view.base_models))))
     facts.append(("submissions", str(sum(entry.counted for entry in view.entries))))
     return facts
@@ -143,7 +143,7 @@ def _target_ranges(view: View) -> PageTable:
     rows = []
     for name, column in zip(view.labels, targets.T, strict=True):
         numbers = (column.mean(), column.std(), column.min(), column.max())
-        rows.append([name, *(number_text(float(number)) for number in numbers)])
+        rows.append([name, *(score_text(float(number)) for number in numbers)])
     return PageTable("Targets in train", ("target", "mean", "standard deviation", "lowest", "highest"), rows)
 
 
@@ -154,7 +154,9 @@ def _model_section(view: View) -> PageSection:
         shown = view.base_models.get(name)
         score = shown.score if shown else None
         family = view.survey.families.get(name, state.kind)
-        numbers = [f"{score.honest:.4f}", f"{score.low:.4f} to {score.high:.4f}", f"{score.naive:.4f}"] if score else []
+        numbers = (
+            [score_text(score.honest), range_text(score.low, score.high), score_text(score.naive)] if score else []
+        )
         folds = f"{state.folds_done}/{len(state.parts)}"
         rows.append([name, family, state_text(state), folds, *(numbers or ["-", "-", "-"]), time_text(state.seconds)])
     columns = ("model", "family", "state", "folds", "honest", "95 % interval", "naive", "training")
@@ -189,10 +191,10 @@ def _stack_section(view: View) -> PageSection:
         cells = [
             [
                 f"stack {row.name}" if row.is_stack else row.name,
-                f"{row.honest:.4f}",
-                f"{row.interval[0]:.4f} to {row.interval[1]:.4f}",
-                f"{row.naive:.4f}",
-                f"{sign * (row.naive - row.honest):+.4f}",
+                score_text(row.honest),
+                range_text(*row.interval),
+                score_text(row.naive),
+                score_text(sign * (row.naive - row.honest), row.honest, sign=True),
             ]
             for row in rows
         ]
@@ -234,15 +236,18 @@ def _target_tables(view: View) -> list[PageTable]:
     decided = any(target.right is not None for target in score.targets.values())
     rows = []
     for name, target in score.targets.items():
-        row = [name, number_text(target.rmse), number_text(target.mae), f"{target.pearson:.4f}"]
-        row += [number_text(target.bias, sign=True), *([f"{100 * (target.right or 0):.1f} %"] if decided else [])]
+        row = [name, score_text(target.rmse), score_text(target.mae), f"{target.pearson:.4f}"]
+        row += [
+            score_text(target.bias, target.rmse, sign=True),
+            *([f"{100 * (target.right or 0):.1f} %"] if decided else []),
+        ]
         rows.append(row)
     columns = ["target", "RMSE", "MAE", "Pearson", "bias", *(["right grade"] if decided else [])]
     tables = [PageTable(f"Targets of {chosen.title}", columns, rows)]
     if "cuts" in score.decision:
         grades = [f"{grade:g}" for grade in score.decision["grades"][1:]]
         of_targets = zip(score.targets, score.decision["cuts"], strict=True)
-        cuts = [[name, *map(number_text, row)] for name, row in of_targets]
+        cuts = [[name, *(score_text(cut, max(map(abs, row))) for cut in row)] for name, row in of_targets]
         tables.append(PageTable(f"From which number on a grade is given: {chosen.title}", ["target", *grades], cuts))
     return tables
 
@@ -294,9 +299,9 @@ def _submission_row(entry: Entry) -> list[str]:
         sent.source,
         came.status,
         score_text(sent.validation),
-        _range(sent.public_low, sent.public_high),
+        range_text(sent.public_low, sent.public_high),
         score_text(came.public),
-        _range(sent.private_low, sent.private_high),
+        range_text(sent.private_low, sent.private_high),
         score_text(came.private),
     ]
 
@@ -316,7 +321,3 @@ def _made_section(view: View) -> PageSection:
     if made.machines:
         section.notes.append(f"Trained on: {'; '.join(made.machines)}. Training took {time_text(made.seconds)} in all.")
     return section
-
-
-def _range(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.4f} to {high:.4f}"

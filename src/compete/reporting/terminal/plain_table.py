@@ -55,12 +55,6 @@ def in_blocks(count: int, most: int) -> Iterator[range]:
         yield range(block * count // blocks, (block + 1) * count // blocks)
 
 
-def number_text(value: float, *, sign: bool = False) -> str:
-    """A number on anybody's scale: four digits after the point, of thousands fewer."""
-    text = f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
-    return f"+{text}" if sign and value >= 0 else text
-
-
 def broken(title: str) -> str:
     """A long title on two lines: "samples-Jaccard" takes no more room than a number."""
     return title.replace("-", "-\n") if len(title) > 10 else title

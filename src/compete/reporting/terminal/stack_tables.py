@@ -13,7 +13,8 @@ from rich.table import Table
 from compete.competition.metric_names import metric_info
 from compete.oof.honest_scores import Score
 from compete.reporting.durations import time_text
-from compete.reporting.terminal.plain_table import PlainTable, in_blocks, number_text
+from compete.reporting.terminal.plain_table import PlainTable, in_blocks
+from compete.score_text import range_text, score_text
 from compete.stacking.leave_one_out import Contribution
 
 _PAIRS = 10  # columns of correlations that leave room for names
@@ -26,10 +27,10 @@ def comparison_table(rows: Sequence[tuple[str, Score]], metric: str, best: str) 
     for name, score in rows:
         table.add_row(
             escape(name),
-            f"{score.honest:.4f}",
-            f"{score.low:.4f} to {score.high:.4f}",
-            f"{score.naive:.4f}",
-            f"{_sign(score) * (score.naive - score.honest):+.4f}",
+            score_text(score.honest),
+            range_text(score.low, score.high),
+            score_text(score.naive),
+            score_text(_sign(score) * (score.naive - score.honest), score.honest, sign=True),
             style="bold" if name == best else None,
         )
     return table
@@ -85,8 +86,8 @@ def target_table(score: Score) -> Table:
     decided = any(target.right is not None for target in score.targets.values())
     table = PlainTable("target", numbers=["RMSE", "MAE", "Pearson", "bias", *(["right"] if decided else [])])
     for name, target in score.targets.items():
-        cells = [number_text(target.rmse), number_text(target.mae), f"{target.pearson:.4f}"]
-        cells += [number_text(target.bias, sign=True)]
+        cells = [score_text(target.rmse), score_text(target.mae), f"{target.pearson:.4f}"]
+        cells += [score_text(target.bias, target.rmse, sign=True)]
         cells += [f"{100 * (target.right or 0):.1f} %"] if decided else []
         table.add_row(escape(name), *cells)
     return table
@@ -95,7 +96,7 @@ def target_table(score: Score) -> Table:
 def cuts_table(score: Score) -> Group:
     """From which number on a grade is given: a row per target, a column per grade but the lowest, many go on below."""
     grades, cuts = score.decision["grades"], score.decision["cuts"]
-    texts = [[number_text(cut) for cut in row] for row in cuts]
+    texts = [[score_text(cut, max(map(abs, row))) for cut in row] for row in cuts]
     width = max(len(text) for row in texts for text in row) + 2
     blocks: list[PlainTable | str] = []
     for block in in_blocks(len(grades) - 1, max(1, _FOR_CUTS // width)):
@@ -112,8 +113,8 @@ def leave_one_out_table(found: Sequence[Contribution], seconds: Mapping[str, flo
     for each in found:
         table.add_row(
             escape(each.model),
-            f"{each.without:.4f}",
-            f"{each.low:+.4f} to {each.high:+.4f}",
+            score_text(each.without),
+            " to ".join(score_text(end, each.without, sign=True) for end in (each.low, each.high)),
             time_text(seconds[each.model]),
             "" if each.significant else "could go",
         )

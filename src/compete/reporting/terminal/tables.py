@@ -14,6 +14,7 @@ from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, State
 from compete.reporting.durations import time_text
 from compete.reporting.terminal.plain_table import ByWidth, PlainTable, broken, in_blocks
+from compete.score_text import range_text, score_text
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # it needs what takes long to import
@@ -49,7 +50,7 @@ def status_table(
             escape(families.get(name, state.kind)),
             f"{state.folds_done}/{len(state.parts)}",
             f"[{_STYLES[state.state]}]{state_text(state)}[/]",
-            f"{score.honest:.4f}" if score else "-",
+            score_text(score.honest if score else None),
             time_text(state.seconds),
         )
     return table
@@ -134,7 +135,7 @@ def finalists_table(found: Finalists) -> Table:
             escape(sent.source),
             score_text(sent.validation),
             score_text(each.entry.outcome.public),
-            f"{each.behind:.4f} ± {each.deviation:.4f}",
+            f"{score_text(each.behind, sent.validation)} ± {score_text(each.deviation, sent.validation)}",
             f"{100 * each.best:.0f} %",
         )
     return table
@@ -144,12 +145,9 @@ def state_text(state: ModelState) -> str:
     """A model's state as people say it."""
     if state.state is State.MISSING and state.folds_done:
         return "partly trained"
-    return "not trained" if state.state is State.MISSING else state.state.value
-
-
-def score_text(value: float | None) -> str:
-    """Four digits, or a dash for a score that is not known."""
-    return "-" if value is None else f"{value:.4f}"
+    if state.state is State.MISSING:
+        return "not for this task" if state.unfit else "not trained"
+    return state.state.value
 
 
 def _mean_text(mean: float, spread: float) -> str:
@@ -161,8 +159,11 @@ def _mean_text(mean: float, spread: float) -> str:
 def _range(entry: Entry) -> str:
     """Where the public score was expected."""
     low, high = entry.submission.public_low, entry.submission.public_high
-    return "-" if low is None or high is None else f"{low:.3f}-{high:.3f}"
+    if low is None or high is None:
+        return "-"
+    like = max(abs(low), abs(high))
+    return f"{low:.3f}-{high:.3f}" if 0.01 <= like < 1000 else range_text(low, high)
 
 
 def _shift(before: float | None, after: float | None) -> str:
-    return "-" if before is None or after is None else f"{after - before:+.4f}"
+    return "-" if before is None or after is None else score_text(after - before, before, sign=True)

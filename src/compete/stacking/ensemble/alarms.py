@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels, Probabilities, auc_values
+from compete.competition.metrics import Labels, Probabilities, auc_values, both_classes
 from compete.competition.metrics.ranks import average_ranks
 from compete.logits import logits
 from compete.stacking.ensemble.calibration import fit_calibration
@@ -219,6 +219,11 @@ def _one_fold_too_good(
 ) -> list[tuple[int, str]]:
     """Folds that a model predicts far better than its other folds, where the other models do not."""
     n_folds = int(folds.max()) + 1
+    # A label or class that a fold has none of has no AUC there: that fold would look worse, and the others better.
+    told = np.all([both_classes(labels[folds == k]) for k in range(n_folds)], axis=0)
+    if not told.any():
+        return []
+    oof, labels = oof[:, :, told], labels[:, told]
     per_fold = np.array([[_macro_auc(model[folds == k], labels[folds == k]) for k in range(n_folds)] for model in oof])
     found = []
     for model in range(len(oof)):

@@ -19,7 +19,9 @@ from compete.stacking.ensemble.thresholds import DEFAULT
 Cells = NDArray[np.float32]
 SelectBy = Literal["f1", "log_loss", "metric"]
 Gain = Callable[[Cells], float]
-_BINS, _EQUAL = 512, 1e-9
+_BINS = 512
+# Gains that differ by less than this share of themselves are equal but for rounding.
+_EQUAL = 1e-9
 # Of the blend so far, what a model's part may be in a step that may also take away.
 _PARTS = (-0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.5)
 
@@ -103,13 +105,17 @@ def _select(models: Cells, gain: Gain, of_equals: Gain, steps: int) -> NDArray[n
     for step in range(steps):
         means = [(total + model) / np.float32(step + 1) for model in models]
         gains = np.array([gain(mean) for mean in means])
-        equal = np.flatnonzero(gains > gains.max() - _EQUAL)
+        equal = np.flatnonzero(gains >= gains.max() - _EQUAL * abs(gains.max()))
         model = int(max(equal, key=lambda each: of_equals(means[each]))) if len(equal) > 1 else int(equal[0])
         total += models[model]
         taken[model] += 1
-        if gains[model] > best + _EQUAL:
+        if _surely_more(gains[model], best):
             best, weights = gains[model], taken / taken.sum()
     return weights
+
+
+def _surely_more(gain: float, than: float) -> bool:
+    return bool(gain - than > _EQUAL * abs(gain))
 
 
 def _bounded(cells: NDArray[Any], sums_to_one: bool) -> NDArray[Any]:
@@ -132,7 +138,7 @@ def _climb(models: Cells, gain: Gain, steps: int) -> NDArray[np.float64]:
         moves = [(number, part) for number in range(len(models)) for part in _PARTS]
         gains = [gain((1 - part) * blend + part * models[number]) for number, part in moves]
         reached, (number, part) = max(zip(gains, moves, strict=True))
-        if reached <= best + _EQUAL:
+        if not _surely_more(reached, best):
             break
         best, blend = reached, (1 - part) * blend + part * models[number]
         weights = (1 - part) * weights
@@ -154,7 +160,8 @@ def _of_metric(metric: Metric, truth: Targets) -> Gain:
 
 def _closeness(truth: Targets) -> Gain:
     """Minus the mean squared error, every target in its own standard deviations."""
-    spread = np.maximum(truth.std(axis=0), 1e-12)
+    spread = truth.std(axis=0)
+    spread[spread == 0] = 1.0
     return lambda mean: -float((((mean - truth) / spread) ** 2).mean(dtype=np.float64))
 
 

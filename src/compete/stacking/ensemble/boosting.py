@@ -224,7 +224,7 @@ class NumberTrees:
         for target, y in enumerate(labels.T.astype(np.float64)):
             # LightGBM's leaves are penalised as if errors were about 1: the target in its own standard deviations.
             slope, constant = np.polyfit(mean[:, target], y, 1) if np.ptp(mean[:, target]) > 0 else (0.0, y.mean())
-            spread = max(float(y.std()), 1e-12)
+            spread = float(y.std()) or 1.0
             line = (constant + slope * mean[:, target]) / spread
             boosters.append(_grown(self.trees, parameters, X, (y / spread)[:, None], line[:, None]))
             lines.append((slope, constant, spread))

@@ -224,16 +224,19 @@ def _grades(
 ) -> Grades:
     """Cuts of every target; cross-fitted ones are means."""
     best = grade_cuts.accuracy_cuts if metric.name == "accuracy" else grade_cuts.kappa_cuts
-    cuts = []
-    for y, x in zip(truth.T.astype(np.float64), np.asarray(numbers, dtype=np.float64).T, strict=True):
+    cuts, step = [], float(np.diff(grades).min())
+    scale = grades / step  # on which a cut may lie 1 beyond all numbers
+    for column, x in zip(truth.T, np.asarray(numbers, dtype=np.float64).T / step, strict=True):
+        # float32 has other digits than the scale: the very grades, or none equals another.
+        y = scale[np.searchsorted(grade_cuts.rounding_cuts(grades), column.astype(np.float64))]
         if rule == "rounded":
-            cuts.append(grade_cuts.rounding_cuts(grades))
+            cuts.append(grade_cuts.rounding_cuts(scale))
         elif rule == "rates":
-            cuts.append(grade_cuts.rate_cuts(y, x, grades))
+            cuts.append(grade_cuts.rate_cuts(y, x, scale))
         else:
             without = _without_each(folds) if rule == "cross_fitted" else [np.ones(len(y), dtype=bool)]
-            cuts.append(np.mean([best(y[rows], x[rows], grades) for rows in without], axis=0))
-    return Grades(np.array(cuts), grades)
+            cuts.append(np.mean([best(y[rows], x[rows], scale) for rows in without], axis=0))
+    return Grades(step * np.array(cuts), grades)
 
 
 def _without_each(folds: Folds) -> list[NDArray[np.bool_]]:

@@ -99,7 +99,10 @@ def evaluate(
     """
     rule = rule or default_rule(metric)
     decided = [decide_by_fold(metric, labels, fit, rule) for fit in fits]
-    predicted = [decisions if metric.decides else fit.outer for fit, (decisions, _) in zip(fits, decided, strict=True)]
+    predicted = [
+        decisions if metric.decides else metric.possible(fit.outer)
+        for fit, (decisions, _) in zip(fits, decided, strict=True)
+    ]
     scores = tuple(metric.compute(labels, each) for each in predicted)
     in_sample = fit_rule(rule, metric, labels, naive, fits[0].folds).decide(naive)
     # A learner of few parameters hardly fits its own rows, and is cut under the very weights that will be used. Any

@@ -41,6 +41,7 @@ def find_number_alarms(
     oof: numbers (n_models, n_rows, n_targets); test: (n_models, n_test, n_targets); truth: (n_rows, n_targets); folds:
     (n_rows,).
     """
+    oof, test, truth = _of_size_one(oof, test, truth)
     fit = np.stack([column_correlations(model, truth.astype(np.float64)) for model in oof])
     own = fit.diagonal(axis1=1, axis2=2).mean(axis=1)
     found = [*constant_columns(oof, test, targets), *contrary(oof, own)]
@@ -56,6 +57,19 @@ def find_number_alarms(
         found += misplaced_in_test(oof, test, targets, "targets")
         found += other_distribution(oof, test, own > _KNOWS_SOMETHING)
     return [Alarm(names[model], evidence) for model, evidence in sorted(found, key=lambda alarm: alarm[0])]
+
+
+def _of_size_one(oof: Probabilities, test: Probabilities, truth: Targets) -> tuple[Floats, Floats, Floats]:
+    """The same with every column divided by its largest number among the training rows: what is too little to tell from
+    rounding is told on one scale, whatever that of the targets, and of every model, is."""
+
+    def largest(numbers: Floats) -> Floats:
+        found = np.abs(numbers).max(axis=-2, keepdims=True, initial=0.0)
+        return np.where(found > 0, found, 1.0)
+
+    of_models, of_truth = oof.astype(np.float64), truth.astype(np.float64)
+    unit = largest(of_models)
+    return of_models / unit, test.astype(np.float64) / unit, of_truth / largest(of_truth)
 
 
 def _far_above_the_others(own: Floats, n_rows: int, n_targets: int) -> list[tuple[int, str]]:
@@ -76,6 +90,11 @@ def _far_above_the_others(own: Floats, n_rows: int, n_targets: int) -> list[tupl
 def _one_fold_too_good(oof: Probabilities, truth: Targets, folds: NDArray[np.int16]) -> list[tuple[int, str]]:
     """Folds that a model predicts far better than its other folds, where the other models do not."""
     n_folds = int(folds.max()) + 1
+    # A target that is the same in all rows of a fold has no correlation there, and says nothing of the others.
+    told = np.all([np.ptp(truth[folds == k], axis=0) > 0 for k in range(n_folds)], axis=0)
+    if not told.any():
+        return []
+    oof, truth = oof[:, :, told], truth[:, told]
     per_fold = np.array(
         [[_mean_correlation(model[folds == k], truth[folds == k]) for k in range(n_folds)] for model in oof]
     )

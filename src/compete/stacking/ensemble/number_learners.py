@@ -37,7 +37,7 @@ class Ridge:
     def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> Affine:
         X = side_by_side(probabilities)
         center, scale = X.mean(axis=0), X.std(axis=0)
-        scale[scale <= 1e-6 * np.maximum(np.abs(center), 1)] = 1.0  # a constant column carries nothing
+        scale[scale <= 1e-6 * np.abs(X).max(axis=0)] = 1.0  # a constant column carries nothing
         X = (X - center) / scale
         y = labels.astype(np.float64)
         weights = np.linalg.solve(X.T @ X + self.alpha * np.eye(X.shape[1]), X.T @ (y - y.mean(axis=0)))
@@ -60,7 +60,8 @@ class NonNegative:
         weights, constants = np.zeros((n_models, n_targets, n_targets)), np.zeros(n_targets)
         for target, y in enumerate(labels.T.astype(np.float64)):
             X = np.asarray(probabilities[:, :, target], dtype=np.float64).T
-            found, _ = nnls(X - X.mean(axis=0), y - y.mean())
+            spread = float(y.std()) or 1.0  # nnls takes small enough numbers for rounding
+            found, _ = nnls((X - X.mean(axis=0)) / spread, (y - y.mean()) / spread)
             weights[:, target, target] = found
             constants[target] = y.mean() - X.mean(axis=0) @ found
         return Affine(weights.reshape(-1, n_targets), constants)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 
+from compete.score_text import score_text
+
 
 def new_message(title: str, metric: str, validation: float | None) -> str:
     """Recipe, honest score and a tag that no other submission carries."""
-    score = "" if validation is None else f", honest {metric} {validation:.4f}"
+    score = "" if validation is None else f", honest {metric} {score_text(validation)}"
     return f"[{secrets.token_hex(4)}] {title}{score}"
 
 

@@ -34,12 +34,12 @@ class Expected:
 
 def out_of_fold_predictions(planned: Planned, result: Result) -> NDArray[Any]:
     """What the source says of the training rows, (n_rows, n_labels): decisions by thresholds fitted on other folds, or
-    probabilities where the metric scores those.
+    what the metric scores in their place.
     """
     competition, metric = planned.competition, planned.competition.metric
     oof = store.read_model(result.folder, competition.shape).oof
     if not metric.decides:
-        return oof
+        return metric.possible(oof)
     return decide_by_fold(metric, competition.train_targets, as_it_is(oof, planned.plan.folds), result.rule)[0]
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.data import Competition
-from compete.competition.metrics import Labels, Metric
+from compete.competition.metrics import Metric
+from compete.competition.shape import Targets
 from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.stacking.ensemble.resampling import resampled_scores
@@ -24,7 +25,6 @@ from compete.submissions.leaderboard.expected_ranges import public_rows
 from compete.submissions.ledger import Entry
 
 _DRAWS = 20_000
-_COMMON_SHIFT = 1.0  # standard deviation of what the test set does to all alike: anything
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Fina
 
 def private_draws(
     metric: Metric,
-    labels: Labels,
+    truth: Targets,
     predicted: Sequence[NDArray[np.generic]],
     *,
     validation: Floats,
@@ -96,22 +96,37 @@ def private_draws(
 ) -> Floats:
     """Private scores (draws, n_submissions) as they may come out, given what is known.
 
-    predicted: out-of-fold, each (n_rows, n_labels). validation, public: (n_submissions,); public NaN where unknown.
+    truth: (n_rows, n_outputs). predicted: out-of-fold, each of its shape. validation, public: (n_submissions,);
+    public is NaN where it is unknown.
     """
-    bootstrap = resampled_scores(metric, labels, predicted, seed=seed)
+    bootstrap = resampled_scores(metric, truth, predicted, seed=seed)
     # Of one training row; so many rows divide it.
-    of_a_row = np.atleast_2d(np.cov(bootstrap)) * len(labels)
-    mean, covariance = validation.copy(), of_a_row / len(labels)
-    seen = ~np.isnan(public)
-    if seen.any():
-        # The Gaussian given the public scores, a Kalman step. Their noise is that of the public rows and, the same in
-        # every cell, the shift that all have alike.
-        noise = of_a_row[np.ix_(seen, seen)] / n_public + _COMMON_SHIFT**2
-        gain = covariance[:, seen] @ np.linalg.pinv(covariance[np.ix_(seen, seen)] + noise, hermitian=True)
-        mean = mean + gain @ (public[seen] - mean[seen])
-        covariance = covariance - gain @ covariance[seen]
+    of_a_row = np.atleast_2d(np.cov(bootstrap)) * len(truth)
+    # Losses are on any scale, and what counts as 0 here is told on one.
+    unit = float(np.sqrt(of_a_row.diagonal().mean())) or 1.0
+    of_a_row = of_a_row / unit**2
+    mean, covariance = validation / unit, of_a_row / len(truth)
+    seen = np.flatnonzero(~np.isnan(public))
+    if len(seen) > 1:
+        mean, covariance = _given_public(mean, covariance, of_a_row / n_public, public / unit, seen)
     random = np.random.default_rng(seed)
-    return random.multivariate_normal(mean, covariance + of_a_row / n_private, size=_DRAWS, method="eigh")
+    return unit * random.multivariate_normal(mean, covariance + of_a_row / n_private, size=_DRAWS, method="eigh")
+
+
+def _given_public(
+    mean: Floats, covariance: Floats, noise: Floats, public: Floats, seen: NDArray[np.intp]
+) -> tuple[Floats, Floats]:
+    """The Gaussian of the true scores given the public ones of the submissions `seen`, a Kalman step.
+
+    noise: covariance of public scores around the true ones, (n_submissions, n_submissions). Only how the public scores
+    differ from one another is looked at, by the rows of a Helmert matrix: a shift that all have alike may be anything.
+    """
+    from scipy.linalg import helmert
+
+    contrasts = helmert(len(seen))
+    observed = contrasts @ (covariance + noise)[np.ix_(seen, seen)] @ contrasts.T
+    gain = covariance[:, seen] @ contrasts.T @ np.linalg.pinv(observed, hermitian=True) @ contrasts
+    return mean + gain @ (public[seen] - mean[seen]), covariance - gain @ covariance[seen]
 
 
 def _choose(metric: Metric, entries: Sequence[Entry], draws: Floats, left_out: Mapping[int, str]) -> Finalists:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.competition.metric_names import metric_info
+from compete.score_text import score_text
 from compete.submissions.ledger import Entry
 
 # With fewer, a rank correlation is a guess.
@@ -41,8 +43,11 @@ class Gap:
     @property
     def surprises(self) -> float:
         """The gap in standard errors."""
-        # A 95 % interval is 2 * 1.96 standard errors wide.
-        return self.gap / max((self.high - self.low) / (2 * 1.96), 1e-12)
+        if self.gap == 0:
+            return 0.0
+        # A 95 % interval is 2 * 1.96 standard errors wide; one without width is surer than anything.
+        error = (self.high - self.low) / (2 * 1.96)
+        return self.gap / error if error > 0 else math.copysign(math.inf, self.gap)
 
 
 def gaps(entries: Sequence[Entry]) -> list[Gap]:
@@ -71,13 +76,14 @@ def read_scores(entries: Sequence[Entry], own_sign: int | None = None) -> list[s
         if known:
             info = metric_info(known[0].submission.metric)
             sign = own_sign if info is None else info.sign
-            told = [*_about_gaps(gaps(known)), *_about_ranks(known)]
+            told = [*_about_gaps(gaps(known), sign), *_about_ranks(known)]
             told += [] if sign is None else _about_shake_up(known, sign)
             sentences += [f"{target}: {sentence}" for sentence in told] if len(targets) > 1 else told
     return sentences
 
 
-def _about_gaps(found: Sequence[Gap]) -> list[str]:
+def _about_gaps(found: Sequence[Gap], sign: int | None) -> list[str]:
+    """sign: 1 where higher scores are better, -1 where lower ones are, None where nobody knows."""
     if not found:
         return []
     outside = [gap for gap in found if not gap.is_noise]
@@ -86,7 +92,7 @@ def _about_gaps(found: Sequence[Gap]) -> list[str]:
             f"{_all(len(found), 'public score lies', 'public scores lie')} where the honest score said: the gaps are "
             "what rows drawn by chance make them"
         ]
-    names = ", ".join(f"{gap.source} ({gap.gap:+.4f})" for gap in outside)
+    names = ", ".join(f"{gap.source} ({_gap_text(gap.gap, gap.validation, sign)})" for gap in outside)
     verb = "is" if len(outside) == 1 else "are"
     text = f"{len(outside)} of {len(found)} gaps {verb} more than noise: {names}"
     if len(found) < FEWEST:
@@ -98,18 +104,25 @@ def _about_gaps(found: Sequence[Gap]) -> list[str]:
     surprises = np.array([gap.surprises for gap in found])
     same_way = max((surprises > 0).mean(), (surprises < 0).mean())
     if abs(np.median(surprises)) > _Z and same_way >= 0.8:
+        middle = float(np.median([gap.gap for gap in found]))
         return [
             f"{text}. {'All' if same_way == 1 else 'Nearly all'} gaps point the same way (median "
-            f"{np.median([gap.gap for gap in found]):+.4f}): the public rows are unlike the training rows, or every "
+            f"{_gap_text(middle, found[0].validation, sign)}): the public rows are unlike the training rows, or every "
             "validation score was made the same wrong way"
         ]
     if len(outside) == 1 and len(found) >= _CHANCE:
         return [f"{text}. One of {len(found)} may be chance: a range misses one score in twenty"]
     others = "" if len(outside) == len(found) else "The others are not off: "
     return [
-        f"{text}. {others}look at how these were made or validated. Below its range, over-fitting to the validation "
-        "rows looks like this; above it, a validation that was wrong"
+        f"{text}. {others}look at how these were made or validated. Worse than its range, over-fitting to the "
+        "validation rows looks like this; better than it, a validation that was wrong"
     ]
+
+
+def _gap_text(gap: float, validation: float, sign: int | None) -> str:
+    """A gap, and whether the public score is better or worse than the honest one."""
+    way = "" if sign is None or gap == 0 else ", better" if sign * gap > 0 else ", worse"
+    return score_text(gap, validation, sign=True) + way
 
 
 def _about_ranks(known: Sequence[Entry]) -> list[str]:
