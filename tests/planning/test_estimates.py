@@ -121,6 +121,23 @@ def test_operations_are_those_of_what_is_trained() -> None:
     assert per_weight(adaptation="full", frozen_layers=2) == pytest.approx((2, 2 / 3, 4 / 3))
 
 
+def test_a_second_pass_of_a_row_is_reckoned_with() -> None:
+    length = Length(100, 0, counted=False, mean=50)
+
+    def trained(**settings: Any) -> float:
+        resolved = classifier(epochs=4, **settings)
+        found = operations(anatomy(SMALL, resolved, 11), resolved, length, 11)
+        assert found.predicted == plain.predicted
+        assert found.passes_trained / plain.passes_trained == pytest.approx(found.trained / plain.trained)
+        return found.trained / plain.trained
+
+    plain = operations(anatomy(SMALL, classifier(), 11), classifier(), length, 11)
+    assert trained() == trained(ema=0.99, layer_decay=0.9, head_dropouts=5) == 1
+    assert trained(adversarial="fgm") == trained(r_drop=0.5) == 2
+    assert trained(adversarial="awp", adversarial_from_epoch=3) == 1.5
+    assert trained(adversarial="fgm", r_drop=0.5) == 4
+
+
 def test_a_prompt_per_label_costs_as_many_prompts() -> None:
     length = Length(100, 1, counted=False, mean=50)
     once = LabelGeneratorSettings(checkpoint="some/where")

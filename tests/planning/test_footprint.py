@@ -176,6 +176,20 @@ def test_each_saving_saves_where_it_should() -> None:
     assert weighed(LLAMA, batch, adaptation="full", epochs=1).best_epoch == 0 < full.best_epoch
 
 
+def test_optional_methods_hold_copies_of_what_is_trained_or_a_second_pass() -> None:
+    batch = BatchSize(16, 16, 64)
+    shape = anatomy(LLAMA, classifier(adaptation="lora"), 11)
+    plain, averaged, both, twice = (
+        weighed(LLAMA, batch, adaptation="lora", **more)
+        for more in ({}, {"ema": 0.99}, {"ema": 0.99, "adversarial": "awp"}, {"r_drop": 0.5})
+    )
+    assert averaged.training - plain.training == 4 * shape.trained
+    assert both.training - plain.training == 8 * shape.trained
+    assert twice.training == plain.training
+    assert twice.activations == pytest.approx(2 * plain.activations)
+    assert weighed(LLAMA, batch, adaptation="lora", adversarial="fgm").peak == plain.peak
+
+
 def test_what_a_fold_keeps() -> None:
     full, lora = classifier(), classifier(adaptation="lora")
     assert kept_bytes(anatomy(BERT, full, 11), full, whole=False) == 0

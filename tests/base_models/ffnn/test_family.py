@@ -97,6 +97,14 @@ def test_label_without_positives_stays_low_and_finite(class_weights: str) -> Non
     assert found[0, 0] > 0.5  # the other label is still learnt
 
 
+def test_smoothed_labels_keep_it_from_being_certain() -> None:
+    texts, labels = posts()
+    plain, smooth = (
+        np.abs(fit(texts, labels, label_smoothing=share).predict_proba(texts) - 0.5).mean() for share in (0.0, 0.4)
+    )
+    assert smooth < plain - 0.03
+
+
 def test_heavier_class_weights_raise_the_rare_label() -> None:
     texts, labels = posts()
     means = [

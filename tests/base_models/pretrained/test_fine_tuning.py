@@ -100,6 +100,15 @@ def test_out_of_memory_fewer_rows_are_computed_at_once() -> None:
     assert context.curves == quiet.curves and not quiet.warnings
 
 
+def test_out_of_memory_methods_begin_anew_with_the_model() -> None:
+    methods: dict[str, Any] = {"ema": 0.9, "adversarial": "awp", "adversarial_epsilon": 0.1}
+    weights, context = Memory(limit=4).fit(**methods)
+    begun_small, quiet = Memory(limit=72).fit(micro_batch_size=4, **methods)
+    np.testing.assert_array_equal(weights, begun_small)
+    assert context.curves == quiet.curves
+    assert not np.array_equal(weights, Memory(limit=4).fit()[0])
+
+
 @pytest.mark.parametrize("limit", [16, 5, 1])
 def test_an_optimiser_step_sees_batch_size_rows_however_few_fit(limit: int, steps: list[None]) -> None:
     memory = Memory(limit)
@@ -145,6 +154,16 @@ def test_what_fits_is_found_before_the_first_step_and_the_model_is_opened_once(
     assert all(weight.grad is None for weight in model.parameters())
     torch.manual_seed(3)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_copies_of_weights_that_methods_hold_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[None] = []
+    monkeypatch.setattr(torch, "empty_like", lambda weight: held.append(None))
+    memory, context = Memory(limit=72), FitContext(labels=("joy",), seed=3)
+    longest = fine_tuning.Longest.of(memory.rows, FITTED, INNER)
+    batches = fine_tuning.Batches(4, 4, 2)
+    fine_tuning.batches_that_fit(memory.task(), memory.build(), longest, batches, "float32", context, copies=2)
+    assert len(held) == 2 * 5  # a matrix and a vector: two moments, the best epoch's, and two copies
 
 
 def test_the_longest_rows_are_tried() -> None:

@@ -82,7 +82,7 @@ def train(
     for member in range(settings.members):
         seed = int(np.random.SeedSequence([context.seed, member]).generate_state(1)[0])
         fitted, validation = validation_split(texts, strata, settings.validation_share, seed)
-        loss_of = objective.loss(targets[fitted], settings.class_weights)
+        loss_of = objective.loss(targets[fitted], settings.class_weights, settings.label_smoothing)
         found = row_weights([texts[row] for row in fitted], targets[fitted], settings.noisy_rows, context)
         weights = _of_all(found, fitted, len(texts)) if soft is None else _with_soft(found, fitted, texts, soft, learnt)
         if soft is not None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from compete.base_models.class_weights import ClassWeights
 from compete.base_models.noisy_rows import NOISY_ROWS
-from compete.base_models.task_settings import only_for
+from compete.base_models.task_settings import added_later, only_for
 from compete.declarations import Declaration
 
 
@@ -41,6 +41,14 @@ class FeedForwardSettings(Declaration):
         description="what is fitted: of numbers mse by default; of grades cumulative, which is every step up; "
         "cross_entropy is every grade",
         json_schema_extra=only_for("numbers", "grades"),
+    )
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of a row that is spread over all classes, or of a label's cell over yes and no (Szegedy et "
+        "al. 2016)",
+        json_schema_extra={**only_for("labels", "classes"), **added_later()},
     )
     members: int = Field(default=1, ge=1, description="nets to average, each with its own seed and validation rows")
     noisy_rows: float = NOISY_ROWS
