@@ -95,13 +95,13 @@ def repeat(competition: Competition, recipe: Recipe, declared: PseudoLabels, see
         return oof, of_aside
 
     plain = trained(None)
-    together = np.mean(plain[1], axis=0, dtype=np.float32)
+    together: NDArray[np.float32] = np.stack(plain[1]).mean(axis=0, dtype=np.float32)
     found = [plain, trained(plain[1]), trained([together] * K)]
     metric, truth = competition.metric, competition.train_targets[aside]
     scores = []
     for oof, of_aside in found:
         told = evaluate(metric, targets, [as_it_is(oof, folds)], oof)
-        mean = np.mean(of_aside, axis=0, dtype=np.float64)
+        mean: NDArray[np.float64] = np.stack(of_aside).mean(axis=0, dtype=np.float64)
         scores.append((told.honest, metric.compute(truth, told.decision.decide(mean) if metric.decides else mean)))
     print(
         f"{seed}: " + ", ".join(f"{way} {p:.4f} {k:.4f}" for way, (p, k) in zip(WAYS, scores, strict=True)), flush=True
