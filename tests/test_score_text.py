@@ -27,6 +27,7 @@ def test_a_difference_has_the_digits_of_what_it_is_one_of() -> None:
     assert score_text(-4e-9, 2e-7, sign=True) == "-4e-09"
     assert score_text(-12.34, 1e6, sign=True) == "-12.3"
     assert score_text(0.0, 0.61, sign=True) == "+0.0000"
+    assert score_text(-5e-23, 2e-7, sign=True) == score_text(-0.0, 2e-7, sign=True) == "+0"
 
 
 def test_a_range_has_the_digits_of_its_greater_end() -> None:

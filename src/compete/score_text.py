@@ -12,6 +12,7 @@ def score_text(value: float | None, like: float | None = None, *, sign: bool = F
     if value is None:
         return "-"
     scale = abs(value if like is None else like)
+    value = 0.0 if abs(value) <= 1e-6 * scale else value  # what rounding leaves of a difference
     text = f"{value:.3g}" if 0 < scale < 0.01 else f"{value:.4f}" if scale < 1000 else f"{value:,.1f}"
     return f"+{text}" if sign and not text.startswith("-") else text
 
