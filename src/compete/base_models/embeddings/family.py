@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from compete.base_models.embeddings.settings import EmbeddingsSettings
+from compete.base_models.embeddings.settings import PROMPTS, EmbeddingsSettings
 from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
 from compete.competition.shape import Targets
 
@@ -30,8 +30,9 @@ class Embeddings(FamilyDefaults):
 
     @classmethod
     def needs(cls, settings: EmbeddingsSettings) -> Needs:
-        """Its checkpoint."""
-        return Needs(settings.checkpoint, settings.remote_code, settings.model_parallel)
+        """Its checkpoint, with the prompt that its files name unless the recipe does."""
+        files = (PROMPTS,) if settings.prompt is None else ()
+        return Needs(settings.checkpoint, settings.remote_code, settings.model_parallel, files=files)
 
     def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedModel:
         """Read `texts`, or take what is kept of them, and learn what is true of them, (len(texts), n_outputs)."""
