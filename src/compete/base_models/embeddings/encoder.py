@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from compete.base_models.embeddings.settings import PROMPTS, EmbeddingsSettings
+from compete.base_models.embeddings.prompts import PROMPTS, prompt_in
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.pretrained.adaptation import layers_of
 from compete.base_models.pretrained.attention import attend_in_both_directions
 from compete.base_models.pretrained.batching import Batch, Row
@@ -37,8 +38,6 @@ from compete.base_models.pretrained.text_rows import TYPES, text_rows
 from compete.errors import CompeteError, UserError
 
 _NO_PART = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype")
-# How sentence-transformers' files call a prompt for what is done here; the first that is there counts.
-_NAMES = ("multilabelclassification", "classification")
 
 
 @dataclass
@@ -161,11 +160,9 @@ def _own_prompt(source: Source) -> str:
     if file is None:
         return ""
     try:
-        prompts = json.loads(file.read_text(encoding="utf-8")).get("prompts") or {}
-        named = {str(key).lower(): str(prompt) for key, prompt in prompts.items()}
-    except (OSError, ValueError, AttributeError) as error:
+        return prompt_in(file)
+    except (OSError, ValueError) as error:
         raise UserError(f"{PROMPTS} of the checkpoint {name!r} cannot be read ({error}): {say}") from None
-    return next((named[key] for key in _NAMES if key in named), "")
 
 
 def _prompt_file(source: Source) -> Path | None:

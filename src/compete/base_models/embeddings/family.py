@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from compete.base_models.embeddings.settings import PROMPTS, EmbeddingsSettings
+from compete.base_models.embeddings.prompts import PROMPTS
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
 from compete.competition.shape import Targets
 

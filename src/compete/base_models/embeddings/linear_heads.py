@@ -108,7 +108,7 @@ def _ridge(X: Numbers, targets: Targets, C: float) -> tuple[Floats, Floats]:
         gram += part.T @ part
         moments += part.T @ (y[start : start + _AT_ONCE] - mean)
     gram[np.diag_indices_from(gram)] += 1 / C
-    weights: Floats = np.linalg.solve(gram, moments)
+    weights = np.asarray(np.linalg.solve(gram, moments), dtype=np.float64)
     return weights, mean - means @ weights
 
 

@@ -9,8 +9,6 @@ from pydantic import Field, field_validator
 from compete.base_models.boosted.settings import TreeSettings
 from compete.base_models.pretrained.settings import CheckpointSettings
 
-PROMPTS = "config_sentence_transformers.json"  # the file in which a checkpoint says what texts are to be read behind
-
 
 class EmbeddingsSettings(CheckpointSettings):
     """Settings of a recipe whose checkpoint stays as it is: what is read of it, and the head that learns."""
