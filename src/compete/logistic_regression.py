@@ -68,10 +68,24 @@ def _preconditioner(design: NDArray[np.float32], penalty: Floats, rates: Floats)
     spread = rates * (1 - rates)
     hessian = (design.T @ design).astype(np.float64) / len(design) * spread.mean()
     hessian[np.diag_indices_from(hessian)] += penalty.ravel() + 1e-9
-    inverse: Floats = np.linalg.inv(np.linalg.cholesky(hessian).T)
+    inverse = np.asarray(np.linalg.inv(_cholesky(hessian).T), dtype=np.float64)
     # The matrix is that of the labels' mean spread p (1 - p): a label's own Hessian is nearly spread / mean times as
     # large, which its factor makes up for.
     return inverse, np.sqrt(spread.mean() / spread)
+
+
+def _cholesky(hessian: Floats) -> Floats:
+    """Of a matrix whose smallest eigenvalues float32 may have left below zero: with as little added as it takes.
+
+    Only the way to the solution depends on it.
+    """
+    added, mean = 0.0, float(np.trace(hessian)) / len(hessian)
+    for _ in range(20):
+        try:
+            return np.asarray(np.linalg.cholesky(hessian + added * np.eye(len(hessian))), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            added = max(100 * added, 1e-9 * mean)
+    raise np.linalg.LinAlgError("not a number, or infinite, among the features")
 
 
 def _loss(

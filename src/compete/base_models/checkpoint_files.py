@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def checkpoint_of(workspace: Workspace, recipe: Recipe) -> Checkpoint | None:
     if not recipe.needs.is_pretrained:
         return None
     folder = recipe.folder or _snapshot(recipe)
-    files = None if folder is None else _files(folder)
+    files = None if folder is None else _files(folder, recipe.needs.files)
     if folder is None or files is None:
         return None
     with _remembered(workspace.checkpoint_hashes) as known:
@@ -64,8 +64,8 @@ def _snapshot(recipe: Recipe) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _files(folder: Path) -> list[Path] | None:
-    """What is hashed, by name; None if weights are missing."""
+def _files(folder: Path, more: Sequence[str]) -> list[Path] | None:
+    """What is hashed, by name; None if weights are missing. more: names of files that count besides."""
     if (folder / _SINGLE).is_file():
         weights = [folder / _SINGLE]
     elif (folder / _INDEX).is_file():
@@ -76,7 +76,7 @@ def _files(folder: Path) -> list[Path] | None:
         weights = [folder / name for name in sorted(set(index.values()))]
     else:
         weights = sorted(folder.glob("*.safetensors"))
-    beside = [folder / name for name in _BESIDE if (folder / name).is_file()]
+    beside = [folder / name for name in (*_BESIDE, *more) if (folder / name).is_file()]
     return [*weights, *beside] if weights and all(file.is_file() for file in weights) else None
 
 

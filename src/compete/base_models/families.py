@@ -132,6 +132,8 @@ class Needs:
     """One model lies on all GPUs of the machine."""
     frozen_layers: int = 0
     """Lowest layers that never change, so that what they compute is kept for all folds."""
+    files: tuple[str, ...] = ()
+    """Of the checkpoint, besides weights, configuration and tokenizer, what results depend on, if it is there."""
     features: bool = False
     """The texts come with the row's cells of [data] features behind them, see `text_columns.split_features`."""
 

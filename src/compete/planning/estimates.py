@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.batching import micro_batches
 from compete.base_models.pretrained.costs import training_passes
 from compete.planning.cards import FOUR_BIT_UTILISATION, LAUNCH, UTILISATION, Card, card_of
-from compete.planning.footprint import Adapted, Anatomy
+from compete.planning.footprint import Adapted, Anatomy, Planned
 from compete.planning.longest_rows import Length
 from compete.planning.model_plan import Estimate, Hardware, Machine, Rows
+from compete.planning.reading import reading_work
 from compete.planning.schedule import Work, schedule
 
 
@@ -78,7 +80,7 @@ def fold_work(found: Operations, settings: Adapted, card: Card, rows: Rows, fold
 
 def estimate(
     shape: Anatomy,
-    settings: Adapted,
+    settings: Planned,
     length: Length,
     rows: Rows,
     device: Hardware,
@@ -92,9 +94,12 @@ def estimate(
     written = isinstance(settings, LabelGeneratorSettings) and settings.decoding == "generate"
     if card is None or not length.mean or written:
         return None
-    found = operations(shape, settings, length, len(rows.asked))
-    work = fold_work(found, settings, card, rows, machine.folds, half=half)
     alike = alike_gpus(device, machine.devices)
+    if isinstance(settings, EmbeddingsSettings):
+        work = reading_work(shape, settings, length, rows, card, alike, machine.folds, half=half)
+    else:
+        found = operations(shape, settings, length, len(rows.asked))
+        work = fold_work(found, settings, card, rows, machine.folds, half=half)
     return Estimate(work, alike, schedule([work], alike, machine.session))
 
 

@@ -16,9 +16,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PretrainedConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+)
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.generator.answer_head import AnswerHead, keep_answers
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.adaptation import add_adapters, freeze_lowest, layers_of
@@ -28,6 +35,7 @@ from compete.base_models.pretrained.device import may_halve_base
 
 # Settings of what is trained from a checkpoint: both say how much of it.
 Adapted = SequenceClassifierSettings | LabelGeneratorSettings
+Planned = Adapted | EmbeddingsSettings
 
 FLOAT = 4
 HALF = 2
@@ -163,13 +171,17 @@ def configuration(raw: Mapping[str, Any]) -> PretrainedConfig:
     return config
 
 
-def anatomy(raw: Mapping[str, Any], settings: Adapted, n_labels: int) -> Anatomy:
+def anatomy(raw: Mapping[str, Any], settings: Planned, n_labels: int) -> Anatomy:
     """Count the model of a configuration as `settings` would have it trained."""
     config = configuration(raw)
-    generates = isinstance(settings, LabelGeneratorSettings)
-    if not generates:
+    auto: Any
+    if isinstance(settings, EmbeddingsSettings):
+        auto = AutoModel
+    elif isinstance(settings, LabelGeneratorSettings):
+        auto = AutoModelForCausalLM
+    else:
         config.num_labels = n_labels
-    auto: Any = AutoModelForCausalLM if generates else AutoModelForSequenceClassification
+        auto = AutoModelForSequenceClassification
     with torch.device("meta"):
         model = auto.from_config(config)
     layers = layers_of(model.base_model)
@@ -178,9 +190,13 @@ def anatomy(raw: Mapping[str, Any], settings: Adapted, n_labels: int) -> Anatomy
     parameters = _count(model)
     layer = _layer(layers[-1], model.config)
     everything = sum(part.weight.numel() for part in linears.values())
-    adapted, trained = _adapted(model, settings)
+    if isinstance(settings, EmbeddingsSettings):
+        adapted, trained = model, _head(settings, layer, n_labels)
+    else:
+        adapted, trained = _adapted(model, settings)
     whole = _count(adapted)
-    logits, output = _output(adapted, settings)
+    # A classifier has as many as labels: they count as none.
+    logits, output = _output(adapted, settings) if isinstance(settings, LabelGeneratorSettings) else (0, 0)
     dropped = whole - _count(adapted)
     return Anatomy(
         parameters=parameters,
@@ -231,7 +247,7 @@ def footprint(
         optimiser=2 * FLOAT * shape.trained,
         best_epoch=FLOAT * shape.trained if settings.epochs > 1 else 0,  # of a single epoch, gradients are gone first
         activations=round(slack * passes * (kept + _logit_bytes(shape, batch.rows * batch.kept, half=half))),
-        prediction=round(slack * _prediction_bytes(shape, batch, gpu=gpu)),
+        prediction=round(slack * prediction_bytes(shape, batch, gpu=gpu)),
         retained=_retained(shape) if four_bits and not gpu else 0,
         mapped=0 if gpu else files,  # a GPU is filled from the processor's memory, tensor by tensor
         opening=max(FLOAT * (shape.parameters - shape.held), 0),
@@ -271,13 +287,19 @@ def _adapted(model: Any, settings: Adapted) -> tuple[Any, int]:
     return model, sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
-def _output(model: Any, settings: Adapted) -> tuple[int, int]:
-    """Logits of a place and the weights they are multiplied with; changes `model` as training would.
+def numbers_read(shape: Anatomy, settings: EmbeddingsSettings) -> int:
+    """Of one text."""
+    return len(settings.layers) * shape.layer.hidden
 
-    A classifier has as many as labels: they count as none.
-    """
-    if not isinstance(settings, LabelGeneratorSettings):
-        return 0, 0
+
+def _head(settings: EmbeddingsSettings, layer: Layer, n_outputs: int) -> int:
+    """Parameters on top of what is read; neighbours and trees have none that could be counted beforehand."""
+    sums = (len(settings.layers) * layer.hidden + 1) * n_outputs
+    return {"linear": sums, "svm": 3 * sums}.get(settings.head, 0)
+
+
+def _output(model: Any, settings: LabelGeneratorSettings) -> tuple[int, int]:
+    """Logits of a place and the weights they are multiplied with; changes `model` as training would."""
     vocabulary = int(model.config.vocab_size)
     quantised = settings.adaptation == "qlora" and not hasattr(model, "lm_head")  # under another name it is
     if settings.decoding == "slots" and not quantised:
@@ -365,7 +387,7 @@ def _logit_bytes(shape: Anatomy, places: int, *, half: bool) -> int:
     return places * shape.logits * (3 * (HALF if half else FLOAT) + FLOAT)
 
 
-def _prediction_bytes(shape: Anatomy, batch: BatchSize, *, gpu: bool) -> float:
+def prediction_bytes(shape: Anatomy, batch: BatchSize, *, gpu: bool) -> float:
     """The largest layer's tensors of one batch in float32, and its logits."""
     layer = shape.layer
     width = 4 * layer.hidden + 4 * layer.attention + (3 if layer.gated else 2) * layer.wide

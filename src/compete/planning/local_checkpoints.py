@@ -10,9 +10,13 @@ from typing import Any
 
 from huggingface_hub import constants, try_to_load_from_cache
 
-from compete.base_models.pretrained.settings import CheckpointSettings
+from compete.base_models.embeddings.prompts import prompt_in
+from compete.base_models.embeddings.settings import EmbeddingsSettings
+from compete.base_models.pretrained.settings import PROMPTS, CheckpointSettings
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
+
+_USUAL_PROMPT = "task: classification | query: "
 
 
 def is_on_machine(recipe: Recipe) -> bool:
@@ -80,6 +84,20 @@ def tokenizer_of(recipe: Recipe) -> Any:
     except (OSError, ValueError, ImportError, KeyError):
         return None  # training will say what is wrong with it; here an estimate stands in
     return None if recipe.folder is not None and is_made_up(tokenizer, recipe.folder) else tokenizer
+
+
+def prompt_of(recipe: Recipe) -> str:
+    """What texts are read behind; one as long as they usually are where only a checkpoint that is not here knows it."""
+    said = getattr(_settings(recipe), "prompt", "")
+    if said is not None or not isinstance(_settings(recipe), EmbeddingsSettings):
+        return str(said or "")
+    if not is_on_machine(recipe):
+        return _USUAL_PROMPT
+    file = recipe.folder / PROMPTS if recipe.folder is not None else _cached(_settings(recipe), PROMPTS)
+    try:
+        return "" if file is None or not file.is_file() else prompt_in(file)
+    except (OSError, ValueError):
+        return ""  # training will say what is wrong with it
 
 
 def _settings(recipe: Recipe) -> CheckpointSettings:

@@ -14,7 +14,7 @@ from compete.base_models.generator.free_generation import NOTHING
 from compete.base_models.generator.label_slots import LabelSlots
 from compete.base_models.generator.prompts import Prompt
 from compete.base_models.generator.settings import LabelGeneratorSettings
-from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.settings import CheckpointSettings
 from compete.planning.model_plan import Rows
 
 _BYTES_PER_TOKEN = 2  # of the longest texts, which are full of rare words and emoji; most have 3 to 4
@@ -36,10 +36,11 @@ class Length:
     """Tokens of a typical row; 0 where the data are not there."""
 
 
-def longest_row(settings: TransformerSettings, rows: Rows, tokenizer: Any) -> Length:
+def longest_row(settings: CheckpointSettings, rows: Rows, tokenizer: Any, prompt: str = "") -> Length:
     """Length of the longest training row; tokenizer: the checkpoint's, None where it is not here.
 
-    Raises UserError if max_length leaves no room behind the prompt.
+    prompt: what texts are read behind by a model with a head; a generator's settings hold its own. Raises UserError if
+    max_length leaves no room behind a generator's prompt.
     """
     if isinstance(settings, LabelGeneratorSettings):
         counted = tokenizer is not None and rows.longest is not None
@@ -47,12 +48,13 @@ def longest_row(settings: TransformerSettings, rows: Rows, tokenizer: Any) -> Le
     limit = settings.max_length
     if rows.longest is None:
         return Length(limit, 0, counted=False)
+    longest, typical = ([prompt + text for text in texts] for texts in (rows.longest, rows.typical))
     if tokenizer is not None:
-        tokens = _longest(tokenizer(list(rows.longest))["input_ids"])
-        typical = [min(len(ids), limit) for ids in tokenizer(list(rows.typical or ("",)))["input_ids"]]
-        return Length(min(tokens, limit), 0, counted=True, mean=_mean(typical))
-    mean = _mean([min(_typical_tokens(text), limit) for text in rows.typical])
-    return Length(min(_most_tokens(rows.longest), limit), 0, counted=False, mean=mean)
+        tokens = _longest(tokenizer(longest)["input_ids"])
+        counted = [min(len(ids), limit) for ids in tokenizer(typical or [""])["input_ids"]]
+        return Length(min(tokens, limit), 0, counted=True, mean=_mean(counted))
+    mean = _mean([min(_typical_tokens(text), limit) for text in typical])
+    return Length(min(_most_tokens(longest), limit), 0, counted=False, mean=mean)
 
 
 def _counted_prompt(settings: LabelGeneratorSettings, rows: Rows, tokenizer: Any) -> Length:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.families import MINIATURE
 from compete.base_models.generator.settings import LabelGeneratorSettings, asked_for
 from compete.base_models.recipes import Recipe
@@ -19,7 +20,7 @@ from compete.planning.local_checkpoints import hub_cache
 from compete.planning.schedule import Schedule, Work, schedule
 
 if TYPE_CHECKING:
-    from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint
+    from compete.planning.footprint import Anatomy, BatchSize, Footprint, Planned
 
 _LONGEST = 256  # texts, the longest in bytes: which of them has the most tokens is counted
 _TYPICAL = 500  # texts, at least, where there are so many
@@ -147,7 +148,7 @@ class ModelPlan:
     checkpoint: str = ""
     aside: str = ""
     """A sentence in place of everything else, where there is no estimate."""
-    settings: Adapted | None = None
+    settings: Planned | None = None
     shape: Anatomy | None = None
     batch: BatchSize | None = None
     tokens_counted: bool = False
@@ -157,6 +158,11 @@ class ModelPlan:
     verdicts: tuple[Verdict, ...] = ()
     cards: Mapping[int, int] = field(default_factory=dict)
     """Number of GPUs it takes, by their memory in GiB, for a model that does not fit on every device here."""
+
+    @property
+    def adaptation(self) -> str:
+        """How much of the checkpoint is trained; empty where it is not planned."""
+        return "" if self.settings is None else str(getattr(self.settings, "adaptation", "frozen"))
 
 
 @dataclass(frozen=True)
@@ -214,7 +220,7 @@ def without_reckoning(recipe: Recipe) -> ModelPlan | None:
     settings = recipe.settings
     if recipe.unfit:
         return ModelPlan(recipe.name, aside=recipe.unfit)
-    if not isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings):
+    if not isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings | EmbeddingsSettings):
         return ModelPlan(recipe.name, aside="no checkpoint, runs on the processor")
     if settings.checkpoint.startswith(MINIATURE):
         return ModelPlan(recipe.name, settings.checkpoint, aside="a miniature, made on the spot")

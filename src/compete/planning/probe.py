@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete import atomic
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.families import FitContext, FittedModel, Needs
 from compete.base_models.pretrained.settings import TransformerSettings
 from compete.base_models.recipes import Recipe, load_recipe
@@ -27,6 +28,7 @@ from compete.progress import Report
 
 _STEPS = 4  # micro-batches of typical rows that are timed
 _PREDICTED = 32
+_CHECKED = 100  # texts that a kept model is read again with
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Probe:
     """Per row predicted."""
     peak: int
     """Resident memory, bytes."""
+    once: bool = False
+    """Rows are predicted, which is to say read, once for all folds; what is trained is a head."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ def read_probe(path: Path) -> Probe:
 
 def probe(recipe: Recipe, competition: Competition, rows_at_once: int, threads: int, report: Report) -> Probe:
     """Train on the longest rows, for the memory; then on few and on more typical ones, for the time per row."""
+    if isinstance(recipe.settings, EmbeddingsSettings):
+        return _probe_reading(recipe, recipe.settings, competition, threads, report)
     family = _Trial(recipe, competition, rows_at_once, threads)
     lengths = np.array([len(text.encode()) for text in competition.train_texts])
     by_length = np.argsort(-lengths, kind="stable")
@@ -98,9 +104,39 @@ def probe(recipe: Recipe, competition: Competition, rows_at_once: int, threads: 
     return Probe(max(short - trained * len(few), 0.0), trained, predicted, peak_memory())
 
 
-def work(found: Probe, settings: TransformerSettings, needs: Needs, *, n_train: int, n_test: int, folds: int) -> Work:
-    """Hours of every fold, until it is trained and has predicted its rows and the test set."""
+def _probe_reading(
+    recipe: Recipe, settings: EmbeddingsSettings, competition: Competition, threads: int, report: Report
+) -> Probe:
+    """Read texts of some lengths, and fit a head of the real size."""
+    from compete.planning.reading_probe import measure
+
+    task, folds = competition.task, competition.declaration.folds.k
+    context = FitContext(competition.labels, recipe.declaration.seed, task.name, task.grades, threads)
+    train, test = competition.texts_for(recipe.needs.features)
+    found = measure(settings, train, test, competition.train_targets, folds, context, report)
+    fitted = len(train) * (folds - 1) / folds
+    return Probe(found.opening, found.head / fitted, found.read, peak_memory(), once=True)
+
+
+def work(
+    found: Probe,
+    settings: TransformerSettings | EmbeddingsSettings,
+    needs: Needs,
+    *,
+    n_train: int,
+    n_test: int,
+    folds: int,
+    at_once: int = 1,
+) -> Work:
+    """Hours of every fold, until it is trained and has predicted its rows and the test set.
+
+    at_once: jobs, which share what is read once for all of them.
+    """
     rows = n_train * (folds - 1) / folds
+    if isinstance(settings, EmbeddingsSettings):
+        # Opened twice: a fresh process checks what was kept, with texts that it reads itself.
+        fold = 2 * found.opening + rows * found.trained_row + _CHECKED * found.predicted_row
+        return Work(fold / 3600, folds, (n_train + n_test) * found.predicted_row / at_once / 3600)
     held_out = rows * settings.validation_share
     trained = settings.epochs * ((rows - held_out) * found.trained_row + held_out * found.predicted_row)
     predicted = (n_train / folds + n_test) * found.predicted_row
@@ -144,6 +180,7 @@ class _Trial:
             self.competition.task.grades,
             self.threads,
             cache=self.cache,
+            features=self.cache,
         )
         texts = [self.texts[row] for row in rows]
         start = time.monotonic()

@@ -13,16 +13,25 @@ from typing import Any
 from huggingface_hub import constants, get_token
 
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.pretrained.batching import micro_batches
 from compete.base_models.pretrained.device import overflows_float16
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
 from compete.planning.estimates import estimate
-from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint, anatomy, footprint, kept_bytes
-from compete.planning.local_checkpoints import configuration_of, hub_cache, is_on_machine, tokenizer_of, weight_bytes
+from compete.planning.footprint import Adapted, Anatomy, BatchSize, Footprint, Planned, anatomy, footprint, kept_bytes
+from compete.planning.local_checkpoints import (
+    configuration_of,
+    hub_cache,
+    is_on_machine,
+    prompt_of,
+    tokenizer_of,
+    weight_bytes,
+)
 from compete.planning.longest_rows import Length, longest_row
 from compete.planning.model_plan import Disk, Estimate, Hardware, Machine, ModelPlan, Rows, Verdict
+from compete.planning.reading import fewer_at_once, head_bytes, numbers_bytes, reading_footprint
 
 # Of a device's memory: the rest is the system's, a screen's, and a step that is larger than any before it.
 USABLE = 0.95
@@ -33,13 +42,16 @@ _MOST_GPUS = 64
 def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
     """What a recipe with a checkpoint needs on every device of a machine."""
     settings = recipe.settings
-    assert isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings)
+    assert isinstance(settings, SequenceClassifierSettings | LabelGeneratorSettings | EmbeddingsSettings)
     try:
         raw = configuration_of(recipe)
         if raw is None:
             return ModelPlan(recipe.name, settings.checkpoint, aside=_unknown(recipe, settings.checkpoint))
-        length = longest_row(settings, rows, tokenizer_of(recipe))
-        sizes = _Sizes(raw, len(rows.asked), length, weight_bytes(recipe) or 0)
+        length = longest_row(settings, rows, tokenizer_of(recipe), prompt_of(recipe))
+        fitted = rows.n_train * (machine.folds - 1) // machine.folds
+        # What is read takes a weighted sum per output: a grade has none of its own.
+        outputs = len(rows.labels) if isinstance(settings, EmbeddingsSettings) else len(rows.asked)
+        sizes = _Sizes(raw, outputs, length, weight_bytes(recipe) or 0, fitted)
         shape = sizes.shape(settings)
     except (UserError, ValueError, KeyError, AttributeError, TypeError) as error:  # the other models are still shown
         return ModelPlan(recipe.name, settings.checkpoint, aside=f"cannot be counted: {_reason(error)}")
@@ -60,8 +72,11 @@ def plan_model(recipe: Recipe, rows: Rows, machine: Machine) -> ModelPlan:
     )
 
 
-def variants(settings: Adapted, shape: Anatomy) -> Iterator[dict[str, Any]]:
+def variants(settings: Planned, shape: Anatomy) -> Iterator[dict[str, Any]]:
     """Sets of changes that save memory, small sets first; of equal ones those that cost least first."""
+    if isinstance(settings, EmbeddingsSettings):
+        yield from fewer_at_once(settings)
+        return
     rows = _rows_at_once(settings)
     smaller: list[dict[str, Any]] = []
     while rows > 1:
@@ -76,8 +91,10 @@ def variants(settings: Adapted, shape: Anatomy) -> Iterator[dict[str, Any]]:
                 yield {key: value for part in parts for key, value in part.items()}
 
 
-def roomier(settings: Adapted) -> Iterator[dict[str, Any]]:
+def roomier(settings: Planned) -> Iterator[dict[str, Any]]:
     """Sets of changes that take more memory and less time, those that save most first; the optimiser sees the same."""
+    if isinstance(settings, EmbeddingsSettings):  # texts of one length are read together: few batches are full
+        return
     rows, limit = _rows_at_once(settings), settings.batch_size
     larger = [micro for micro in range(limit, rows, -1) if limit % micro == 0]
     if settings.gradient_checkpointing:
@@ -87,7 +104,7 @@ def roomier(settings: Adapted) -> Iterator[dict[str, Any]]:
     yield from ({"micro_batch_size": micro} for micro in larger)
 
 
-def computes_half(settings: Adapted, device: Hardware, architecture: str) -> bool:
+def computes_half(settings: Planned, device: Hardware, architecture: str) -> bool:
     """Whether training on the device is in bfloat16 or float16. architecture: its model_type."""
     if settings.precision != "auto":
         return settings.precision not in ("float32", "tf32")
@@ -102,34 +119,41 @@ class _Sizes:
     n_labels: int
     length: Length
     files: int
+    fitted: int
+    """Texts of a fold's fit."""
     _shapes: dict[str, Anatomy] = field(default_factory=dict)
 
-    def shape(self, settings: Adapted) -> Anatomy:
-        adaptation = settings.adaptation
+    def shape(self, settings: Planned) -> Anatomy:
+        adaptation = "" if isinstance(settings, EmbeddingsSettings) else settings.adaptation
         if adaptation not in self._shapes:
             self._shapes[adaptation] = anatomy(self.raw, settings, self.n_labels)
         return self._shapes[adaptation]
 
-    def batch(self, settings: Adapted) -> BatchSize:
+    def batch(self, settings: Planned) -> BatchSize:
+        if isinstance(settings, EmbeddingsSettings):
+            return BatchSize(settings.eval_batch_size, settings.eval_batch_size, self.length.tokens)
         rows, predicted = _rows_at_once(settings), settings.eval_batch_size
         if isinstance(settings, LabelGeneratorSettings) and settings.decoding == "slots" and not settings.shared_prefix:
             rows, predicted = rows * self.n_labels, predicted * self.n_labels  # a prompt per label
         return BatchSize(rows, predicted, self.length.tokens, self.length.kept)
 
-    def footprint(self, settings: Adapted, *, half: bool, gpu: bool, bfloat16: bool) -> Footprint:
+    def footprint(self, settings: Planned, *, half: bool, gpu: bool, bfloat16: bool) -> Footprint:
         """bfloat16: whether the device computes it, if it is what is asked for."""
         batch, wanted = self.batch(settings), bfloat16 and settings.precision != "float16"
         shape = self.shape(settings)
+        if isinstance(settings, EmbeddingsSettings):
+            kinds = {"half": half, "gpu": gpu, "bfloat16": wanted}
+            return reading_footprint(shape, settings, batch, self.fitted, **kinds, files=self.files)
         return footprint(shape, settings, batch, half=half, gpu=gpu, files=self.files, bfloat16=wanted)
 
 
-def _judged(sizes: _Sizes, settings: Adapted, device: Hardware, rows: Rows, machine: Machine) -> Verdict:
+def _judged(sizes: _Sizes, settings: Planned, device: Hardware, rows: Rows, machine: Machine) -> Verdict:
     """Whether a model fits, what there would be room for, and the hours of both."""
     verdict = _with_room(_verdict(sizes, settings, device, machine), sizes, settings, machine)
     return _with_hours(verdict, sizes, settings, rows, machine)
 
 
-def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machine) -> Verdict:
+def _verdict(sizes: _Sizes, settings: Planned, device: Hardware, machine: Machine) -> Verdict:
     architecture = str(sizes.raw["model_type"])
     gpu, half = device.kind == "gpu", computes_half(settings, device, architecture)
     written = sizes.footprint(settings, half=half, gpu=gpu, bfloat16=device.bfloat16)
@@ -164,7 +188,7 @@ def _verdict(sizes: _Sizes, settings: Adapted, device: Hardware, machine: Machin
     return Verdict(device, written, fits=False, needed=needed, refused=refused)
 
 
-def _with_hours(verdict: Verdict, sizes: _Sizes, settings: Adapted, rows: Rows, machine: Machine) -> Verdict:
+def _with_hours(verdict: Verdict, sizes: _Sizes, settings: Planned, rows: Rows, machine: Machine) -> Verdict:
     """The verdict, with an estimate of what the model takes with the changes that make it fit."""
     if not verdict.possible:
         return verdict
@@ -178,7 +202,7 @@ def _with_hours(verdict: Verdict, sizes: _Sizes, settings: Adapted, rows: Rows, 
     return replace(verdict, estimate=with_changes(verdict.changes), roomier=more)
 
 
-def _with_room(verdict: Verdict, sizes: _Sizes, settings: Adapted, machine: Machine) -> Verdict:
+def _with_room(verdict: Verdict, sizes: _Sizes, settings: Planned, machine: Machine) -> Verdict:
     """The verdict, with what a GPU would have room for besides, where the model fits as it is written."""
     device = verdict.device
     if not verdict.fits or verdict.refused or device.kind != "gpu":
@@ -194,7 +218,7 @@ def _with_room(verdict: Verdict, sizes: _Sizes, settings: Adapted, machine: Mach
     return verdict
 
 
-def _refused(settings: Adapted, device: Hardware, architecture: str) -> str:
+def _refused(settings: Planned, device: Hardware, architecture: str) -> str:
     if device.unsupported:
         return f"cannot: {device.unsupported}"
     if settings.precision == "float16" and overflows_float16(architecture):
@@ -208,7 +232,7 @@ def _refused(settings: Adapted, device: Hardware, architecture: str) -> str:
     return ""
 
 
-def _cards(sizes: _Sizes, settings: Adapted) -> dict[int, int]:
+def _cards(sizes: _Sizes, settings: Planned) -> dict[int, int]:
     """How many GPUs of each common size hold the model with the least that helps: as written, if it can be."""
     numbers = {}
     smallest = min(
@@ -250,13 +274,18 @@ def _unknown(recipe: Recipe, checkpoint: str) -> str:
     )
 
 
-def _disk(recipe: Recipe, settings: Adapted, shape: Anatomy, rows: Rows, machine: Machine) -> Disk:
+def _disk(recipe: Recipe, settings: Planned, shape: Anatomy, rows: Rows, machine: Machine) -> Disk:
     files = weight_bytes(recipe)
     hidden = 0
     if isinstance(settings, SequenceClassifierSettings) and settings.frozen_layers:
         # A token has three bytes or more in most texts, and its hidden states are float32.
         hidden = rows.total_bytes // 3 * shape.layer.hidden * 4
-    kept = machine.folds * kept_bytes(shape, settings, whole=machine.keep_weights)
+    if isinstance(settings, EmbeddingsSettings):
+        hidden = numbers_bytes(shape, settings, rows.n_train + rows.n_test)
+        fold = head_bytes(shape, settings, rows.n_train * (machine.folds - 1) // machine.folds)
+    else:
+        fold = kept_bytes(shape, settings, whole=machine.keep_weights)
+    kept = machine.folds * fold
     free = None if machine.absent else hub_cache()[1]
     return Disk(files, 0 if _is_there(recipe, machine) else files, kept, hidden, free)
 
@@ -266,7 +295,7 @@ def _is_there(recipe: Recipe, machine: Machine) -> bool:
     return not machine.absent and is_on_machine(recipe)
 
 
-def _notices(recipe: Recipe, settings: Adapted, machine: Machine) -> Iterator[str]:
+def _notices(recipe: Recipe, settings: Planned, machine: Machine) -> Iterator[str]:
     architecture = recipe.declaration.architectures.get(settings.checkpoint)
     fetched = not _is_there(recipe, machine)
     if recipe.absent and not machine.absent:

@@ -269,7 +269,7 @@ def _planned(plan: ModelPlan, probed: Probed | None) -> Record:
         "name": plan.name,
         "checkpoint": plan.checkpoint or None,
         "aside": plan.aside or None,
-        "adaptation": plan.settings and plan.settings.adaptation,
+        "adaptation": plan.adaptation or None,
         "parameters": plan.shape and plan.shape.parameters,
         "parameters_trained": plan.shape and plan.shape.trained,
         "batch": batch,

@@ -192,7 +192,7 @@ def _probe(
             probed[recipe.name] = Probed(why=str(error))
             continue
         at_once = min(_jobs_at_once(plan, machine), machine.folds)
-        of_all = {"n_train": rows.n_train, "n_test": rows.n_test, "folds": machine.folds}
+        of_all = {"n_train": rows.n_train, "n_test": rows.n_test, "folds": machine.folds, "at_once": at_once}
         folds = work(found, plan.settings, recipe.needs, **of_all)
         laid = schedule([folds], at_once, machine.session)
         probed[recipe.name] = Probed(found, laid.hours, at_once, laid.sessions, folds.longest)

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.families import FamilyDefaults, FitContext, FittedModel, Needs
+from compete.base_models.pretrained.settings import PROMPTS
 from compete.competition.shape import Targets
 
 
@@ -32,8 +33,9 @@ class Embeddings(FamilyDefaults):
 
     @classmethod
     def needs(cls, settings: EmbeddingsSettings) -> Needs:
-        """Its checkpoint."""
-        return Needs(settings.checkpoint, settings.remote_code, settings.model_parallel)
+        """Its checkpoint, with the prompt that its files name unless the recipe does."""
+        files = (PROMPTS,) if settings.prompt is None else ()
+        return Needs(settings.checkpoint, settings.remote_code, settings.model_parallel, files=files)
 
     def fit(self, texts: Sequence[str], labels: Targets, context: FitContext) -> FittedModel:
         """Read `texts`, or take what is kept of them, and learn what is true of them, (len(texts), n_outputs)."""

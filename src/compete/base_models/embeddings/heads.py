@@ -6,7 +6,7 @@ checkpoint and layer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compete.base_models.boosted.trees import Design, Trees, grow
-from compete.base_models.embeddings.linear_heads import Affine, Rows, chosen, learner
+from compete.base_models.embeddings.linear_heads import Affine, Rows, learner, validation_losses
 from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.embeddings.standard import FILE, Floats, Numbers, Standard, save_arrays
 from compete.base_models.families import FitContext
@@ -22,6 +22,7 @@ from compete.base_models.pseudo_labels import SoftRows
 from compete.competition.shape import Targets
 from compete.errors import UserError
 from compete.logits import EPSILON
+from compete.progress import unheard
 
 _AT_ONCE = 512  # rows whose neighbours are looked for
 
@@ -55,7 +56,7 @@ def fit_head(
         raise UserError(f'pseudo_labels: head = "{settings.head}" does not learn from soft targets; "linear" does')
     if settings.head == "lightgbm":
         design = Design(numbers.astype(np.float64), [])
-        return GrownHead(grow(settings.trees, design, targets, rows, context))
+        return GrownHead(grow(settings.trees, design, targets, rows, replace(context, progress=unheard)))
     scale = Standard.of(numbers)
     X = scale.apply(numbers)
     if settings.head == "knn":
@@ -63,8 +64,9 @@ def fit_head(
     learn = learner(settings.head, context)
     best = settings.C[0]
     if len(settings.C) > 1:
-        best = chosen(settings.C, X, targets, rows, learn, context.kind)
-        context.curves.append({"C": best})
+        losses = validation_losses(settings.C, X, targets, rows, learn, context.kind)
+        context.curves.extend({"C": C, "validation_loss": loss} for C, loss in losses.items())
+        best = min(losses, key=losses.__getitem__)
     if soft is None:
         return learn(X, targets, best, scale, None)
     more, said = scale.apply(soft[0]), soft[1]

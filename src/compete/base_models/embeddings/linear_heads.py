@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from compete.logistic_regression import fit_logistic
 from compete.logits import EPSILON, sigmoid, softmax
 
 Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+_AT_ONCE = 4096  # rows
 _PARTS = 3  # of the rows, to see where a support vector machine's margins lie on rows that it was not fitted on
 
 
@@ -72,8 +75,10 @@ def learner(head: str, context: FitContext) -> Learn:
     return svm if head == "svm" else linear
 
 
-def chosen(penalties: Sequence[float], X: Numbers, targets: Targets, rows: Rows, learn: Learn, kind: Kind) -> float:
-    """The one with the lowest loss on the rows that choose; these are not fitted meanwhile."""
+def validation_losses(
+    penalties: Sequence[float], X: Numbers, targets: Targets, rows: Rows, learn: Learn, kind: Kind
+) -> dict[float, float]:
+    """Loss of each of them on the rows that choose, which are not fitted meanwhile."""
     fitted, choose = rows
     as_it_is = Standard(np.zeros(X.shape[1], dtype=np.float32), np.ones(X.shape[1], dtype=np.float32))
 
@@ -81,7 +86,7 @@ def chosen(penalties: Sequence[float], X: Numbers, targets: Targets, rows: Rows,
         found = learn(X[fitted], targets[fitted], C, as_it_is, None).predict(X[choose])
         return _loss(found, targets[choose], kind)
 
-    return min(penalties, key=loss)
+    return {C: loss(C) for C in penalties}
 
 
 def _loss(found: Floats, targets: Targets, kind: Kind) -> float:
@@ -97,26 +102,32 @@ def _loss(found: Floats, targets: Targets, kind: Kind) -> float:
 def _ridge(X: Numbers, targets: Targets, C: float, counts: Counts) -> tuple[Floats, Floats]:
     """Exact; the penalty on the squared weights is 1 / C, which means the same on every scale of targets."""
     y = targets.astype(np.float64)
-    center: Floats = np.average(X.astype(np.float64), axis=0, weights=counts)
-    middle: Floats = np.average(y, axis=0, weights=counts)
-    X = (X - center).astype(np.float32)
-    counted = X if counts is None else X * counts[:, None]
-    gram = (counted.T @ X).astype(np.float64)
+    means: Floats = np.average(X.astype(np.float64), axis=0, weights=counts)
+    mean: Floats = np.average(y, axis=0, weights=counts)
+    gram, moments = np.zeros((X.shape[1], X.shape[1])), np.zeros((X.shape[1], y.shape[1]))
+    # In float64, for numbers that nearly repeat each other: part by part, so that no copy of all rows is made.
+    for start in range(0, len(X), _AT_ONCE):
+        chosen = slice(start, start + _AT_ONCE)
+        part = X[chosen] - means
+        counted = part if counts is None else part * counts[chosen, None]
+        gram += counted.T @ part
+        moments += counted.T @ (y[chosen] - mean)
     gram[np.diag_indices_from(gram)] += 1 / C
-    weights = np.asarray(np.linalg.solve(gram, counted.T.astype(np.float64) @ (y - middle)), dtype=np.float64)
-    return weights, np.asarray(middle - center @ weights)
+    weights = np.asarray(np.linalg.solve(gram, moments), dtype=np.float64)
+    return weights, mean - means @ weights
 
 
 def _multinomial(X: Numbers, targets: Targets, C: float, counts: Counts) -> tuple[Floats, Floats]:
     """Weights (width, n_classes) and constants; a class that the rows do not have gets a rate of next to nothing."""
     from sklearn.linear_model import LogisticRegression
 
-    # A row of which only probabilities are known is as many rows as it has classes, each as likely as it counts.
-    rows, classes = np.nonzero(targets)
-    likely = targets[rows, classes].astype(np.float32) * (1 if counts is None else counts[rows])
-    plain = counts is None
-    model = LogisticRegression(C=C, max_iter=1000, tol=1e-4)
-    model.fit(X if plain else X[rows], classes, sample_weight=None if plain else likely)
+    n_rows, n_classes = targets.shape
+    if targets.any(axis=0).sum() < 2:  # one class alone: smoothed rates, as there is nothing to tell apart
+        rates: Floats = (targets.sum(axis=0) + 1.0) / (n_rows + n_classes)
+        return np.zeros((X.shape[1], n_classes)), np.log(rates)
+    X, classes, likely = _as_rows(X, targets, counts)
+    with _unconverged_is_no_noise():
+        model = LogisticRegression(C=C, max_iter=1000, tol=1e-4).fit(X, classes, sample_weight=likely)
     weights, constants = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
     if len(weights) == 1:  # of two classes scikit-learn keeps the second's alone
         weights, constants = np.vstack([-weights, weights]) / 2, np.append(-constants, constants) / 2
@@ -124,6 +135,17 @@ def _multinomial(X: Numbers, targets: Targets, C: float, counts: Counts) -> tupl
     all_constants = np.full(targets.shape[1], constants.min() + np.log(EPSILON))
     all_weights[:, model.classes_], all_constants[model.classes_] = weights.T, constants
     return all_weights, all_constants
+
+
+def _as_rows(X: Numbers, targets: Targets, counts: Counts) -> tuple[Numbers, NDArray[np.intp], Counts]:
+    """Rows of one class each, and what each counts.
+
+    A row of which probabilities are known is as many as it has classes, each as much as it is likely.
+    """
+    if counts is None:
+        return X, targets.argmax(axis=1), None
+    rows, classes = np.nonzero(targets)
+    return X[rows], classes, targets[rows, classes].astype(np.float32) * counts[rows]
 
 
 def _svm(X: Numbers, targets: Targets, C: float, context: FitContext) -> tuple[Floats, Floats]:
@@ -138,10 +160,21 @@ def _svm(X: Numbers, targets: Targets, C: float, context: FitContext) -> tuple[F
     y = targets.astype(np.float64)
     center, spread = y.mean(axis=0), np.where(y.std(axis=0) > 0, y.std(axis=0), 1.0)
     plain = LinearSVR(C=C, loss="squared_epsilon_insensitive", dual="auto", random_state=context.seed % 2**32)
-    machines = [clone(plain).fit(X, column) for column in ((y - center) / spread).T]
+    with _unconverged_is_no_noise():
+        machines = [clone(plain).fit(X, column) for column in ((y - center) / spread).T]
     weights = np.stack([machine.coef_ * scale for machine, scale in zip(machines, spread, strict=True)], axis=1)
     constants = np.array([float(machine.intercept_[0]) for machine in machines]) * spread + center
     return weights[None], constants[None]
+
+
+@contextlib.contextmanager
+def _unconverged_is_no_noise() -> Iterator[None]:
+    """A solver that stops at its last step is near enough; which penalty serves best the validation rows say."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def _platt(X: Numbers, y: NDArray[Any], C: float, context: FitContext) -> tuple[Floats, Floats]:
@@ -153,7 +186,8 @@ def _platt(X: Numbers, y: NDArray[Any], C: float, context: FitContext) -> tuple[
         rate = (y.sum() + 1) / (len(y) + 2)
         return np.zeros((_PARTS, X.shape[1])), np.full(_PARTS, np.log(rate / (1 - rate)))
     machine = LinearSVC(C=C, dual="auto", random_state=context.seed % 2**32)
-    model = CalibratedClassifierCV(machine, method="sigmoid", cv=_PARTS).fit(X, y.astype(np.int64))
+    with _unconverged_is_no_noise():
+        model = CalibratedClassifierCV(machine, method="sigmoid", cv=_PARTS).fit(X, y.astype(np.int64))
     weights, constants = [], []
     for part in model.calibrated_classifiers_:
         platt = part.calibrators[0]  # 1 / (1 + exp(a f + b))

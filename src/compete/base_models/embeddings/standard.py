@@ -25,9 +25,8 @@ class Standard:
     def of(cls, numbers: Numbers) -> Standard:
         """Of (n_rows, width)."""
         center, spread = numbers.mean(axis=0, dtype=np.float64), numbers.std(axis=0, dtype=np.float64)
-        constant = spread <= 1e-6 * np.maximum(
-            np.abs(center), 1e-6
-        )  # nothing but rounding, which dividing would blow up
+        # Nothing but rounding, which dividing would blow up.
+        constant = spread <= 1e-6 * np.maximum(np.abs(center), 1e-6)
         return cls(center.astype(np.float32), np.where(constant, 1.0, spread).astype(np.float32))
 
     def apply(self, numbers: Numbers) -> Numbers:

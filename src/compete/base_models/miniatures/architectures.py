@@ -16,6 +16,7 @@ from transformers import (
     AutoModelForMaskedLM,
     DistilBertConfig,
     Gemma2Config,
+    Gemma3TextConfig,
     LlamaConfig,
     PretrainedConfig,
     Qwen2Config,
@@ -41,6 +42,8 @@ class Miniature:
     pair: str | None = None
     """How two segments are put together, with the segment of every token; None: one after the other."""
     chat_template: str | None = None
+    prompts: dict[str, str] | None = None
+    """What texts are read behind, by what is done with them, as sentence-transformers' files say it."""
     code: str | None = None
     """Of its repository, which lies as transformers 4 wrote it: a model without a head, and settings of that time."""
 
@@ -114,6 +117,8 @@ _ROBERTA_ROLES = {
 _BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _BERT_ROLES = {f"{token[1:-1].lower()}_token": token for token in _BERT}
 
+_GEMMA = ("<pad>", "<eos>", "<bos>", "<unk>")
+_GEMMA_ROLES = {f"{token[1:-1]}_token": token for token in _GEMMA}
 _LLAMA = (
     "<|begin_of_text|>",
     "<|end_of_text|>",
@@ -158,11 +163,23 @@ MINIATURES: dict[str, Miniature] = {
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
     ),
     "gemma2": Miniature(
-        ("<pad>", "<eos>", "<bos>", "<unk>"),
-        {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"},
+        _GEMMA,
+        _GEMMA_ROLES,
         wordpiece=False,
         wrap=("<bos>", None),
         config=_decoder(Gemma2Config, query_pre_attn_scalar=16, sliding_window=64),
+    ),
+    # EmbeddingGemma is a Gemma 3 that says in its configuration that its tokens see in both directions.
+    "gemma3_embedding": Miniature(
+        _GEMMA,
+        _GEMMA_ROLES,
+        wordpiece=False,
+        wrap=("<bos>", "<eos>"),
+        config=_decoder(
+            Gemma3TextConfig, query_pre_attn_scalar=16, sliding_window=64, use_bidirectional_attention=True
+        ),
+        model=AutoModel,
+        prompts={"query": "task: search result | query: ", "Classification": "task: classification | query: "},
     ),
     # Llama 3 names no pad token, but keeps one in its vocabulary for whoever fine-tunes it.
     "llama": Miniature(

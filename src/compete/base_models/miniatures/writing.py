@@ -39,6 +39,9 @@ def write_miniature(
         chat_template=miniature.chat_template,
         **miniature.roles,
     ).save_pretrained(folder)
+    if miniature.prompts is not None:
+        said = json.dumps({"prompts": miniature.prompts, "default_prompt_name": None}, indent=2)
+        (folder / "config_sentence_transformers.json").write_text(said, encoding="utf-8")
     if miniature.code is not None:
         _lay_out_as_stella(folder, miniature.code)
 

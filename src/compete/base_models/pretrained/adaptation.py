@@ -13,11 +13,10 @@ from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.pretrained.checkpoints import HEADS, Source, holds_whole_model
 from compete.base_models.pretrained.device import may_halve_base, mixed_in
-from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.settings import PROMPTS, TransformerSettings
 from compete.errors import UserError
 
 HEAD = "head.safetensors"
-PROMPTS = "config_sentence_transformers.json"  # what a text encoder wants to read before a text
 _BEHIND_THE_LAYERS = ("pooler", "norm", "final_layernorm")
 
 

@@ -12,6 +12,8 @@ from compete.base_models.task_losses import LossName
 from compete.base_models.task_settings import added_later, only_for
 from compete.declarations import Declaration
 
+# What a text encoder of sentence-transformers wants to read before a text, beside its weights.
+PROMPTS = "config_sentence_transformers.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from compete.base_models.pretrained.batching import Row
 from compete.competition.text_columns import PAIR, as_one, segments
+from compete.errors import UserError
 
 TYPES = "token_type_ids"
 
@@ -20,10 +21,17 @@ def text_rows(
 
     A pair is read as two segments where the tokenizer has a token that parts them, the longer one cut first; else, as
     by decoders, as one text with a line each. with_types: with the segment of every token, for a model that reads it.
-    prompt: what every text is read behind.
+    prompt: what every text is read behind; raises UserError where it leaves no room for one.
     """
-    texts = [prompt + text for text in texts] if prompt else texts
     limit = min(max_length, tokenizer.model_max_length)
+    if prompt:
+        taken = len(tokenizer(prompt)["input_ids"])
+        if taken >= limit:
+            raise UserError(
+                f"settings.prompt: it has {taken} tokens, and with a limit of {limit} (max_length, or the checkpoint's "
+                "own) none are left for a text: shorten it, or raise max_length"
+            )
+        texts = [prompt + text for text in texts]
     as_pairs = tokenizer.sep_token_id is not None
     rows: list[Row] = [{}] * len(texts)
     pairs = [number for number, text in enumerate(texts) if as_pairs and PAIR in text]

@@ -174,9 +174,14 @@ def probe_line(probed: Probed, folds: int) -> str:
     found = probed.found
     if found is None or probed.hours is None:
         return probed.why
+    per_row = (
+        f"{1000 * found.predicted_row:.0f} ms per row read, once for all folds, {1000 * found.trained_row:.1f} ms per "
+        "row for the head"
+        if found.once
+        else f"{1000 * found.trained_row:.0f} ms per row trained, {1000 * found.predicted_row:.0f} ms per row predicted"
+    )
     return (
-        f"probed: {1000 * found.trained_row:.0f} ms per row trained, {1000 * found.predicted_row:.0f} ms per row "
-        f"predicted, peak {gb(found.peak)} GB; {folds} folds, {probed.at_once} at once: about "
+        f"probed: {per_row}, peak {gb(found.peak)} GB; {folds} folds, {probed.at_once} at once: about "
         f"{shown_hours(probed.hours)} hours"
     )
 
@@ -266,11 +271,10 @@ def _word(verdict: Verdict) -> tuple[str, str]:
 
 def _training(plan: ModelPlan) -> str:
     assert plan.settings is not None and plan.batch is not None and plan.shape is not None
-    adaptation = plan.settings.adaptation if plan.settings else ""
     trained = "" if plan.shape.trained == plan.shape.parameters else f", {_count(plan.shape.trained)} trained"
     bound = "" if plan.tokens_counted else "at most "
     rows = "1 row" if plan.batch.rows == 1 else f"{plan.batch.rows} rows"
-    return f"{adaptation}{trained}; {rows} of {bound}{plan.batch.tokens} tokens at once"
+    return f"{plan.adaptation}{trained}; {rows} of {bound}{plan.batch.tokens} tokens at once"
 
 
 def _disk(plan: ModelPlan) -> str:
