@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from compete.base_models.boosted.settings import BoostedSettings
 from compete.base_models.classifier.settings import SequenceClassifierSettings
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.linear.settings import LinearSettings
@@ -57,6 +58,7 @@ RECIPE: tuple[Section, ...] = (
     ("`[settings]` of both families of pretrained transformers", TransformerSettings, None),
     ("`[settings.lora]`", Lora, None),
     ("`[settings]` of family `sequence_classifier`", SequenceClassifierSettings, TransformerSettings),
+    ("`[settings]` of family `embeddings`", EmbeddingsSettings, None),
     ("`[settings]` of family `label_generator`", LabelGeneratorSettings, TransformerSettings),
     ("`[published]`", Published, None),
     ('`[architectures."CHECKPOINT"]`', Architecture, None),

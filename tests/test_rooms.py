@@ -26,8 +26,17 @@ MAY_IMPORT["cli"] = {*FLOW, "execution", "planning", "workflows"}
 
 # Rooms within rooms: what a folder imports nothing of, in the room it lies in.
 APART = {
-    "base_models/pretrained": ["linear", "boosted", "ffnn", "classifier", "generator", "recipes"],
-    "base_models/miniatures": ["linear", "boosted", "ffnn", "classifier", "generator", "pretrained", "recipes"],
+    "base_models/pretrained": ["linear", "boosted", "ffnn", "classifier", "embeddings", "generator", "recipes"],
+    "base_models/miniatures": [
+        "linear",
+        "boosted",
+        "ffnn",
+        "classifier",
+        "embeddings",
+        "generator",
+        "pretrained",
+        "recipes",
+    ],
     "stacking/ensemble": [
         "stack_recipes",
         "fitting",

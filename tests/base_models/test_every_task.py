@@ -10,6 +10,8 @@ import pytest
 
 from compete.base_models.boosted.family import Boosted
 from compete.base_models.boosted.settings import BoostedSettings
+from compete.base_models.embeddings.family import Embeddings
+from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.ffnn.family import FeedForward
 from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.linear.family import Linear
@@ -23,6 +25,11 @@ FAMILIES: dict[str, Any] = {
     "linear": Linear(LinearSettings(C=10.0)),
     "nbsvm": Linear(LinearSettings(weighting="nbsvm")),
     "lightgbm": Boosted(BoostedSettings(n_components=16, min_data_in_leaf=5)),
+    "embeddings": Embeddings(
+        EmbeddingsSettings(
+            checkpoint="miniature:gemma3_embedding", layers=(1, 2), C=(0.1, 1.0), precision="float32", max_length=32
+        )
+    ),
     "ffnn": FeedForward(FeedForwardSettings(**SMALL, members=2)),
 }
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from compete.base_models.families import FitContext
-from compete.base_models.pretrained.settings import TransformerSettings
+from compete.base_models.pretrained.settings import CheckpointSettings, TransformerSettings
 from compete.base_models.recipes import AS_PUBLISHED, Architecture, Recipe, load_recipe, recipe_names
 from compete.competition.declaration import Size
 from compete.competition.starter import starter_folder
@@ -42,7 +42,7 @@ REPORT = {
 }
 GENERATORS = {"llama_3_2_3b_instruct", "qwen2_5_1_5b", "qwen2_5_14b_instruct", "qwen2_5_72b_instruct"}
 DECODERS = {"gemma2", "gemma3_text", "llama", "qwen2"}
-LARGEST_ON_A_LAPTOP = 300_000_000
+LARGEST_ON_A_LAPTOP = 305_000_000
 SIZES: tuple[Size, ...] = ("full", "laptop", "miniature")
 SHIPPED = {path.stem: path for path in sorted((starter_folder() / "base_models").glob("*.toml"))}
 PUBLISHED = {name for name, path in SHIPPED.items() if "published" in read_toml(path)}
@@ -77,8 +77,8 @@ def load(root: Path, model: str, size: Size) -> Recipe:
     return load_recipe(Workspace(root, size), model)
 
 
-def transformer(recipe: Recipe) -> TransformerSettings:
-    assert isinstance(recipe.settings, TransformerSettings)
+def transformer(recipe: Recipe) -> CheckpointSettings:
+    assert isinstance(recipe.settings, CheckpointSettings)
     return recipe.settings
 
 
@@ -90,7 +90,7 @@ def architecture(root: Path, name: str, size: Size) -> Architecture:
 def test_the_ten_models_of_the_report_are_there_and_all_of_them_are_trained_by_all(root: Path) -> None:
     assert set(recipe_names(Workspace(root))) == set(SHIPPED) >= REPORT
     outside = {name for name in SHIPPED if load(root, name, "full").declaration.outside_all}
-    assert outside == {"qwen2_5_72b_instruct", "boosted"}
+    assert outside == {"qwen2_5_72b_instruct", "boosted", "embeddinggemma_300m"}
 
 
 def test_the_models_of_the_report_have_its_scores_and_settings(root: Path) -> None:

@@ -51,8 +51,8 @@ def longest_row(settings: CheckpointSettings, rows: Rows, tokenizer: Any, prompt
     longest, typical = ([prompt + text for text in texts] for texts in (rows.longest, rows.typical))
     if tokenizer is not None:
         tokens = _longest(tokenizer(longest)["input_ids"])
-        counted = [min(len(ids), limit) for ids in tokenizer(typical or [""])["input_ids"]]
-        return Length(min(tokens, limit), 0, counted=True, mean=_mean(counted))
+        lengths = [min(len(ids), limit) for ids in tokenizer(typical or [""])["input_ids"]]
+        return Length(min(tokens, limit), 0, counted=True, mean=_mean(lengths))
     mean = _mean([min(_typical_tokens(text), limit) for text in typical])
     return Length(min(_most_tokens(longest), limit), 0, counted=False, mean=mean)
 

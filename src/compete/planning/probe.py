@@ -78,7 +78,7 @@ def read_probe(path: Path) -> Probe:
 def probe(recipe: Recipe, competition: Competition, rows_at_once: int, threads: int, report: Report) -> Probe:
     """Train on the longest rows, for the memory; then on few and on more typical ones, for the time per row."""
     if isinstance(recipe.settings, EmbeddingsSettings):
-        return _probe_reading(recipe, recipe.settings, competition, threads, report)
+        return _probe_reading(recipe, competition, threads, report)
     family = _Trial(recipe, competition, rows_at_once, threads)
     lengths = np.array([len(text.encode()) for text in competition.train_texts])
     by_length = np.argsort(-lengths, kind="stable")
@@ -104,16 +104,17 @@ def probe(recipe: Recipe, competition: Competition, rows_at_once: int, threads: 
     return Probe(max(short - trained * len(few), 0.0), trained, predicted, peak_memory())
 
 
-def _probe_reading(
-    recipe: Recipe, settings: EmbeddingsSettings, competition: Competition, threads: int, report: Report
-) -> Probe:
+def _probe_reading(recipe: Recipe, competition: Competition, threads: int, report: Report) -> Probe:
     """Read texts of some lengths, and fit a head of the real size."""
+    from compete.base_models.embeddings.family import Embeddings
     from compete.planning.reading_probe import measure
 
+    family = recipe.build()
+    assert isinstance(family, Embeddings)
     task, folds = competition.task, competition.declaration.folds.k
     context = FitContext(competition.labels, recipe.declaration.seed, task.name, task.grades, threads)
     train, test = competition.texts_for(recipe.needs.features)
-    found = measure(settings, train, test, competition.train_targets, folds, context, report)
+    found = measure(family.settings, train, test, competition.train_targets, folds, context, report)
     fitted = len(train) * (folds - 1) / folds
     return Probe(found.opening, found.head / fitted, found.read, peak_memory(), once=True)
 

@@ -65,7 +65,7 @@ def _seconds_to_read(encoder: Encoder, rows: Sequence[Row], at_once: int) -> flo
     shares = np.cumsum(lengths[order]) / lengths.sum()
     places = np.searchsorted(shares, (np.arange(_TIMED) + 0.5) / _TIMED)
     chosen = np.unique(lengths[order][np.minimum(places, len(order) - 1)])
-    seconds = []
+    seconds: list[float] = []
     for length in chosen:
         batch = [rows[number] for number in np.flatnonzero(lengths == length)[:at_once]]
         if not seconds:
