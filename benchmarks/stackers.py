@@ -6,8 +6,9 @@
     python benchmarks/stackers.py ... --autogluon PYTHON    # an environment that has autogluon.tabular
 
 A fifth of the rows is set aside, near-identical texts together; five splits set every row aside once. Every stacker
-sees the rest, says what it expects of new rows, and is scored on the fifth. OOFs are folders with an oof.parquet of ids
-and probabilities, all made under the fold plan that the rows, K = 5 and seed 42 give.
+sees the rest, says what it expects of new rows, and is scored on the fifth. Ctrl-C ends with the table of the splits
+that are done. OOFs are folders with an oof.parquet of ids and probabilities, all made under the fold plan that the
+rows, K = 5 and seed 42 give.
 """
 
 from __future__ import annotations
@@ -215,43 +216,60 @@ def autogluon(split: Split, python: str) -> Answer:
         return Answer(found["decisions"].astype(np.int8), float(found["expected"]))
 
 
+class Measured(NamedTuple):
+    """What one stacker did with one split."""
+
+    score: float
+    expected: float
+    seconds: float
+
+
 def compare(data: Data, count: int, recipes: dict[str, StackRecipe], python: str | None) -> None:
-    """Print a Markdown table: score on rows set aside, what was expected, and the error of the expectation."""
-    real: dict[str, list[float]] = {}
-    expected: dict[str, list[float]] = {}
-    seconds: dict[str, list[float]] = {}
+    """Measure every stacker on every split, as far as nobody stops it, and print the table."""
+    measured: list[dict[str, Measured]] = []
+    try:
+        for aside, split in splits(data, count):
+            measured.append(of_split(split, data.labels[aside], recipes, python))
+            print(f"split {len(measured)}/{count}", flush=True)
+    except KeyboardInterrupt:
+        print(f"stopped: {len(measured)} splits of {count}")
+    if len(measured) > 1:  # of one there is no standard error
+        print(f"\n{len(data.models)} base models ({', '.join(data.models)}), {len(measured)} splits; {machine()}\n")
+        print_table(measured)
 
-    def note(name: str, answer: Answer, truth: Labels, took: float) -> None:
-        real.setdefault(name, []).append(F1.compute(truth, answer.decisions))
-        expected.setdefault(name, []).append(answer.expected)
-        seconds.setdefault(name, []).append(took)
 
-    for number, (aside, split) in enumerate(splits(data, count)):
-        truth = data.labels[aside]
-        answers, took = timed(lambda split=split: ours(split, recipes))  # type: ignore[misc]
-        for name in ["chosen", *recipes]:
-            note(f"compete, {name}", answers[name], truth, took if name == "chosen" else np.nan)
-        (half, cut), took = timed(lambda split=split: scikit_learn(split))  # type: ignore[misc]
-        note("LogisticRegression per label, 0.5", half, truth, took)
-        note("the same, thresholds in sample", cut, truth, took)
-        for name, stacker in {"hill climbing": hill_climbing, "best base model": best_single}.items():
-            answer, took = timed(lambda split=split, stacker=stacker: stacker(split))  # type: ignore[misc]
-            note(name, answer, truth, took)
-        if python:
-            answer, took = timed(lambda split=split: autogluon(split, python))  # type: ignore[misc]
-            note("AutoGluon weighted ensemble", answer, truth, took)
-        print(f"split {number + 1}/{count}", flush=True)
-    ours_real = np.array(real["compete, chosen"])
-    print(f"\n{len(data.models)} base models ({', '.join(data.models)}), {count} splits; {machine()}\n")
+def of_split(split: Split, truth: Labels, recipes: dict[str, StackRecipe], python: str | None) -> dict[str, Measured]:
+    """Every stacker's score on the rows set aside, and what it expected."""
+    found: dict[str, Measured] = {}
+
+    def note(name: str, answer: Answer, took: float) -> None:
+        found[name] = Measured(F1.compute(truth, answer.decisions), answer.expected, took)
+
+    answers, took = timed(lambda: ours(split, recipes))
+    for name in ["chosen", *recipes]:
+        note(f"compete, {name}", answers[name], took if name == "chosen" else np.nan)
+    (half, cut), took = timed(lambda: scikit_learn(split))
+    note("LogisticRegression per label, 0.5", half, took)
+    note("the same, thresholds in sample", cut, took)
+    note("hill climbing", *timed(lambda: hill_climbing(split)))
+    note("best base model", *timed(lambda: best_single(split)))
+    if python:
+        note("AutoGluon weighted ensemble", *timed(lambda: autogluon(split, python)))
+    return found
+
+
+def print_table(measured: list[dict[str, Measured]]) -> None:
+    """In Markdown: score on rows set aside, what was expected, and the error of the expectation."""
     print("| stacker | score set aside | behind ours, s.e. | expected | error of expectation | s |")
     print("|---|---|---|---|---|---|")
-    for name in real:
-        scores, said = np.array(real[name]), np.array(expected[name])
-        behind = ours_real - scores
+    of_ours = np.array([split["compete, chosen"].score for split in measured])
+    for name in measured[0]:
+        scores, said, seconds = np.array([split[name] for split in measured]).T
+        behind = of_ours - scores
         error = float(np.abs(said - scores).mean())
         print(
-            f"| {name} | {scores.mean():.4f} | {behind.mean():+.4f} ± {behind.std(ddof=1) / np.sqrt(count):.4f} | "
-            f"{said.mean():.4f} | {error:.4f} (bias {np.mean(said - scores):+.4f}) | {np.mean(seconds[name]):.1f} |"
+            f"| {name} | {scores.mean():.4f} | {behind.mean():+.4f} ± {behind.std(ddof=1) / len(behind) ** 0.5:.4f} | "
+            f"{said.mean():.4f} | {error:.4f} (bias {np.mean(said - scores):+.4f}) | {seconds.mean():.1f} |"
         )
 
 
