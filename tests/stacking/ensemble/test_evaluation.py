@@ -30,7 +30,7 @@ DECLARED: dict[str, dict[str, Any]] = {
     "mean": {"method": "mean"},
     "ranks": {"method": "mean", "ranks": True},
     "blend": {"method": "blend", "per": "label"},
-    "simplex": {"method": "nelder_mead", "per": "label", "negative": True},
+    "simplex": {"method": "nelder_mead", "per": "label", "select_by": "f1"},
     "logistic": {"method": "logistic", "C": [0.1, 1.0]},
     "ridge": {"method": "ridge", "alpha": [1.0, 10.0]},
     "platt": {"method": "logistic", "C": 1.0, "calibration": "platt"},

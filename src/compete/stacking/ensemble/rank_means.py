@@ -34,13 +34,14 @@ class FittedRankMean:
     """Sorted numbers of every model and output, (n_models, at most _MOST, n_outputs)."""
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> Floats:
-        total = np.zeros(np.shape(probabilities)[1:])
+        # Counted in halves of a rank, which add up exactly: ranks that are equal stay so in any order of models.
+        halves = np.zeros(np.shape(probabilities)[1:], dtype=np.int64)
         for known, columns in zip(self.known, np.asarray(probabilities, dtype=np.float64), strict=True):
             for output, values in enumerate(columns.T):
                 # Of equal numbers the middle rank.
                 low, high = (np.searchsorted(known[:, output], values, side=side) for side in ("left", "right"))
-                total[:, output] += (low + high) / (2 * len(known))
-        return np.asarray(total / len(self.known))
+                halves[:, output] += low + high
+        return np.asarray(halves / (2 * self.known.shape[1] * len(self.known)))
 
 
 @dataclass(frozen=True)
