@@ -15,6 +15,8 @@ from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
+from compete.printable import shown
+from compete.spreadsheets import first_formula
 from compete.stacking.inventory import Inventory
 from compete.submissions import sending
 from compete.submissions.csv_file import CsvFile
@@ -107,6 +109,11 @@ def submit(
             prepared = prepare(planned, source, target.name, target.notebook)
             if prepared.notice:
                 say(prepared.notice)
+            if (formula := first_formula(cell for key in prepared.form.keys for cell in key)) is not None:
+                say(
+                    f"{shown(formula[1])} is a formula to a spreadsheet: the sample submission has it so, and it is "
+                    f"sent as it is; open submissions/{prepared.path.name} in none"
+                )
 
             def confirm(prepared: Prepared, left: int) -> bool:
                 say(_summary(competition, prepared, left))

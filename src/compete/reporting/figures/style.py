@@ -17,6 +17,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgba, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
+
+from compete.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -113,6 +116,7 @@ def drawn(draw: Draw, *, dark: bool = False) -> Figure:
     """Draw a figure in the project's style."""
     with matplotlib.rc_context(_STYLE):
         figure = draw()
+        _show_every_letter(figure)
         # A canvas attaches itself to its figure, as pyplot would do it.
         FigureCanvasAgg(figure)
     if dark:
@@ -120,6 +124,15 @@ def drawn(draw: Draw, *, dark: bool = False) -> Figure:
     for axes in figure.axes:  # ticks that are not made before the figure is shown have these colours too
         axes.tick_params(color=_colour(MUTED, dark), labelcolor=_colour(INK, dark), grid_color=_colour(GRID, dark))
     return figure
+
+
+def _show_every_letter(figure: Figure) -> None:
+    """Names of labels and models hold whatever somebody wrote: what acts in place of being seen, as a mark that turns a
+    line round, is written out. XML has no control characters at all, and an SVG with one would not open."""
+    for artist in figure.findobj(Text):
+        seen = printable(artist.get_text())
+        if seen != artist.get_text():
+            artist.set_text(seen)
 
 
 def png(figure: Figure) -> bytes:
