@@ -103,7 +103,11 @@ def unknown_name(name: str, valid: Iterable[str]) -> str:
 
 
 def _problem(model: type[BaseModel], raw: Mapping[str, Any], detail: dict[str, Any], prefix: str) -> Problem:
-    location = [part for part in detail["loc"] if isinstance(part, int) or not _is_union_branch(part)]
+    *inside, last = detail["loc"] or ("",)
+    location = [part for part in inside if isinstance(part, int) or not _is_union_branch(part)]
+    # The key that is unknown may be called like a branch, which it is none of.
+    if detail["type"] == "extra_forbidden" or isinstance(last, int) or not _is_union_branch(last):
+        location.append(last)
     key = (prefix + ".".join(str(part) for part in location)).rstrip(".")
     if detail["type"] == "extra_forbidden":
         owner = _model_at(model, location[:-1])

@@ -20,7 +20,7 @@ from compete.workflows.train import train_base
 NAME = 'tiny </title><script>alert(1)</script> & "co" {{ 7*7 }} $x^2$'
 # In place of joy, anger and trust.
 LABELS = ("_joy $x$", '<img src=x onerror="alert(2)"> id="1', "信頼 🤝")
-ODD_STACK = '_$a$ <b>&"50%#'
+ODD_STACK = "0_Odd-stack"
 
 PLANTED = (
     "<script>alert(1)</script>",

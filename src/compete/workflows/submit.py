@@ -144,7 +144,7 @@ def to_send(planned: Planned, what: str | None) -> Result | CsvFile:
         return Inventory(planned).find(what)
     path = Path(what).expanduser()
     if not path.is_file():
-        raise SubmissionError(f"{what} does not exist")
+        raise SubmissionError(f"{what} {'is no file' if path.exists() else 'does not exist'}")
     return CsvFile(path)
 
 
