@@ -17,9 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgba, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.text import Text
 
-from compete.printable import printable
+from compete.printable import on_one_line, printable
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -108,7 +107,9 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def shortened(name: str, most: int = 32) -> str:
-    """A name as figures have room for it."""
+    """A name as figures have room for it, with what acts in place of being seen written out: XML, which SVG is, has no
+    control characters, and a mark that turns a line round would turn more than the name."""
+    name = on_one_line(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
@@ -116,7 +117,6 @@ def drawn(draw: Draw, *, dark: bool = False) -> Figure:
     """Draw a figure in the project's style."""
     with matplotlib.rc_context(_STYLE):
         figure = draw()
-        _show_every_letter(figure)
         # A canvas attaches itself to its figure, as pyplot would do it.
         FigureCanvasAgg(figure)
     if dark:
@@ -126,15 +126,6 @@ def drawn(draw: Draw, *, dark: bool = False) -> Figure:
     return figure
 
 
-def _show_every_letter(figure: Figure) -> None:
-    """Names of labels and models hold whatever somebody wrote: what acts in place of being seen, as a mark that turns a
-    line round, is written out. XML has no control characters at all, and an SVG with one would not open."""
-    for artist in figure.findobj(Text):
-        seen = printable(artist.get_text())
-        if seen != artist.get_text():
-            artist.set_text(seen)
-
-
 def png(figure: Figure) -> bytes:
     return _saved(figure, "png")
 
@@ -142,7 +133,7 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure, name: str) -> str:
     """As a text without XML prolog. name: makes its ids unique in a page that holds several."""
     text = _saved(figure, "svg", {"svg.hashsalt": name}).decode("utf-8")
-    text = text[text.index("<svg") :]
+    text = printable(text[text.index("<svg") :])
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     prefix = re.sub(r"[^A-Za-z0-9_-]", lambda sign: f".{ord(sign[0]):x}.", name)  # a stack's name may hold anything
     text = _in_tags(text, lambda tag: re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", tag))
