@@ -14,6 +14,7 @@ from compete import atomic
 from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.workspace import Workspace
 from compete.fingerprints import digest
+from compete.stored_json import read_json
 
 if TYPE_CHECKING:
     from compete.competition.data import Competition
@@ -60,11 +61,13 @@ def _sources(workspace: Workspace, declared: CompetitionDeclaration) -> dict[str
 def _read(path: Path) -> dict[str, Any] | None:
     """The record, or None when it is missing or unreadable: it is only a cache."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         intact = record.pop("sha256") == _digest(record)
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    return record if intact and record["fingerprints"].keys() >= FINGERPRINTED else None
+    told = record.get("fingerprints")
+    known = isinstance(told, dict) and told.keys() >= FINGERPRINTED and "sources" in record
+    return record if intact and known else None
 
 
 def _digest(record: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compete import atomic
-from compete.base_models.recipes import NAME, NAME_RULE, RESERVED_NAMES, has_recipe
+from compete.base_models.recipes import has_recipe
 from compete.competition.column_names import free_name, matched, otherwise_written
 from compete.competition.data import Competition
+from compete.competition.data_files import kind_of, open_bytes
 from compete.competition.planned import Planned
 from compete.competition.reading import read_table
 from compete.competition.row_fingerprints import without_features
@@ -32,6 +36,7 @@ from compete.oof.imported_values import (
     refuse_what_is_no_probability,
 )
 from compete.oof.job import made_by
+from compete.printable import listed, on_one_line
 
 _SAVE_ANEW = f"Save it anew, as CSV in UTF-8 or as parquet, with nothing but ids and probabilities: {HOW_TO_SAVE}"
 # What read_table advises for the files that competition.toml names.
@@ -76,7 +81,7 @@ def read_imported(
     """Probabilities, or numbers where `kind` says so, float32 (len(ids), len(labels)), in the order of `ids` and
     `labels`; and what was put right."""
     if not file.path.is_file():
-        raise DataError(f"{file.path} does not exist")
+        raise DataError(f"{file.path} {'is no file' if file.path.exists() else 'does not exist'}")
     if file.path.suffix == ".npy":
         found_ids, matrix, notes = *_read_npy(file, id_column, labels), list[str]()
     else:
@@ -95,8 +100,6 @@ def read_imported(
 
 
 def _check_name(competition: Competition, name: str, folder: ResultFolder, force: bool) -> None:
-    if not NAME.fullmatch(name) or name in RESERVED_NAMES:
-        raise UserError(f"{name!r} cannot be a model's name: {NAME_RULE}")
     if has_recipe(competition.workspace, name):
         raise UserError(f"base_models/{name}.toml is a recipe of that name: import under another name")
     if competition.workspace.stack_recipe(name).exists():
@@ -132,7 +135,11 @@ def _read_columns(
 
 
 def _table(path: Path) -> pd.DataFrame:
-    """A table of strings; errors speak of a file that is imported, not of the competition's."""
+    """A table of strings; errors speak of a file that is imported, not of the competition's.
+
+    Cells that hold lists or objects are none of a table of probabilities, whatever they would be in a text.
+    """
+    _refuse_nested(path)
     try:
         table = read_table(path)
     except DataError as error:
@@ -141,6 +148,21 @@ def _table(path: Path) -> pd.DataFrame:
     if name in table.columns or (table.index.name is None and isinstance(table.index, pd.RangeIndex)):
         return table
     return table.reset_index(names=name).astype(str)  # a parquet file keeps the index of a DataFrame
+
+
+def _refuse_nested(path: Path) -> None:
+    if not path.is_file() or kind_of(path)[0] != "parquet":
+        return
+    try:
+        with open_bytes(path) as file:
+            schema = pq.ParquetFile(file).schema_arrow
+    except (OSError, pa.ArrowException, RecursionError) as error:
+        raise DataError(f"{path} is not a parquet file that can be read: {error}") from None
+    nested = [field.name for field in schema if pa.types.is_nested(field.type) or pa.types.is_binary(field.type)]
+    if nested:
+        raise DataError(
+            f"{path}: the columns {listed(map(repr, nested))} hold lists or objects, expected numbers. {_SAVE_ANEW}"
+        )
 
 
 def _id_column(table: pd.DataFrame, id_column: str, ids: Sequence[str], labels: Sequence[str]) -> str | None:
@@ -166,11 +188,11 @@ def _refuse_columns(
         return
     index = saved_index(table, [id_column, *labels])
     raise DataError(
-        f"{path} has the columns {', '.join(repr(str(name)) for name in table.columns)}; it needs {id_column}"
+        f"{path} has the columns {listed(repr(str(name)) for name in table.columns)}; it needs {id_column}"
         + (" (or id)" if "id" not in (id_column, *labels) else "")
         + f", {', '.join(labels)}"
         + (f"; missing: {', '.join(missing)}" if missing else "")
-        + (f"; not known: {', '.join(map(repr, extra))}" if extra else "")
+        + (f"; not known: {listed(map(repr, extra))}" if extra else "")
         + (f". {index!r} is a saved index, not an id: {HOW_TO_SAVE} saves without" if index in extra else "")
     )
 
@@ -181,12 +203,11 @@ def _read_npy(file: ImportedFile, id_column: str, labels: Sequence[str]) -> tupl
         raise UserError(
             f"{file.path} has no ids: name a file with them, in the order of its rows (--oof-ids, --test-ids)"
         )
+    _refuse_npy(file.path)
     try:
         matrix = np.load(file.path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, MemoryError) as error:
         raise DataError(f"{file.path} is not an .npy file of numbers: {error}") from None
-    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiub":
-        raise DataError(f"{file.path} is not an .npy file of real numbers")
     table = _table(file.ids)
     column = next((name for name in (id_column, "id") if name in table.columns), table.columns[0])
     ids = table[column].tolist()
@@ -196,6 +217,26 @@ def _read_npy(file: ImportedFile, id_column: str, labels: Sequence[str]) -> tupl
             f"each of the {len(ids)} ids in {file.ids} (below its header), a column for each of {', '.join(labels)}"
         )
     return ids, matrix.astype(np.float64)
+
+
+def _refuse_npy(path: Path) -> None:
+    """Raise DataError unless the file holds the real numbers that its header promises, before room is made for them."""
+    with path.open("rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            if version not in read:
+                raise ValueError(f"version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+            shape, _, dtype = read[version](file)
+        except (ValueError, EOFError, RecursionError, MemoryError, SyntaxError) as error:
+            raise DataError(f"{path} is not an .npy file of numbers: {on_one_line(str(error))[:200]}") from None
+        promised, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
+    if dtype.hasobject:
+        raise DataError(f"{path} is not an .npy file of numbers: it holds objects of Python's, which are never loaded")
+    if dtype.kind not in "fiub":
+        raise DataError(f"{path} is not an .npy file of real numbers: it holds {dtype}")
+    if promised != held:
+        raise DataError(f"{path} is damaged: its header promises {promised:,} bytes, and it holds {held:,}")
 
 
 def _order(path: Path, found: Sequence[str], ids: Sequence[str], rows: str, id_column: str) -> NDArray[np.intp]:

@@ -27,6 +27,7 @@ from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.identity import files_of
 from compete.oof.job import versions
+from compete.oof.job_archives import refuse_odd_manifest
 from compete.oof.kept import is_kept_of
 from compete.oof.lock import fold_claimed
 from compete.oof.state import State, checkpoint_in_force, model_state
@@ -67,7 +68,7 @@ def pack_result(job: Archive, workspace: Workspace, failed: Failed | None, path:
         "failed": why,
         "made_with": versions(),
     }
-    write_archive(path, record, content)
+    write_archive(path, record, content, private=True)  # the log may quote texts
 
 
 def has_result(job: Archive, path: Path) -> bool:
@@ -76,12 +77,17 @@ def has_result(job: Archive, path: Path) -> bool:
         result = open_result(path).manifest
     except ArchiveError:  # none, or half of one: it is made anew
         return False
-    return bool(result["job"] == atomic.sha256_file(job.path) and result["failed"] is None)
+    return bool(result["job"] == atomic.sha256_file(job.path) and result.get("failed") is None)
 
 
 def open_result(path: Path) -> Archive:
     """Raises ArchiveError if it is damaged or foreign."""
-    return read_archive(path, "result", _KEYS)
+    archive = read_archive(path, "result", _KEYS)
+    refuse_odd_manifest(archive)
+    failed = archive.manifest.get("failed")
+    if failed is not None and not (isinstance(failed, dict) and {"error", "message"} <= failed.keys()):
+        raise damaged(path, "its manifest does not say how it failed")
+    return archive
 
 
 def bring_in(planned: Planned, result: Archive, *, claimed: bool = False) -> Arrival:
@@ -109,8 +115,8 @@ def bring_in(planned: Planned, result: Archive, *, claimed: bool = False) -> Arr
                 planned, result, folder.part(fold), checkpoint_in_force(workspace, model, recipe, planned.plan.k)
             )
         if _LOG in result.names:
-            atomic.write_bytes(folder.log(fold), result.read(_LOG))
-    if manifest["failed"] is None:
+            atomic.write_bytes(folder.log(fold), result.read(_LOG), private=True)
+    if manifest.get("failed") is None:
         return Arrival(model, fold, "came in")
     log = workspace.shown(folder.log(fold))
     return Arrival(

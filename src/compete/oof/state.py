@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from compete.base_models.checkpoint_files import checkpoint_of
-from compete.base_models.recipes import RESERVED_NAMES, Recipe, has_recipe, load_recipes, recipe_names
+from compete.base_models.recipes import Recipe, has_recipe, load_recipes, recipe_names
+from compete.competition.names import NAME_RULE, RESERVED_NAMES, is_model_name
 from compete.competition.row_fingerprints import without_features
 from compete.competition.workspace import ResultFolder, Workspace
 from compete.errors import StoreError
@@ -20,6 +21,7 @@ from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.guards import FoldWarning
 from compete.oof.identity import changes_since, files_of, hash_of_files
+from compete.printable import on_one_line
 
 
 class State(StrEnum):
@@ -116,6 +118,9 @@ def every_model_state(
 
 def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int) -> ModelState:
     """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
+    if not is_model_name(name):  # a folder that somebody laid there, and that no command can name
+        why = f"oof/{on_one_line(name)} cannot be a model's ({NAME_RULE}): rename it, or move it away"
+        return ModelState(name, "trained", PartState(State.ORPHAN, (why,)), (PartState(State.MISSING),) * k)
     folder = workspace.base_model(name)
     identity = recipe.identity_on(rows) if recipe else without_features(rows)
     checkpoint = checkpoint_in_force(workspace, name, recipe, k)

@@ -17,6 +17,7 @@ from compete.competition.metrics import Metric
 from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState
 from compete.oof.survey import Survey
+from compete.printable import json_printable
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
@@ -31,8 +32,9 @@ Record = dict[str, Any]
 
 
 def to_json(record: Mapping[str, Any]) -> str:
-    """One document, indented by 2; without NaN, which JSON does not have."""
-    return json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
+    """One document, indented by 2; without NaN, which JSON does not have, and without a letter that would act on a
+    terminal."""
+    return json_printable(json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:

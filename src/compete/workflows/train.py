@@ -79,7 +79,7 @@ def train_base(
         if run.left:
             say(f"{_left_text(run.left)}; the same command goes on with them")
         with locked(workspace, say):  # it writes scores down
-            return Trained(status(workspace, [recipe.name for recipe in recipes]), run.failed, run.left)
+            return Trained(status(workspace, [recipe.name for recipe in recipes], scoring=True), run.failed, run.left)
 
 
 def _asked_seconds(stop_after: str) -> float:
