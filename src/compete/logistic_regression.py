@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import Labels
-
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int8]
 
 
 def fit_logistic(X: NDArray[np.float32], labels: Labels, C: float) -> tuple[Floats, Floats]:
