@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -202,7 +203,7 @@ def stray_files() -> Iterator[Case]:
 # Manifests, ledgers and other files that a workspace brings along.
 
 DEEP = "[" * 100_000
-RECORDS = {
+RECORDS: dict[str, dict[str, Any]] = {
     "no files": {"files": ...},
     "files that are a list": {"files": ["oof.parquet"]},
     "files without hashes": {"files": {"oof.parquet": None, "test.parquet": 3}},
@@ -218,7 +219,7 @@ RECORDS = {
     "made by nobody": {"made_by": 7},
     "a checkpoint that is a text": {"checkpoint": "gpt"},
 }
-STACK_RECORDS = {
+STACK_RECORDS: dict[str, dict[str, Any]] = {
     "no score": {"score": ...},
     "a score of words": {"score": {"honest": "much"}},
     "no members": {"models": ...},

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from compete.base_models.embeddings.family import Embeddings
-from compete.base_models.embeddings.prompts import PROMPTS
 from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.families import Needs
 from compete.base_models.miniatures.writing import write_miniature
+from compete.base_models.pretrained.settings import PROMPTS
 from compete.base_models.recipes import Recipe, RecipeDeclaration, load_recipe
 from compete.competition.workspace import Workspace
 from compete.planning.cards import absent_devices, parse_device

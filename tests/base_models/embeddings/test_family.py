@@ -18,12 +18,12 @@ from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.embeddings import encoder, training
 from compete.base_models.embeddings.family import Embeddings
 from compete.base_models.embeddings.kept_numbers import numbers_of
-from compete.base_models.embeddings.prompts import PROMPTS
 from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.families import FitContext
 from compete.base_models.miniatures.writing import write_miniature
 from compete.base_models.pretrained.attention import is_bidirectional
 from compete.base_models.pretrained.checkpoints import open_body, source_of
+from compete.base_models.pretrained.settings import PROMPTS
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
 from compete.errors import UserError
