@@ -10,7 +10,9 @@ from compete.stored_json import parsed_json, read_json
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 100_000, "[" * 200 + "]" * 200, '{"a":' * 100 + "1" + "}" * 100, "{", "9" * 5000]
+    "text",
+    ["[" * 100_000, "[" * 200 + "]" * 200, '{"a":' * 100 + "1" + "}" * 100, "{", "9" * 5000],
+    ids=["open", "lists", "objects", "torn", "digits"],
 )
 def test_what_is_broken_or_deep_is_one_error(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

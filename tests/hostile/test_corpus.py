@@ -31,6 +31,7 @@ from support.hostile import (
     ESCAPE,
     Arrange,
     Case,
+    Content,
     all_of,
     edits,
     ledger,
@@ -427,17 +428,21 @@ def parquet(table: pa.Table) -> bytes:
     return written.getvalue()
 
 
-def train_is(file: str, content: bytes) -> Arrange:
+def train_is(file: str, content: Content) -> Arrange:
     return all_of(edits(DECLARATION, '"train.csv"', f'"{file}"'), writes(file, content))
 
 
 WIDE = ",".join(f"c{number}" for number in range(100_000))
-DATA: dict[str, tuple[str, bytes, str]] = {
-    "a line of 40 MiB": ("a.csv", b"id,text,joy\n1," + b"x" * (40 * 2**20) + b",1\n", "has a line of more than"),
-    "a first line of 40 MiB": ("a.csv", b"i" * (40 * 2**20), "has a line of more than"),
+DATA: dict[str, tuple[str, Content, str]] = {
+    "a line of 40 MiB": (
+        "a.csv",
+        lambda: b"id,text,joy\n1," + b"x" * (40 * 2**20) + b",1\n",
+        "has a line of more than",
+    ),
+    "a first line of 40 MiB": ("a.csv", lambda: b"i" * (40 * 2**20), "has a line of more than"),
     "a line of 40 MiB, packed": (
         "a.csv.gz",
-        gzip.compress(b"id,text\n1," + b"x" * (40 * 2**20), 1),
+        lambda: gzip.compress(b"id,text\n1," + b"x" * (40 * 2**20), 1),
         "has a line of more than",
     ),
     "100,000 columns": ("a.csv", WIDE.encode() + b"\n", "has 100,000 columns"),
@@ -448,8 +453,8 @@ DATA: dict[str, tuple[str, bytes, str]] = {
         "has 10,001 columns",
     ),
     "JSON that is nested deeply": ("a.jsonl", b'{"id": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", "line 1 is not JSON"),
-    "a gzip bomb": ("a.csv.gz", gzip_bomb(), "that is a bomb"),
-    "a zip bomb": ("a.zip", zip_bomb(), "that is a bomb"),
+    "a gzip bomb": ("a.csv.gz", gzip_bomb, "that is a bomb"),
+    "a zip bomb": ("a.zip", zip_bomb, "that is a bomb"),
     "packed ten times": ("a.csv.gz", squeezed(b"id,text\n", 10), "is packed more than"),
     "a tar of a link": ("a.tar", tar_with(tarfile.SYMTYPE, "train.csv"), "holds no file"),
     "a tar of a device": ("a.tar", tar_with(tarfile.CHRTYPE, "train.csv"), "holds no file"),
@@ -512,7 +517,7 @@ NPY = {
     "nothing": (b"", "is not an .npy file"),
 }
 NESTED = pa.table({"id": ["b0000"], "joy": [[0.5]], "anger": [{"p": 0.5}], "trust": [0.5]})
-TABLES: dict[str, tuple[str, bytes, str]] = {
+TABLES: dict[str, tuple[str, Content, str]] = {
     "parquet of lists and objects": ("mate.parquet", parquet(NESTED), "hold lists or objects"),
     "parquet of bytes": (
         "mate.parquet",
@@ -521,8 +526,8 @@ TABLES: dict[str, tuple[str, bytes, str]] = {
     ),
     "100,000 columns": ("mate.csv", WIDE.encode() + b"\n", "has 100,000 columns"),
     "5,000 columns": ("mate.csv", ",".join(f"c{n}" for n in range(5000)).encode() + b"\n", "more; it needs id"),
-    "a line of 40 MiB": ("mate.csv", b"id,joy\n" + b"1" * (40 * 2**20), "has a line of more than"),
-    "a gzip bomb": ("mate.csv.gz", gzip_bomb(), "that is a bomb"),
+    "a line of 40 MiB": ("mate.csv", lambda: b"id,joy\n" + b"1" * (40 * 2**20), "has a line of more than"),
+    "a gzip bomb": ("mate.csv.gz", gzip_bomb, "that is a bomb"),
     "escape sequences": ("mate.csv", f"id,{ESCAPE}\n1,2\n".encode(), "\\x1b"),
     "ids of escape sequences": ("mate.csv", f"id,joy,anger,trust\n{ESCAPE},0.1,0.1,0.1\n".encode(), "unknown"),
     "numbers of a thousand digits": (

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import signal
 import sqlite3
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from compete import archives
 from compete.competition.workspace import Workspace
@@ -58,6 +60,11 @@ def within(seconds: int, memory: int) -> Iterator[None]:
     def late(number: int, frame: object) -> None:
         raise TimeoutError(f"no answer within {seconds} seconds")
 
+    if sys.platform != "linux":  # others tell in other ways what is mapped, and Windows has no alarm
+        yield
+        return
+    import resource
+
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before, limits = signal.signal(signal.SIGALRM, late), resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, limits[1]))
@@ -75,9 +82,13 @@ def put(path: Path, content: str | bytes) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def writes(name: str, content: str | bytes) -> Arrange:
+Content = str | bytes | Callable[[], bytes]
+"""What a file holds; of megabytes, how it is made when it is wanted."""
+
+
+def writes(name: str, content: Content) -> Arrange:
     """A file of the workspace with another content."""
-    return lambda workspace: put(workspace.root / name, content)
+    return lambda workspace: put(workspace.root / name, content() if callable(content) else content)
 
 
 def edits(name: str, old: str, new: str) -> Arrange:
@@ -97,6 +108,8 @@ def pipe(name: str) -> Arrange:
         path = workspace.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
+        if sys.platform == "win32":
+            pytest.skip("this system has no named pipes among its files")
         os.mkfifo(path)
 
     return arrange
