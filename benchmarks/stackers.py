@@ -2,6 +2,7 @@
 
     python benchmarks/stackers.py --oofs benchmarks/oofs --train train.csv [--splits 10]
     python benchmarks/stackers.py --oofs benchmarks/oofs --train train.csv --coverage 100
+    python benchmarks/stackers.py ... --stacks mean blend nelder_mead    # these alone, of shipped ones and of OTHERS
     python benchmarks/stackers.py ... --autogluon PYTHON    # an environment that has autogluon.tabular
 
 A fifth of the rows is set aside, near-identical texts together; five splits set every row aside once. Every stacker
@@ -44,6 +45,12 @@ from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
 F1 = METRICS["f1_macro"]
 RECIPES = Path(__file__).parent.parent / "stacking"
+# Methods that no shipped recipe has.
+OTHERS: dict[str, dict[str, Any]] = {
+    "mean of ranks": {"method": "mean", "ranks": True},
+    "nelder_mead": {"method": "nelder_mead"},
+    "ridge": {"method": "ridge"},
+}
 Probabilities = NDArray[np.float32]
 
 
@@ -124,18 +131,19 @@ def shipped() -> dict[str, StackRecipe]:
     return {recipe.name: recipe for recipe in sorted(recipes, key=lambda recipe: recipe.simplicity())}
 
 
-def ours(split: Split, names: list[str]) -> dict[str, Answer]:
-    """`compete stack`: each recipe, and "chosen", the one that it takes."""
+def ours(split: Split, recipes: dict[str, StackRecipe]) -> dict[str, Answer]:
+    """`compete stack`: each recipe, and "chosen", the one that it takes of those that are shipped."""
     plans = repeated_folds(split.folds, split.labels, split.groups, 3, seed=42)
     materials = Materials(dict(zip(split.models, split.oof, strict=True)), split.labels, plans, RowInputs(split.rows))
-    bench = Workbench(materials, shipped(), F1)
+    bench = Workbench(materials, recipes, F1)
     aside = dict(zip(split.models, split.aside, strict=True))
     answers, contenders = {}, []
-    for name in names:
-        recipe, fitted, evaluation = bench.recipes[name], bench.fitted(name), bench.evaluate(name)
+    for name, recipe in recipes.items():
+        fitted, evaluation = bench.fitted(name), bench.evaluate(name)
         decisions = evaluation.decision.decide(fitted.predict_proba(aside, RowInputs(split.aside_rows)))
         answers[name] = Answer(decisions, evaluation.honest)
-        contenders.append(Contender(recipe, evaluation.honest, evaluation.draws))
+        if name not in OTHERS:
+            contenders.append(Contender(recipe, evaluation.honest, evaluation.draws))
     answers["chosen"] = answers[choose(F1, contenders).recipe.name]
     return answers
 
@@ -207,9 +215,8 @@ def autogluon(split: Split, python: str) -> Answer:
         return Answer(found["decisions"].astype(np.int8), float(found["expected"]))
 
 
-def compare(data: Data, count: int, python: str | None) -> None:
+def compare(data: Data, count: int, recipes: dict[str, StackRecipe], python: str | None) -> None:
     """Print a Markdown table: score on rows set aside, what was expected, and the error of the expectation."""
-    names = list(shipped())
     real: dict[str, list[float]] = {}
     expected: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
@@ -221,8 +228,8 @@ def compare(data: Data, count: int, python: str | None) -> None:
 
     for number, (aside, split) in enumerate(splits(data, count)):
         truth = data.labels[aside]
-        answers, took = timed(lambda split=split: ours(split, names))  # type: ignore[misc]
-        for name in ["chosen", *names]:
+        answers, took = timed(lambda split=split: ours(split, recipes))  # type: ignore[misc]
+        for name in ["chosen", *recipes]:
             note(f"compete, {name}", answers[name], truth, took if name == "chosen" else np.nan)
         (half, cut), took = timed(lambda split=split: scikit_learn(split))  # type: ignore[misc]
         note("LogisticRegression per label, 0.5", half, truth, took)
@@ -291,6 +298,8 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--coverage", type=int, default=0, metavar="SPLITS")
+    known = shipped() | {name: StackRecipe(name, StackDeclaration.model_validate(d)) for name, d in OTHERS.items()}
+    parser.add_argument("--stacks", nargs="+", metavar="NAME", choices=known, default=list(shipped()))
     parser.add_argument("--autogluon", metavar="PYTHON")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -298,7 +307,7 @@ def main() -> None:
     if options.coverage:
         coverage(data, options.coverage)
     else:
-        compare(data, options.splits, options.autogluon)
+        compare(data, options.splits, {name: known[name] for name in options.stacks}, options.autogluon)
 
 
 if __name__ == "__main__":

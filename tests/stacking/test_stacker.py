@@ -75,7 +75,7 @@ def test_the_expected_range_holds_the_honest_score_and_narrows_with_rows(
     assert high - low >= 0.9 * (fitted.interval_[1] - fitted.interval_[0])  # what is known does not grow
 
 
-@pytest.mark.parametrize("method", ["mean", "blend", "logistic", "lightgbm"])
+@pytest.mark.parametrize("method", ["mean", "blend", "nelder_mead", "logistic", "ridge", "lightgbm"])
 @pytest.mark.parametrize("calibration", ["none", "temperature"])
 def test_every_method_beats_its_worst_model(method: Any, calibration: Any) -> None:
     labels = make_labels()
@@ -253,8 +253,11 @@ def test_parameters_that_mean_nothing_are_refused_before_anything_is_fitted(
 
 
 MEANT: dict[str, dict[str, Any]] = {
+    "mean": {"ranks": True},
     "blend": {"per": "label"},
+    "nelder_mead": {"per": "label"},
     "logistic": {"C": [0.1]},
+    "ridge": {"alpha": [1e4]},
     "lightgbm": {"trees": {"max_trees": 3}},
 }
 NEVER_MEANT: dict[str, Any] = {
@@ -270,10 +273,10 @@ NEVER_MEANT: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("method", ["mean", "blend", "logistic", "lightgbm"])
+@pytest.mark.parametrize("method", MEANT)
 def test_options_without_meaning_for_the_method_are_refused(method: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacker, "Workbench", None)
-    of_others = {key: value for other, meant in MEANT.items() if other != method for key, value in meant.items()}
+    of_others = {k: value for meant in MEANT.values() for k, value in meant.items() if k not in MEANT[method]}
     for key, value in {**of_others, **NEVER_MEANT}.items():
         with pytest.raises(UserError, match=rf"'{key}'.*no meaning for method '{method}'"):
             MultilabelStacker(method, options={**MEANT.get(method, {}), key: value}).fit(MODELS, LABELS, FOLDS)

@@ -10,7 +10,7 @@ from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 from compete.workflows.stack import suitable
 
 MEAN = StackRecipe("mean", StackDeclaration(method="mean"))
-RIDGE = StackRecipe("ridge", StackDeclaration(method="ridge"))
+NNLS = StackRecipe("nnls", StackDeclaration(method="nnls"))
 LOGISTIC = StackRecipe("logistic", StackDeclaration(method="logistic"))
 TOP = StackRecipe("top", StackDeclaration(method="blend", stacks=["mean", "logistic"]))
 
@@ -18,10 +18,10 @@ TOP = StackRecipe("top", StackDeclaration(method="blend", stacks=["mean", "logis
 @pytest.mark.parametrize(
     ("kind", "kept", "said"),
     [
-        ("labels", ["mean", "logistic", "top"], ['stack ridge is left out: method = "ridge" is not for labels']),
+        ("labels", ["mean", "logistic", "top"], ['stack nnls is left out: method = "nnls" is not for labels']),
         (
             "grades",
-            ["mean", "ridge"],
+            ["mean", "nnls"],
             [
                 'stack logistic is left out: method = "logistic" is not for grades',
                 'stack top is left out: made of logistic, whose method = "logistic" is not for grades',
@@ -31,11 +31,11 @@ TOP = StackRecipe("top", StackDeclaration(method="blend", stacks=["mean", "logis
 )
 def test_what_does_not_suit_is_left_out_with_a_sentence(kind: Kind, kept: list[str], said: list[str]) -> None:
     heard: list[str] = []
-    found = suitable([MEAN, RIDGE, LOGISTIC, TOP], kind, heard.append)
+    found = suitable([MEAN, NNLS, LOGISTIC, TOP], kind, heard.append)
     assert [recipe.name for recipe in found] == kept
     assert heard == said
 
 
 def test_where_none_suits_the_methods_that_do_are_named() -> None:
-    with pytest.raises(UserError, match=r"no recipe in stacking/ is for numbers; .* mean, blend, nnls, ridge"):
+    with pytest.raises(UserError, match=r"no recipe in stacking/ is for numbers; .* blend, nelder_mead, nnls, ridge"):
         suitable([LOGISTIC], "numbers", lambda sentence: None)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.metrics import METRICS, Metric
+from compete.competition.metrics import METRICS, Metric, Probabilities
 from compete.competition.shape import Targets
+from compete.competition.task import are_probabilities
 from compete.progress import Progress, unseen
 from compete.stacking.ensemble.blend import FittedBlend
 from compete.stacking.ensemble.cross_fitting import CrossFit, Folds, Loss, cross_fit, cross_fit_second_level
@@ -73,11 +74,17 @@ class FittedStack:
         return state
 
 
-def loss_of(metric: Metric) -> Loss:
+def loss_of(metric: Metric, recipe: StackRecipe) -> Loss:
     """What several settings of a meta-learner are told apart by: a proper score of its predictions."""
-    if metric.kind == "labels":
-        return METRICS["log_loss"].compute
-    return METRICS["multiclass_log_loss" if metric.kind == "classes" else "mcrmse"].compute
+    if not are_probabilities(metric.kind):
+        return METRICS["mcrmse"].compute
+    if recipe.declaration.method == "ridge":  # cut to [0, 1]: one row that is surely wrong would decide a log loss
+        return _squared_error
+    return METRICS["log_loss" if metric.kind == "labels" else "multiclass_log_loss"].compute
+
+
+def _squared_error(truth: Targets, predicted: Probabilities) -> float:
+    return float(np.mean((np.asarray(predicted, dtype=np.float64) - truth) ** 2))
 
 
 @dataclass
@@ -122,7 +129,7 @@ class Workbench:
             self.materials.plans[repeat],
             self.materials.rows.wanted_by(recipe.declaration),
             lambda fraction, doing: self.progress((repeat + fraction) / repeats, doing),
-            loss_of(self.metric),
+            loss_of(self.metric, recipe),
         )
 
     def fitted(self, name: str) -> FittedStack:

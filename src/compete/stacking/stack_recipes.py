@@ -20,25 +20,28 @@ from compete.stacking.ensemble.boosting import ClassTrees, LightGBM, NumberTrees
 from compete.stacking.ensemble.class_learners import CalibratedClasses, Multinomial
 from compete.stacking.ensemble.decision_rules import default_rule, rules_for
 from compete.stacking.ensemble.meta_learners import Calibrated, Logistic, Mean, MetaLearner, PassingConstants
-from compete.stacking.ensemble.number_learners import NonNegative, RankMean, Ridge
+from compete.stacking.ensemble.nelder_mead import NelderMead
+from compete.stacking.ensemble.number_learners import NonNegative, Ridge
+from compete.stacking.ensemble.rank_means import RankedProbabilities, RankMean
+from compete.stacking.ensemble.ridge import ProbabilityRidge
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Method = Literal["mean", "blend", "logistic", "ridge", "nnls", "lightgbm"]
+Method = Literal["mean", "blend", "nelder_mead", "logistic", "ridge", "nnls", "lightgbm"]
 _ONLY = {
     "C": ("logistic",),
     "alpha": ("ridge",),
     "ranks": ("mean",),
-    "per": ("blend",),
-    "negative": ("blend",),
-    "select_by": ("blend",),
+    "per": ("blend", "nelder_mead"),
+    "negative": ("blend", "nelder_mead"),
+    "select_by": ("blend", "nelder_mead"),
     "row_features": ("lightgbm",),
     "features": ("lightgbm",),
     "trees": ("lightgbm",),
 }
 # Of stacks that score alike, the one that is fitted least is preferred.
-_SIMPLICITY = ("mean", "blend", "nnls", "logistic", "ridge", "lightgbm")
+_SIMPLICITY = ("mean", "blend", "nelder_mead", "nnls", "logistic", "ridge", "lightgbm")
 # Kinds of outputs that a method is for; the others are for all.
-_FOR = {"logistic": ("labels", "classes"), "ridge": ("numbers", "grades"), "nnls": ("numbers", "grades")}
+_FOR = {"logistic": ("labels", "classes"), "nnls": ("numbers", "grades")}
 _SELECT: dict[Kind, tuple[SelectBy, ...]] = {
     "labels": ("f1", "log_loss", "metric"),
     "classes": ("log_loss", "metric"),
@@ -69,7 +72,9 @@ class Trees(Declaration):
 class StackDeclaration(Declaration):
     """stacking/NAME.toml."""
 
-    method: Method = Field(description="how base models are combined; ridge and nnls: of numbers and grades")
+    method: Method = Field(
+        description="how base models are combined; logistic: of labels and classes, nnls: of numbers and grades"
+    )
     description: str = Field(default="", description="what the stack is, for its readers")
     models: list[str] | None = Field(
         default=None, min_length=1, description="base models to stack; default: every one that is trained"
@@ -87,13 +92,20 @@ class StackDeclaration(Declaration):
         min_length=1,
         description="ridge: strength of the L2 penalty; of several the best is chosen inside",
     )
-    ranks: bool = Field(default=False, description="mean: of the models' ranks, for metrics of the rows' order alone")
-    negative: bool = Field(default=False, description="blend: a model may also be taken away, with a negative weight")
-    per: Literal["competition", "label"] = Field(default="competition", description="blend: what has its own weights")
+    ranks: bool = Field(
+        default=False,
+        description="mean: of the models' ranks, for metrics of the rows' order alone and for decisions of labels",
+    )
+    negative: bool = Field(
+        default=False, description="blend, nelder_mead: a model may also be taken away, with a negative weight"
+    )
+    per: Literal["competition", "label"] = Field(
+        default="competition", description="blend, nelder_mead: what has its own weights"
+    )
     select_by: SelectBy | None = Field(
         default=None,
-        description='blend: what a model must raise; default: "f1" for f1_macro of labels, "metric" for numbers and '
-        'grades, else "log_loss"',
+        description='blend, nelder_mead: what weights must raise; default: "f1" for f1_macro of labels, "metric" for '
+        'numbers and grades, and in nelder_mead where the metric scores probabilities; else "log_loss"',
     )
     row_features: bool = Field(default=False, description="lightgbm: also what can be counted in the texts")
     features: bool = Field(default=False, description="lightgbm: also the columns that [data] features declares")
@@ -141,16 +153,18 @@ class StackRecipe:
         declared = self.declaration
         learners: list[MetaLearner]
         if declared.method == "mean":
-            learners = [RankMean() if declared.ranks else Mean()]
-        elif declared.method == "blend":
-            learners = [self._blend(metric, "f1" if metric.name == "f1_macro" else "log_loss")]
+            learners = [self._mean(metric)]
+        elif declared.method in ("blend", "nelder_mead"):
+            learners = [self._weighted(metric)]
+        elif declared.method == "ridge":
+            learners = [ProbabilityRidge(alpha) for alpha in declared.alpha]
         elif declared.method == "lightgbm":
             learners = [LightGBM(**declared.trees.model_dump())]
         else:
             learners = [Logistic(C) for C in declared.C]
         if declared.calibration in ("platt", "temperature"):
             learners = [Calibrated(learner, declared.calibration) for learner in learners]
-        elif declared.method in ("mean", "blend"):  # a weighted mean of constants is that constant
+        elif declared.method in ("mean", "blend", "nelder_mead"):  # a weighted mean of constants is that constant
             return learners
         return [PassingConstants(learner) for learner in learners]
 
@@ -158,8 +172,10 @@ class StackRecipe:
         declared = self.declaration
         if declared.method == "mean":
             return [Mean()]
-        if declared.method == "blend":
-            return [self._blend(metric, "log_loss")]
+        if declared.method in ("blend", "nelder_mead"):
+            return [self._weighted(metric)]
+        if declared.method == "ridge":
+            return [ProbabilityRidge(alpha, classes=True) for alpha in declared.alpha]
         if declared.method == "lightgbm":
             return [ClassTrees(LightGBM(**declared.trees.model_dump()))]
         return [Multinomial(C) for C in declared.C]
@@ -167,17 +183,32 @@ class StackRecipe:
     def _of_numbers(self, metric: Metric) -> list[MetaLearner]:
         declared = self.declaration
         if declared.method == "mean":
-            return [RankMean() if declared.ranks else Mean()]
-        if declared.method == "blend":
-            return [self._blend(metric, "metric")]
+            return [self._mean(metric)]
+        if declared.method in ("blend", "nelder_mead"):
+            return [self._weighted(metric)]
         if declared.method == "lightgbm":
             return [NumberTrees(LightGBM(**declared.trees.model_dump()))]
         return [NonNegative()] if declared.method == "nnls" else [Ridge(alpha) for alpha in declared.alpha]
 
-    def _blend(self, metric: Metric, by_default: SelectBy) -> Blend:
+    def _mean(self, metric: Metric) -> MetaLearner:
+        if not self.declaration.ranks:
+            return Mean()
+        return RankedProbabilities() if metric.decides else RankMean()
+
+    def _weighted(self, metric: Metric) -> MetaLearner:
         declared = self.declaration
-        select_by = declared.select_by or by_default
-        return Blend(select_by, per_label=declared.per == "label", negative=declared.negative, metric=metric)
+        select_by = declared.select_by or self._select_by(metric)
+        blend = Blend(select_by, per_label=declared.per == "label", negative=declared.negative, metric=metric)
+        return NelderMead(blend) if declared.method == "nelder_mead" else blend
+
+    def _select_by(self, metric: Metric) -> SelectBy:
+        """What weights must raise where the recipe says nothing."""
+        if not are_probabilities(metric.kind):
+            return "metric"
+        if metric.kind == "labels" and metric.name == "f1_macro":
+            return "f1"
+        # Decisions without their thresholds or offsets would tell little of the weights.
+        return "metric" if self.declaration.method == "nelder_mead" and not metric.decides else "log_loss"
 
     def suits(self, kind: Kind) -> bool:
         """Whether its method is for outputs of that kind."""
@@ -192,8 +223,13 @@ class StackRecipe:
         elif declared.calibration not in ("none", *calibrations):
             known = " and ".join(calibrations) or "none"
             wrong = f'calibration = "{declared.calibration}" has no meaning here; there is {known}'
-        elif declared.ranks and metric.name not in _OF_RANKS:
-            wrong = f"ranks = true is for metrics that look at the order of rows alone, and {metric.title} does not"
+        elif declared.ranks and kind == "classes":
+            wrong = "ranks = true would give classes sums other than 1"
+        elif declared.ranks and metric.name not in _OF_RANKS and not (kind == "labels" and metric.decides):
+            wrong = (
+                "ranks = true is for metrics that look at the order of rows alone and for decisions of labels, and "
+                f"{metric.title} is neither"
+            )
         elif declared.select_by is not None and declared.select_by not in _SELECT[kind]:
             wrong = f'select_by = "{declared.select_by}" has no meaning here; there is {" and ".join(_SELECT[kind])}'
         elif kind == "classes" and declared.per == "label":

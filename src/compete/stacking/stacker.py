@@ -26,7 +26,14 @@ from compete.stacking.ensemble.resampling import interval, resampled_scores
 from compete.stacking.fitting import Materials, Workbench
 from compete.stacking.stack_recipes import StackDeclaration, StackRecipe
 
-OPTIONS: dict[str, set[str]] = {"mean": set(), "blend": {"per"}, "logistic": {"C"}, "lightgbm": {"trees"}}
+OPTIONS: dict[str, set[str]] = {
+    "mean": {"ranks"},
+    "blend": {"per"},
+    "nelder_mead": {"per"},
+    "logistic": {"C"},
+    "ridge": {"alpha"},
+    "lightgbm": {"trees"},
+}
 
 
 # Base models: one array, or a DataFrame per model (index: rows, columns: labels), by name or in their order.
@@ -50,7 +57,7 @@ class MultilabelStacker(BaseEstimator):  # type: ignore[misc]  # scikit-learn ha
 
     def __init__(
         self,
-        method: Literal["mean", "blend", "logistic", "lightgbm"] = "logistic",
+        method: Literal["mean", "blend", "nelder_mead", "logistic", "ridge", "lightgbm"] = "logistic",
         metric: str = "f1_macro",
         calibration: Literal["none", "platt", "temperature"] = "none",
         thresholds: RuleName | None = None,

@@ -20,6 +20,8 @@ from compete.stacking.ensemble.class_learners import (
     log_features,
 )
 from compete.stacking.ensemble.meta_learners import Mean, MetaLearner
+from compete.stacking.ensemble.nelder_mead import NelderMead
+from compete.stacking.ensemble.ridge import ProbabilityRidge
 
 THREE = METRICS["multiclass_log_loss"].of(Task("multiclass", ("a", "b", "c")))
 LEARNERS: dict[str, MetaLearner] = {
@@ -27,7 +29,9 @@ LEARNERS: dict[str, MetaLearner] = {
     "blend": Blend("log_loss", metric=THREE),
     "by the metric": Blend("metric", metric=METRICS["f1_macro"].of(Task("multiclass", ("a", "b", "c")))),
     "negative": Blend("log_loss", negative=True, metric=THREE),
+    "simplex": NelderMead(Blend("metric", metric=THREE)),
     "multinomial": Multinomial(0.5),
+    "ridge": ProbabilityRidge(classes=True),
     "temperature": CalibratedClasses(Mean(), vector=False),
     "vector": CalibratedClasses(Mean(), vector=True),
     "trees": ClassTrees(LightGBM(min_data_in_leaf=10)),

@@ -15,6 +15,9 @@ from compete.stacking.ensemble.blend import Blend
 from compete.stacking.ensemble.cross_fitting import as_it_is, cross_fit, cross_fit_second_level, repeated_folds
 from compete.stacking.ensemble.evaluation import evaluate
 from compete.stacking.ensemble.meta_learners import Logistic, Mean, MetaLearner, RowFeatures
+from compete.stacking.ensemble.nelder_mead import NelderMead
+from compete.stacking.ensemble.rank_means import RankedProbabilities
+from compete.stacking.ensemble.ridge import ProbabilityRidge
 
 ROWS, RATES = 240, (0.5, 0.3, 0.2)
 F1 = METRICS["f1_macro"]
@@ -212,7 +215,16 @@ def test_nothing_is_fitted_to_probabilities_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("learner", "tolerance"), [(Mean(), 1e-6), (Blend(), 1e-6), (Blend(per_label=True), 1e-6), (Logistic(), 1e-4)]
+    ("learner", "tolerance"),
+    [
+        (Mean(), 1e-6),
+        (RankedProbabilities(), 1e-6),
+        (Blend(), 1e-6),
+        (Blend(per_label=True), 1e-6),
+        (NelderMead(), 1e-6),
+        (Logistic(), 1e-4),
+        (ProbabilityRidge(), 1e-5),
+    ],
 )
 def test_another_order_of_rows_models_or_labels_is_another_order_of_the_result(
     learner: MetaLearner, tolerance: float

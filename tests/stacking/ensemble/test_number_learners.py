@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.linear_model import LinearRegression
 from sklearn.linear_model import Ridge as ScikitRidge
 
@@ -15,7 +14,9 @@ from compete.competition.task import Task
 from compete.stacking.ensemble.blend import Blend
 from compete.stacking.ensemble.boosting import LightGBM, NumberTrees
 from compete.stacking.ensemble.meta_learners import Mean, MetaLearner
-from compete.stacking.ensemble.number_learners import NonNegative, RankMean, Ridge, side_by_side
+from compete.stacking.ensemble.nelder_mead import NelderMead
+from compete.stacking.ensemble.number_learners import NonNegative, Ridge, side_by_side
+from compete.stacking.ensemble.rank_means import RankMean
 
 TASK = Task("regression", ("x", "y"))
 RMSE, PEARSON = METRICS["rmse"].of(TASK), METRICS["pearson"].of(TASK)
@@ -25,6 +26,7 @@ LEARNERS: dict[str, MetaLearner] = {
     "by correlation": Blend("metric", metric=PEARSON),
     "by correlation, per target": Blend("metric", per_label=True, metric=PEARSON),
     "negative": Blend("metric", negative=True, metric=PEARSON),
+    "simplex": NelderMead(Blend("metric", metric=RMSE)),
     "ridge": Ridge(),
     "nnls": NonNegative(),
     "trees": NumberTrees(LightGBM(min_data_in_leaf=10)),
@@ -108,21 +110,6 @@ def test_weights_that_are_not_negative_are_those_of_scikit_learn() -> None:
         expected = LinearRegression(positive=True).fit(models[:, :, target].T, truth[:, target].astype(np.float64))
         assert found.weights[target::2, target] == pytest.approx(expected.coef_, abs=1e-6)
         assert found.weights[target::2, target][1] == 0
-
-
-def test_ranks_of_the_rows_of_the_fit_are_their_ranks() -> None:
-    models, truth = rows(0, n_rows=200)
-    models[0] = np.round(models[0])  # equal numbers share the middle rank
-    expected = np.mean([(rankdata(model, axis=0) - 0.5) / 200 for model in models], axis=0)
-    assert RankMean().fit(models, truth).predict_proba(models) == pytest.approx(expected)
-
-
-def test_ranks_do_not_mind_a_models_scale() -> None:
-    models, truth = rows(0)
-    bent = models.copy()
-    bent[0] = np.exp(bent[0] / 20)
-    plain = RankMean().fit(models, truth).predict_proba(models)
-    assert RankMean().fit(bent, truth).predict_proba(bent) == pytest.approx(plain)
 
 
 def test_a_blend_with_negative_weights_takes_away_what_two_models_share() -> None:

@@ -47,35 +47,37 @@ class Blend:
     metric: Metric = METRICS["f1_macro"]
 
     def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> FittedBlend:
-        groups = [[label] for label in range(labels.shape[1])] if self.per_label else [list(range(labels.shape[1]))]
         models = np.asarray(probabilities, dtype=np.float32)
         weights = np.empty((len(models), labels.shape[1]))
-        for group in groups:
-            gain, of_equals = self._gains(labels[:, group])
+        for group in self.groups(labels.shape[1]):
+            gain, of_equals = self.gains(labels[:, group])
             if self.negative:
-                found = _climb(models[:, :, group], self._bounded(gain), self.steps)
+                found = _climb(models[:, :, group], gain, self.steps)
             else:
                 found = _select(models[:, :, group], gain, of_equals, self.steps)
             weights[:, group] = found[:, None]
         kind = self.metric.kind
         return FittedBlend(weights, self.negative and are_probabilities(kind), kind == "classes")
 
-    def _gains(self, truth: Targets) -> tuple[Gain, Gain]:
-        """What a model must raise, and what tells models apart that raise it alike."""
+    def groups(self, n_labels: int) -> list[list[int]]:
+        """The labels that share their weights, group by group."""
+        return [[label] for label in range(n_labels)] if self.per_label else [list(range(n_labels))]
+
+    def gains(self, truth: Targets) -> tuple[Gain, Gain]:
+        """What weights must raise, and what tells models apart that raise it alike; both are functions of a weighted
+        mean (n_rows, n_outputs), float32. truth: (n_rows, n_outputs).
+        """
         if not are_probabilities(self.metric.kind):
             closeness = _closeness(truth)
             return (closeness if self.metric.decides else _of_metric(self.metric, truth)), closeness
         likelihood = _log_likelihood(truth) if self.metric.kind == "labels" else _log_likelihood_of_class(truth)
         if self.select_by == "f1":
-            return _best_f1(truth), likelihood
-        if self.select_by == "metric":
-            return _of_metric(self.metric, truth), likelihood
-        return likelihood, likelihood
-
-    def _bounded(self, gain: Gain) -> Gain:
-        if not are_probabilities(self.metric.kind):
-            return gain
-        return lambda mean: gain(_bounded(mean, self.metric.kind == "classes"))
+            gain = _best_f1(truth)
+        else:
+            gain = _of_metric(self.metric, truth) if self.select_by == "metric" else likelihood
+        if not self.negative:
+            return gain, likelihood
+        return (lambda mean: gain(bounded(mean, self.metric.kind == "classes"))), likelihood
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class FittedBlend:
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> NDArray[np.float64]:
         mean = np.asarray(np.einsum("mrl,ml->rl", probabilities, self.weights, dtype=np.float64))
-        return _bounded(mean, self.sums_to_one) if self.bounded else mean
+        return bounded(mean, self.sums_to_one) if self.bounded else mean
 
 
 def _select(models: Cells, gain: Gain, of_equals: Gain, steps: int) -> NDArray[np.float64]:
@@ -109,16 +111,17 @@ def _select(models: Cells, gain: Gain, of_equals: Gain, steps: int) -> NDArray[n
         model = int(max(equal, key=lambda each: of_equals(means[each]))) if len(equal) > 1 else int(equal[0])
         total += models[model]
         taken[model] += 1
-        if _surely_more(gains[model], best):
+        if surely_more(gains[model], best):
             best, weights = gains[model], taken / taken.sum()
     return weights
 
 
-def _surely_more(gain: float, than: float) -> bool:
+def surely_more(gain: float, than: float) -> bool:
+    """Whether a gain is greater by more than rounding."""
     return bool(gain - than > _EQUAL * abs(gain))
 
 
-def _bounded(cells: NDArray[Any], sums_to_one: bool) -> NDArray[Any]:
+def bounded(cells: NDArray[Any], sums_to_one: bool) -> NDArray[Any]:
     """Cells (n_rows, n_outputs) brought back into [0, 1]; of classes, every row's sum to 1."""
     inside: NDArray[Any] = np.clip(cells, 0, 1)
     if not sums_to_one:
@@ -138,7 +141,7 @@ def _climb(models: Cells, gain: Gain, steps: int) -> NDArray[np.float64]:
         moves = [(number, part) for number in range(len(models)) for part in _PARTS]
         gains = [gain((1 - part) * blend + part * models[number]) for number, part in moves]
         reached, (number, part) = max(zip(gains, moves, strict=True))
-        if not _surely_more(reached, best):
+        if not surely_more(reached, best):
             break
         best, blend = reached, (1 - part) * blend + part * models[number]
         weights = (1 - part) * weights

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from compete.competition.metrics import Probabilities
 from compete.competition.shape import Targets
 from compete.stacking.ensemble.meta_learners import Parallel, RowFeatures
+from compete.stacking.ensemble.ridge import fit_ridge
 
 Floats = NDArray[np.float64]
-_MOST = 20_000  # rows that ranks are told by
 
 
 def side_by_side(numbers: Probabilities) -> Floats:
@@ -35,14 +35,7 @@ class Ridge:
     alpha: float = 10.0
 
     def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> Affine:
-        X = side_by_side(probabilities)
-        center, scale = X.mean(axis=0), X.std(axis=0)
-        scale[scale <= 1e-6 * np.abs(X).max(axis=0)] = 1.0  # a constant column carries nothing
-        X = (X - center) / scale
-        y = labels.astype(np.float64)
-        weights = np.linalg.solve(X.T @ X + self.alpha * np.eye(X.shape[1]), X.T @ (y - y.mean(axis=0)))
-        weights /= scale[:, None]
-        return Affine(weights, y.mean(axis=0) - center @ weights)
+        return Affine(*fit_ridge(side_by_side(probabilities), labels, self.alpha, constant=1e-6))
 
 
 @dataclass(frozen=True)
@@ -78,34 +71,3 @@ class Affine:
 
     def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> Floats:
         return np.asarray(side_by_side(probabilities) @ self.weights + self.constants)
-
-
-@dataclass(frozen=True)
-class RankMean:
-    """The mean of the base models' ranks among the rows of the fit, from 0 to 1; for scores that look at order alone.
-
-    Models on unlike scales count alike. No target is looked at.
-    """
-
-    parallel: ClassVar[Parallel] = "threads"
-    few_parameters: ClassVar[bool] = True
-
-    def fit(self, probabilities: Probabilities, labels: Targets, rows: RowFeatures | None = None) -> FittedRankMean:
-        values = np.sort(np.asarray(probabilities, dtype=np.float64), axis=1)
-        some = np.linspace(0, values.shape[1] - 1, min(values.shape[1], _MOST)).round().astype(np.intp)
-        return FittedRankMean(values[:, some])
-
-
-@dataclass(frozen=True)
-class FittedRankMean:
-    known: Floats
-    """Sorted numbers of every model and output, (n_models, at most _MOST, n_outputs)."""
-
-    def predict_proba(self, probabilities: Probabilities, rows: RowFeatures | None = None) -> Floats:
-        total = np.zeros(np.shape(probabilities)[1:])
-        for known, columns in zip(self.known, np.asarray(probabilities, dtype=np.float64), strict=True):
-            for output, values in enumerate(columns.T):
-                # Of equal numbers the middle rank.
-                low, high = (np.searchsorted(known[:, output], values, side=side) for side in ("left", "right"))
-                total[:, output] += (low + high) / (2 * len(known))
-        return np.asarray(total / len(self.known))
