@@ -18,7 +18,7 @@ def command(
     test_ids: Annotated[Path | None, typer.Option(help="For npy: file with the ids of the rows of --test.")] = None,
     seen: Annotated[
         Path | None,
-        typer.Option(help="JSON: of every fold, the folds whose labels its model has seen, and through what."),
+        typer.Option(help="JSON: of every fold, what its model has seen: folds' labels, test texts."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an imported model of this name.")] = False,
     as_json: JsonOption = False,

@@ -81,7 +81,8 @@ def read_seen(path: Path, name: str, k: int) -> list[Seen]:
 
     Raises DataError for a file of another form, LeakError for a fold whose model has seen its labels.
     """
-    form = f'it should be JSON as {{"0": {{"folds": [1, 2], "test_texts": false, "through": []}}, ...}}, folds 0 to {k - 1}'
+    example = '{"0": {"folds": [1, 2], "test_texts": false, "through": []}, ...}'
+    form = f"it should be JSON as {example}, folds 0 to {k - 1}"
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -139,8 +139,8 @@ def _refuse_what_stays(recipe: Recipe) -> None:
     what += [f"the rows of {step.workspace}" for step in steps]
     if what:
         raise ArchiveError(
-            f"base_models/{recipe.path.name}: {recipe.name} learns from {' and '.join(what)}, which a job does not take "
-            f"along: train it here with `compete train-base {recipe.name} --on local`, and name the other models for "
+            f"base_models/{recipe.path.name}: {recipe.name} learns from {' and '.join(what)}, which a job does not "
+            f"take along: train it here with `compete train-base {recipe.name} --on local`, and name the others for "
             "other machines"
         )
 

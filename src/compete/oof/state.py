@@ -136,8 +136,10 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
         _learnt_of_others(workspace, recipe, fold, _part_state(folder.part(fold), identity, recipe is None, checkpoint))
         for fold in range(k)
     ]
-    if whole.state is State.FRESH and any(part.state is State.STALE for part in parts):
-        whole = next(part for part in parts if part.state is State.STALE)
+    # What is put together is worth what its folds are.
+    worse = [part for part in parts if part.state is State.STALE or leak_in(part.record)]
+    if whole.state is State.FRESH and worse:
+        whole = worse[0]
     return ModelState(name, "trained", whole, tuple(parts))
 
 

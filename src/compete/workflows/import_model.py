@@ -24,8 +24,8 @@ def import_model(
     force: bool = False,
     say: Say = silent,
 ) -> Status:
-    """oof, test: CSV, TSV, parquet or npy; the last needs a file with the ids of its rows. seen: JSON with what every fold's
-    model has seen (`imported.read_seen`). force: replace an import."""
+    """oof, test: CSV, TSV, parquet or npy; the last needs a file with the ids of its rows. seen: JSON with what every
+    fold's model has seen (`imported.read_seen`). force: replace an import."""
     with exclusively(workspace, say):
         planned = with_plan(load(workspace, say))
         files = ImportedFile(oof, oof_ids), ImportedFile(test, test_ids)
