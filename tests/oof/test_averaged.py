@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compete.base_models.families import FitContext
+from compete.base_models.families import FitContext, FittedModel
 from compete.base_models.recipes import load_recipe
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
@@ -55,7 +56,7 @@ class _Constant:
     value: float = 0.0
     complete: bool = True
 
-    def predict_proba(self, texts: list[str]) -> NDArray[np.float32]:
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.full((len(texts), 2), self.value, dtype=np.float32)
 
     def save(self, folder: Path, *, whole: bool) -> bool:
@@ -89,10 +90,11 @@ def test_models_that_do_not_stay_are_written_once_more_for_their_check(tmp_path:
 
 def test_one_model_is_as_it_is_and_what_cannot_be_kept_is_not(tmp_path: Path) -> None:
     one = _Constant(0.1)
-    assert averaged([one]) is one
+    models: list[FittedModel] = [one]
+    assert averaged(models) is models[0]
 
     class _Forgetful:
-        def predict_proba(self, texts: list[str]) -> NDArray[np.float32]:
+        def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float32]:
             return np.zeros((len(texts), 2), dtype=np.float32)
 
     two = averaged([one, _Forgetful()])

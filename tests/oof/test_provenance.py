@@ -19,7 +19,7 @@ from compete.execution.inline import InlineExecutor
 from compete.oof import store
 from compete.oof.fold_plan import with_plan
 from compete.oof.imported import ImportedFile, import_model
-from compete.oof.job_archives import pack_job
+from compete.oof.job_archives import open_job, pack_job
 from compete.oof.job_results import RESULT, bring_in, open_result, pack_result
 from compete.oof.provenance import LeakError, Seen, leak_in, refuse_leak
 from compete.oof.state import State
@@ -287,8 +287,6 @@ def test_a_result_that_says_it_saw_its_fold_does_not_come_in(workspace: Workspac
     train_words(competition)
     work = _work(workspace, "words_smooth", folds=(1,))
     pack_job(work.planned, work.recipes[0], work.jobs[0], tmp_path / "it.job")
-    from compete.oof.job_archives import open_job
-
     train(work, InlineExecutor())
     _plant(workspace, "words_smooth", 1, Seen(frozenset({1, 2})))
     pack_result(open_job(tmp_path / "it.job"), workspace, None, tmp_path / f"it{RESULT}")
@@ -304,8 +302,8 @@ def _import(planned: Planned, root: Path, seen: Path | None = None) -> None:
     half = [np.full((len(ids), len(shape.labels)), 0.5) for ids in (shape.train_ids, shape.test_ids)]
     for name, ids, matrix in zip(("oof", "test"), (shape.train_ids, shape.test_ids), half, strict=True):
         (root / f"mate_{name}.parquet").write_bytes(store.to_parquet(ids, matrix.astype(np.float32), shape.labels))
-    files = (ImportedFile(root / f"mate_{name}.parquet") for name in ("oof", "test"))
-    import_model(planned, "mate", *files, force=True, seen=seen)
+    of_oof, of_test = (ImportedFile(root / f"mate_{name}.parquet") for name in ("oof", "test"))
+    import_model(planned, "mate", of_oof, of_test, force=True, seen=seen)
 
 
 def _told(fold: int, *folds: int) -> dict[str, Any]:
