@@ -182,6 +182,7 @@ class Opened(View):
         *,
         oof_ids: Path | str | None = None,
         test_ids: Path | str | None = None,
+        seen: Path | str | None = None,
         force: bool = False,
     ) -> Status:
         """`compete import`: a base model of probabilities that were computed elsewhere."""
@@ -193,6 +194,7 @@ class Opened(View):
                 Path(test).expanduser(),
                 oof_ids=_path(oof_ids),
                 test_ids=_path(test_ids),
+                seen=_path(seen),
                 force=force,
                 say=self._say,
             )

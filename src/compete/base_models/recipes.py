@@ -10,7 +10,6 @@ settings as they are written. Its file is imported by `Recipe.ready`, for what t
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,7 +31,6 @@ from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
-from compete.fingerprints import digest
 from compete.printable import on_one_line
 from compete.printable import shown as quoted
 from compete.users_code import import_file
@@ -234,22 +232,26 @@ class Recipe:
             "family": self.declaration.family,
             **self._family_identity(),
             "seed": str(self.declaration.seed),
-            **{
-                f"pretrain_on.{number}": digest([json.dumps(step.identity(), sort_keys=True)])
-                for number, step in enumerate(self.declaration.pretrain_on)
-            },
+            **self._pretraining_identity(),
             **({"seeds": str(self.declaration.seeds)} if self.declaration.seeds > 1 else {}),
             **self._pseudo_labels_identity(),
             **({"size": self.size} if self.size != "full" else {}),
         }
 
+    def _pretraining_identity(self) -> dict[str, str]:
+        """How many steps, and what each is told; what its rows are, its file says (`oof/state`)."""
+        steps = self.declaration.pretrain_on
+        told = {
+            f"pretrain_on.{number}.{key}": str(value)
+            for number, step in enumerate(steps)
+            for key, value in sorted(step.settings.items())
+        }
+        return {**({"pretrain_on": str(len(steps))} if steps else {}), **told}
+
     def _pseudo_labels_identity(self) -> dict[str, str]:
         declared = self.declaration.pseudo_labels
-        return (
-            {}
-            if declared is None
-            else {f"pseudo_labels.{key}": str(value) for key, value in declared.model_dump(mode="json").items()}
-        )
+        told = {} if declared is None else declared.model_dump(mode="json")
+        return {f"pseudo_labels.{key}": str(value) for key, value in told.items()}
 
     def identity_on(self, rows: Mapping[str, str]) -> dict[str, str]:
         """The identity of its results; rows: that of the rows under their fold plan, by name."""

@@ -48,6 +48,14 @@ def without_features(identity: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in identity.items() if not name.startswith("feature ")}
 
 
+def hash_of_training_rows(workspace: Workspace, declared: CompetitionDeclaration) -> str:
+    """Of the files with labels, and of how they are read: what somebody who learns from them depends on."""
+    files = {name: workspace.root / name for name in declared.data.train}
+    hashes = [atomic.sha256_file(path) if path.is_file() else "missing" for path in files.values()]
+    read = declared.data.model_dump(mode="json", exclude={"train", "test", "sample_submission"})
+    return digest([str(READING_VERSION), declared.task, json.dumps(read, sort_keys=True), *hashes])
+
+
 def _sources(workspace: Workspace, declared: CompetitionDeclaration) -> dict[str, Any]:
     data, folds = declared.data, declared.folds
     names = [*data.train, *data.test]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ from compete.oof.imported_values import (
     refuse_what_is_no_probability,
 )
 from compete.oof.job import made_by
+from compete.oof.provenance import Seen, refuse_leak
 from compete.printable import listed, on_one_line
 
 _SAVE_ANEW = f"Save it anew, as CSV in UTF-8 or as parquet, with nothing but ids and probabilities: {HOW_TO_SAVE}"
@@ -52,13 +54,17 @@ class ImportedFile:
     """The file with its row ids, when it is an .npy matrix."""
 
 
-def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedFile, force: bool = False) -> list[str]:
+def import_model(
+    planned: Planned, name: str, oof: ImportedFile, test: ImportedFile, force: bool = False, seen: Path | None = None
+) -> list[str]:
     """Check probabilities that were made elsewhere and store them as base model `name`; returns warnings to show.
 
-    Rows may be in any order; they are stored in the competition's. Raises DataError naming file and row.
+    Rows may be in any order; they are stored in the competition's. seen: a JSON file that says of every fold what its
+    model has seen (`read_seen`). Raises DataError naming file and row, LeakError for a fold that has seen itself.
     """
     competition, folder = planned.competition, planned.workspace.base_model(name)
     _check_name(competition, name, folder, force)
+    told = None if seen is None else read_seen(seen, name, planned.plan.k)
     id_column, labels = competition.declaration.data.id, competition.labels
     kind = competition.task.kind
     of_oof, notes = read_imported(oof, id_column, competition.train_ids, labels, "training", kind)
@@ -68,11 +74,40 @@ def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedF
         "kind": "imported",
         "model": name,
         "identity": without_features(planned.identity),
+        **({} if told is None else {"seen": [each.record() for each in told]}),
         "imported_from": {"oof": atomic.sha256_file(oof.path), "test": atomic.sha256_file(test.path)},
         "made_by": made_by(),
     }
     store.write_model(folder, probabilities, competition.shape, record)
     return [*notes, *more_notes, *_warnings(probabilities, labels, kind)]
+
+
+def read_seen(path: Path, name: str, k: int) -> list[Seen]:
+    """What the models of the K folds have seen, as {"0": {"folds": [1, 2], "test_texts": false, "through": []}, ...}.
+
+    Raises DataError for a file of another form, LeakError for a fold whose model has seen its labels.
+    """
+    example = '{"0": {"folds": [1, 2], "test_texts": false, "through": []}, ...}'
+    form = f"it should be JSON as {example}, folds 0 to {k - 1}"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"--seen: {path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"--seen: {path} cannot be read ({error}): {form}") from None
+    if not isinstance(told, dict) or set(told) != {str(fold) for fold in range(k)}:
+        raise DataError(f"--seen: {path} does not say it of every fold: {form}")
+    found = []
+    for fold in range(k):
+        try:
+            seen = Seen.read(told[str(fold)])
+        except (ValueError, AttributeError) as error:
+            raise DataError(f"--seen: {path}: fold {fold}: {error}: {form}") from None
+        if max(seen.folds, default=0) >= k:
+            raise DataError(f"--seen: {path}: fold {fold}: there is no fold {max(seen.folds)}: {form}")
+        refuse_leak(seen, fold, f"--seen: {path}: {name} fold {fold}")
+        found.append(seen)
+    return found
 
 
 def read_imported(

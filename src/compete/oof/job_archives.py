@@ -28,6 +28,7 @@ from compete.execution.jobs import Job
 from compete.fingerprints import differences
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.job import versions
+from compete.oof.teachers import teachers_of
 from compete.oof.work import Work, find_work
 from compete.printable import on_one_line, shown
 
@@ -49,6 +50,7 @@ def file_stem(model: str, fold: int) -> str:
 def pack_job(planned: Planned, recipe: Recipe, job: Job, path: Path) -> None:
     """Write the job's archive; raises ArchiveError for what cannot be taken to another machine."""
     workspace, declared = planned.workspace, planned.competition.declaration
+    _refuse_what_stays(recipe)
     data = {
         role: {f"data/{role}_{number}{_endings(name)}": workspace.root / name for number, name in enumerate(files)}
         for role, files in (("train", declared.data.train), ("test", declared.data.test))
@@ -170,6 +172,19 @@ def _declaration(planned: Planned, recipe: Recipe, data: dict[str, dict[str, Pat
         },
     }
     return to_toml(declared.top, tables)
+
+
+def _refuse_what_stays(recipe: Recipe) -> None:
+    """Raise ArchiveError for a recipe that learns from what no archive holds."""
+    teachers, steps = teachers_of(recipe), recipe.declaration.pretrain_on
+    what = [f"its teachers' models ({', '.join(teachers)})"] if teachers else []
+    what += [f"the rows of {step.workspace}" for step in steps]
+    if what:
+        raise ArchiveError(
+            f"base_models/{recipe.path.name}: {recipe.name} learns from {' and '.join(what)}, which a job does not "
+            f"take along: train it here with `compete train-base {recipe.name} --on local`, and name the others for "
+            "other machines"
+        )
 
 
 def _endings(name: str) -> str:

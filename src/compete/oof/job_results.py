@@ -8,6 +8,7 @@ log.txt     what the training printed
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from compete.oof.job import versions
 from compete.oof.job_archives import refuse_odd_manifest
 from compete.oof.kept import is_kept_of
 from compete.oof.lock import fold_claimed
+from compete.oof.provenance import leak_in
 from compete.oof.state import State, checkpoint_in_force, model_state
 
 RESULT = ".result"
@@ -110,6 +112,7 @@ def bring_in(planned: Planned, result: Archive, *, claimed: bool = False) -> Arr
         if not is_mine:
             raise ArchiveError(f"{result.path} has no place yet: {model} fold {fold} is being trained here")
         if result.has(_PART):
+            _refuse_leak(result)
             _bring_kept(result, folder.kept(fold))
             _bring_part(
                 planned, result, folder.part(fold), checkpoint_in_force(workspace, model, recipe, planned.plan.k)
@@ -142,6 +145,17 @@ def _recipe_of(planned: Planned, result: Archive) -> Recipe:
     if not 0 <= manifest["fold"] < planned.plan.k:
         raise damaged(result.path, f"there is no fold {manifest['fold']}")
     return recipe
+
+
+def _refuse_leak(result: Archive) -> None:
+    """Raise ArchiveError for probabilities or a model that say they have seen their own fold; before anything comes."""
+    for name in (f"{_PART}/part.json", f"{_KEPT}/kept.json"):
+        try:
+            record = json.loads(result.read(name)) if name in result.names else {}
+        except ValueError:
+            raise damaged(result.path, f"{name} is no JSON") from None
+        if isinstance(record, dict) and (leak := leak_in(record)):
+            raise ArchiveError(f"{result.path} does not come in: {leak}")
 
 
 def _bring_kept(result: Archive, target: Path) -> None:

@@ -225,7 +225,7 @@ def _read_table(folder: ResultFolder, path: Path, ids: Sequence[str], shape: Sha
     try:
         return read_predictions(path, ids, shape.labels, probabilities=shape.probabilities)
     except StoreError as error:
-        raise StoreError(f"{error}. {_remedy(folder)}") from None
+        raise StoreError(f"{error}. {remedy(folder)}") from None
 
 
 def read_predictions(
@@ -258,10 +258,11 @@ def read_predictions(
 
 
 def _damaged(folder: ResultFolder, path: Path, what: str) -> StoreError:
-    return StoreError(f"{path} {what}. {_remedy(folder)}")
+    return StoreError(f"{path} {what}. {remedy(folder)}")
 
 
-def _remedy(folder: ResultFolder) -> str:
+def remedy(folder: ResultFolder) -> str:
+    """What to do about a result that cannot be used."""
     name = folder.name
     if folder.kind == "stack":
         how = f"`compete stack {name}` builds the stack again"
