@@ -539,10 +539,10 @@ TABLES: dict[str, tuple[str, Content, str]] = {
 
 
 def imports() -> Iterator[Case]:
-    for what, (content, said) in NPY.items():
-        yield Case(f"import of npy: {what}", IMPORT, (said,), writes("mate.npy", content))
-    for what, (file, table, said) in TABLES.items():
-        yield Case(f"import: {what}", ("import", "mate", "--oof", file, "--test", file), (said,), writes(file, table))
+    for what, (header, said) in NPY.items():
+        yield Case(f"import of npy: {what}", IMPORT, (said,), writes("mate.npy", header))
+    for what, (file, content, said) in TABLES.items():
+        yield Case(f"import: {what}", ("import", "mate", "--oof", file, "--test", file), (said,), writes(file, content))
     for file in ("mate.csv", "mate.npy", "mate.parquet"):
         yield Case(
             f"import of a pipe: {file}", ("import", "mate", "--oof", file, "--test", file), ("is no file",), pipe(file)

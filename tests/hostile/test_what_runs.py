@@ -28,9 +28,9 @@ METRIC = 'metric = "mine.py:score"\nmetric_wants = "probabilities"\nmetric_great
 def marker(untouched: Workspace, tmp_path: Path) -> Path:
     """Says which file of the workspace ran."""
     workspace, marker = copied(untouched, tmp_path / "workspace"), tmp_path / "ran.txt"
-    runs = f"open({str(marker)!r}, 'a').write(__name__ + ' ')\n"
+    runs = f"with open({str(marker)!r}, 'a') as file:\n    file.write(__name__ + ' ')\n\n\n"
     family = workspace.root / "families.py"
-    family.write_text(family.read_text(encoding="utf-8") + runs, encoding="utf-8")
+    family.write_text(family.read_text(encoding="utf-8") + "\n\n" + runs, encoding="utf-8")
     train_models(workspace)
     marker.unlink()  # the control: a family runs to be trained
     (workspace.root / "mine.py").write_text(f"{runs}def score(truth, predicted):\n    return 0.5\n", encoding="utf-8")
