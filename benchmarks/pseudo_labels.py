@@ -62,7 +62,12 @@ def main() -> None:
         print(f"| {way} | {promised:.4f} | {kept:.4f} | {promised - kept:+.4f} | {gains} |")
     over = (each[:, :, 0] - each[:, :, 1]) - (each[:, :1, 0] - each[:, :1, 1])
     print(f"\npromised - kept, over that without, standard error of {len(each)} repeats:", end=" ")
-    print(", ".join(f"{w} {m:+.4f} ({s:.4f})" for w, m, s in zip(WAYS, over.mean(0), over.std(0, ddof=1), strict=True)))
+    print(
+        ", ".join(
+            f"{w} {m:+.4f} ({s:.4f})"
+            for w, m, s in zip(WAYS, over.mean(0), over.std(0, ddof=1) / np.sqrt(len(over)), strict=True)
+        )
+    )
     if options.picture:
         draw(means, errors, competition.metric.title, options.picture)
 

@@ -26,6 +26,8 @@ from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.pretrained.settings import Lora, TransformerSettings
+from compete.base_models.pretraining import Step
+from compete.base_models.pseudo_labels import PseudoLabels
 from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
 from compete.base_models.task_settings import listed, tasks_of
 from compete.cli.main import app
@@ -60,6 +62,8 @@ RECIPE: tuple[Section, ...] = (
     ("`[settings]` of family `sequence_classifier`", SequenceClassifierSettings, TransformerSettings),
     ("`[settings]` of family `embeddings`", EmbeddingsSettings, None),
     ("`[settings]` of family `label_generator`", LabelGeneratorSettings, TransformerSettings),
+    ("`[pseudo_labels]`", PseudoLabels, None),
+    ("`[[pretrain_on]]`", Step, None),
     ("`[published]`", Published, None),
     ('`[architectures."CHECKPOINT"]`', Architecture, None),
 )

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compete import atomic
+from compete.data_bounds import is_bomb
 from compete.errors import ArchiveError, DiskFullError
 from compete.fingerprints import digest
+from compete.printable import on_one_line, shown
+from compete.stored_json import parsed_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -31,7 +35,9 @@ _WHEN = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say: none of i
 _FILE = (stat.S_IFREG | 0o644) << 16
 _PACKED = {".safetensors", ".parquet", ".gz", ".zip", ".xz", ".bz2", ".zst", ".xlsx"}
 _CHUNK = 2**20
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, KeyError)
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, ValueError, KeyError,
+)  # fmt: skip
 
 Content = Mapping[str, Path | bytes]
 
@@ -84,8 +90,11 @@ class Archive:
             raise damaged(self.path, str(error)) from None
 
 
-def write_archive(path: Path, manifest: Mapping[str, Any], content: Content) -> None:
-    """Write `content`, files or bytes by name, and a manifest with their hashes and its own, atomically."""
+def write_archive(path: Path, manifest: Mapping[str, Any], content: Content, *, private: bool = False) -> None:
+    """Write `content`, files or bytes by name, and a manifest with their hashes and its own, atomically.
+
+    private: for the user and his group alone, since it holds more than data.
+    """
     names = sorted(content)
     for name in names:
         why = _wrong_with(name)
@@ -94,7 +103,7 @@ def write_archive(path: Path, manifest: Mapping[str, Any], content: Content) -> 
     files = {name: _sha256(content[name]) for name in names}
     record = json.loads(json.dumps({**manifest, "format": FORMAT, "files": files}))
     whole = {**record, "sha256": _seal(record)}
-    with atomic.new_file(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
+    with atomic.new_file(path, private=private) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         _add(packed, MANIFEST, json.dumps(whole, indent=1, ensure_ascii=False).encode())
         for name in names:
             _add(packed, name, content[name])
@@ -105,12 +114,14 @@ def read_archive(path: Path, kind: str, keys: Mapping[str, type]) -> Archive:
 
     keys: what its manifest has to hold besides, and of which types.
     """
+    if path.exists() and not path.is_file():  # a pipe would never answer
+        raise ArchiveError(f"{path} is no file")
     try:
         with zipfile.ZipFile(path) as packed:
-            members = {member.filename: member for member in _checked(path, packed)}
+            members = {member.filename: member for member in checked_members(path, packed)}
             if MANIFEST not in members or members[MANIFEST].file_size > _MOST_IN_MANIFEST:
                 raise ArchiveError(f"{path} was not packed by compete: it has no {MANIFEST}")
-            manifest = json.loads(packed.read(MANIFEST))
+            manifest = parsed_json(packed.read(MANIFEST))
     except FileNotFoundError:
         raise ArchiveError(f"{path} does not exist") from None
     except _UNREADABLE as error:
@@ -118,12 +129,14 @@ def read_archive(path: Path, kind: str, keys: Mapping[str, type]) -> Archive:
     if not isinstance(manifest, dict) or manifest.get("sha256") != _seal(manifest):
         raise damaged(path, f"its {MANIFEST} was changed")
     if manifest.get("format") != FORMAT:
-        raise ArchiveError(f"{path} has format {manifest.get('format')}, and this compete reads {FORMAT}")
+        raise ArchiveError(f"{path} has format {shown(manifest.get('format'))}, and this compete reads {FORMAT}")
     if manifest.get("kind") != kind:
-        raise ArchiveError(f"{path} is a {manifest.get('kind')}, expected a {kind}")
+        raise ArchiveError(f"{path} is a {on_one_line(str(manifest.get('kind')))[:40]}, expected a {kind}")
     absent = [key for key, kind in {"files": dict, **keys}.items() if not isinstance(manifest.get(key), kind)]
     if absent:
         raise damaged(path, f"its {MANIFEST} has no {', '.join(absent)}")
+    if not all(isinstance(hashed, str) for hashed in manifest["files"].values()):
+        raise damaged(path, f"its {MANIFEST} has no hashes")
     if set(manifest["files"]) != set(members) - {MANIFEST}:
         raise damaged(path, f"it does not hold the files that its {MANIFEST} lists")
     return Archive(path, manifest)
@@ -133,25 +146,34 @@ def damaged(path: Path, why: str) -> ArchiveError:
     return ArchiveError(f"{path} is damaged ({why}): copy or make it again")
 
 
-def _checked(path: Path, packed: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
-    """Every member; raises ArchiveError for what no archive of compete holds."""
-    members = packed.infolist()
+def checked_members(path: Path, packed: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Every file of a zip archive that somebody else made; raises ArchiveError before any of it is unpacked.
+
+    Refused are: too many of them or too many bytes, more bytes than so small an archive can hold of anything but a
+    bomb, names that lead out of the folder, links and devices, and two members of one name.
+    """
+    members = [member for member in packed.infolist() if not member.is_dir()]
     if len(members) > MOST_FILES:
         raise ArchiveError(f"{path} holds {len(members)} files, at most {MOST_FILES} are unpacked")
     size = sum(member.file_size for member in members)
     if size > MOST_BYTES:
         raise ArchiveError(f"{path} holds {size} bytes, at most {MOST_BYTES} are unpacked")
-    seen: set[str] = set()
+    if is_bomb(path.stat().st_size, size):
+        raise ArchiveError(f"{path} would be {size:,} bytes, unpacked of {path.stat().st_size:,}: that is a bomb")
+    names: set[str] = set()
+    folders = {parent.as_posix() for member in members for parent in PurePosixPath(member.filename).parents}
     for member in members:
         why = _wrong_with(member.filename)
-        if not why and member.filename in seen:
+        if not why and member.filename in names:
             why = "it is there twice"
+        if not why and member.filename in folders:
+            why = "it is a file and a folder"
         if not why and stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
             why = "it is a link or no file"
         if why:
-            raise ArchiveError(f"{path} is not unpacked, for its member {member.filename!r}: {why}")
-        seen.add(member.filename)
-        yield member
+            raise ArchiveError(f"{path} is not unpacked, for its member {shown(member.filename)}: {why}")
+        names.add(member.filename)
+    return members
 
 
 def _wrong_with(name: str) -> str:

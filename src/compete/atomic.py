@@ -30,19 +30,28 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically; raises DiskFullError and leaves an older file untouched when space ends."""
-    with new_file(path) as temporary:
+def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file atomically; raises DiskFullError and leaves an older file untouched when space ends.
+
+    private: as of `new_file`.
+    """
+    with new_file(path, private=private) as temporary:
         temporary.write_bytes(content)
 
 
 @contextlib.contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A temporary file to write, which becomes `path` as a whole when the block ends without an error."""
+def new_file(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """A temporary file to write, which becomes `path` as a whole when the block ends without an error.
+
+    private: whatever the umask allows, nobody but the user and his group may read it.
+    """
     temporary = path.with_name(f"{_MARK}{_owner()}-{path.name}")
     with disk_full_is_said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            # Made here, and never opened where a link of that name was laid: it would be followed.
+            temporary.unlink(missing_ok=True)
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660 if private else 0o666))
             yield temporary
             with temporary.open("rb+") as file:  # Windows flushes only what could be written
                 os.fsync(file.fileno())

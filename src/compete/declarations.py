@@ -23,6 +23,7 @@ class Declaration(BaseModel):
 
 
 D = TypeVar("D", bound=BaseModel)
+_MOST_BYTES = 4 * 2**20
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -38,12 +39,18 @@ class Problem:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; a syntax error names its line."""
+    if path.exists() and not path.is_file():  # a pipe would never answer
+        raise DeclarationError(f"{path} is no file")
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DeclarationError(f"{path} has {path.stat().st_size:,} bytes, at most {_MOST_BYTES:,} are read")
         # Some editors begin a file with a byte order mark, which TOML does not know.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DeclarationError(f"{path} does not exist") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise DeclarationError(f"{path} is not valid TOML: it is nested too deeply") from None
+    except ValueError as error:  # of syntax, of letters, and of numbers with thousands of digits
         raise DeclarationError(f"{path} is not valid TOML: {error}") from None
 
 
@@ -96,7 +103,11 @@ def unknown_name(name: str, valid: Iterable[str]) -> str:
 
 
 def _problem(model: type[BaseModel], raw: Mapping[str, Any], detail: dict[str, Any], prefix: str) -> Problem:
-    location = [part for part in detail["loc"] if isinstance(part, int) or not _is_union_branch(part)]
+    *inside, last = detail["loc"] or ("",)
+    location = [part for part in inside if isinstance(part, int) or not _is_union_branch(part)]
+    # The key that is unknown may be called like a branch, which it is none of.
+    if detail["type"] == "extra_forbidden" or isinstance(last, int) or not _is_union_branch(last):
+        location.append(last)
     key = (prefix + ".".join(str(part) for part in location)).rstrip(".")
     if detail["type"] == "extra_forbidden":
         owner = _model_at(model, location[:-1])

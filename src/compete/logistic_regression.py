@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from compete.competition.shape import Targets
-
 Floats = NDArray[np.float64]
+Targets = NDArray[np.int8] | NDArray[np.float32]
 
 
 def fit_logistic(

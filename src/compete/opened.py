@@ -13,6 +13,7 @@ from compete.competition.workspace import Workspace, find_workspace
 from compete.declarations import unknown_name
 from compete.errors import UserError
 from compete.oof.work import Work
+from compete.printable import printable
 from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.style import drawn
 from compete.reporting.terminal.training_display import TrainingDisplay, shown_on
@@ -181,6 +182,7 @@ class Opened(View):
         *,
         oof_ids: Path | str | None = None,
         test_ids: Path | str | None = None,
+        seen: Path | str | None = None,
         force: bool = False,
     ) -> Status:
         """`compete import`: a base model of probabilities that were computed elsewhere."""
@@ -192,6 +194,7 @@ class Opened(View):
                 Path(test).expanduser(),
                 oof_ids=_path(oof_ids),
                 test_ids=_path(test_ids),
+                seen=_path(seen),
                 force=force,
                 say=self._say,
             )
@@ -309,14 +312,14 @@ def open_workspace(path: Path | str = ".", *, size: str | None = None, quiet: bo
 
 
 def _to_standard_error(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+    print(printable(sentence), file=sys.stderr)
 
 
 def _shown(work: Work, at_once: int) -> AbstractContextManager[TrainingDisplay]:
-    from rich.console import Console
+    from compete.reporting.terminal.safe_console import SafeConsole
 
     # In a notebook rich would put every line into the page; on standard error it can be put aside.
-    console = Console(stderr=True, highlight=False, force_jupyter=False)
+    console = SafeConsole(stderr=True, highlight=False, force_jupyter=False)
     return shown_on(console)(work, at_once)
 
 

@@ -524,6 +524,7 @@ TUNED = 'family = "sequence_classifier"\n[settings]\ncheckpoint = "org/small"\n'
         ("layer_decay = 1.1", "multilabel", "layer_decay: found 1.1, should be less than or equal to 1"),
         ("ema = 1.0", "multilabel", "ema: found 1.0, should be less than 1"),
         ("noisy_rows = -1", "multilabel", "noisy_rows: found -1, should be greater than or equal to 0"),
+        ("head_dropout_rate = 0.5", "multilabel", "head_dropout_rate: means nothing without head_dropouts"),
         ("head_dropout_rate = 1.0", "multilabel", "head_dropout_rate: found 1.0, should be less than 1"),
     ],
 )

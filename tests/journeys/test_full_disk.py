@@ -73,8 +73,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(mount)], check=True)
 
 
-def test_a_disk_that_is_really_full(workspace: Workspace, compete: Run, small_disk: Path) -> None:
+def test_a_disk_that_is_really_full(
+    workspace: Workspace, compete: Run, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (workspace.root / "oof").symlink_to(small_disk)
+    monkeypatch.setenv("COMPETE_FOLLOW_LINKS", "1")
     (small_disk / "ballast").write_bytes(b"x" * 200 * 1024)
     ran = compete(*TRAIN)
     assert ran.code == 2, ran.stderr

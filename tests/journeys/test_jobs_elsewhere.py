@@ -15,7 +15,7 @@ import compete as package
 from compete.archives import read_archive
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
-from compete.errors import ArchiveError, DiskFullError, JobsFailedError
+from compete.errors import DiskFullError, JobsFailedError, UserError
 from compete.execution.inline import InlineExecutor
 from compete.oof.job_archives import laid_out, open_job
 from compete.oof.work import Work
@@ -268,7 +268,7 @@ def test_what_was_trained_outlives_a_disk_that_fills_while_it_is_packed(
         jobs.append(len(work.jobs))
         return unwatched(work, at_once)
 
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **options: object) -> None:
         raise DiskFullError("no space left")
 
     with monkeypatch.context() as changed:
@@ -305,7 +305,7 @@ def test_a_local_checkpoint_has_to_be_there_too(here: Workspace, tmp_path: Path)
 def test_what_cannot_be_taken_along_is_said_before_anything_is_written(here: Workspace, tmp_path: Path) -> None:
     (here.root / "families.py").rename(tmp_path / "families.py")
     edit(here.recipes / "words.toml", '"families.py', '"../families.py')
-    with pytest.raises(ArchiveError, match=r"the family's file \.\./families\.py lies outside the workspace"):
+    with pytest.raises(UserError, match=r"the file '\.\./families\.py' lies outside the workspace"):
         export_jobs(here, tmp_path / "jobs", ["words"])
     assert not list((tmp_path / "jobs").glob("*.job"))
 

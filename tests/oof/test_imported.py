@@ -234,7 +234,7 @@ def test_an_empty_npy_and_an_npz_are_refused(tmp_path: Path) -> None:
         read(file)
     with file.path.open("wb") as archive:
         np.savez(archive, MATRIX)
-    with pytest.raises(DataError, match=r"foreign\.npy is not an \.npy file of real numbers"):
+    with pytest.raises(DataError, match=r"foreign\.npy is not an \.npy file of numbers"):
         read(file)
 
 

@@ -23,3 +23,10 @@ def test_every_grade_of_every_target_is_a_slot() -> None:
     few, many = (longest_row(LabelGeneratorSettings(checkpoint="some/where"), rows, None) for rows in (plain, graded))
     assert (few.kept, many.kept) == (2, 6)
     assert many.tokens > few.tokens
+
+
+def test_a_prompt_counts_in_every_text() -> None:
+    rows = rows_to_plan(("joy",), ["ten bytes!"] * 3, [])
+    plain, behind = (longest_row(classifier(), rows, None, prompt) for prompt in ("", "twenty bytes of it: "))
+    assert (behind.tokens, behind.mean > plain.mean) == (plain.tokens + 10, True)
+    assert longest_row(classifier(max_length=8), rows, None, "twenty bytes of it: ").tokens == 8

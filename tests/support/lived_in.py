@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from compete.workflows.train import train_base
 NAME = 'tiny </title><script>alert(1)</script> & "co" {{ 7*7 }} $x^2$'
 # In place of joy, anger and trust.
 LABELS = ("_joy $x$", '<img src=x onerror="alert(2)"> id="1', "信頼 🤝")
-ODD_STACK = '_$a$ <b>&"50%#'
+ODD_STACK = "0_Odd-stack"
 
 PLANTED = (
     "<script>alert(1)</script>",
@@ -36,6 +37,27 @@ PLANTED = (
     "\\u003cb\\u003e",
     "<svg/onload=alert(1)>",
 )
+
+# What acts on whoever shows it, in every place of a workspace that a stranger fills.
+STRANGE_NAME = "\x1b]0;mine\x07</title></script><script>alert(3)</script>\u202egnp\u2028\x9b2J"
+STRANGE_LABELS = (
+    "</script><script>alert(4)</script>",
+    "\x1b[2J\u202eyoj\u2066",
+    "=cmd|' /C calc'!A0\" onload=alert(5) x='&amp;",
+)
+_STRANGE_TEXTS = (
+    "\x1b[31mred\x1b[0m \x07",
+    "</script><script>alert(6)</script><!--",
+    "\u2028\u2029\u0085\x9b2J",
+    "\u202e\u2067turned round",
+    '=HYPERLINK("http://example.invalid","x")',
+    "<style>*{display:none}</style><base href=http://example.invalid/>",
+    "<img src=http://example.invalid/a.png srcset=http://example.invalid/b.png>",
+    "javascript:alert(7) data:text/html,<script>alert(8)</script>",
+    "<svg><script>alert(9)</script></svg>",
+    "\ufffe\uffff",
+)
+_STRANGE_IDS = ("=cmd|'/C'!A0 ", "\x1b[8m", "<i>", "\u202e", "</script>", '"', "../", "@")
 
 # Rows whose labels are turned round.
 TURNED = frozenset(f"a{10 * number:04d}" for number in range(12))
@@ -56,6 +78,28 @@ def lived_in(untouched: Workspace, root: Path) -> Workspace:
     train_models(workspace)
     build_stacks(workspace, leave_one_out=True)
     send(workspace, ["logistic", "words", "words_smooth"])
+    reveal(workspace)
+    return workspace
+
+
+def strange(untouched: Workspace, root: Path) -> Workspace:
+    """The same with names, labels, ids and texts of somebody who means it."""
+    workspace = copied(untouched, root)
+    toml = json.dumps(STRANGE_NAME, ensure_ascii=False)
+    _edit(workspace.declaration, lambda text: text.replace('name = "tiny"', f"name = {toml}"))
+    _edit(workspace.root / "families.py", lambda text: text.replace(_CURVE, _LOSSES))
+
+    def change(number: int, row: dict[str, str]) -> dict[str, str]:
+        text = {"text": f"{row['text']} {_STRANGE_TEXTS[number % len(_STRANGE_TEXTS)]}"} if "text" in row else {}
+        return {**row, **text, "id": f"{_STRANGE_IDS[number % len(_STRANGE_IDS)]}{row['id']}"}
+
+    renamed = dict(zip(("joy", "anger", "trust"), STRANGE_LABELS, strict=True))
+    for name in ("train", "test", "sample", "solution"):
+        rewrite(workspace.root / f"{name}.csv", renamed, change)
+    (workspace.stack_recipes / "plain.toml").write_text('method = "mean"\n', encoding="utf-8")
+    train_models(workspace)
+    build_stacks(workspace, leave_one_out=True)
+    send(workspace, ["logistic", "words"])
     reveal(workspace)
     return workspace
 

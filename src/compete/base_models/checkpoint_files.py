@@ -8,7 +8,6 @@ others it is remembered in oof/checkpoints.json, by what tells that they have no
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from pathlib import Path
 
 from compete import atomic
 from compete.base_models.recipes import Recipe
+from compete.competition.names import stays_inside
 from compete.competition.workspace import Workspace
 from compete.fingerprints import digest
+from compete.stored_json import read_json
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -69,15 +70,23 @@ def _files(folder: Path, more: Sequence[str]) -> list[Path] | None:
     if (folder / _SINGLE).is_file():
         weights = [folder / _SINGLE]
     elif (folder / _INDEX).is_file():
-        try:
-            index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"]
-        except (OSError, ValueError, KeyError):
+        names = weight_files(folder / _INDEX)
+        if names is None:
             return None
-        weights = [folder / name for name in sorted(set(index.values()))]
+        weights = [folder / name for name in names]
     else:
         weights = sorted(folder.glob("*.safetensors"))
     beside = [folder / name for name in (*_BESIDE, *more) if (folder / name).is_file()]
     return [*weights, *beside] if weights and all(file.is_file() for file in weights) else None
+
+
+def weight_files(index: Path) -> list[str] | None:
+    """Names of the files that an index of weights lists, sorted; None for what is no index of files beside it."""
+    try:
+        names = set(read_json(index)["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return sorted(names) if all(isinstance(name, str) and stays_inside(name) for name in names) else None
 
 
 def _sha256(file: Path, known: dict[str, str]) -> str:
@@ -95,7 +104,7 @@ def _sha256(file: Path, known: dict[str, str]) -> str:
 def _remembered(path: Path) -> Iterator[dict[str, str]]:
     """Hashes by what tells that a file has not changed; a cache, which where nothing can be written is done without."""
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path)
         known = {str(key): str(value) for key, value in read.items()}
     except (OSError, ValueError, AttributeError):
         known = {}

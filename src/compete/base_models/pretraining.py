@@ -24,20 +24,16 @@ class Step(Declaration):
         default_factory=dict, description="of family sequence_classifier, for this step; the checkpoint is the recipe's"
     )
 
-    def identity(self) -> dict[str, Any]:
-        """What the result depends on, besides the rows."""
-        return {"settings": self.settings}
-
     def classifier(self, settings: dict[str, Any], task: TaskName) -> tuple[SequenceClassifierSettings, list[Problem]]:
         """The settings as the family takes them in the other competition's task, or what is wrong with them."""
         found, problems = validate(SequenceClassifierSettings, settings, prefix="settings.")
-        if found is None:
-            return SequenceClassifierSettings(checkpoint="none"), problems
-        refused = [*refused_settings(found, task), *refused_loss(found.loss, task)]
-        problems = [Problem(f"settings.{it.key}", it.message) for it in refused]
         problems += [
             Problem(f"settings.{name}", "is the recipe's; leave it out") for name in _WHERE if name in self.settings
         ]
+        if found is None:
+            return SequenceClassifierSettings(checkpoint="none"), problems
+        refused = [*refused_settings(found, task), *refused_loss(found.loss, task)]
+        problems += [Problem(f"settings.{it.key}", it.message) for it in refused]
         if found.adaptation not in ("full", "lora"):
             problems.append(
                 Problem("settings.adaptation", 'should be "full" or "lora": it is the body that has to learn')

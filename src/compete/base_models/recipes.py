@@ -10,8 +10,6 @@ settings as they are written. Its file is imported by `Recipe.ready`, for what t
 from __future__ import annotations
 
 import importlib
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,12 +25,14 @@ from compete.base_models.pretraining import Step
 from compete.base_models.pseudo_labels import PseudoLabels
 from compete.base_models.task_settings import left_out_of_identity
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
+from compete.competition.names import NAME_RULE, is_model_name, stays_inside
 from compete.competition.row_fingerprints import without_features
 from compete.competition.task import TaskName
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, read_toml, refuse, unknown_name, validate
 from compete.errors import DeclarationError, UserError
-from compete.fingerprints import digest
+from compete.printable import on_one_line
+from compete.printable import shown as quoted
 from compete.users_code import import_file
 
 # A family's module is imported only when a recipe names it.
@@ -45,10 +45,6 @@ FAMILIES = {
     "label_generator": "compete.base_models.generator.family:LabelGenerator",
 }
 
-# oof/stacks/ holds the stacks' probabilities, so no base model may be called so.
-RESERVED_NAMES = frozenset({"stacks"})
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-NAME_RULE = "letters, digits, '_' and '-', and not 'stacks'"
 AS_PUBLISHED = "_as_published"
 _PUBLISHED = "published.settings"
 
@@ -236,22 +232,26 @@ class Recipe:
             "family": self.declaration.family,
             **self._family_identity(),
             "seed": str(self.declaration.seed),
-            **{
-                f"pretrain_on.{number}": digest([json.dumps(step.identity(), sort_keys=True)])
-                for number, step in enumerate(self.declaration.pretrain_on)
-            },
+            **self._pretraining_identity(),
             **({"seeds": str(self.declaration.seeds)} if self.declaration.seeds > 1 else {}),
             **self._pseudo_labels_identity(),
             **({"size": self.size} if self.size != "full" else {}),
         }
 
+    def _pretraining_identity(self) -> dict[str, str]:
+        """How many steps, and what each is told; what its rows are, its file says (`oof/state`)."""
+        steps = self.declaration.pretrain_on
+        told = {
+            f"pretrain_on.{number}.{key}": str(value)
+            for number, step in enumerate(steps)
+            for key, value in sorted(step.settings.items())
+        }
+        return {**({"pretrain_on": str(len(steps))} if steps else {}), **told}
+
     def _pseudo_labels_identity(self) -> dict[str, str]:
         declared = self.declaration.pseudo_labels
-        return (
-            {}
-            if declared is None
-            else {f"pseudo_labels.{key}": str(value) for key, value in declared.model_dump(mode="json").items()}
-        )
+        told = {} if declared is None else declared.model_dump(mode="json")
+        return {f"pseudo_labels.{key}": str(value) for key, value in told.items()}
 
     def identity_on(self, rows: Mapping[str, str]) -> dict[str, str]:
         """The identity of its results; rows: that of the rows under their fold plan, by name."""
@@ -332,13 +332,14 @@ def has_recipe(workspace: Workspace, name: str) -> bool:
 def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) -> Recipe:
     known = recipe_names(workspace)
     base = name if name in known else name.removesuffix(AS_PUBLISHED)
-    path = workspace.recipes / f"{base}.toml"
+    if base in known and not is_model_name(name):
+        file = on_one_line(f"base_models/{base}.toml")
+        raise DeclarationError(f"{file}: {quoted(name)} cannot be a model's name ({NAME_RULE}); rename the file")
+    path = workspace.recipe(base)
     shown = Path(workspace.shown(path))
     if base not in known:
         raise UserError(f"no recipe base_models/{name}.toml; {unknown_name(name, known)}")
-    if name in RESERVED_NAMES or not NAME.fullmatch(name):
-        raise DeclarationError(f"{shown}: {name!r} cannot be a model's name ({NAME_RULE}); rename the file")
-    if (workspace.stack_recipes / path.name).is_file():
+    if workspace.stack_recipe(base).is_file():
         raise DeclarationError(f"{shown}: stacking/{path.name} has the same name; rename one of them")
     raw = read_toml(path)
     declaration, problems = validate(RecipeDeclaration, raw)
@@ -497,6 +498,9 @@ def _find_family(workspace: Workspace, name: str) -> tuple[type[Family] | None, 
             None,
             [Problem("family", f'{name!r} is unknown; {known}, or your own class as "file.py:ClassName"')],
         )
+    if not stays_inside(file_name):  # what runs lies where it can be looked at, and travels with the workspace
+        what = f"the file {quoted(file_name)} lies outside the workspace"
+        return None, None, [Problem("family", f"{what}: put it into the workspace, and name it from there")]
     path = workspace.root / file_name
     if not path.is_file():
         return None, None, [Problem("family", f"the file {file_name} does not exist in the workspace")]

@@ -13,7 +13,8 @@ def command(
     seed: Annotated[int, typer.Option(help="Another seed writes another data set.")] = 2018,
 ) -> None:
     """Write the embedded competition: synthetic posts with eleven emotions, and a solution file."""
+    from compete.cli.opening import tell
     from compete.competition.demo_data import write_demo_data
 
     for path in write_demo_data(folder, seed):
-        typer.echo(str(path))
+        tell(str(path))

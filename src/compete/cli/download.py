@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
 
 def command() -> None:
     """Download the competition's files from Kaggle and fill in [data]."""
-    from compete.cli.opening import console, here, say
+    from compete.cli.opening import console, here, say, tell
     from compete.competition.starter import missing_columns, said
     from compete.workflows.download import download
 
@@ -15,16 +13,14 @@ def command() -> None:
     with console().status("downloading"):
         found = download(workspace, say=say)
     for path in found.files:
-        typer.echo(f"{workspace.shown(path)}: {path.stat().st_size:,} bytes")
+        tell(f"{workspace.shown(path)}: {path.stat().st_size:,} bytes")
     for path, beside in found.kept.items():
-        typer.echo(
-            f"{workspace.shown(path)} is not as it was downloaded: kept, Kaggle's lies in {workspace.shown(beside)}"
-        )
+        tell(f"{workspace.shown(path)} is not as it was downloaded: kept, Kaggle's lies in {workspace.shown(beside)}")
     if found.found is None:
-        typer.echo("competition.toml stays as it is: the files that [data] names are there")
+        tell("competition.toml stays as it is: the files that [data] names are there")
         return
     missing = missing_columns(found.found)
     if missing:
-        typer.echo(f"still to fill in, under [data]: {', '.join(missing)}")
+        tell(f"still to fill in, under [data]: {', '.join(missing)}")
     for line in said(found.found):
-        typer.echo(line)
+        tell(line)

@@ -16,17 +16,18 @@ def command(
     kaggle: Annotated[str | None, typer.Option(metavar="SLUG", help="Competition on Kaggle to submit to.")] = None,
 ) -> None:
     """Make a workspace: competition.toml and the recipes, with what your files tell filled in."""
+    from compete.cli.opening import tell
     from compete.competition.starter import make_workspace, missing_columns, said
 
     workspace, found = make_workspace(folder, train, test, sample, kaggle)
-    typer.echo(f"{workspace.declaration}")
+    tell(f"{workspace.declaration}")
     for line in said(found):
-        typer.echo(line)
+        tell(line)
     missing = missing_columns(found)
     if missing:
-        typer.echo(f"still to fill in, under [data]: {', '.join(missing)}")
+        tell(f"still to fill in, under [data]: {', '.join(missing)}")
     there = "" if workspace.root == Path.cwd() else f"cd {folder}, "
     if kaggle and not train:
-        typer.echo(f"next: {there}then `compete download`" if there else "next: `compete download`")
+        tell(f"next: {there}then `compete download`" if there else "next: `compete download`")
         return
-    typer.echo(f"next: {there}look at competition.toml, then `compete train-base --all`")
+    tell(f"next: {there}look at competition.toml, then `compete train-base --all`")

@@ -10,6 +10,8 @@ import io
 import os
 import sys
 from pathlib import Path
+from traceback import format_exception
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -34,6 +36,7 @@ from compete.cli import (
     train_base,
 )
 from compete.errors import CompeteError
+from compete.printable import printable
 
 app = typer.Typer(
     name="compete",
@@ -95,9 +98,16 @@ def _never_fail_on_a_letter() -> None:
         sys.stdout.reconfigure(errors="compete")
 
 
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """As Python does, but that nothing in an error's message acts on the terminal."""
+    lines = format_exception(kind, error, trace)
+    sys.stderr.write(printable("".join(lines)))
+
+
 def main() -> None:
     """Entry point of the console script."""
     _never_fail_on_a_letter()
+    sys.excepthook = _print_traceback
     # Processes that libraries start (joblib's, for LightGBM) import nothing from the folder the command stands in.
     os.environ["PYTHONSAFEPATH"] = "1"
     # Taken out here: behind a command, typer would refuse an option that is not the command's.
@@ -109,13 +119,13 @@ def main() -> None:
         if wants_traceback:
             raise
         message = str(error).replace(f"{Path.cwd()}{os.sep}", "")  # paths as the user would type them
-        typer.echo(f"error: {message}", err=True)
+        typer.echo(f"error: {printable(message)}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         # A disk that is read-only, a file where a folder should be: the system's words and the path say it best.
         if wants_traceback or error.filename is None:
             raise
-        typer.echo(f"error: {error.strerror}: {error.filename}", err=True)
+        typer.echo(f"error: {error.strerror}: {printable(str(error.filename))}", err=True)
         sys.exit(2)
 
 

@@ -13,6 +13,7 @@ from compete.competition.declaration import Size
 from compete.competition.workspace import Workspace, find_workspace
 from compete.declarations import unknown_name
 from compete.errors import UserError
+from compete.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,11 +26,12 @@ def here(size: str | None = None) -> Workspace:
 
 
 def console() -> Console:
-    """Standard output; plain and never narrower than its tables in a pipe."""
-    from rich.console import Console
+    """Standard output; plain and never narrower than its tables in a pipe. What a text holds is shown, and never acts
+    on the terminal."""
+    from compete.reporting.terminal.safe_console import SafeConsole
 
-    out = Console(highlight=False, soft_wrap=False)
-    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 110))
+    out = SafeConsole(highlight=False, soft_wrap=False)
+    return out if out.is_terminal else SafeConsole(highlight=False, width=max(out.width, 110))
 
 
 def print_json(record: Mapping[str, Any]) -> None:
@@ -41,4 +43,9 @@ def print_json(record: Mapping[str, Any]) -> None:
 
 def say(message: str) -> None:
     """A note beside the result, on standard error."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message), err=True)
+
+
+def tell(line: str) -> None:
+    """A line of the result, where there is no table."""
+    typer.echo(printable(line))

@@ -247,7 +247,7 @@ class NewTexts:
 def read_new_texts(path: Path, data: Data) -> NewTexts:
     """A file with the columns of the test file, read as the competition's files are."""
     if not path.is_file():
-        raise DataError(f"{path} does not exist")
+        raise DataError(f"{path} {'is no file' if path.exists() else 'does not exist'}")
     table = read_table(path, data.separator, data.quoting, data.encoding)
     texts = TextColumns.of(data.text)
     table, _ = _named_as_declared(table, [data.id, *texts.names, *data.features], [str(path)])

@@ -16,9 +16,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Literal, TextIO, cast
+from typing import IO, TYPE_CHECKING, Literal, TextIO, cast
 
+from compete.data_bounds import DEEPEST_PACKING, LONGEST_LINE, is_bomb
 from compete.errors import DataError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 FileKind = Literal["text", "json lines", "parquet", "workbook"]
 
@@ -46,6 +50,7 @@ _BYTE_ORDER_MARKS = (
     (b"\xfe\xff", "utf-16"),
     (b"\xef\xbb\xbf", "utf-8-sig"),
 )
+_CHUNK = 2**20
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError)
 
 
@@ -95,13 +100,26 @@ def open_text(path: Path, encoding: str = "utf-8") -> Iterator[TextIO]:
             raise DataError(f'{path} is not UTF-8 text: it looks like UTF-16. Set data.encoding to "{likely}"')
         try:
             text = io.TextIOWrapper(buffered, encoding=encoding, newline="")
-        except LookupError as error:
+        except (LookupError, ValueError) as error:
             raise DataError(f"{path} cannot be read as {encoding} ({error}): set data.encoding") from None
         try:
             yield text
         except UnicodeError as error:
             shown = encoding.removesuffix("-sig")
             raise DataError(f"{path} is not {shown} text ({error}): set data.encoding") from None
+
+
+def refuse_long_lines(path: Path) -> None:
+    """Raise DataError for a line that no text has, before a reader looks for its end: by then a line of gigabytes would
+    be in memory several times."""
+    since = 0
+    with open_bytes(path) as file:
+        while part := file.read(_CHUNK):
+            last = part.rfind(b"\n")
+            since = since + len(part) if last < 0 else len(part) - last - 1
+            if since > LONGEST_LINE:
+                most = LONGEST_LINE // 2**20
+                raise DataError(f"{path} has a line of more than {most} MiB: is it text, with line ends?")
 
 
 @contextmanager
@@ -111,16 +129,50 @@ def _open(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
         try:
             name: str = path.name
             file: IO[bytes] = opened.enter_context(path.open("rb"))
-            while True:
+            packed = path.stat().st_size
+            for depth in range(DEEPEST_PACKING + 2):
                 inner = _unpacked(path, name, file, opened)
                 if inner is None:
                     break
-                name, file = inner
+                if depth > DEEPEST_PACKING:  # one can be made that holds itself
+                    raise DataError(f"{path} is packed more than {DEEPEST_PACKING} times: unpack it first")
+                name, file = inner[0], cast(IO[bytes], _Bounded(inner[1], path, packed))
             yield name, file
         except (*_DAMAGED, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the machine's fault, not the file's; bz2 gives no number to its own
             raise DataError(f"{path} is damaged, it cannot be unpacked: {error}") from None
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that is unpacked while it is read, up to where so small a file can be nothing but a bomb."""
+
+    def __init__(self, file: IO[bytes], path: Path, packed: int) -> None:
+        self.file, self.path, self.packed, self.furthest = file, path, packed, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self.file.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._within(self.file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        content = self.file.read(len(view))
+        view[: len(content)] = content
+        self._within(self.file.tell())
+        return len(content)
+
+    def _within(self, place: int) -> int:
+        if is_bomb(self.packed, place):
+            raise DataError(f"{self.path} of {self.packed:,} bytes is unpacked to more than {place:,}: that is a bomb")
+        return place
 
 
 def _unpacked(path: Path, name: str, file: IO[bytes], opened: ExitStack) -> tuple[str, IO[bytes]] | None:
@@ -151,8 +203,12 @@ def _zstandard(path: Path, file: IO[bytes], opened: ExitStack) -> IO[bytes]:
         except ImportError:
             continue
         # All of it: `zstandard` cannot go back in a stream, which telling what lies inside takes.
-        content: bytes = zstandard.open(file, "rb").read()
-        return opened.enter_context(io.BytesIO(content))
+        stream, parts, packed = zstandard.open(file, "rb"), [], path.stat().st_size
+        while part := stream.read(_CHUNK):
+            parts.append(part)
+            if is_bomb(packed, len(parts) * _CHUNK):
+                raise DataError(f"{path} of {packed:,} bytes is unpacked to {len(parts) * _CHUNK:,}: that is a bomb")
+        return opened.enter_context(io.BytesIO(b"".join(parts)))
     raise DataError(f"{path} is packed with Zstandard, which this Python cannot unpack: unpack it first")
 
 
@@ -171,8 +227,9 @@ def _zip_member(path: Path, file: IO[bytes], opened: ExitStack) -> tuple[str, IO
 
 def _tar_member(path: Path, file: IO[bytes], opened: ExitStack) -> tuple[str, IO[bytes]]:
     archive = opened.enter_context(tarfile.TarFile(fileobj=file))
-    name = _only_member(path, [member.name for member in archive.getmembers() if member.isfile()])
-    content = archive.extractfile(name)
+    members = {member.name: member for member in archive if member.isfile()}
+    name = _only_member(path, list(members))
+    content = archive.extractfile(members[name])
     assert content is not None  # it is a file
     return name, opened.enter_context(content)
 

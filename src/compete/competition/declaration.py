@@ -10,13 +10,16 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from compete.atomic import sha256_file
 from compete.competition.metric_names import DEFAULT_METRICS, MetricInfo, Wants, is_own, metric_info, metric_names
+from compete.competition.names import stays_inside
 from compete.competition.task import KINDS, TaskName
 from compete.competition.text_columns import TextColumns
 from compete.competition.workspace import Workspace
 from compete.declarations import Declaration, Problem, nearest, read_toml, refuse, validate
 from compete.errors import UserError
+from compete.printable import shown
 from compete.times import seconds_of
 
+MOST_FOLDS = 100
 Size = Literal["full", "laptop", "miniature"]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
@@ -68,7 +71,7 @@ class Data(Declaration):
 class Folds(Declaration):
     """[folds]: the shared fold plan."""
 
-    k: int = Field(default=5, ge=2, le=100, description="number of folds")
+    k: int = Field(default=5, ge=2, le=MOST_FOLDS, description="number of folds")
     seed: int = Field(default=42, ge=0, lt=2**32, description="another seed deals the rows differently")
     groups: str | None = Field(default=None, description="column: rows with the same value share a fold")
     column: str | None = Field(default=None, description="column that says the fold of every row; k is then its count")
@@ -261,6 +264,9 @@ def _of_the_metric(raw: Mapping[str, Any]) -> Iterator[Problem]:
     if is_own(name):
         missing = [key for key, value in own.items() if value is None]
         yield from (Problem(key, f"is missing: {name} is your own, and only you know") for key in missing)
+        file = name.rpartition(":")[0]
+        if not stays_inside(file):
+            yield Problem("metric", f"the file {shown(file)} lies outside the workspace: put it into the workspace")
         return
     for key in (key for key, value in own.items() if value is not None):
         yield Problem(key, 'is for a metric of your own, metric = "file.py:function"')

@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compete import atomic
-from compete.competition.declaration import Folds
+from compete.competition.declaration import MOST_FOLDS, Folds
 from compete.competition.workspace import Workspace
+from compete.data_bounds import MOST_ROWS
 from compete.errors import DataError, StoreError
 from compete.fingerprints import digest
+from compete.stored_json import parsed_json
 
 if TYPE_CHECKING:  # data.py imports pandas, which `compete status` has no time for
     import pandas as pd
@@ -236,12 +238,16 @@ def stored_plan(workspace: Workspace) -> FoldPlan | None:
     if not path.exists():
         return None
     try:
-        table = pq.ParquetFile(path).read()  # pq.read_table imports pandas, which `compete status` must not
-        stored = json.loads(table.schema.metadata[b"compete"])
+        file = pq.ParquetFile(path) if path.is_file() else None
+        if file is None or file.metadata.num_rows > MOST_ROWS:
+            raise ValueError("no plan of compete's")
+        table = file.read()  # pq.read_table imports pandas, which `compete status` must not
+        stored = parsed_json(table.schema.metadata[b"compete"])
         plan = _plan(np.array(table["fold"].to_pylist(), dtype=np.int16), int(stored["k"]), dict(stored["made_from"]))
         same_ids = digest(table["id"].to_pylist()) == plan.made_from["train ids"]
-        intact = same_ids and plan.fingerprint == stored["fingerprint"]
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError):
+        dealt = 2 <= plan.k <= MOST_FOLDS and bool(((plan.folds >= 0) & (plan.folds < plan.k)).all())
+        intact = same_ids and dealt and plan.fingerprint == stored["fingerprint"]
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, AttributeError, OverflowError):
         intact = False
     if not intact:
         raise StoreError(

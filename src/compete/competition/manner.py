@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compete.spreadsheets import no_formula
+
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _OFF_ON = tuple(
     (write(off), write(on))
@@ -33,6 +35,8 @@ class Manner:
     """How a label's decision is written."""
     ends: bool = True
     """Whether the last line ends."""
+    formulas: bool = True
+    """Whether a cell that a spreadsheet would run stays as it is, as competitions want it."""
 
     def header_of(self, columns: Sequence[str]) -> str:
         """The first line, without its end."""
@@ -57,6 +61,7 @@ class Manner:
 
     def _cell(self, value: str, around: tuple[str, str]) -> str:
         before, after = around
+        value = value if self.formulas else no_formula(value)
         if '"' not in before and any(sign in value for sign in (self.separator, '"', "\r", "\n")):
             before, after = f'{before}"', f'"{after}'
         doubled = value.replace('"', '""') if '"' in before else value

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 
 import pandas as pd
 
-from compete.competition.data_files import kind_of, open_text, unpacked_name
+from compete.competition.data_files import kind_of, open_text, refuse_long_lines, unpacked_name
 from compete.competition.quoting import Row, refuse_stray_quotes, rows_of, unclosed
-from compete.competition.table_formats import read_json_lines, read_parquet, read_workbook
+from compete.competition.table_formats import read_json_lines, read_parquet, read_workbook, refuse_many_columns
+from compete.data_bounds import LONGEST_LINE
 from compete.errors import DataError
 
 _SEPARATORS = {",": "a comma", "\t": "a tab", ";": "a semicolon", "|": "a bar"}
@@ -56,8 +57,11 @@ def read_table(
     Raises DataError naming the file, the row or line where that is known, and the setting that would help.
     """
     if not path.is_file():
-        raise DataError(f"{path} does not exist: check the path in competition.toml")
+        what = "is no file" if path.exists() else "does not exist"
+        raise DataError(f"{path} {what}: check the path in competition.toml")
     kind, _ = kind_of(path)
+    if kind in ("text", "json lines") and not checked:
+        refuse_long_lines(path)
     if kind == "text":
         return _read_text(path, separator or guess_separator(path, encoding), quoting, encoding, checked=checked)
     if kind == "json lines":
@@ -77,7 +81,10 @@ def guess_separator(path: Path, encoding: str = "utf-8") -> str:
 def header_line(path: Path, encoding: str = "utf-8") -> str:
     """The first line of a text file."""
     with open_text(path, encoding) as file:
-        return file.readline()
+        line = file.readline(LONGEST_LINE)
+    if len(line) == LONGEST_LINE:
+        raise DataError(f"{path} has a line of more than {LONGEST_LINE // 2**20} MiB: is it text, with line ends?")
+    return line
 
 
 def default_separator(path: PurePath) -> str:
@@ -87,6 +94,7 @@ def default_separator(path: PurePath) -> str:
 
 def _read_text(path: Path, separator: str, quoting: str | None, encoding: str, *, checked: bool) -> pd.DataFrame:
     _check_separator(path, separator, encoding)
+    refuse_many_columns(path, header_line(path, encoding).count(separator) + 1)
     table = _promote_header(_read_csv(path, separator, quoting, encoding))
     _check_columns(table, path)
     if checked:
@@ -153,8 +161,7 @@ def _check_separator(path: Path, separator: str, encoding: str) -> None:
 
 
 def _check_columns(table: pd.DataFrame, path: Path) -> None:
-    columns = [str(column) for column in table.columns]
-    repeated = {column for column in columns if columns.count(column) > 1}
+    repeated = [column for column, count in Counter(map(str, table.columns)).items() if count > 1]
     if repeated:
         raise DataError(f"{path} has the column {min(repeated)!r} twice")
 

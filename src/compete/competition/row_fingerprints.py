@@ -14,6 +14,7 @@ from compete import atomic
 from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.workspace import Workspace
 from compete.fingerprints import digest
+from compete.stored_json import read_json
 
 if TYPE_CHECKING:
     from compete.competition.data import Competition
@@ -47,6 +48,14 @@ def without_features(identity: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in identity.items() if not name.startswith("feature ")}
 
 
+def hash_of_training_rows(workspace: Workspace, declared: CompetitionDeclaration) -> str:
+    """Of the files with labels, and of how they are read: what somebody who learns from them depends on."""
+    files = {name: workspace.root / name for name in declared.data.train}
+    hashes = [atomic.sha256_file(path) if path.is_file() else "missing" for path in files.values()]
+    read = declared.data.model_dump(mode="json", exclude={"train", "test", "sample_submission"})
+    return digest([str(READING_VERSION), declared.task, json.dumps(read, sort_keys=True), *hashes])
+
+
 def _sources(workspace: Workspace, declared: CompetitionDeclaration) -> dict[str, Any]:
     data, folds = declared.data, declared.folds
     names = [*data.train, *data.test]
@@ -60,11 +69,13 @@ def _sources(workspace: Workspace, declared: CompetitionDeclaration) -> dict[str
 def _read(path: Path) -> dict[str, Any] | None:
     """The record, or None when it is missing or unreadable: it is only a cache."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         intact = record.pop("sha256") == _digest(record)
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    return record if intact and record["fingerprints"].keys() >= FINGERPRINTED else None
+    told = record.get("fingerprints")
+    known = isinstance(told, dict) and told.keys() >= FINGERPRINTED and "sources" in record
+    return record if intact and known else None
 
 
 def _digest(record: dict[str, Any]) -> str:

@@ -216,7 +216,7 @@ def _read_somehow(given: Mapping[str, Path]) -> tuple[dict[str, pd.DataFrame], s
 
 def _separator(path: Path) -> str | None:
     if not path.is_file():
-        raise DataError(f"{path} does not exist")
+        raise DataError(f"{path} {'is no file' if path.exists() else 'does not exist'}")
     if kind_of(path)[0] != "text":
         return default_separator(path)
     try:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from compete.competition.data_files import open_bytes, open_text
+from compete.data_bounds import MOST_CELLS, MOST_COLUMNS, MOST_ROWS, is_bomb
 from compete.errors import DataError
 
 _ONE_PER_LINE = (
@@ -24,25 +27,45 @@ class _Number(str):
     """A number as it is written, so that 1.0 stays 1.0 and a long id keeps its last digits."""
 
 
+def refuse_many_columns(path: Path, count: int) -> None:
+    """Raise DataError for more columns than any competition has, before they are read."""
+    if count > MOST_COLUMNS:
+        raise DataError(f"{path} has {count:,} columns, at most {MOST_COLUMNS:,} are read")
+
+
 def read_parquet(path: Path) -> pd.DataFrame:
     try:
         with open_bytes(path) as file:
+            refuse_large_parquet(path, file)
             table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} is not a parquet file that can be read: {error}") from None
     return pd.DataFrame({str(name): _strings(table[name]) for name in table.columns})
 
 
+def refuse_large_parquet(path: Path, file: IO[bytes]) -> None:
+    """Raise DataError for what a file of any size can promise: more rows, columns or cells than are read."""
+    about = pq.ParquetFile(file).metadata
+    refuse_many_columns(path, about.num_columns)
+    if about.num_rows > MOST_ROWS or about.num_rows * about.num_columns > MOST_CELLS:
+        raise DataError(f"{path} has {about.num_rows:,} rows, at most {MOST_ROWS:,} are read")
+    file.seek(0)
+
+
 def read_json_lines(path: Path, encoding: str) -> pd.DataFrame:
     """One object per line; a key that a line does not have is an empty cell, as null is."""
-    records = []
+    records, names = [], dict[str, None]()
     with open_text(path, encoding) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 records.append(_record(path, number, line))
+                names.update(dict.fromkeys(records[-1]))
+                refuse_many_columns(path, len(names))
     if not records:
         raise DataError(f"{path} is empty")
-    columns = list(dict.fromkeys(key for record in records for key in record))
+    if len(records) * len(names) > MOST_CELLS:
+        raise DataError(f"{path} has {len(records):,} rows of {len(names):,} keys: that is more than is read")
+    columns = list(names)
     return pd.DataFrame([[record.get(name, "") for name in columns] for record in records], columns=columns, dtype=str)
 
 
@@ -55,8 +78,9 @@ def read_workbook(path: Path) -> pd.DataFrame:
         raise DataError(f'{path} is an Excel workbook: save it as "CSV UTF-8" in Excel{how}')
     try:
         with open_bytes(path) as file:
+            _refuse_large_workbook(path, file)
             sheets = pd.read_excel(file, sheet_name=None, header=None, dtype=object, na_filter=False, engine="openpyxl")
-    except (KeyError, OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is not an Excel workbook that can be read: {error}") from None
     filled = {name: sheet for name, sheet in sheets.items() if not sheet.empty}
     if len(filled) != 1:
@@ -68,12 +92,21 @@ def read_workbook(path: Path) -> pd.DataFrame:
     return table
 
 
+def _refuse_large_workbook(path: Path, file: IO[bytes]) -> None:
+    """A workbook is a zip archive of sheets, which are read as a whole."""
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if is_bomb(path.stat().st_size, unpacked):
+        raise DataError(f"{path} of {path.stat().st_size:,} bytes is unpacked to {unpacked:,}: that is a bomb")
+    file.seek(0)
+
+
 def _record(path: Path, number: int, line: str) -> dict[str, str]:
     try:
         record = json.loads(
             line, parse_int=_Number, parse_float=_Number, parse_constant=_Number, object_pairs_hook=_without_repeats
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} line {number} is not JSON ({error}). {_ONE_PER_LINE}") from None
     if not isinstance(record, dict):
         raise DataError(f"{path} line {number} holds no object. {_ONE_PER_LINE}")

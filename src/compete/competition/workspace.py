@@ -1,18 +1,25 @@
 """A workspace: the folder with a competition.toml, and where everything in it lies.
 
-The one place that knows the names of folders and files; what a file holds is known by the module that writes it.
+The one place that knows the names of folders and files; what a file holds is known by the module that writes it. And
+the one place that makes a path of a name: what is none (`competition/names`) raises UserError here, whoever wrote it.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from compete.competition.names import checked_model_name, checked_name, checked_submission_file
 from compete.errors import UserError
+from compete.printable import on_one_line
 
 DECLARATION = "competition.toml"
 Kind = Literal["base model", "stack"]
+# Folders that compete writes into, and how many levels of it: oof/NAME/kept/fold_0/FILE.
+_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1}
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ class Workspace:
 
     def fold_lock(self, model: str, fold: int) -> Path:
         """Held by the one command that may train and write this fold."""
-        return self.fold_locks / f"{model}.{fold}"
+        return self.fold_locks / f"{checked_model_name(model)}.{fold}"
 
     @property
     def fold_plan(self) -> Path:
@@ -189,7 +196,7 @@ class Workspace:
 
     def training_state(self, model: str, fold: int, identity: str) -> Path:
         """Of one fold's training; the hash tells it from another training of the same fold."""
-        return self.training_states / f"{model}.{fold}.{identity}"
+        return self.training_states / f"{checked_model_name(model)}.{fold}.{identity}"
 
     @property
     def stacks(self) -> Path:
@@ -205,19 +212,19 @@ class Workspace:
         return self.submissions / "ledger.sqlite"
 
     def recipe(self, name: str) -> Path:
-        return self.recipes / f"{name}.toml"
+        return self.recipes / f"{checked_model_name(name)}.toml"
 
     def stack_recipe(self, name: str) -> Path:
-        return self.stack_recipes / f"{name}.toml"
+        return self.stack_recipes / f"{checked_name(name, 'stack')}.toml"
 
     def base_model(self, name: str) -> ResultFolder:
-        return ResultFolder(self.oof / name)
+        return ResultFolder(self.oof / checked_model_name(name))
 
     def stack(self, name: str) -> ResultFolder:
-        return ResultFolder(self.stacks / name, "stack")
+        return ResultFolder(self.stacks / checked_name(name, "stack"), "stack")
 
     def submission(self, file: str) -> Path:
-        return self.submissions / file
+        return self.submissions / checked_submission_file(file)
 
     def rehearsal(self, seed: int) -> Workspace:
         """The workspace that a rehearsal plays in."""
@@ -237,8 +244,46 @@ def find_workspace(start: Path, size: str | None = None) -> Workspace:
     start = start.resolve()
     for folder in (start, *start.parents):
         if (folder / DECLARATION).is_file():
-            return Workspace(folder, size)
+            found = Workspace(folder, size)
+            refuse_links_out(found)
+            return found
     raise UserError(
         f"no {DECLARATION} in {start} or above it: this is not a workspace. "
         "Make one with `compete init DIR`, or change into one."
     )
+
+
+FOLLOW_LINKS = "COMPETE_FOLLOW_LINKS"
+
+
+def refuse_links_out(workspace: Workspace) -> None:
+    """Raise UserError if a folder that compete writes into is a link that leads out of the workspace.
+
+    A workspace of somebody else could have compete write wherever a link points to. Whoever laid one himself, to a
+    larger disk perhaps, says so by an environment variable, which no workspace can set.
+    """
+    if os.environ.get(FOLLOW_LINKS):
+        return
+    root = workspace.root.resolve()
+    for path in _written_into(workspace):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            raise UserError(
+                f"{on_one_line(workspace.shown(path))} is a link that leads out of the workspace, and compete would "
+                f"write there. If you laid it yourself, set {FOLLOW_LINKS}=1; if not, remove it."
+            )
+
+
+def _written_into(workspace: Workspace) -> Iterator[Path]:
+    """Folders of compete's own and what lies in them, as deep as it writes."""
+    for name, depth in _DEPTHS.items():
+        level = [workspace.root / name]
+        for _ in range(depth):
+            yield from level
+            level = [inner for path in level if path.is_dir() and not path.is_symlink() for inner in _entries(path)]
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder) if entry.is_symlink() or entry.is_dir()]
+    except OSError:  # said where it is needed
+        return []

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from compete.execution.jobs import call_target
+from compete.printable import printable
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def work(requests: int, answers: int) -> None:
         call_target(request["target"], request["payload"], report)
     except Exception as error:  # the parent decides what a failure means
         _answer(to_parent, failed=type(error).__name__, message=str(error))
-        traceback.print_exc()  # into the log, which may be on a full disk
+        sys.stderr.write(printable(traceback.format_exc()))  # into the log, which may be on a full disk
     else:
         _answer(to_parent, finished=True)
 
@@ -61,7 +62,8 @@ def _answer(answers: TextIO, **content: object) -> None:
 
 def _redirect_output(log: Path, how: int) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | how, 0o644)
+    # Not for all: a traceback may quote texts and paths. And where somebody laid a link, nothing is written through it.
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | how | getattr(os, "O_NOFOLLOW", 0), 0o640)
     sys.stdout.flush()
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

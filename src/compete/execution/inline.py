@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Generator, Sequence
 
+from compete import atomic
+from compete.errors import DiskFullError
 from compete.execution.deadline import Deadline
 from compete.execution.jobs import Event, Failed, Finished, Job, Left, Started, call_target
+from compete.printable import printable
 from compete.progress import unheard
 
 
@@ -27,8 +31,9 @@ class InlineExecutor:
                     call_target(step.target, step.payload, unheard)
                     step = step.afterwards
             except (Exception, SystemExit) as error:  # a failed job fails alone
-                job.log.parent.mkdir(parents=True, exist_ok=True)
-                job.log.write_text(traceback.format_exc(), encoding="utf-8")
+                with contextlib.suppress(OSError, DiskFullError):  # on a full disk the failure itself says so
+                    job.log.parent.mkdir(parents=True, exist_ok=True)
+                    atomic.write_bytes(job.log, printable(traceback.format_exc()).encode(), private=True)
                 yield Failed(job, type(error).__name__, str(error))
             else:
                 yield Finished(job, time.monotonic() - start)

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from compete.environments import for_jobs
 from compete.execution.deadline import Deadline
 from compete.execution.devices import ask_driver
 from compete.execution.jobs import Event, Failed, Finished, Job, Left, Progressed, Started
@@ -51,7 +52,7 @@ class LocalExecutor:
     where there are more workers than GPUs. A job that says `all_gpus` waits until it has them all."""
 
     def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> Generator[Event, None, None]:
-        children = _Children(processes({**os.environ, **self._environment()}))
+        children = _Children(processes({**for_jobs(os.environ), **self._environment()}))
         gpus = _Gpus(self.gpus, self.workers)
         events: queue.Queue[Event | None] = queue.Queue()  # None: a job is over, whatever became of it
         # The pool is left first: no thread waits for a process any more when their source is closed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class KeptAveraged(Averaged):
         stays = True
         for number, model in enumerate(self.models):
             assert isinstance(model, Keepable)
-            _of(folder, number).mkdir()
+            _of(folder, number).mkdir(exist_ok=True)  # what does not stay is written once more, whole, for its check
             stays &= model.save(_of(folder, number), whole=whole)
         return stays
 
@@ -53,11 +53,11 @@ def averaged(models: Sequence[FittedModel]) -> FittedModel:
     return KeptAveraged(models) if all(isinstance(model, Keepable) for model in models) else Averaged(models)
 
 
-def load_averaged(family: Family, folder: Path, context: FitContext, seeds: int) -> FittedModel:
-    """What was kept of `seeds` trainings."""
+def load_averaged(build: Callable[[], Family], folder: Path, context: FitContext, seeds: int) -> FittedModel:
+    """What was kept of `seeds` trainings; each by a family of its own, which may return itself."""
     if seeds == 1:
-        return family.load(folder, context)
-    return KeptAveraged([family.load(_of(folder, number), context) for number in range(seeds)])
+        return build().load(folder, context)
+    return KeptAveraged([build().load(_of(folder, number), context) for number in range(seeds)])
 
 
 def _of(folder: Path, number: int) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from compete import atomic
 from compete.competition.workspace import ResultFolder
 from compete.oof import store
+from compete.stored_json import read_json
 
 # Raise it when the same probabilities would be scored or cut differently.
 VERSION = 4
@@ -78,8 +78,8 @@ class Score:
 
 def score_from(record: Mapping[str, Any]) -> Score:
     """The inverse of Score.record; raises KeyError, TypeError or ValueError for anything else."""
-    labels = {name: LabelScore(**label) for name, label in record["labels"].items()}
-    targets = {name: TargetScore(**target) for name, target in record["targets"].items()}
+    labels = {name: LabelScore(**_numbers(label)) for name, label in record["labels"].items()}
+    targets = {name: TargetScore(**_numbers(target)) for name, target in record["targets"].items()}
     numbers = {key: float(record[key]) for key in ("honest", "low", "high", "naive")}
     repeats = tuple(float(score) for score in record["repeats"])
     decision = dict(record["decision"])
@@ -88,13 +88,17 @@ def score_from(record: Mapping[str, Any]) -> Score:
     )
 
 
+def _numbers(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: None if value is None else float(value) for name, value in record.items()}
+
+
 def kept_score(folder: ResultFolder, metric: str, manifest: Mapping[str, Any], source: str = "") -> Score | None:
     """The score of exactly these predictions under this metric and plan, or None if it must be computed.
 
     source: a hash of the file of a metric of the user's own.
     """
     try:
-        record = json.loads(folder.scores.read_text(encoding="utf-8"))
+        record = read_json(folder.scores)
         current = record["metric"] == metric and record["of"] == _scored(folder, manifest, source)
         return score_from(record) if current and (record["labels"] or record["targets"]) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compete import atomic
-from compete.base_models.recipes import NAME, NAME_RULE, RESERVED_NAMES, has_recipe
+from compete.base_models.recipes import has_recipe
 from compete.competition.column_names import free_name, matched, otherwise_written
 from compete.competition.data import Competition
+from compete.competition.data_files import kind_of, open_bytes
 from compete.competition.planned import Planned
 from compete.competition.reading import read_table
 from compete.competition.row_fingerprints import without_features
@@ -32,6 +37,8 @@ from compete.oof.imported_values import (
     refuse_what_is_no_probability,
 )
 from compete.oof.job import made_by
+from compete.oof.provenance import Seen, refuse_leak
+from compete.printable import listed, on_one_line
 
 _SAVE_ANEW = f"Save it anew, as CSV in UTF-8 or as parquet, with nothing but ids and probabilities: {HOW_TO_SAVE}"
 # What read_table advises for the files that competition.toml names.
@@ -47,13 +54,17 @@ class ImportedFile:
     """The file with its row ids, when it is an .npy matrix."""
 
 
-def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedFile, force: bool = False) -> list[str]:
+def import_model(
+    planned: Planned, name: str, oof: ImportedFile, test: ImportedFile, force: bool = False, seen: Path | None = None
+) -> list[str]:
     """Check probabilities that were made elsewhere and store them as base model `name`; returns warnings to show.
 
-    Rows may be in any order; they are stored in the competition's. Raises DataError naming file and row.
+    Rows may be in any order; they are stored in the competition's. seen: a JSON file that says of every fold what its
+    model has seen (`read_seen`). Raises DataError naming file and row, LeakError for a fold that has seen itself.
     """
     competition, folder = planned.competition, planned.workspace.base_model(name)
     _check_name(competition, name, folder, force)
+    told = None if seen is None else read_seen(seen, name, planned.plan.k)
     id_column, labels = competition.declaration.data.id, competition.labels
     kind = competition.task.kind
     of_oof, notes = read_imported(oof, id_column, competition.train_ids, labels, "training", kind)
@@ -63,11 +74,40 @@ def import_model(planned: Planned, name: str, oof: ImportedFile, test: ImportedF
         "kind": "imported",
         "model": name,
         "identity": without_features(planned.identity),
+        **({} if told is None else {"seen": [each.record() for each in told]}),
         "imported_from": {"oof": atomic.sha256_file(oof.path), "test": atomic.sha256_file(test.path)},
         "made_by": made_by(),
     }
     store.write_model(folder, probabilities, competition.shape, record)
     return [*notes, *more_notes, *_warnings(probabilities, labels, kind)]
+
+
+def read_seen(path: Path, name: str, k: int) -> list[Seen]:
+    """What the models of the K folds have seen, as {"0": {"folds": [1, 2], "test_texts": false, "through": []}, ...}.
+
+    Raises DataError for a file of another form, LeakError for a fold whose model has seen its labels.
+    """
+    example = '{"0": {"folds": [1, 2], "test_texts": false, "through": []}, ...}'
+    form = f"it should be JSON as {example}, folds 0 to {k - 1}"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"--seen: {path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"--seen: {path} cannot be read ({error}): {form}") from None
+    if not isinstance(told, dict) or set(told) != {str(fold) for fold in range(k)}:
+        raise DataError(f"--seen: {path} does not say it of every fold: {form}")
+    found = []
+    for fold in range(k):
+        try:
+            seen = Seen.read(told[str(fold)])
+        except (ValueError, AttributeError) as error:
+            raise DataError(f"--seen: {path}: fold {fold}: {error}: {form}") from None
+        if max(seen.folds, default=0) >= k:
+            raise DataError(f"--seen: {path}: fold {fold}: there is no fold {max(seen.folds)}: {form}")
+        refuse_leak(seen, fold, f"--seen: {path}: {name} fold {fold}")
+        found.append(seen)
+    return found
 
 
 def read_imported(
@@ -76,7 +116,7 @@ def read_imported(
     """Probabilities, or numbers where `kind` says so, float32 (len(ids), len(labels)), in the order of `ids` and
     `labels`; and what was put right."""
     if not file.path.is_file():
-        raise DataError(f"{file.path} does not exist")
+        raise DataError(f"{file.path} {'is no file' if file.path.exists() else 'does not exist'}")
     if file.path.suffix == ".npy":
         found_ids, matrix, notes = *_read_npy(file, id_column, labels), list[str]()
     else:
@@ -95,8 +135,6 @@ def read_imported(
 
 
 def _check_name(competition: Competition, name: str, folder: ResultFolder, force: bool) -> None:
-    if not NAME.fullmatch(name) or name in RESERVED_NAMES:
-        raise UserError(f"{name!r} cannot be a model's name: {NAME_RULE}")
     if has_recipe(competition.workspace, name):
         raise UserError(f"base_models/{name}.toml is a recipe of that name: import under another name")
     if competition.workspace.stack_recipe(name).exists():
@@ -132,7 +170,11 @@ def _read_columns(
 
 
 def _table(path: Path) -> pd.DataFrame:
-    """A table of strings; errors speak of a file that is imported, not of the competition's."""
+    """A table of strings; errors speak of a file that is imported, not of the competition's.
+
+    Cells that hold lists or objects are none of a table of probabilities, whatever they would be in a text.
+    """
+    _refuse_nested(path)
     try:
         table = read_table(path)
     except DataError as error:
@@ -141,6 +183,21 @@ def _table(path: Path) -> pd.DataFrame:
     if name in table.columns or (table.index.name is None and isinstance(table.index, pd.RangeIndex)):
         return table
     return table.reset_index(names=name).astype(str)  # a parquet file keeps the index of a DataFrame
+
+
+def _refuse_nested(path: Path) -> None:
+    if not path.is_file() or kind_of(path)[0] != "parquet":
+        return
+    try:
+        with open_bytes(path) as file:
+            schema = pq.ParquetFile(file).schema_arrow
+    except (OSError, pa.ArrowException, RecursionError) as error:
+        raise DataError(f"{path} is not a parquet file that can be read: {error}") from None
+    nested = [field.name for field in schema if pa.types.is_nested(field.type) or pa.types.is_binary(field.type)]
+    if nested:
+        raise DataError(
+            f"{path}: the columns {listed(map(repr, nested))} hold lists or objects, expected numbers. {_SAVE_ANEW}"
+        )
 
 
 def _id_column(table: pd.DataFrame, id_column: str, ids: Sequence[str], labels: Sequence[str]) -> str | None:
@@ -166,11 +223,11 @@ def _refuse_columns(
         return
     index = saved_index(table, [id_column, *labels])
     raise DataError(
-        f"{path} has the columns {', '.join(repr(str(name)) for name in table.columns)}; it needs {id_column}"
+        f"{path} has the columns {listed(repr(str(name)) for name in table.columns)}; it needs {id_column}"
         + (" (or id)" if "id" not in (id_column, *labels) else "")
         + f", {', '.join(labels)}"
         + (f"; missing: {', '.join(missing)}" if missing else "")
-        + (f"; not known: {', '.join(map(repr, extra))}" if extra else "")
+        + (f"; not known: {listed(map(repr, extra))}" if extra else "")
         + (f". {index!r} is a saved index, not an id: {HOW_TO_SAVE} saves without" if index in extra else "")
     )
 
@@ -181,12 +238,11 @@ def _read_npy(file: ImportedFile, id_column: str, labels: Sequence[str]) -> tupl
         raise UserError(
             f"{file.path} has no ids: name a file with them, in the order of its rows (--oof-ids, --test-ids)"
         )
+    _refuse_npy(file.path)
     try:
         matrix = np.load(file.path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, MemoryError) as error:
         raise DataError(f"{file.path} is not an .npy file of numbers: {error}") from None
-    if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiub":
-        raise DataError(f"{file.path} is not an .npy file of real numbers")
     table = _table(file.ids)
     column = next((name for name in (id_column, "id") if name in table.columns), table.columns[0])
     ids = table[column].tolist()
@@ -196,6 +252,26 @@ def _read_npy(file: ImportedFile, id_column: str, labels: Sequence[str]) -> tupl
             f"each of the {len(ids)} ids in {file.ids} (below its header), a column for each of {', '.join(labels)}"
         )
     return ids, matrix.astype(np.float64)
+
+
+def _refuse_npy(path: Path) -> None:
+    """Raise DataError unless the file holds the real numbers that its header promises, before room is made for them."""
+    with path.open("rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+            if version not in read:
+                raise ValueError(f"version {version[0]}.{version[1]}, expected 1.0 or 2.0")
+            shape, _, dtype = read[version](file)
+        except (ValueError, EOFError, RecursionError, MemoryError, SyntaxError) as error:
+            raise DataError(f"{path} is not an .npy file of numbers: {on_one_line(str(error))[:200]}") from None
+        promised, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
+    if dtype.hasobject:
+        raise DataError(f"{path} is not an .npy file of numbers: it holds objects of Python's, which are never loaded")
+    if dtype.kind not in "fiub":
+        raise DataError(f"{path} is not an .npy file of real numbers: it holds {dtype}")
+    if promised != held:
+        raise DataError(f"{path} is damaged: its header promises {promised:,} bytes, and it holds {held:,}")
 
 
 def _order(path: Path, found: Sequence[str], ids: Sequence[str], rows: str, id_column: str) -> NDArray[np.intp]:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
 from compete.oof.kept import begin, check_job, keep
 from compete.oof.priors import Prior, prior_of, sentences, started_from
 from compete.oof.provenance import Seen, refuse_leak
+from compete.oof.state import pretraining_rows
 from compete.oof.teachers import Taught, taught
 from compete.progress import Report
 
@@ -87,6 +87,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         **_state(competition, payload),
     )
     start = time.monotonic()
+    rows_before = pretraining_rows(workspace, recipe)
     prior = prior_of(recipe, competition, report)
     context.warnings.extend([] if prior is None else sentences([prior]))
     teaching = taught(planned, recipe, payload["fold"], payload["threads"])
@@ -104,8 +105,8 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     made_from = {
         "identity": dict(payload["identity"]),
         **_checkpoint_record(workspace, recipe),
-        **({} if prior is None else {"prior": prior.name}),
-        **({} if teaching is None else {"taught_by": dict(teaching.hashes)}),
+        **({} if prior is None else {"prior": prior.name, "pretrained_on": rows_before}),
+        **({} if teaching is None else teaching.record()),
         "seen": seen.record(),
     }
     kept_record = {"model": recipe.name, "fold": payload["fold"], **made_from}
@@ -156,8 +157,9 @@ def train_fold(
     train_texts, test_texts = competition.texts_for(recipe.needs.features)
     texts = [train_texts[row] for row in others]
     labels = competition.train_targets[others][:, learnt.mask]
-    fit = partial(recipe.build().fit, texts, labels)
-    models = [fit(each) for each in _seeded(replace(context, labels=learnt.names), recipe, fold)]
+    # A family for every training: a user's own may keep what it learnt in itself, and return itself.
+    told = _seeded(replace(context, labels=learnt.names), recipe, fold)
+    models = [recipe.build().fit(texts, labels, each) for each in told]
     model = averaged(models)
     held_out = [train_texts[row] for row in plan.rows(fold)]
     probabilities = store.Predictions(

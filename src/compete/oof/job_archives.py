@@ -15,9 +15,11 @@ from typing import Any
 
 import compete
 from compete import atomic
-from compete.archives import Archive, read_archive, write_archive
+from compete.archives import Archive, damaged, read_archive, write_archive
 from compete.base_models.recipes import AS_PUBLISHED, Recipe, load_recipe
 from compete.competition.data import load_competition
+from compete.competition.declaration import read_declaration
+from compete.competition.names import NAME_RULE, is_model_name, stays_inside
 from compete.competition.planned import Planned
 from compete.competition.workspace import DECLARATION, Workspace
 from compete.declarations import to_toml
@@ -26,11 +28,17 @@ from compete.execution.jobs import Job
 from compete.fingerprints import differences
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.job import versions
+from compete.oof.teachers import teachers_of
 from compete.oof.work import Work, find_work
+from compete.printable import on_one_line, shown
 
 JOB = ".job"
-_KEYS = {"model": str, "fold": int, "threads": int, "parity": bool, "identity": dict, "needs": dict, "made_with": dict}
+_KEYS = {
+    "competition": str, "model": str, "fold": int, "threads": int, "parity": bool, "identity": dict, "needs": dict,
+    "made_with": dict,
+}  # fmt: skip
 _LAID_OUT = "job.sha256"  # in the folder that a job is laid out in: the hash of its archive
+_MOST_FOLDS, _MOST_THREADS = 1000, 4096
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,12}")
 
 
@@ -42,6 +50,7 @@ def file_stem(model: str, fold: int) -> str:
 def pack_job(planned: Planned, recipe: Recipe, job: Job, path: Path) -> None:
     """Write the job's archive; raises ArchiveError for what cannot be taken to another machine."""
     workspace, declared = planned.workspace, planned.competition.declaration
+    _refuse_what_stays(recipe)
     data = {
         role: {f"data/{role}_{number}{_endings(name)}": workspace.root / name for number, name in enumerate(files)}
         for role, files in (("train", declared.data.train), ("test", declared.data.test))
@@ -70,13 +79,36 @@ def pack_job(planned: Planned, recipe: Recipe, job: Job, path: Path) -> None:
 def open_job(path: Path) -> Archive:
     """A job's archive; raises ArchiveError if it is damaged, foreign or of another version of compete."""
     archive = read_archive(path, "job", _KEYS)
-    made = archive.manifest["made_with"]["compete"]
+    refuse_odd_manifest(archive)
+    checkpoint, threads = archive.manifest.get("checkpoint"), archive.manifest["threads"]
+    if checkpoint is not None and not (_is_texts(checkpoint) and {"name", "folder"} <= checkpoint.keys()):
+        raise damaged(path, "its manifest does not say where the checkpoint lies")
+    if checkpoint is not None and not stays_inside(checkpoint["folder"]):
+        raise ArchiveError(f"{path}: its checkpoint would lie at {shown(checkpoint['folder'])}, outside of this folder")
+    if not 1 <= threads <= _MOST_THREADS:
+        raise damaged(path, f"it asks for {threads} threads")
+    made = on_one_line(archive.manifest["made_with"].get("compete", "nobody knows which"))[:40]
     if made != compete.__version__:
         raise ArchiveError(
             f"{path} was made by compete {made}, and this is compete {compete.__version__}: install {made} here, or "
             "make the jobs again with `compete jobs export`"
         )
     return archive
+
+
+def refuse_odd_manifest(archive: Archive) -> None:
+    """Raise ArchiveError unless a job's manifest, or that of its result, is of the kind that compete writes."""
+    manifest = archive.manifest
+    if not is_model_name(manifest["model"]):
+        raise ArchiveError(f"{archive.path}: {shown(manifest['model'])} cannot be a model's name: {NAME_RULE}")
+    if not 0 <= manifest["fold"] < _MOST_FOLDS:
+        raise damaged(archive.path, f"there is no fold {manifest['fold']}")
+    if not (_is_texts(manifest["identity"]) and _is_texts(manifest["made_with"])):
+        raise damaged(archive.path, "its manifest does not say what it was made of")
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
 def other_versions(archive: Archive) -> list[str]:
@@ -104,6 +136,7 @@ def laid_out(archive: Archive, folder: Path, here: Path) -> Workspace:
 def packed_work(archive: Archive, workspace: Workspace) -> Work:
     """What is left to do of a job that is laid out; raises ArchiveError if this machine makes another job of it."""
     manifest = archive.manifest
+    _refuse_reaching_out(archive, workspace)
     competition = load_competition(workspace, checked=True)  # and compared below
     recipe = load_recipe(workspace, manifest["model"]).ready()
     here = recipe.identity_on(under_stored_plan(competition).identity)
@@ -111,6 +144,17 @@ def packed_work(archive: Archive, workspace: Workspace) -> Work:
     if changes:
         raise ArchiveError(f"{archive.path} is another job here than where it was made: {'; '.join(changes)}")
     return find_work(competition, [recipe], [manifest["fold"]], threads=manifest["threads"], parity=manifest["parity"])
+
+
+def _refuse_reaching_out(archive: Archive, workspace: Workspace) -> None:
+    """Raise ArchiveError for a job whose competition.toml, edited perhaps, names what it did not bring."""
+    declared = read_declaration(workspace)
+    data, own = declared.data, {(archive.manifest.get("checkpoint") or {}).get("name")}
+    files = [*data.train, *data.test, data.sample_submission or "", declared.submission.solution or ""]
+    outside = [file for file in files if not stays_inside(file)] + sorted(declared.checkpoints.keys() - own)
+    if outside or declared.tracking.to:
+        what = f"{shown(outside[0])}, which lies elsewhere" if outside else "trackers"
+        raise ArchiveError(f"{archive.path}: its competition.toml names {what}: no job of compete does")
 
 
 def _declaration(planned: Planned, recipe: Recipe, data: dict[str, dict[str, Path]]) -> str:
@@ -130,6 +174,19 @@ def _declaration(planned: Planned, recipe: Recipe, data: dict[str, dict[str, Pat
     return to_toml(declared.top, tables)
 
 
+def _refuse_what_stays(recipe: Recipe) -> None:
+    """Raise ArchiveError for a recipe that learns from what no archive holds."""
+    teachers, steps = teachers_of(recipe), recipe.declaration.pretrain_on
+    what = [f"its teachers' models ({', '.join(teachers)})"] if teachers else []
+    what += [f"the rows of {step.workspace}" for step in steps]
+    if what:
+        raise ArchiveError(
+            f"base_models/{recipe.path.name}: {recipe.name} learns from {' and '.join(what)}, which a job does not "
+            f"take along: train it here with `compete train-base {recipe.name} --on local`, and name the others for "
+            "other machines"
+        )
+
+
 def _endings(name: str) -> str:
     """What tells how a file is read: ".csv.gz" of train.csv.gz."""
     return "".join(ending for ending in PurePosixPath(name).suffixes[-3:] if _ENDING.fullmatch(ending))
@@ -137,13 +194,7 @@ def _endings(name: str) -> str:
 
 def _family_file(recipe: Recipe) -> str:
     assert recipe.own is not None
-    name = PurePosixPath(recipe.own.shown)
-    if name.is_absolute() or PureWindowsPath(recipe.own.shown).drive or ".." in name.parts:
-        raise ArchiveError(
-            f"base_models/{recipe.path.name}: the family's file {recipe.own.shown} lies outside the workspace, and a "
-            "job cannot take it along. Put it into the workspace, and name it from there."
-        )
-    return name.as_posix()
+    return PurePosixPath(recipe.own.shown).as_posix()
 
 
 def _checkpoint(workspace: Workspace, recipe: Recipe) -> dict[str, str] | None:
@@ -162,7 +213,7 @@ def _checkpoint(workspace: Workspace, recipe: Recipe) -> dict[str, str] | None:
 
 
 def _local_checkpoint(archive: Archive, here: Path) -> dict[str, str]:
-    checkpoint: dict[str, Any] | None = archive.manifest["checkpoint"]
+    checkpoint: dict[str, Any] | None = archive.manifest.get("checkpoint")
     if checkpoint is None:
         return {}
     folder = here / checkpoint["folder"]

@@ -8,6 +8,7 @@ log.txt     what the training printed
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -27,8 +28,10 @@ from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.identity import files_of
 from compete.oof.job import versions
+from compete.oof.job_archives import refuse_odd_manifest
 from compete.oof.kept import is_kept_of
 from compete.oof.lock import fold_claimed
+from compete.oof.provenance import leak_in
 from compete.oof.state import State, checkpoint_in_force, model_state
 
 RESULT = ".result"
@@ -67,7 +70,7 @@ def pack_result(job: Archive, workspace: Workspace, failed: Failed | None, path:
         "failed": why,
         "made_with": versions(),
     }
-    write_archive(path, record, content)
+    write_archive(path, record, content, private=True)  # the log may quote texts
 
 
 def has_result(job: Archive, path: Path) -> bool:
@@ -76,12 +79,17 @@ def has_result(job: Archive, path: Path) -> bool:
         result = open_result(path).manifest
     except ArchiveError:  # none, or half of one: it is made anew
         return False
-    return bool(result["job"] == atomic.sha256_file(job.path) and result["failed"] is None)
+    return bool(result["job"] == atomic.sha256_file(job.path) and result.get("failed") is None)
 
 
 def open_result(path: Path) -> Archive:
     """Raises ArchiveError if it is damaged or foreign."""
-    return read_archive(path, "result", _KEYS)
+    archive = read_archive(path, "result", _KEYS)
+    refuse_odd_manifest(archive)
+    failed = archive.manifest.get("failed")
+    if failed is not None and not (isinstance(failed, dict) and {"error", "message"} <= failed.keys()):
+        raise damaged(path, "its manifest does not say how it failed")
+    return archive
 
 
 def bring_in(planned: Planned, result: Archive, *, claimed: bool = False) -> Arrival:
@@ -104,13 +112,14 @@ def bring_in(planned: Planned, result: Archive, *, claimed: bool = False) -> Arr
         if not is_mine:
             raise ArchiveError(f"{result.path} has no place yet: {model} fold {fold} is being trained here")
         if result.has(_PART):
+            _refuse_leak(result)
             _bring_kept(result, folder.kept(fold))
             _bring_part(
                 planned, result, folder.part(fold), checkpoint_in_force(workspace, model, recipe, planned.plan.k)
             )
         if _LOG in result.names:
-            atomic.write_bytes(folder.log(fold), result.read(_LOG))
-    if manifest["failed"] is None:
+            atomic.write_bytes(folder.log(fold), result.read(_LOG), private=True)
+    if manifest.get("failed") is None:
         return Arrival(model, fold, "came in")
     log = workspace.shown(folder.log(fold))
     return Arrival(
@@ -136,6 +145,17 @@ def _recipe_of(planned: Planned, result: Archive) -> Recipe:
     if not 0 <= manifest["fold"] < planned.plan.k:
         raise damaged(result.path, f"there is no fold {manifest['fold']}")
     return recipe
+
+
+def _refuse_leak(result: Archive) -> None:
+    """Raise ArchiveError for probabilities or a model that say they have seen their own fold; before anything comes."""
+    for name in (f"{_PART}/part.json", f"{_KEPT}/kept.json"):
+        try:
+            record = json.loads(result.read(name)) if name in result.names else {}
+        except ValueError:
+            raise damaged(result.path, f"{name} is no JSON") from None
+        if isinstance(record, dict) and (leak := leak_in(record)):
+            raise ArchiveError(f"{result.path} does not come in: {leak}")
 
 
 def _bring_kept(result: Archive, target: Path) -> None:

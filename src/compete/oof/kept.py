@@ -282,4 +282,4 @@ def _load(workspace: Workspace, recipe: Recipe, folder: Path, task: Task, thread
     context = FitContext(labels=task.outputs, seed=0, task=task.name, grades=task.grades, threads=threads)
     name = (store.intact_record(folder / _RECORD) or {}).get("prior")
     prior = None if name is None else stored_prior(workspace, str(name))
-    return load_averaged(started_from(recipe, prior).build(), folder, context, recipe.declaration.seeds)
+    return load_averaged(started_from(recipe, prior).build, folder, context, recipe.declaration.seeds)

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from compete import atomic
 from compete.competition.workspace import Workspace
+from compete.errors import UserError
 from compete.execution.jobs import Job
 
 
@@ -27,7 +28,7 @@ def exclusive(
     reading: nothing has to be written; where nothing can be, on somebody else's disk, no lock is needed. sweeping: what
     killed runs left behind is removed, unless a fold is being trained.
     """
-    lock = FileLock(workspace.lock)
+    lock = _lock_at(workspace.lock)
     try:
         with atomic.disk_full_is_said(workspace.oof):
             workspace.oof.mkdir(parents=True, exist_ok=True)
@@ -50,12 +51,19 @@ def held(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold a lock of its own for something else than a fold; `waiting` is called once if another command holds it."""
     with atomic.disk_full_is_said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = _lock_at(path)
     _acquire(lock, waiting)
     try:
         yield
     finally:
         lock.release()
+
+
+def _lock_at(path: Path) -> FileLock:
+    """Raises UserError for a link: a lock's file is emptied when it is opened, and so would be what it leads to."""
+    if path.is_symlink():
+        raise UserError(f"{path} is a link, and no lock of compete's: remove it")
+    return FileLock(path)
 
 
 def _acquire(lock: FileLock, waiting: Callable[[], None]) -> None:
@@ -72,7 +80,7 @@ def fold_claimed(workspace: Workspace, model: str, fold: int, *, wait: float = 0
     path = workspace.fold_lock(model, fold)
     with atomic.disk_full_is_said(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = _lock_at(path)
     try:
         lock.acquire(timeout=wait)
     except Timeout:
@@ -97,7 +105,7 @@ def held_folds(workspace: Workspace, apart_from: Sequence[Job] = ()) -> set[str]
     """Folds that some command holds the lock of, by the names of their locks; without those of `apart_from`."""
     own = {workspace.fold_lock(job.payload["model"], job.payload["fold"]) for job in apart_from}
     paths = set(workspace.fold_locks.glob("*")) - own
-    return {path.name for path in paths if _is_held(FileLock(path))}
+    return {path.name for path in paths if _is_held(_lock_at(path))}
 
 
 def _is_held(lock: FileLock) -> bool:

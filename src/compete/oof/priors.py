@@ -22,12 +22,15 @@ from numpy.typing import NDArray
 
 from compete import atomic
 from compete.base_models.checkpoint_files import checkpoint_of
+from compete.base_models.classifier.family import SequenceClassifier
 from compete.base_models.families import FitContext
 from compete.base_models.pretraining import Step
 from compete.base_models.recipes import Recipe
 from compete.competition.data import Competition, load_competition
+from compete.competition.declaration import read_declaration
 from compete.competition.near_identical import near_identical_key
 from compete.competition.workspace import DECLARATION, Workspace
+from compete.declarations import Problem
 from compete.errors import UserError
 from compete.execution.local import usable_cores
 from compete.fingerprints import digest
@@ -84,7 +87,8 @@ def stored_prior(workspace: Workspace, name: str) -> Prior:
 
 
 def _step(recipe: Recipe, step: Step, competition: Competition, start: Path | None, report: Report) -> Prior:
-    workspace, other = competition.workspace, _open(competition.workspace, recipe, step)
+    workspace = competition.workspace
+    other = load_competition(_other(workspace, recipe, step))
     rows, left_out = _rows_unlike(competition, other)
     if len(rows) < _FEWEST:
         raise UserError(
@@ -107,7 +111,19 @@ def _step(recipe: Recipe, step: Step, competition: Competition, start: Path | No
             report(0.0, f"another job is pretraining on {other.declaration.name}")
 
 
-def _open(workspace: Workspace, recipe: Recipe, step: Step) -> Competition:
+def check_steps(workspace: Workspace, recipe: Recipe) -> None:
+    """Raise UserError for steps that cannot be gone through, as far as that can be told without reading rows."""
+    for number, step in enumerate(recipe.declaration.pretrain_on):
+        task = read_declaration(_other(workspace, recipe, step)).task
+        _refuse(recipe, step.classifier(_settings(recipe, step, is_first=number == 0), task)[1])
+
+
+def _refuse(recipe: Recipe, problems: Sequence[Problem]) -> None:
+    if problems:
+        raise UserError("\n".join(f"{_shown(recipe)}: pretrain_on.{it.key}: {it.message}" for it in problems))
+
+
+def _other(workspace: Workspace, recipe: Recipe, step: Step) -> Workspace:
     root = (workspace.root / step.workspace).resolve()
     if root == workspace.root.resolve():
         raise UserError(f"{_shown(recipe)}: pretrain_on: {step.workspace} is this workspace; name another one")
@@ -116,7 +132,7 @@ def _open(workspace: Workspace, recipe: Recipe, step: Step) -> Competition:
             f"{_shown(recipe)}: pretrain_on: there is no {DECLARATION} in {step.workspace}: make a workspace of the "
             "labelled file with `compete init`, and name its folder"
         )
-    return load_competition(Workspace(root))
+    return Workspace(root)
 
 
 def _rows_unlike(competition: Competition, other: Competition) -> tuple[NDArray[np.intp], int]:
@@ -127,27 +143,34 @@ def _rows_unlike(competition: Competition, other: Competition) -> tuple[NDArray[
 
 
 def _name(recipe: Recipe, step: Step, competition: Competition, other: Competition, start: Path | None) -> str:
-    """Hash of everything that the result depends on."""
-    checkpoint = checkpoint_of(competition.workspace, recipe)
+    """Hash of everything that the result depends on.
+
+    Of a checkpoint of the hub its name and revision, which are among the settings: its files may be fetched only by
+    the first fold's training, and the other folds are to start from the same.
+    """
+    checkpoint = checkpoint_of(competition.workspace, recipe) if recipe.folder is not None else None
     ours, theirs = competition.fingerprints, other.fingerprints
     return digest(
         [
             start.name if start else checkpoint.files if checkpoint else recipe.needs.checkpoint,
-            json.dumps(step.identity(), sort_keys=True),
-            json.dumps(_settings(recipe, step, start), sort_keys=True),
+            json.dumps(_settings(recipe, step, is_first=start is None), sort_keys=True),
             str(recipe.declaration.seed),
+            str(SequenceClassifier.version),
+            other.task.name,
             *(theirs[part] for part in ("label names", "train texts", "train labels")),
             *(ours[part] for part in ("train texts", "test texts")),  # which rows are left out
         ]
     )
 
 
-def _settings(recipe: Recipe, step: Step, start: Path | None) -> dict[str, Any]:
+def _settings(recipe: Recipe, step: Step, *, is_first: bool) -> dict[str, Any]:
     """What the classifier of the step is told, but for where its checkpoint lies."""
     own = recipe.settings.model_dump(mode="json")
-    shared = ("checkpoint", "revision", "remote_code", "max_length", "prompt")
+    shared = ("checkpoint", "revision", "remote_code", "max_length", "prompt", "attention", "pooling")
     same: dict[str, Any] = {name: own[name] for name in shared if own.get(name) is not None}
-    return {**same, **step.settings, **({"revision": None, "remote_code": False} if start else {})}
+    if same.get("pooling") == "last":  # as the classifier calls a decoder's last token, too
+        same["pooling"] = "first"
+    return {**same, **step.settings, **({} if is_first else {"revision": None, "remote_code": False})}
 
 
 def _train(
@@ -161,14 +184,12 @@ def _train(
     folder: Path,
     report: Report,
 ) -> None:
-    from compete.base_models.classifier.family import SequenceClassifier
     from compete.base_models.classifier.training import train
 
     where, about = start or recipe.folder, f"pretraining on {other.declaration.name}"
-    family, problems = step.classifier(_settings(recipe, step, start), other.task.name)
-    if problems:
-        raise UserError("\n".join(f"{_shown(recipe)}: pretrain_on.{it.key}: {it.message}" for it in problems))
-    settings = family.model_copy(update={"checkpoint": str(where)} if where else {})
+    told, problems = step.classifier(_settings(recipe, step, is_first=start is None), other.task.name)
+    _refuse(recipe, problems)
+    settings = told.model_copy(update={"checkpoint": str(where)} if where else {})
     context = FitContext(
         labels=other.task.outputs,
         task=other.task.name,

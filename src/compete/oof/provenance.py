@@ -48,7 +48,7 @@ class Seen:
     def read(cls, record: Mapping[str, Any]) -> Seen:
         """What `record` wrote; raises ValueError for anything else."""
         folds, through = record.get("folds"), record.get("through", [])
-        if not isinstance(folds, list) or not all(isinstance(fold, int) and fold >= 0 for fold in folds):
+        if not isinstance(folds, list) or not all(type(fold) is int and fold >= 0 for fold in folds):
             raise ValueError("`folds` should be a list of fold numbers")
         if not isinstance(record.get("test_texts"), bool) or not isinstance(through, list):
             raise ValueError("`test_texts` should be true or false, and `through` a list of names")
@@ -56,8 +56,31 @@ class Seen:
 
 
 def seen_by_part(record: Mapping[str, Any], fold: int, k: int) -> Seen:
-    """What one fold's part says it has seen; a part from before there was provenance saw the other folds alone."""
+    """What one fold's part says it has seen; a part from before there was provenance saw the other folds alone.
+
+    Raises ValueError for a record that says it in no way that is understood.
+    """
     return Seen.read(record["seen"]) if "seen" in record else Seen.all_but(fold, k)
+
+
+def leak_in(record: Mapping[str, Any]) -> str:
+    """What is wrong with the provenance of a part.json or a manifest.json; empty where no row saw itself.
+
+    A part says what its fold has seen; a manifest the same of every fold, in their order, and nothing where its maker
+    did not tell.
+    """
+    told, name = record.get("seen"), str(record.get("model", "it"))
+    if told is None:
+        return ""
+    by_fold = [(record["fold"], told)] if "fold" in record else enumerate(told)
+    try:
+        for fold, seen in by_fold:
+            refuse_leak(Seen.read(seen), fold, f"{name} fold {fold}")
+    except LeakError as leak:
+        return str(leak)
+    except (ValueError, AttributeError, TypeError) as error:
+        return f"what {name} has seen cannot be told: {error}"
+    return ""
 
 
 def refuse_leak(seen: Seen, fold: int, what: str) -> None:

@@ -11,15 +11,20 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
+from compete import atomic
 from compete.base_models.checkpoint_files import checkpoint_of
-from compete.base_models.recipes import RESERVED_NAMES, Recipe, has_recipe, load_recipes, recipe_names
-from compete.competition.row_fingerprints import without_features
+from compete.base_models.recipes import Recipe, has_recipe, load_recipes, recipe_names
+from compete.competition.declaration import read_declaration
+from compete.competition.names import NAME_RULE, RESERVED_NAMES, is_model_name
+from compete.competition.row_fingerprints import hash_of_training_rows, without_features
 from compete.competition.workspace import ResultFolder, Workspace
 from compete.errors import StoreError
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.guards import FoldWarning
 from compete.oof.identity import changes_since, files_of, hash_of_files
+from compete.oof.provenance import Seen, leak_in, seen_by_part
+from compete.printable import on_one_line
 
 
 class State(StrEnum):
@@ -52,6 +57,14 @@ class ModelState:
     """The state of every fold."""
     unfit: str = ""
     """Why its family is not for this task; empty where it is."""
+
+    def seen(self, fold: int) -> Seen | None:
+        """What the model of a fold has seen; None where it is not there, or whoever brought it did not tell."""
+        if self.kind == "imported":
+            told = self.whole.record.get("seen")
+            return None if told is None else Seen.read(told[fold])
+        record = self.parts[fold].record
+        return seen_by_part(record, fold, len(self.parts)) if record else None
 
     @property
     def folds_done(self) -> int:
@@ -116,6 +129,9 @@ def every_model_state(
 
 def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Mapping[str, str], k: int) -> ModelState:
     """The state of one model; `recipe` is None for an imported one or one whose recipe is gone."""
+    if not is_model_name(name):  # a folder that somebody laid there, and that no command can name
+        why = f"oof/{on_one_line(name)} cannot be a model's ({NAME_RULE}): rename it, or move it away"
+        return ModelState(name, "trained", PartState(State.ORPHAN, (why,)), (PartState(State.MISSING),) * k)
     folder = workspace.base_model(name)
     identity = recipe.identity_on(rows) if recipe else without_features(rows)
     checkpoint = checkpoint_in_force(workspace, name, recipe, k)
@@ -126,11 +142,13 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
     parts = [
-        _taught_by_others(workspace, recipe, fold, _part_state(folder.part(fold), identity, recipe, checkpoint))
+        _learnt_of_others(workspace, recipe, fold, _part_state(folder.part(fold), identity, recipe, checkpoint))
         for fold in range(k)
     ]
-    if whole.state is State.FRESH and any(part.state is State.STALE for part in parts):
-        whole = next(part for part in parts if part.state is State.STALE)
+    # What is put together is worth what its folds are.
+    worse = [part for part in parts if part.state is State.STALE or leak_in(part.record)]
+    if whole.state is State.FRESH and worse:
+        whole = worse[0]
     return ModelState(name, "trained", whole, tuple(parts), recipe.unfit if recipe else "")
 
 
@@ -187,6 +205,8 @@ def _part_state(folder: ResultFolder, identity: Mapping[str, str], recipe: Recip
         store.check_hashes(folder, record)
     except StoreError as error:
         return PartState(State.DAMAGED, (str(error),))
+    if leak := leak_in(record):
+        return PartState(State.DAMAGED, (f"{leak}. {store.remedy(folder)}",), record)
     if recipe is None:
         changes = differences({n: value for n, value in record["identity"].items() if n in identity}, identity)
     else:
@@ -195,19 +215,50 @@ def _part_state(folder: ResultFolder, identity: Mapping[str, str], recipe: Recip
     return PartState(State.STALE if changes else State.FRESH, tuple(_without_echo(changes)), record)
 
 
-def _taught_by_others(workspace: Workspace, recipe: Recipe | None, fold: int, part: PartState) -> PartState:
-    """A student whose teachers were trained again since is stale; one whose teachers are gone stays what it is."""
-    declared = None if recipe is None else recipe.declaration.pseudo_labels
-    if declared is None or part.state is not State.FRESH:
+def _learnt_of_others(workspace: Workspace, recipe: Recipe | None, fold: int, part: PartState) -> PartState:
+    """A fold is stale if what it learnt from besides its rows is another than there is now; what is not there any more,
+    or not on this machine, makes nothing stale."""
+    if recipe is None or part.state is not State.FRESH:
         return part
-    taught_by, changes = part.record.get("taught_by", {}), []
-    for teacher in declared.teachers:
+    changes = [*_taught_since(workspace, recipe, fold, part.record), *_pretrained_since(workspace, recipe, part.record)]
+    return replace(part, state=State.STALE, reasons=tuple(changes)) if changes else part
+
+
+def _taught_since(workspace: Workspace, recipe: Recipe, fold: int, record: Mapping[str, Any]) -> list[str]:
+    """Which teachers were trained again since."""
+    declared = recipe.declaration.pseudo_labels
+    taught_by, changes = record.get("taught_by", {}), list[str]()
+    for teacher in declared.teachers if declared else ():
         of_teacher = workspace.base_model(teacher).part(fold)
         with contextlib.suppress(StoreError):
-            record = store.read_record(of_teacher)
-            if taught_by.get(teacher) != store.hash_of(record, of_teacher.oof):
+            if taught_by.get(teacher) != store.hash_of(store.read_record(of_teacher), of_teacher.oof):
                 changes.append(f"its teacher {teacher} was trained again")
-    return replace(part, state=State.STALE, reasons=tuple(changes)) if changes else part
+    if declared and declared.rows != "test":
+        path = workspace.root / declared.rows
+        if path.is_file() and record.get("unlabelled") != atomic.sha256_file(path):
+            changes.append(f"{declared.rows} changed")
+    return changes
+
+
+def _pretrained_since(workspace: Workspace, recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
+    """What of the rows that came first is another now."""
+    then = record.get("pretrained_on", [])
+    now = pretraining_rows(workspace, recipe)
+    return [
+        f"the rows of {step.workspace}, which it was pretrained on, changed"
+        for step, hash_then, hash_now in zip(recipe.declaration.pretrain_on, then, now, strict=False)
+        if hash_now and hash_then != hash_now
+    ]
+
+
+def pretraining_rows(workspace: Workspace, recipe: Recipe) -> list[str]:
+    """A hash of the rows of every [[pretrain_on]]; empty for what is not on this machine."""
+    found = []
+    for step in recipe.declaration.pretrain_on:
+        other = Workspace((workspace.root / step.workspace).resolve())
+        is_here = other.declaration.is_file()
+        found.append(hash_of_training_rows(other, read_declaration(other)) if is_here else "")
+    return found
 
 
 def _without_echo(changes: Sequence[str]) -> list[str]:

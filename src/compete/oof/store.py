@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +23,12 @@ from numpy.typing import NDArray
 from compete import atomic
 from compete.competition.column_names import free_name
 from compete.competition.folds import FoldPlan
+from compete.competition.names import is_model_name, stays_inside
 from compete.competition.shape import Shape
 from compete.competition.workspace import ResultFolder
 from compete.errors import StoreError
 from compete.fingerprints import digest
+from compete.stored_json import read_json
 
 FORMAT = 1
 _CHANGED = "is not the file that compete wrote: its content has changed"
@@ -95,7 +98,10 @@ def read_record(folder: ResultFolder) -> dict[str, Any]:
         record = intact_record(folder.record)
     except FileNotFoundError:
         raise _damaged(folder, folder.record, "is missing, though there are files beside it") from None
-    if record is None:
+    whole = (
+        record is not None and record["files"].keys() >= {folder.oof.name, folder.test.name} and "identity" in record
+    )
+    if record is None or not whole:
         raise _damaged(folder, folder.record, "is damaged or was not written by this version of compete")
     return record
 
@@ -103,12 +109,55 @@ def read_record(folder: ResultFolder) -> dict[str, Any]:
 def intact_record(path: Path) -> dict[str, Any] | None:
     """What `write_record` wrote, None if it is damaged or foreign; raises FileNotFoundError."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except FileNotFoundError:
         raise
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) and record.get("sha256") == _record_digest(record) else None
+    if not isinstance(record, dict) or record.get("sha256") != _record_digest(record):
+        return None
+    return record if _is_well_formed(record) else None
+
+
+# What a record may hold and of which types: whoever changes one can write its hash anew.
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "model": str,
+    "fold": int,
+    "seconds": (int, float),
+    "models": list,
+    "warnings": list,
+    "checkpoint": dict,
+    "score": dict,
+    "draws": list,
+    "to_check": bool,
+    "stays": bool,
+}
+
+
+def _is_well_formed(record: Mapping[str, Any]) -> bool:
+    """Whether what compete reads of a record is of the kind that it writes, and every name in it is a name."""
+    texts = ("files", "identity", "made_by")
+    if not all(_texts_by_name(record.get(key, {})) for key in texts) or "files" not in record:
+        return False
+    if not all(isinstance(record[key], kind) for key, kind in _TYPES.items() if key in record):
+        return False
+    if not 0 <= record.get("seconds", 0) < math.inf:  # NaN is neither
+        return False
+    return (
+        all(stays_inside(name) for name in record["files"])
+        and all(is_model_name(name) for name in record.get("models", ()))
+        and all(_is_warning(warning) for warning in record.get("warnings", ()))
+        and _texts_by_name(record.get("checkpoint", {}))
+    )
+
+
+def _texts_by_name(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+
+
+def _is_warning(value: object) -> bool:
+    return isinstance(value, str) or (_texts_by_name(value) and set(value) == {"text", "label"})  # type: ignore[call-overload]
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
@@ -176,7 +225,7 @@ def _read_table(folder: ResultFolder, path: Path, ids: Sequence[str], shape: Sha
     try:
         return read_predictions(path, ids, shape.labels, probabilities=shape.probabilities)
     except StoreError as error:
-        raise StoreError(f"{error}. {_remedy(folder)}") from None
+        raise StoreError(f"{error}. {remedy(folder)}") from None
 
 
 def read_predictions(
@@ -187,12 +236,17 @@ def read_predictions(
     Raises StoreError for a file of anything else, or one whose content has changed.
     """
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path)
+        if file.metadata.num_rows != len(ids):  # before they are read: a small file can promise any number
+            raise StoreError(f"{path} holds other rows: {file.metadata.num_rows}, expected {len(ids)}")
+        table = file.read()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} is not a parquet file that can be read ({type(error).__name__})") from None
     expected = [free_name("id", labels), *labels]
     if table.column_names != expected:
         raise StoreError(f"{path} has the columns {', '.join(table.column_names)}, not {', '.join(expected)}")
+    if not all(pa.types.is_floating(table.schema.field(place + 1).type) for place in range(len(labels))):
+        raise StoreError(f"{path} holds values that are no {'probabilities' if probabilities else 'numbers'}")
     if table[expected[0]].to_pylist() != list(ids):
         raise StoreError(f"{path} holds other rows, or the same rows in another order")
     matrix = np.column_stack([table[label].to_numpy() for label in labels]).astype(np.float32)
@@ -204,10 +258,11 @@ def read_predictions(
 
 
 def _damaged(folder: ResultFolder, path: Path, what: str) -> StoreError:
-    return StoreError(f"{path} {what}. {_remedy(folder)}")
+    return StoreError(f"{path} {what}. {remedy(folder)}")
 
 
-def _remedy(folder: ResultFolder) -> str:
+def remedy(folder: ResultFolder) -> str:
+    """What to do about a result that cannot be used."""
     name = folder.name
     if folder.kind == "stack":
         how = f"`compete stack {name}` builds the stack again"

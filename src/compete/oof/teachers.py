@@ -7,18 +7,22 @@ to ask for them here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compete import atomic
 from compete.base_models.pseudo_labels import PseudoLabels, SoftRows, soft_rows
 from compete.base_models.recipes import Recipe, has_recipe, load_recipe
+from compete.competition.data import Competition
+from compete.competition.near_identical import near_identical_key
 from compete.competition.planned import Planned
 from compete.competition.reading import read_table
 from compete.declarations import unknown_name
-from compete.errors import UserError
+from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.oof.kept import load_kept
 from compete.oof.provenance import Seen, refuse_leak, seen_by_part
@@ -34,27 +38,83 @@ class Taught:
     """By the teachers, and so by the student."""
     hashes: Mapping[str, str]
     """Of the teachers' parts, by name: a student of others is stale."""
+    unlabelled: str = ""
+    """Hash of the file of the rows, where they are not the test set."""
+
+    def record(self) -> dict[str, Any]:
+        """What of it a part says."""
+        return {"taught_by": dict(self.hashes), **({"unlabelled": self.unlabelled} if self.unlabelled else {})}
 
 
-def check_teachers(planned: Planned, recipe: Recipe, folds: Sequence[int]) -> None:
-    """Raise UserError unless every teacher can be asked of these folds."""
+def check_teachers(planned: Planned, recipe: Recipe, folds: Sequence[int], later: Collection[str] = ()) -> None:
+    """Raise UserError unless every teacher can be asked of these folds.
+
+    later: teachers that are trained before the recipe is, and need not be there yet.
+    """
     declared = recipe.declaration.pseudo_labels
     if declared is None:
         return
     _refuse_family(recipe)
     for teacher in declared.teachers:
         state = _teacher(planned, recipe, teacher)
-        missing = [fold for fold in folds if state.parts[fold].state is not State.FRESH]
-        if missing:
-            why = f" ({'; '.join(state.reasons)})" if state.state is State.STALE else ""
-            named = f"fold{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+        lacking = [fold for fold in folds if state.parts[fold].state is not State.FRESH]
+        if lacking and teacher not in later:
+            _refuse_lacking(recipe, state, lacking)
+    if not _texts(planned, recipe, declared):
+        raise UserError(f"{_shown(recipe)}: pseudo_labels.rows: {declared.rows} has no rows to learn from")
+
+
+def _refuse_lacking(recipe: Recipe, state: ModelState, folds: Sequence[int]) -> None:
+    """Raise UserError for folds of a teacher that cannot be asked; says what is wrong with the first."""
+    part = state.parts[folds[0]]
+    what = "not trained" if part.state is State.MISSING else str(part.state)
+    why = f" ({'; '.join(part.reasons)})" if part.reasons else ""
+    # Of a model that is whole no fold is trained again unless it is asked for.
+    force = " --force" if State.FRESH is state.whole.state or part.state is State.DAMAGED else ""
+    named = f"fold {folds[0]} of {state.name} is" if len(folds) == 1 else f"folds {_listed(folds)} of {state.name} are"
+    raise UserError(
+        f"{_shown(recipe)}: pseudo_labels.teachers: {named} {what}{why}: `compete train-base {state.name}{force}` first"
+    )
+
+
+def in_waves(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """Recipes in the order in which they can be trained: a student in a later wave than its teachers.
+
+    Teachers that are not among them change nothing. Raises UserError for students that teach each other.
+    """
+    waves, left = list[list[Recipe]](), list(recipes)
+    while left:
+        waiting = {recipe.name for recipe in left}
+        wave = [recipe for recipe in left if waiting.isdisjoint(teachers_of(recipe))]
+        if not wave:
+            circle = _circle({recipe.name: recipe for recipe in left})
             raise UserError(
-                f"{_shown(recipe)}: pseudo_labels.teachers: {named} of {teacher} "
-                f"{'is stale' if state.state is State.STALE else 'is not trained'}{why}: "
-                f"`compete train-base {teacher}` first"
+                f"base_models/{circle[0]}.toml: pseudo_labels.teachers: {' learns from '.join(circle)}: none of them "
+                "can be trained before the others. Take one of the teachers out"
             )
-    if declared.rows != "test":
-        _unlabelled(planned, recipe, declared)
+        waves.append(wave)
+        left = [recipe for recipe in left if recipe not in wave]
+    return waves
+
+
+def teachers_of(recipe: Recipe) -> tuple[str, ...]:
+    """Names; none for a recipe without [pseudo_labels]."""
+    declared = recipe.declaration.pseudo_labels
+    return () if declared is None else declared.teachers
+
+
+def untaught(planned: Planned, recipe: Recipe, folds: Sequence[int]) -> list[str]:
+    """Teachers that lack one of these folds."""
+    states = {teacher: _teacher(planned, recipe, teacher) for teacher in teachers_of(recipe)}
+    return [t for t, state in states.items() if any(state.parts[fold].state is not State.FRESH for fold in folds)]
+
+
+def _circle(waiting: Mapping[str, Recipe]) -> list[str]:
+    """Names along a circle of students, the first again at the end; every recipe waits for another one."""
+    path = [min(waiting)]
+    while path[-1] not in path[:-1]:
+        path.append(next(teacher for teacher in teachers_of(waiting[path[-1]]) if teacher in waiting))
+    return path[path.index(path[-1]) :]
 
 
 def taught(planned: Planned, recipe: Recipe, fold: int, threads: int) -> Taught | None:
@@ -64,7 +124,7 @@ def taught(planned: Planned, recipe: Recipe, fold: int, threads: int) -> Taught 
         return None
     check_teachers(planned, recipe, [fold])
     competition, learnt = planned.competition, planned.learnt
-    texts = competition.test_texts if declared.rows == "test" else _unlabelled(planned, recipe, declared)
+    texts, on_test = _texts(planned, recipe, declared), declared.rows == "test"
     said, seen, hashes = [], [], {}
     for teacher in declared.teachers:
         part = planned.workspace.base_model(teacher).part(fold)
@@ -73,10 +133,25 @@ def taught(planned: Planned, recipe: Recipe, fold: int, threads: int) -> Taught 
         refuse_leak(knows, fold, f"teacher {teacher}")
         seen.append(knows)
         hashes[teacher] = store.hash_of(record, part.oof)
-        said.append(_said(planned, teacher, fold, texts, threads, on_test=declared.rows == "test"))
+        said.append(_said(planned, teacher, fold, texts, threads, on_test=on_test))
+        if store.read_record(part) != record:
+            raise StoreError(f"teacher {teacher} was trained again while it was asked: run the command again")
     targets = np.stack(said).mean(axis=0, dtype=np.float64)[:, learnt.mask].astype(np.float32)
-    own = Seen(test_texts=declared.rows == "test", through=declared.teachers)
-    return Taught(soft_rows(declared, texts, targets, competition.task.kind), own.joined(seen), hashes)
+    own = Seen(test_texts=on_test or _has_test_texts(competition, texts), through=declared.teachers)
+    unlabelled = "" if on_test else atomic.sha256_file(competition.workspace.root / declared.rows)
+    return Taught(soft_rows(declared, texts, targets, competition.task.kind), own.joined(seen), hashes, unlabelled)
+
+
+def _texts(planned: Planned, recipe: Recipe, declared: PseudoLabels) -> list[str]:
+    """Of the rows that teachers are asked of."""
+    on_test = declared.rows == "test"
+    return list(planned.competition.test_texts) if on_test else _unlabelled(planned, recipe, declared)
+
+
+def _has_test_texts(competition: Competition, texts: Sequence[str]) -> bool:
+    """Whether an unlabelled file holds a text of the test set, or nearly one."""
+    ours = {near_identical_key(text) for text in competition.test_texts}
+    return any(near_identical_key(text) in ours for text in texts)
 
 
 def _said(
@@ -146,6 +221,10 @@ def _refuse_family(recipe: Recipe) -> None:
         )
     if recipe.needs.features:
         raise UserError(f"{_shown(recipe)}: pseudo_labels: not for a family that reads the columns of [data] features")
+
+
+def _listed(folds: Sequence[int]) -> str:
+    return ", ".join(map(str, folds))
 
 
 def _shown(recipe: Recipe) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +34,8 @@ from compete.oof.job import make_job
 from compete.oof.kept import check_job, not_kept, waits_for_check
 from compete.oof.lock import exclusive, held_folds
 from compete.oof.needs import PRETRAINED_MEMORY
+from compete.oof.priors import check_steps
+from compete.oof.provenance import seen_by_part
 from compete.oof.state import ModelState, State, changed_by_competition, model_state
 from compete.oof.teachers import check_teachers
 
@@ -98,8 +100,12 @@ def find_work(
     replace_stale: bool = False,
     threads: int = 1,
     parity: bool = True,
+    now: Collection[str] | None = None,
 ) -> Work:
     """Decide which jobs to run; raises before anything is trained or replaced.
+
+    now: of the recipes those whose jobs are wanted, where the others are done before or come after, as students do
+    after their teachers (`teachers.in_waves`); what is wrong with them is told all the same.
 
     A recipe that was edited is trained again, and said. Stale because the competition was edited: only with
     `replace_stale`. Damaged or foreign files: only with `force`.
@@ -128,7 +134,11 @@ def find_work(
         if todo or due:  # a check opens the checkpoint, too
             recipe.refuse_unopenable()
         if todo:
-            check_teachers(planned, recipe, todo)
+            later = set() if now is None or recipe.name in now else {each.name for each in recipes}
+            check_teachers(planned, recipe, todo, later)
+            check_steps(competition.workspace, recipe)
+        if now is not None and recipe.name not in now:
+            continue
         identity = recipe.identity_on(rows)
         work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
         work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)
@@ -240,7 +250,7 @@ def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, 
         "folds": [{key: record[key] for key in ("fold", "seconds", "threads")} for record in records],
         "parts": [record["files"] for record in records],
         **({"checkpoint": records[0]["checkpoint"]} if "checkpoint" in records[0] else {}),
-        "seen": [record["seen"] for record in records if "seen" in record],
+        "seen": [seen_by_part(each, fold, len(records)).record() for fold, each in enumerate(records)],
         "made_by": _together([record["made_by"] for record in records]),
     }
 

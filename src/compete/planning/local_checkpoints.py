@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any
 
 from huggingface_hub import constants, try_to_load_from_cache
 
+from compete.base_models.checkpoint_files import weight_files
 from compete.base_models.embeddings.prompts import prompt_in
 from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.pretrained.settings import PROMPTS, CheckpointSettings
 from compete.base_models.recipes import Recipe
 from compete.errors import UserError
+from compete.stored_json import read_json
 
 _USUAL_PROMPT = "task: classification | query: "
 
@@ -46,7 +47,7 @@ def configuration_of(recipe: Recipe) -> Mapping[str, Any] | None:
     if found is None:
         return None
     try:
-        raw = json.loads(found.read_text(encoding="utf-8"))
+        raw = read_json(found)
     except (OSError, ValueError) as error:
         raise UserError(f"{found}: cannot be read as a checkpoint's configuration ({error})") from None
     return raw if isinstance(raw, Mapping) and "model_type" in raw else None
@@ -120,6 +121,8 @@ def _cached_weights(settings: CheckpointSettings) -> list[Path] | None:
     index = _cached(settings, "model.safetensors.index.json")
     if index is None:
         return None
-    names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    names = weight_files(index)
+    if names is None:
+        return None
     files = [_cached(settings, name) for name in names]
     return [file for file in files if file is not None] if all(files) else None

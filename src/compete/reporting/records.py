@@ -17,6 +17,7 @@ from compete.competition.metrics import Metric
 from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState
 from compete.oof.survey import Survey
+from compete.printable import json_printable
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
@@ -31,8 +32,9 @@ Record = dict[str, Any]
 
 
 def to_json(record: Mapping[str, Any]) -> str:
-    """One document, indented by 2; without NaN, which JSON does not have."""
-    return json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False)
+    """One document, indented by 2; without NaN, which JSON does not have, and without a letter that would act on a
+    terminal."""
+    return json_printable(json.dumps(plain(record), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def plain(value: Any) -> Any:
@@ -54,15 +56,35 @@ def plain(value: Any) -> Any:
     return [plain(each) for each in value]
 
 
-def status_record(found: Survey, states: Mapping[str, ModelState], scores: Mapping[str, Score]) -> Record:
-    """`compete status`, and how `compete train-base` and `compete import` end."""
+def status_record(
+    found: Survey, states: Mapping[str, ModelState], scores: Mapping[str, Score], *, provenance: bool = False
+) -> Record:
+    """`compete status`, and how `compete train-base` and `compete import` end; with `provenance`, of every model what
+    each of its folds has seen."""
+    seen = {name: {"provenance": _provenance(state)} if provenance else {} for name, state in states.items()}
+    models = [
+        {**_model(name, state, found.families.get(name), scores.get(name)), **seen[name]}
+        for name, state in states.items()
+    ]
     return {
         "competition": found.declaration.name,
         "metric": found.declaration.metric_name,
         "size": found.declaration.size,
         "plan_changes": found.plan_changes,
-        "models": [_model(name, state, found.families.get(name), scores.get(name)) for name, state in states.items()],
+        "models": models,
     }
+
+
+def _provenance(state: ModelState) -> list[Record]:
+    """Of every fold: what was seen, None where nobody told or nothing is there; how far its trainings lie apart."""
+    return [
+        {
+            "fold": fold,
+            "seen": None if (seen := state.seen(fold)) is None else seen.record(),
+            "seed_spread": state.parts[fold].record.get("seed_spread"),
+        }
+        for fold in range(len(state.parts))
+    ]
 
 
 def _model(name: str, state: ModelState, family: str | None, score: Score | None) -> Record:

@@ -5,7 +5,6 @@ What is stale, damaged or only partly trained is not shown as if it were whole: 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -30,6 +29,7 @@ from compete.reporting.frames import SCORE, ledger_frame, models_frame, score_nu
 from compete.stacking.choosing import remembered_choice
 from compete.stacking.inventory import Inventory, not_built
 from compete.stacking.stack_recipes import load_stack_recipe, stack_names
+from compete.stored_json import read_json
 from compete.submissions.leaderboard.expected_ranges import out_of_fold_predictions
 from compete.submissions.ledger import Entry, ledger_of
 
@@ -188,10 +188,10 @@ class View:
         found, folder = {}, self.find(name).folder
         for fold in range(self.competition.declaration.folds.k):
             try:
-                rows = json.loads(folder.part(fold).curves.read_text(encoding="utf-8"))
+                rows = read_json(folder.part(fold).curves)
             except (OSError, ValueError):
                 continue
-            if rows:
+            if rows and _are_curves(rows):
                 found[fold] = rows
         return found
 
@@ -284,3 +284,10 @@ class View:
 
     def _index(self, ids: Sequence[str]) -> pd.Index[str]:
         return pd.Index(ids, name=free_name("id", self.labels))
+
+
+def _are_curves(rows: object) -> bool:
+    """Whether a file holds what a training writes: numbers by name, epoch by epoch."""
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and all(isinstance(value, int | float) for value in row.values()) for row in rows
+    )

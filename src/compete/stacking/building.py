@@ -182,9 +182,13 @@ def as_it_was_built(stacking: Stacking, name: str) -> Built | None:
         return None
     if "draws" not in found.record:  # stored before it was kept there
         return None
-    record, draws = found.record, np.array(found.record["draws"], dtype=np.float64)
-    rates = rates_from(record["test rates"])
-    return Built(recipe, record["models"], found.score, draws, rates, record["where worth"])
+    record = found.record
+    try:
+        draws, rates = np.array(record["draws"], dtype=np.float64), rates_from(record["test rates"])
+        worth = None if record["where worth"] is None else float(record["where worth"])
+    except (KeyError, TypeError, ValueError):  # not what compete writes there: it is built anew
+        return None
+    return Built(recipe, record["models"], found.score, draws, rates, worth)
 
 
 def _where_worth(bench: Workbench, recipe: StackRecipe, score: Score) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
@@ -11,8 +10,10 @@ from numpy.typing import NDArray
 
 from compete import atomic
 from compete.competition.metrics import Metric
+from compete.competition.names import is_name
 from compete.competition.workspace import Workspace
 from compete.stacking.stack_recipes import StackRecipe
+from compete.stored_json import read_json
 
 
 class Contender(Protocol):
@@ -62,6 +63,7 @@ def remember_choice(workspace: Workspace, name: str) -> None:
 def remembered_choice(workspace: Workspace) -> str | None:
     """The stack that was chosen last; None if none was."""
     try:
-        return str(json.loads(workspace.chosen_stack.read_text(encoding="utf-8"))["stack"])
+        name = read_json(workspace.chosen_stack)["stack"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return name if is_name(name) else None

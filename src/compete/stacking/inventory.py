@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from compete.base_models.recipes import Recipe
+from compete.competition.names import checked_name, is_name
 from compete.competition.planned import Planned
 from compete.competition.row_fingerprints import without_features
 from compete.declarations import unknown_name
@@ -16,7 +17,7 @@ from compete.oof.honest_scores import VERSION, score_from
 from compete.oof.results import Missing, Reason, Result, missing_base_model
 from compete.oof.state import ModelState, State, every_model_state, recipes_in_force
 from compete.stacking.choosing import remembered_choice
-from compete.stacking.ensemble.decision_rules import default_rule
+from compete.stacking.ensemble.decision_rules import decision_from, default_rule
 from compete.stacking.scoring import base_model_score
 from compete.stacking.stack_recipes import StackRecipe, load_stack_recipe, load_with_parts, parts_of, stack_names
 
@@ -61,6 +62,7 @@ class Inventory:
         if name in self.stack_names:
             return present(self.stack(name))
         if name not in self.states:
+            checked_name(name, "stack or model")
             known = [*self.stack_names, *self.states]
             raise UserError(f"no stack or base model is called {name!r}; {unknown_name(name, known)}")
         return present(self.base_model(name))
@@ -68,7 +70,8 @@ class Inventory:
     def to_submit(self) -> Result:
         """The stack that was chosen last; of several, none of which was chosen, the best. Raises UserError."""
         workspace = self.planned.workspace
-        built = [name for name in self.stack_names if workspace.stack(name).record.is_file()]
+        named = [name for name in self.stack_names if is_name(name)]
+        built = [name for name in named if workspace.stack(name).record.is_file()]
         if not built:
             models = ", ".join(name for name, state in self.states.items() if state.state is State.FRESH)
             hint = f", or name a base model: {models}" if models else ""
@@ -100,8 +103,8 @@ class Inventory:
         )
 
     def _stack(self, name: str) -> Result | Missing:
-        folder = self.planned.workspace.stack(name)
         try:
+            folder = self.planned.workspace.stack(name)
             recipe = load_stack_recipe(self.planned.workspace, name)
             rule = recipe.rule(self.planned.competition.metric)
         except CompeteError as error:
@@ -117,12 +120,17 @@ class Inventory:
             foreign = StoreError(f"{folder.record} is no stack's: `compete stack {name}` builds the stack again")
             return Missing("stack", Reason.DAMAGED, str(foreign), foreign)
         try:
+            score = score_from(record["score"])
+            decision_from(score.decision)
             stale = self._why_stale(recipe, record["models"], record["identity"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            unreadable = StoreError(f"{folder.record} is no stack's: `compete stack {name}` builds the stack again")
+            return Missing("stack", Reason.DAMAGED, str(unreadable), unreadable)
         except CompeteError as error:  # a part's recipe, or a base model that is damaged or gone
             return Missing("stack", Reason.STALE, str(error), error)
         if stale:
             return Missing("stack", Reason.STALE, stale, StoreError(stale))
-        return Result("stack", name, recipe.declaration.method, folder, score_from(record["score"]), rule, record)
+        return Result("stack", name, recipe.declaration.method, folder, score, rule, record)
 
     def _why_stale(self, recipe: StackRecipe, members: Sequence[str], identity: Mapping[str, str]) -> str:
         """What a stack was made of that is another by now, and what to do; empty if it is as it was."""

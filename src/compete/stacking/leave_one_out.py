@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from compete.competition.workspace import ResultFolder
 from compete.progress import Progress, unseen
 from compete.stacking.ensemble.resampling import interval
 from compete.stacking.fitting import Workbench
+from compete.stored_json import read_json
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,15 @@ def keep_contributions(folder: ResultFolder, manifest: Mapping[str, Any], found:
 def kept_contributions(folder: ResultFolder, manifest: Mapping[str, Any]) -> list[Contribution] | None:
     """What was found of exactly this stack; None if nobody looked."""
     try:
-        record = json.loads(folder.leave_one_out.read_text(encoding="utf-8"))
+        record = read_json(folder.leave_one_out)
         of_this = record["of"] == manifest["sha256"]
-        return [Contribution(**each) for each in record["contributions"]] if of_this else None
+        return [_contribution(**each) for each in record["contributions"]] if of_this else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # only a cache
+
+
+def _contribution(model: str, without: float, gain: float, low: float, high: float) -> Contribution:
+    return Contribution(str(model), float(without), float(gain), float(low), float(high))
 
 
 def error_correlation(oof: Probabilities, labels: Labels) -> NDArray[np.float64]:

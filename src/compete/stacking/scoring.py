@@ -95,16 +95,22 @@ def whole_model_scores(
     declared: CompetitionDeclaration,
     states: Mapping[str, ModelState],
     undefined: Callable[[str], None] = lambda why: None,
+    *,
+    own_metric: bool = True,
 ) -> dict[str, Score]:
     """Scores of all models that are whole; reads the competition's rows only if a score was never computed.
 
-    undefined: called once with the reason, where the metric has no value on these rows.
+    undefined: called once with the reason, where the metric has no value on these rows, or is not asked. own_metric:
+    whether one of the user's own may be run.
     """
     scores, planned, source = {}, None, declared.metric_source(workspace)
     for name, state in states.items():
         if state.whole.state is not State.FRESH:
             continue
         kept = kept_score(workspace.base_model(name), declared.metric_name, state.whole.record, source)
+        if kept is None and declared.own_metric is not None and not own_metric:
+            undefined(f"{name} was not scored by {declared.metric} yet, which runs code: `compete stack` does")
+            break
         if kept is None:
             from compete.competition.data import labels_of_one_class, load_competition
             from compete.oof.fold_plan import under_stored_plan

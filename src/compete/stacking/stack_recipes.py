@@ -268,13 +268,14 @@ def methods_for(kind: Kind) -> list[str]:
 
 
 def stack_names(workspace: Workspace) -> list[str]:
-    """Names of all stack recipes, sorted."""
-    return sorted(path.stem for path in workspace.stack_recipes.glob("*.toml"))
+    """Names of all stack recipes, sorted; hidden files, as editors and systems leave them, are none."""
+    files = (path for path in workspace.stack_recipes.glob("*.toml") if path.is_file())
+    return sorted(path.stem for path in files if not path.name.startswith("."))
 
 
 def load_stack_recipe(workspace: Workspace, name: str) -> StackRecipe:
     """Read stacking/NAME.toml; raises DeclarationError that lists every problem of the file."""
-    path = workspace.stack_recipes / f"{name}.toml"
+    path = workspace.stack_recipe(name)
     if not path.is_file():
         raise UserError(f"no recipe stacking/{name}.toml; {unknown_name(name, stack_names(workspace))}")
     raw = read_toml(path)

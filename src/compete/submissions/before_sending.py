@@ -9,6 +9,7 @@ import numpy as np
 
 from compete.competition.data import Competition
 from compete.competition.metrics import Metric
+from compete.competition.names import is_submission_file
 from compete.competition.task import are_probabilities
 from compete.errors import DataError, SubmissionError
 from compete.submissions.csv_file import CheckedFile, read_values
@@ -71,6 +72,8 @@ def refuse_repeated(file: CheckedFile, content: str, earlier: Sequence[Entry], f
     if form is None:
         return
     for entry in reversed(earlier):
+        if not is_submission_file(entry.submission.file):  # of Kaggle's list, or of a ledger that somebody edited
+            continue
         other = file.path.parent / entry.submission.file
         share = agreement(file, other, form) if other.is_file() and other != file.path else 0.0
         if share > NEARLY_THE_SAME:

@@ -100,7 +100,8 @@ def form_of_new_texts(competition: Competition, ids: Sequence[str], decisions: b
     declared, task = competition.declaration, competition.task
     layout = decided_layout(declared, task, competition.label_columns) if decisions else COLUMNS
     columns = task.outputs if layout.name == "columns" else (layout.column,)
-    return Form([declared.data.id, *columns], ids, decisions, layout=layout, task=task)
+    manner = Manner(formulas=False)  # a file for people: no competition asks for it letter by letter
+    return Form([declared.data.id, *columns], ids, decisions, manner=manner, layout=layout, task=task)
 
 
 def plain_labels(competition: Competition) -> bool:

@@ -7,16 +7,20 @@ time. The state of a submission is its last outcome; one without any, or "pendin
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from compete.atomic import disk_full_is_said
+from compete.competition.names import checked_submission_file
 from compete.competition.workspace import Workspace
 from compete.errors import DiskFullError, StoreError
+from compete.printable import shown
 
 _SCHEMA = """
 CREATE TABLE submissions (
@@ -140,6 +144,7 @@ class Entry:
         return self.outcome.status not in ("refused", "lost")
 
 
+T = TypeVar("T")
 _OUTCOME_COLUMNS = len(fields(Outcome))
 
 
@@ -186,16 +191,14 @@ class Ledger:
                 ON o.rowid = (SELECT max(rowid) FROM outcomes WHERE number = s.number)
                 ORDER BY s.number"""
             ).fetchall()
-        return [
-            Entry(
-                number,
-                datetime.fromisoformat(created),
-                NewSubmission(*values[_OUTCOME_COLUMNS:]),
-                Outcome(*values[:_OUTCOME_COLUMNS]),
-                datetime.fromisoformat(changed),
-            )
-            for number, created, changed, *values in rows
-        ]
+        try:
+            return [_entry(*row) for row in rows]
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{self.path} cannot be used as a ledger: {error}") from None
+
+    def file_of(self, entry: Entry) -> Path:
+        """Where the file of a submission lies; raises UserError for a name that leads out of submissions/."""
+        return self.path.parent / checked_submission_file(entry.submission.file)
 
     def sent_on(self, day: datetime, target: str) -> int:
         """How many submissions count against `target`'s limit on the UTC day of `day`.
@@ -209,7 +212,10 @@ class Ledger:
             again = database.execute(
                 "SELECT number, max(recorded) FROM outcomes WHERE status = 'pending' GROUP BY number"
             )
-            sent = {number: datetime.fromisoformat(recorded) for number, recorded in again}
+            try:
+                sent = {number: _moment(recorded) for number, recorded in again}
+            except (TypeError, ValueError) as error:
+                raise StoreError(f"{self.path} cannot be used as a ledger: {error}") from None
         return sum(
             entry.submission.target == target and sent.get(entry.number, entry.created).date() == date and entry.counted
             for entry in self.entries()
@@ -219,11 +225,16 @@ class Ledger:
     def _open(self) -> Iterator[sqlite3.Connection]:
         with disk_full_is_said(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            _made_private(self.path)
         try:
             # As a context, a connection commits or rolls back, and stays open: it is closed by the other one.
             with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as database, database:
+                # Somebody else's file: neither its views and triggers nor its indices may call functions of SQLite's.
+                database.execute("PRAGMA trusted_schema = OFF")
+                database.execute("PRAGMA cell_size_check = ON")
                 database.execute("PRAGMA foreign_keys = ON")
                 _prepare(database)
+                _refuse_other_tables(database)
                 yield database
         except sqlite3.DatabaseError as error:
             # SQLite says "database or disk is full".
@@ -256,6 +267,51 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("COMMIT")
     database.isolation_level = level
     database.execute("PRAGMA foreign_keys = ON")
+
+
+def _made_private(path: Path) -> None:
+    """The file, empty if there was none, for the user and his group alone; its journal gets the same rights.
+
+    Raises StoreError for what is no file: SQLite would wait for a pipe.
+    """
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} cannot be used as a ledger: it is no file")
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660))
+
+
+def _refuse_other_tables(database: sqlite3.Connection) -> None:
+    """Views and triggers in a ledger are nobody's of compete's, and would decide what is read and written."""
+    found = database.execute("SELECT type, name FROM sqlite_master WHERE type IN ('view', 'trigger')").fetchone()
+    if found is not None:
+        raise sqlite3.DatabaseError(f"it has a {found[0]}, {shown(found[1])}, which compete never made")
+
+
+def _entry(number: object, created: object, changed: object, *values: Any) -> Entry:
+    """A row; raises TypeError or ValueError for what compete never writes."""
+    submission = _typed(NewSubmission, values[_OUTCOME_COLUMNS:])
+    outcome = _typed(Outcome, values[:_OUTCOME_COLUMNS])
+    if outcome.status not in get_args(SubmissionStatus):
+        raise ValueError(f"a submission is {shown(outcome.status)}")
+    if not isinstance(number, int):
+        raise TypeError("a submission without a number")
+    return Entry(number, _moment(created), submission, outcome, _moment(changed))
+
+
+def _typed(kind: Callable[..., T], values: Sequence[Any]) -> T:
+    """SQLite has types of columns, but somebody else's table may have none."""
+    for field, value in zip(fields(kind), values, strict=True):  # type: ignore[arg-type]
+        wanted = str if "str" in str(field.type) or "Status" in str(field.type) else (int, float)
+        if not isinstance(value, wanted) and not (value is None and "None" in str(field.type)):
+            raise TypeError(f"{field.name} of a submission is {shown(value)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{field.name} of a submission is {value}")
+    return kind(*values)
+
+
+def _moment(text: object) -> datetime:
+    moment = datetime.fromisoformat(str(text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _version(database: sqlite3.Connection) -> int:

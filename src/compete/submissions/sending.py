@@ -28,6 +28,8 @@ from compete.submissions.leaderboard.expected_ranges import expected_ranges, out
 from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Outcome, ledger_of, ledger_title
 from compete.submissions.targets import Receiver
 
+_MOST_DIGITS, _LONGEST_NAME = 9, 120  # of a submission's number and of its name
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -152,7 +154,7 @@ def settle(
         if entry.pending:
             say(f"number {entry.number} was cut off: asking {target.name} whether it arrived (two minutes at most)")
         # It may have been cut off as late as a call may take. A lost one was waited for: one look is enough.
-        ended = entry.changed + longest_call(ledger.path.parent / entry.submission.file)
+        ended = entry.changed + longest_call(ledger.file_of(entry))
         arrived = target.find(entry.submission.message, ended if entry.pending else UNKNOWN)
         if arrived is not None or entry.pending:
             ledger.record(entry.number, arrived or Outcome("lost"), now)
@@ -284,5 +286,6 @@ def _new_path(workspace: Workspace, name: str) -> Path:
     """submissions/NNN_name.csv; numbers only grow, so that no sent file is ever overwritten."""
     names = [path.name for path in workspace.submissions.glob("*_*.csv")]
     names += [entry.submission.file for entry in ledger_of(workspace).entries()]
-    numbers = [int(number) for number in (name.split("_")[0] for name in names) if number.isdecimal()]
-    return workspace.submission(f"{max(numbers, default=0) + 1:03d}_{name}.csv")
+    parts = [name.split("_")[0] for name in names]
+    numbers = [int(number) for number in parts if number.isdecimal() and len(number) <= _MOST_DIGITS]
+    return workspace.submission(f"{max(numbers, default=0) + 1:03d}_{name[:_LONGEST_NAME]}.csv")

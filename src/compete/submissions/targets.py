@@ -138,7 +138,7 @@ class LocalLeaderboard:
         for entry in ledger.entries():
             if entry.submission.target != self.name or entry.outcome.status not in ("scored", "sent"):
                 continue
-            path = ledger.path.parent / entry.submission.file
+            path = ledger.file_of(entry)
             if not path.is_file():
                 raise SubmissionError(f"{path} is gone, and its private score with it: put the file back")
             file = check(path, self.form)

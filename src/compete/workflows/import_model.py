@@ -20,14 +20,16 @@ def import_model(
     *,
     oof_ids: Path | None = None,
     test_ids: Path | None = None,
+    seen: Path | None = None,
     force: bool = False,
     say: Say = silent,
 ) -> Status:
-    """oof, test: CSV, TSV, parquet or npy; the last needs a file with the ids of its rows. force: replace an import."""
+    """oof, test: CSV, TSV, parquet or npy; the last needs a file with the ids of its rows. seen: JSON with what every
+    fold's model has seen (`imported.read_seen`). force: replace an import."""
     with exclusively(workspace, say):
         planned = with_plan(load(workspace, say))
         files = ImportedFile(oof, oof_ids), ImportedFile(test, test_ids)
-        for warning in imported.import_model(planned, name, *files, force):
+        for warning in imported.import_model(planned, name, *files, force, seen):
             say(f"warning: {warning}")
         say(
             "Whether these rows were predicted by models that never saw them cannot be checked from outside. "

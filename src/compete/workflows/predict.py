@@ -20,7 +20,9 @@ from compete.errors import DataError
 from compete.execution.local import usable_cores
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
+from compete.printable import shown
 from compete.progress import Progress, unseen
+from compete.spreadsheets import first_formula
 from compete.stacking.ensemble.decision_rules import decision_from
 from compete.stacking.inventory import Inventory
 from compete.stacking.new_texts import predict_base_model, predict_stack
@@ -93,6 +95,11 @@ def predict(
         values = decision_from(source.score.decision).decide(values.astype(np.float32))
         if "numbers" in source.score.decision:
             say(f"{competition.metric.title} scores numbers: nothing is decided, and they are written as they are")
+    if (formula := first_formula(ids)) is not None:
+        say(
+            f"the id of row {formula[0]}, {shown(formula[1])}, is a formula to a spreadsheet: in a CSV it and its like "
+            "have an apostrophe before them"
+        )
     return Predicted(source, form_of_new_texts(competition, ids, decisions), values)
 
 

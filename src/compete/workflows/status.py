@@ -52,10 +52,14 @@ class Status:
         return found
 
 
-def status(workspace: Workspace, only: Sequence[str] = ()) -> Status:
-    """Of the named models, or of all."""
+def status(workspace: Workspace, only: Sequence[str] = (), *, scoring: bool = False) -> Status:
+    """Of the named models, or of all.
+
+    scoring: run a metric of the user's own for models that it never scored; to look at a workspace runs none of its
+    code.
+    """
     found = survey(workspace)
     states = {name: state for name, state in found.states.items() if not only or name in only}
     undefined: list[str] = []
-    scores = whole_model_scores(workspace, found.declaration, states, undefined.append)
+    scores = whole_model_scores(workspace, found.declaration, states, undefined.append, own_metric=scoring)
     return Status(found, states, scores, "".join(undefined))

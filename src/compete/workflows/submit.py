@@ -15,7 +15,9 @@ from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
+from compete.printable import shown
 from compete.score_text import range_text, score_text
+from compete.spreadsheets import first_formula
 from compete.stacking.inventory import Inventory
 from compete.submissions import sending
 from compete.submissions.csv_file import CsvFile
@@ -108,6 +110,11 @@ def submit(
             prepared = prepare(planned, source, target.name, target.notebook)
             if prepared.notice:
                 say(prepared.notice)
+            if (formula := first_formula(cell for key in prepared.form.keys for cell in key)) is not None:
+                say(
+                    f"{shown(formula[1])} is a formula to a spreadsheet: the sample submission has it so, and it is "
+                    f"sent as it is; open submissions/{prepared.path.name} in none"
+                )
 
             def confirm(prepared: Prepared, left: int) -> bool:
                 say(_summary(competition, prepared, left))
@@ -138,7 +145,7 @@ def to_send(planned: Planned, what: str | None) -> Result | CsvFile:
         return Inventory(planned).find(what)
     path = Path(what).expanduser()
     if not path.is_file():
-        raise SubmissionError(f"{what} does not exist")
+        raise SubmissionError(f"{what} {'is no file' if path.exists() else 'does not exist'}")
     return CsvFile(path)
 
 

@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from compete.base_models.recipes import Recipe
 from compete.base_models.trackers import refuse_missing
+from compete.competition.data import Competition
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError, UserError
 from compete.execution.executor import Executor
 from compete.execution.jobs import Event, Job, Left
+from compete.oof.fold_plan import with_plan
 from compete.oof.lock import claim, fold_claimed
+from compete.oof.teachers import in_waves, untaught
 from compete.oof.work import Work, choose_recipes, find_work, train
 from compete.times import seconds_of
 from compete.workflows.away import on_cluster
@@ -65,6 +69,7 @@ def train_base(
         with locked(workspace, say):
             competition = load(workspace, say)
             recipes = choose_recipes(competition, names, as_published=as_published)
+            waves = in_waves(recipes)
         trackers = competition.declaration.tracking.to
         refuse_missing(trackers)
         execution = competition.declaration.execution.model_copy(update=_said(on=on, address=address))
@@ -75,11 +80,13 @@ def train_base(
         seconds = asked if asked is not None or declared is None else seconds_of(declared)
         run = _Run(workspace, crew, None if seconds is None else began + seconds, say, watch)
         wanted = partial(find_work, competition, recipes, folds, replace_stale=replace_stale, parity=parity)
-        run.train_all(partial(wanted, threads=crew.threads), force)
+        for wave in waves:
+            names_now = run.ready_now(competition, wave, folds)
+            run.train_all(partial(wanted, threads=crew.threads, now=names_now), force)
         if run.left:
             say(f"{_left_text(run.left)}; the same command goes on with them")
         with locked(workspace, say):  # it writes scores down
-            return Trained(status(workspace, [recipe.name for recipe in recipes]), run.failed, run.left)
+            return Trained(status(workspace, [recipe.name for recipe in recipes], scoring=True), run.failed, run.left)
 
 
 def _asked_seconds(stop_after: str) -> float:
@@ -114,6 +121,19 @@ class _Run:
     @property
     def failed(self) -> JobsFailedError | None:
         return JobsFailedError("\n".join(map(str, self.failures))) if self.failures else None
+
+    def ready_now(self, competition: Competition, wave: Sequence[Recipe], folds: Sequence[int]) -> list[str]:
+        """Names of the recipes of a wave; without students whose teachers failed, or that there was no time for."""
+        if not (self.failures or self.left):  # what else a teacher lacks, `find_work` refuses by name
+            return [recipe.name for recipe in wave]
+        with locked(self.workspace, self.say):
+            planned = with_plan(competition)
+            chosen = folds or range(planned.plan.k)
+            lacking = {recipe.name: untaught(planned, recipe, chosen) for recipe in wave}
+        for student, teachers in lacking.items():
+            if teachers:
+                self.say(f"{student} is left for now: its teacher {teachers[0]} is not trained")
+        return [student for student, teachers in lacking.items() if not teachers]
 
     def train_all(self, wanted: Callable[..., Work], force: bool) -> None:
         """Train what no other command is at, then wait for the others: what they leave undone is done here."""

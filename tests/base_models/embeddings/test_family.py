@@ -10,17 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.classifier.family import SequenceClassifier
-from compete.base_models.embeddings import training
+from compete.base_models.embeddings import encoder, training
 from compete.base_models.embeddings.family import Embeddings
-from compete.base_models.embeddings.prompts import PROMPTS
+from compete.base_models.embeddings.kept_numbers import numbers_of
 from compete.base_models.embeddings.settings import EmbeddingsSettings
 from compete.base_models.families import FitContext
 from compete.base_models.miniatures.writing import write_miniature
 from compete.base_models.pretrained.attention import is_bidirectional
 from compete.base_models.pretrained.checkpoints import open_body, source_of
+from compete.base_models.pretrained.settings import PROMPTS
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
 from compete.errors import UserError
@@ -100,11 +103,11 @@ def test_only_the_texts_of_the_fit_are_read_and_a_rows_numbers_see_no_label(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    plain = training.numbers_of
+    plain = numbers_of
 
-    def noted(encoder: Any, texts: Sequence[str], told: FitContext) -> Any:
+    def noted(reader: Any, texts: Sequence[str], told: FitContext) -> Any:
         read.extend(texts)
-        return plain(encoder, texts, told)
+        return plain(reader, texts, told)
 
     monkeypatch.setattr(training, "numbers_of", noted)
     texts, labels = posts(60)
@@ -229,3 +232,45 @@ def test_a_fold_is_trained_checked_and_used_through_the_command_line(
     assert not workspace.hidden_states.exists()
     part = json.loads((workspace.base_model("frozen").part(0).path / "part.json").read_text(encoding="utf-8"))
     assert part["made_by"]["prompt"] == PROMPT
+
+
+def test_weights_that_are_kept_in_bfloat16_change_no_bit_and_in_float16_they_stay_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = open_body(source_of(settings(str(folder)), [], 1), 0)
+    encoder.halve(model, "float16")
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    read = EmbeddingsSettings(checkpoint=str(folder), precision="bfloat16")
+
+    def numbers() -> Any:
+        opened = encoder.Encoder.open(source_of(read, [], 1))
+        return opened.numbers(opened.rows(["a sunny day"] * 3))
+
+    halved = numbers()
+    monkeypatch.setattr(encoder, "halve", lambda *_: None)
+    np.testing.assert_array_equal(numbers(), halved)
+
+
+def test_a_hub_that_cannot_be_asked_for_the_prompt_is_no_checkpoint_without_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = source_of(EmbeddingsSettings(checkpoint="nobody/encoder"), [], 1)
+
+    def hub(error: type[Exception]) -> None:
+        def raised(*_: Any, **__: Any) -> str:
+            raise error("not there")
+
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", raised)
+
+    hub(LocalEntryNotFoundError)
+    with pytest.raises(UserError, match="write `prompt` into the recipe"):
+        encoder.own_prompt(source)
+    hub(MissingFileError)
+    assert encoder.own_prompt(source) == ""
+
+
+class MissingFileError(EntryNotFoundError):
+    """As the hub answers; its own class wants the answer itself."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compete.base_models.embeddings import kept_numbers
 from compete.base_models.embeddings.encoder import Encoder
 from compete.base_models.embeddings.kept_numbers import numbers_of
 from compete.base_models.embeddings.settings import EmbeddingsSettings
@@ -77,7 +76,7 @@ def test_a_text_that_comes_twice_is_computed_once_and_another_reading_has_a_shel
     found = numbers_of(encoder, [*TEXTS, *TEXTS], context(tmp_path))
     np.testing.assert_array_equal(found[: len(TEXTS)], found[len(TEXTS) :])
     assert encoder.count == len(TEXTS)
-    others = [{"layers": (1,)}, {"pooling": "last"}, {"precision": "bfloat16"}]
+    others: list[dict[str, Any]] = [{"layers": (1,)}, {"pooling": "last"}, {"precision": "bfloat16"}]
     identities = {opened(folder, **more).identity for more in [{}, *others]}
     assert len(identities) == 4
     assert opened(folder, prompt="another ").identity in identities  # the prompt is in the tokens
@@ -121,7 +120,7 @@ def test_a_disk_that_is_full_or_read_only_costs_the_cache_and_not_the_job(
         numbers_of(opened(folder), TEXTS, asked)
     assert asked.warnings == ["no room on the disk for what the checkpoint says of texts: every fold reads them anew"]
     numbers_of(opened(folder), TEXTS[:30], context(tmp_path / "read"))
-    monkeypatch.setattr(kept_numbers.os, "access", lambda *_: False)  # the tests may run as root, who may all
+    monkeypatch.setattr("os.access", lambda *_: False)  # the tests may run as root, who may all
     before = sorted((tmp_path / "read").rglob("*"))
     encoder = opened(folder)
     np.testing.assert_allclose(numbers_of(encoder, TEXTS, context(tmp_path / "read")), plain, atol=1e-5)

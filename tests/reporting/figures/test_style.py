@@ -221,7 +221,7 @@ def test_ticks_that_are_made_later_have_the_figures_colours(dark: bool) -> None:
 def test_letters_that_the_font_lacks_are_no_noise() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for words in ("信頼", "🤝", "ﷺ", "怒り😡", "\u202eשלום"):
+        for words in ("信頼", "🤝", "ﷺ", "怒り😡", "שלום"):
 
             def draw(words: str = words) -> Figure:
                 figure = new_figure(2)
@@ -230,6 +230,22 @@ def test_letters_that_the_font_lacks_are_no_noise() -> None:
 
             assert words in svg(drawn(draw), "a")
             assert png(drawn(draw))
+
+
+def test_what_acts_in_place_of_being_seen_is_written_out() -> None:
+    """XML has no control characters: an SVG with one does not open."""
+
+    def draw() -> Figure:
+        figure = new_figure(2)
+        axes = figure.subplots()
+        axes.set_yticks([0, 1], [shortened("\x1b[2J"), shortened("\u202eyoj")])
+        axes.set_title("\x00\x9b")
+        return figure
+
+    text = svg(drawn(draw), "a")
+    assert ET.fromstring(text) is not None
+    for written in ("\\x1b[2J", "\\u202eyoj", "\\x00\\x9b"):
+        assert written in text
 
 
 def test_dollars_and_underscores_are_letters() -> None:

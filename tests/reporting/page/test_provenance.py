@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_how_it_was_made_can_be_made_again(page: ReportPage, opened: Opened) -> None:
     commands = [row[0] for row in page.tables["Commands"][1:]]
     assert commands[:2] == ["compete folds", "compete train-base words words_smooth"]
-    assert commands[2] == f"compete stack '{ODD_STACK}' logistic --leave-one-out"
+    assert commands[2] == f"compete stack {ODD_STACK} logistic --leave-one-out"
     versions = dict(page.tables["Versions"])
     assert versions["compete"] == compete.__version__
     assert {"python", "numpy"} <= set(versions)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from selenium import webdriver
@@ -23,17 +24,18 @@ from selenium.webdriver.chrome.service import Service
 
 import compete
 from compete.opened import Opened
+from compete.printable import printable
 from compete.reporting.figures.style import PALETTE
 from compete.reporting.page.hard_rows import hard_rows
 from compete.reporting.page.report import write_report
 from support.every_task import CLASSES, task_workspace
-from support.lived_in import LABELS, NAME, PLANTED, embedded, train_models
+from support.lived_in import LABELS, NAME, PLANTED, STRANGE_LABELS, embedded, strange, train_models
 
 pytestmark = pytest.mark.browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OTHERS = [folder for folder in os.environ.get("COMPETE_REPORTS", "").split(os.pathsep) if folder]
-OWN, DEMO = "own", "demo"
+OWN, DEMO, STRANGE = "own", "demo", "strange"
 
 
 @dataclass
@@ -141,12 +143,15 @@ def driver() -> Iterator[webdriver.Chrome]:
         started.quit()
 
 
-@pytest.fixture(scope="module", params=[OWN, DEMO, *OTHERS])
+@pytest.fixture(scope="module", params=[OWN, DEMO, STRANGE, *OTHERS])
 def reader(
     request: pytest.FixtureRequest, driver: webdriver.Chrome, tmp_path_factory: pytest.TempPathFactory
 ) -> Reader:
     if request.param == OWN:
         opened = request.getfixturevalue("opened")
+    elif request.param == STRANGE:
+        untouched = request.getfixturevalue("untouched")
+        opened = compete.open(strange(untouched, tmp_path_factory.mktemp("strange")).root)
     else:
         opened = compete.open(
             embedded(tmp_path_factory.mktemp("demo")).root if request.param == DEMO else request.param
@@ -192,8 +197,9 @@ def test_markup_in_texts_and_names_did_nothing(page: Reader) -> None:
           title: document.title, h1: document.querySelector("h1").textContent,
           made: document.querySelectorAll("#rows td.text > :not(.id)").length };"""
     )
-    expected = {"script": 2, "img": 0, "onload": 0, "made": 0, "h1": page.opened.name}
-    assert found == {**expected, "title": f"{page.opened.name}: report"}
+    name = printable(page.opened.name)
+    expected = {"script": 2, "img": 0, "onload": 0, "made": 0, "h1": name}
+    assert found == {**expected, "title": f"{name}: report"}
     rows = page.rows()
     texts = page.opened.train["text"]
     for row in rows:
@@ -202,6 +208,20 @@ def test_markup_in_texts_and_names_did_nothing(page: Reader) -> None:
         for planted in PLANTED:
             assert any(planted in row["text"] for row in rows), planted
         assert {row["label"] for row in rows} == set(LABELS)
+    if page.opened.labels == STRANGE_LABELS:
+        assert {row["label"] for row in rows} == set(STRANGE_LABELS)
+
+
+def test_a_figure_opens_alone_and_holds_nothing_that_acts(page: Reader) -> None:
+    for file in sorted((page.page.parent / "figures").glob("*.svg")):
+        text = file.read_text(encoding="utf-8")
+        elements = list(ElementTree.fromstring(text).iter())
+        tags = {element.tag.rpartition("}")[2] for element in elements}
+        assert not tags & {"script", "foreignObject", "a"}, file.name
+        links = [value for element in elements for name, value in element.attrib.items() if name.endswith("href")]
+        assert all(value.startswith(("#", "data:image/png;base64,")) for value in links), file.name
+        assert not [name for element in elements for name in element.attrib if name.startswith("on")], file.name
+        assert printable(text) == text, file.name
 
 
 def test_every_figure_is_seen(page: Reader) -> None:

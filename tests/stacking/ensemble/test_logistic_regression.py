@@ -54,3 +54,29 @@ def test_a_label_with_one_class_gets_its_smoothed_rate(value: int) -> None:
     assert np.all(weights[:, 1] == 0)
     rate = 1 / (1 + np.exp(-intercepts[1]))
     assert rate == pytest.approx(0.99 if value else 0.01)
+
+
+def test_rows_count_as_their_weights_say() -> None:
+    X, labels = made_up(600, 8, (0.5, 0.2))
+    counts = np.random.default_rng(1).uniform(0.1, 2, len(X)).astype(np.float32)
+    weights, intercepts = fit_logistic(X, labels, 0.1, counts)
+    for column, target in enumerate(labels.T):
+        model = LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-8)
+        model.fit(X.astype(np.float64), target, sample_weight=counts)
+        size = np.abs(model.coef_).max()
+        np.testing.assert_allclose(weights[:, column], model.coef_[0], atol=2e-3 * size)
+        assert intercepts[column] == pytest.approx(model.intercept_[0], abs=5e-3)
+
+
+def test_a_probability_is_so_much_of_a_positive_and_the_rest_of_a_negative_row() -> None:
+    X, labels = made_up(500, 6, (0.4,))
+    soft = labels.astype(np.float32)
+    soft[:200, 0] = np.random.default_rng(2).uniform(0, 1, 200)
+    counts = np.where(np.arange(len(X)) < 200, 0.5, 1.0).astype(np.float32)
+    weights, intercepts = fit_logistic(X, soft, 1.0, counts)
+    twice = np.concatenate([X, X]).astype(np.float64)
+    target = np.repeat([1, 0], len(X))
+    share = np.concatenate([soft[:, 0], 1 - soft[:, 0]]) * np.tile(counts, 2)
+    model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8).fit(twice, target, sample_weight=share)
+    np.testing.assert_allclose(weights[:, 0], model.coef_[0], atol=2e-3 * np.abs(model.coef_).max())
+    assert intercepts[0] == pytest.approx(model.intercept_[0], abs=5e-3)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compete.competition.starter import Found
-from compete.errors import KaggleError
+from compete.errors import ArchiveError, KaggleError
 from compete.submissions.kaggle.download import _DataFolder, _fill_in, _named, _unpack
 
 FOUND = Found(
@@ -161,16 +161,29 @@ def test_a_role_that_no_file_plays_stays_open() -> None:
     assert _named(files, "sample") is None
 
 
-def test_an_archive_is_unpacked_and_nothing_of_it_lands_outside(tmp_path: Path) -> None:
+def test_an_archive_is_unpacked(tmp_path: Path) -> None:
     folder = tmp_path / "workspace" / "data"
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
-        for name in ("train.csv", "more/test.csv", "../competition.toml", "/etc/passwd2", "../data_2/x.csv"):
+        for name in ("train.csv", "more/test.csv"):
             archive.writestr(name, name)
         archive.mkdir("empty")
     files = _unpack(tmp_path / "toy.zip", folder, _DataFolder(folder, folder.with_name("downloaded.json")).put)
     assert files == [folder / "train.csv", folder / "more" / "test.csv"]
     assert [path.read_text() for path in files] == ["train.csv", "more/test.csv"]
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted([*files, tmp_path / "toy.zip"])
+
+
+@pytest.mark.parametrize("name", ["../competition.toml", "/etc/passwd2", "../data_2/x.csv"])
+def test_an_archive_with_a_name_that_leads_elsewhere_is_refused_before_anything_of_it_is_written(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "workspace" / "data"
+    with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
+        archive.writestr("train.csv", "id")
+        archive.writestr(name, name)
+    with pytest.raises(ArchiveError, match="is not unpacked, for its member"):
+        _unpack(tmp_path / "toy.zip", folder, _DataFolder(folder, folder.with_name("downloaded.json")).put)
+    assert list(tmp_path.iterdir()) == [tmp_path / "toy.zip"]
 
 
 @pytest.mark.parametrize(("content", "message"), [(None, "did not arrive"), (b"PK torn", "is damaged")])

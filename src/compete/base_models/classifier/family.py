@@ -18,6 +18,8 @@ from compete.competition.shape import Targets
 from compete.competition.task import TaskName
 from compete.declarations import Problem
 
+RATE = "head_dropout_rate"
+
 
 class SequenceClassifier(FamilyDefaults):
     """Fine-tunes AutoModelForSequenceClassification with transformers' Trainer."""
@@ -43,6 +45,8 @@ class SequenceClassifier(FamilyDefaults):
     def refused(cls, settings: SequenceClassifierSettings, task: TaskName) -> list[Problem]:
         """A loss of another task too, and methods that have nothing to do."""
         methods = refused_methods(settings, task, adaptation=settings.adaptation, frozen_layers=settings.frozen_layers)
+        if not settings.head_dropouts and settings.head_dropout_rate != cls.Settings.model_fields[RATE].default:
+            methods.append(Problem(RATE, "means nothing without head_dropouts"))
         return [*refused_settings(settings, task), *refused_loss(settings.loss, task), *methods]
 
     @classmethod

@@ -60,7 +60,7 @@ class Encoder:
         settings = _settings(source)
         tokenizer = open_classifiers_tokenizer(source)
         if prompt is None:
-            prompt = _own_prompt(source) if settings.prompt is None else settings.prompt
+            prompt = own_prompt(source) if settings.prompt is None else settings.prompt
         model: Any = open_body(source, int(tokenizer.pad_token_id))
         if model.config.is_encoder_decoder:
             raise UserError(
@@ -72,7 +72,7 @@ class Encoder:
         layers = _layers(settings, len(layers_of(model)))
         model = place(model.eval().requires_grad_(False))
         precision = trained_in(model, settings.precision)
-        _halve(model, precision)
+        halve(model, precision)
         return cls(source, tokenizer, model, prompt, has_token_types(source), layers, precision)
 
     @property
@@ -151,7 +151,7 @@ def _layers(settings: EmbeddingsSettings, depth: int) -> tuple[int, ...]:
     return tuple(layer if layer > 0 else depth + 1 + layer for layer in settings.layers)
 
 
-def _own_prompt(source: Source) -> str:
+def own_prompt(source: Source) -> str:
     """What the checkpoint's own files want before a text that is to be classified; empty where they say nothing.
 
     Raises UserError where that cannot be told: without it, texts would be read in another way than elsewhere.
@@ -185,7 +185,7 @@ def _prompt_file(source: Source) -> Path | None:
         return None
 
 
-def _halve(model: Any, precision: Precision) -> None:
+def halve(model: Any, precision: Precision) -> None:
     """Keep what mixed precision multiplies in bfloat16: the same to the bit, and no copy for every batch.
 
     Not in float16: what leaves its range is computed again in float32, for which whole weights have to be there. Nor of

@@ -18,6 +18,8 @@ from matplotlib.colors import to_hex, to_rgba, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from compete.printable import on_one_line, printable
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.backend_bases import RendererBase
@@ -105,7 +107,9 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def shortened(name: str, most: int = 32) -> str:
-    """A name as figures have room for it."""
+    """A name as figures have room for it, with what acts in place of being seen written out: XML, which SVG is, has no
+    control characters, and a mark that turns a line round would turn more than the name."""
+    name = on_one_line(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
@@ -129,7 +133,7 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure, name: str) -> str:
     """As a text without XML prolog. name: makes its ids unique in a page that holds several."""
     text = _saved(figure, "svg", {"svg.hashsalt": name}).decode("utf-8")
-    text = text[text.index("<svg") :]
+    text = printable(text[text.index("<svg") :])
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     prefix = re.sub(r"[^A-Za-z0-9_-]", lambda sign: f".{ord(sign[0]):x}.", name)  # a stack's name may hold anything
     text = _in_tags(text, lambda tag: re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}-", tag))

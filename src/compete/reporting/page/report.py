@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 import compete
 from compete import atomic
+from compete.printable import printable
 from compete.progress import Progress, unseen
 from compete.reporting.figures.catalogue import Catalogue, catalogue
 from compete.reporting.figures.picture import Picture
@@ -72,7 +73,11 @@ def render_page(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
     hard = hard_rows(view, view.chosen) if view.chosen else None
     templates = resources.files("compete.reporting.page") / "templates"
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_seen,
     )
     template = environment.from_string((templates / "report.html").read_text(encoding="utf-8"))
     return template.render(
@@ -89,6 +94,11 @@ def render_page(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
         script=Markup((templates / "report.js").read_text(encoding="utf-8")),
     )
+
+
+def _seen(value: object) -> object:
+    """What a template puts on the page: a text with what acts in place of being seen written out, markup as it is."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _rows_of(hard: HardRows) -> dict[str, Any]:

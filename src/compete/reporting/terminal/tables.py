@@ -56,6 +56,22 @@ def status_table(
     return table
 
 
+def provenance_table(states: Mapping[str, ModelState]) -> Table:
+    """What the model of every fold has seen: folds' labels, the test texts, through what."""
+    table = PlainTable("model", "fold", "labels seen", "test texts", "through")
+    table.add_number("seeds\napart")
+    for name, state in states.items():
+        for fold in range(len(state.parts)):
+            seen, spread = state.seen(fold), state.parts[fold].record.get("seed_spread")
+            cells = ["not told" if state.kind == "imported" else "not trained", "-", "-"]
+            if seen is not None:
+                texts = "seen" if seen.test_texts else "no"
+                cells = [", ".join(map(str, sorted(seen.folds))), texts, ", ".join(seen.through) or "-"]
+            shown = escape(name) if fold == 0 else ""
+            table.add_row(shown, str(fold), *map(escape, cells), "-" if spread is None else f"{spread:.4f}")
+    return table
+
+
 def fold_rates_table(labels: Sequence[str], rates: Sequence[tuple[str, Sequence[float]]], rows: Sequence[int]) -> Group:
     """Label rates of every fold in per cent: a row per label, a column per fold; many folds go on below."""
     width = max(len("100.0"), *(len(str(count)) for count in rows)) + 2

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compete.environments import for_kaggle
 from compete.errors import CompeteError, KaggleError, SubmissionError, UserError
 from compete.submissions.kaggle.credentials import HELP, Credentials, find_credentials, redacted
 
@@ -167,7 +168,7 @@ class _Worker:
         command = [sys.executable, "-P", "-m", "compete.submissions.kaggle.worker"]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=dict(environment), encoding="utf-8"
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=for_kaggle(environment), encoding="utf-8"
         )
         self._answers: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compete.environments import KAGGLE_SECRETS
+
 HELP = (
     "make a token on https://www.kaggle.com/settings (section API) and put it into ~/.kaggle/access_token "
     "or the variable KAGGLE_API_TOKEN"
 )
-_SECRET_VARIABLES = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_TOKEN", "KAGGLE_IAP_TOKEN")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def find_credentials(environment: Mapping[str, str], home: Path) -> list[Credent
 def redacted(text: str, environment: Mapping[str, str], home: Path) -> str:
     """The text without any of the user's secrets, and without passwords in addresses."""
     secrets = {secret for found in find_credentials(environment, home) for secret in found.secrets}
-    secrets |= {environment[name] for name in _SECRET_VARIABLES if environment.get(name)}
+    secrets |= {environment[name] for name in KAGGLE_SECRETS if environment.get(name)}
     # The longest first: a secret that is part of another one would leave the rest of that readable.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) > 3:  # shorter ones are nobody's secret, and would tear every text apart

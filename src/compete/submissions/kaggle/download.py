@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import lzma
 import re
 import shutil
 import tempfile
@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compete import atomic
+from compete.archives import checked_members
 from compete.competition.data_files import is_table
 from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.metric_names import is_own, metric_info
 from compete.competition.starter import Found, data_lines, look_at_files, metric_lines, task_lines
 from compete.competition.workspace import Workspace
-from compete.errors import KaggleError, UserError
+from compete.data_bounds import DEEPEST_PACKING
+from compete.errors import ArchiveError, KaggleError, UserError
+from compete.stored_json import read_json
 from compete.submissions.kaggle.client import PATIENCE, SLOWEST, KaggleClient
 
 
@@ -99,28 +102,36 @@ class _DataFolder:
 def _hashes(record: Path) -> dict[str, str]:
     """What was downloaded before; nothing, if nobody knows: then every file counts as somebody's own."""
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = read_json(record)
     except (OSError, ValueError):
         return {}
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _unpack(archive: Path, folder: Path, put: Callable[[Path, bytes], Path]) -> list[Path]:
-    """The files of the archive in `folder`, each put there as a whole; folders in it are kept, archives unpacked."""
+def _unpack(archive: Path, folder: Path, put: Callable[[Path, bytes], Path], depth: int = 0) -> list[Path]:
+    """The files of the archive in `folder`, each put there as a whole; folders in it are kept, archives unpacked.
+
+    Raises ArchiveError before anything of it is written for one with names that lead elsewhere, links or a bomb in it.
+    """
     if not archive.is_file():
         raise KaggleError("Kaggle's download did not arrive: the same command tries again")
+    if depth > DEEPEST_PACKING:
+        raise ArchiveError(f"{archive.name} lies in more than {DEEPEST_PACKING} archives: it is not unpacked")
     files = []
     try:
         with zipfile.ZipFile(archive) as opened:
-            for member in opened.infolist():
-                path = (folder / member.filename).resolve()
-                # A name like "../x" leads out of the folder.
-                if member.is_dir() or not path.is_relative_to(folder.resolve()):
-                    continue
+            members = checked_members(archive, opened)
+            paths = [(folder / member.filename).resolve() for member in members]
+            outside = next((path for path in paths if not path.is_relative_to(folder.resolve())), None)
+            if outside is not None:  # by a link that lay there before
+                raise ArchiveError(f"{archive.name} is not unpacked: {outside} lies outside of {folder}")
+            for member, path in zip(members, paths, strict=True):
                 lies = put(path, opened.read(member))
-                files += _unpack(lies, path.parent, put) if path.suffix == ".zip" else [path]
-    except (zipfile.BadZipFile, zlib.error, EOFError):
+                files += _unpack(lies, path.parent, put, depth + 1) if path.suffix == ".zip" else [path]
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError):
         raise KaggleError("Kaggle's download is damaged: the same command tries again") from None
+    except (RuntimeError, NotImplementedError) as error:  # a password, or an unusual compression
+        raise ArchiveError(f"{archive.name} cannot be unpacked ({error}): unpack it by hand into {folder}") from None
     return files
 
 
