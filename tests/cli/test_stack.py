@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from compete.competition.data import Competition, load_competition
@@ -103,6 +104,21 @@ def test_the_mean_and_a_blend_of_the_base_models_are_shown_beside_stacks(trained
     rows = [line.split()[0] for line in compete("stack").stdout.splitlines() if line]
     assert rows.count("mean") == rows.count("blend") == 1
     assert {"words", "words_smooth"} <= set(rows)
+
+
+def test_methods_that_no_shipped_recipe_has_are_built_and_sent_and_their_weights_kept(
+    trained: Workspace, compete: Run
+) -> None:
+    write_stack(trained, "simplex", 'method = "nelder_mead"\nper = "label"')
+    write_stack(trained, "squares", 'method = "ridge"')
+    write_stack(trained, "ranks", 'method = "mean"\nranks = true')
+    ran = compete("stack", "simplex", "squares", "ranks")
+    assert ran.code == 0, ran.stderr
+    assert built(trained) == ["choice.json", "ranks", "simplex", "squares"]
+    weights = np.array(list(json.loads(trained.stack("simplex").record.read_text())["state"]["weights"].values()))
+    assert weights.sum(axis=0) == pytest.approx(1)
+    for name in ("simplex", "squares", "ranks"):
+        assert compete("submit", name).code == 0
 
 
 def test_what_a_stack_of_stacks_is_made_of_is_built_with_it(trained: Workspace, compete: Run) -> None:
