@@ -54,7 +54,7 @@ def opened(folder: Path, **more: Any) -> Counting:
 
 
 def context(cache: Path | None = None, seed: int = 1) -> FitContext:
-    return FitContext(("joy",), seed, cache=cache)
+    return FitContext(("joy",), seed, features=cache)
 
 
 def test_they_are_the_same_with_and_without_a_cache_and_in_batches_of_any_size(folder: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ plain = Encoder.numbers
 Encoder.numbers = lambda self, rows: (asked.extend(rows), plain(self, rows))[1]
 settings = EmbeddingsSettings(checkpoint=checkpoint, precision="float32", layers=(1, -1), max_length=48)
 encoder = Encoder.open(source_of(settings, [], 1))
-found = numbers_of(encoder, texts.splitlines(), FitContext(("joy",), int(seed), cache=Path(cache)))
+found = numbers_of(encoder, texts.splitlines(), FitContext(("joy",), int(seed), features=Path(cache)))
 np.save(result, found)
 print(len(asked))
 """

@@ -52,6 +52,7 @@ PAD = {
     "roberta": "<pad>",
     "distilbert": "[PAD]",
     "gemma2": "<pad>",
+    "gemma3_embedding": "<pad>",
     "llama": "<|finetune_right_pad_id|>",
     "llama_instruct": "<|finetune_right_pad_id|>",
     "qwen2": "<|endoftext|>",
@@ -61,6 +62,7 @@ PAD = {
 END = {
     "roberta": "</s>",
     "gemma2": "<eos>",
+    "gemma3_embedding": "<eos>",
     "llama": "<|end_of_text|>",
     "llama_instruct": "<|eot_id|>",
     "qwen2": "<|endoftext|>",
@@ -78,6 +80,7 @@ def classifier(posts: Posts, architecture: str) -> Any:
     # Encoders begin with weights so small that hardly any two texts differ.
     quick = {"epochs": 6, "learning_rate": 0.01} if architecture in ENCODERS else {}
     as_trained = {"attention": "bidirectional", "pooling": "mean"} if architecture == "stella" else {}
+    as_trained = {"pooling": "mean"} if architecture == "gemma3_embedding" else as_trained
     chosen = SequenceClassifierSettings(**{**options(architecture), **quick, **as_trained}, max_length=32)
     return SequenceClassifier(chosen).fit(*posts, FitContext(labels=LABELS, seed=3))
 
