@@ -30,6 +30,7 @@ TOP = {
     "LICENSE",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "competition.toml",
     "mkdocs.yml",
     "pyproject.toml",

@@ -277,6 +277,7 @@ LATER = {
     "head_dropouts",
     "head_dropout_rate",
     "noisy_rows",
+    "prompt",
 }
 
 
