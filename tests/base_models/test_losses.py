@@ -151,3 +151,13 @@ def test_losses_of_numbers_are_finite_for_rows_that_are_alike(name: str, rows: i
     loss = numbers_loss(name)(found, torch.ones(rows, 2))
     assert torch.isfinite(loss)
     assert torch.isfinite(gradient_of(loss, found)).all()
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("bce", 0.94, 0.96), ("focal", 0.6, 0.96), ("asymmetric", 0.9, 1.0)])
+def test_a_label_that_teachers_believe_in_is_learnt_as_likely(name: str, low: float, high: float) -> None:
+    """Of a target of 0.95 the probability with the lowest loss lies with yes, whatever the loss."""
+    probabilities = torch.linspace(0.005, 0.995, 199)
+    loss = make_loss(name, torch.ones(1))
+    target = torch.full((1, 1), 0.95)
+    losses = [float(loss(torch.logit(p)[None, None], target)) for p in probabilities]
+    assert low <= float(probabilities[int(np.argmin(losses))]) <= high

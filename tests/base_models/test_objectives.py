@@ -74,3 +74,23 @@ def test_the_loss_of_steps_and_of_grades_falls_towards_the_truth(loss: Any) -> N
     learnt = torch.from_numpy(objective.learnt(TRUE))
     good, neutral, bad = (float(measure(scale * (2 * learnt - 1), learnt)) for scale in (2.0, 0.0, -2.0))
     assert good < neutral < bad
+
+
+def test_what_lies_between_two_grades_is_learnt_as_so_much_of_the_way() -> None:
+    """Teachers say expected grades."""
+    said = np.array([[3.0, -2.5]], dtype=np.float32)  # three quarters of the way from 0 to 4, a quarter from -3 to -1
+    steps = Objective.of("cumulative", TRUE, ORDINAL).learnt(said)
+    np.testing.assert_allclose(steps, [[1, 1, 0.75, 0.25, 0, 0]])
+    of_each = Objective.of("cross_entropy", TRUE, ORDINAL)
+    np.testing.assert_allclose(of_each.learnt(said), [[0, 0, 0.25, 0.75, 0.75, 0.25, 0, 0]])
+    alone = of_each.loss(TRUE, "none")(torch.zeros(1, of_each.width), torch.from_numpy(of_each.learnt(said)))
+    assert torch.isfinite(alone)
+
+
+def test_true_grades_are_learnt_as_they_were_on_scales_that_floats_cannot_write() -> None:
+    grades = tuple(np.arange(-5, 6) / 10)
+    context = FitContext(("mood",), 1, "ordinal", grades)
+    targets = np.array(grades, dtype=np.float32)[:, None]
+    steps = Objective.of("cumulative", targets, context).learnt(targets)
+    assert np.array_equal(steps, np.tril(np.ones((11, 11)))[:, 1:])
+    assert np.array_equal(Objective.of("cross_entropy", targets, context).learnt(targets), np.eye(11))

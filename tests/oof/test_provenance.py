@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from compete.base_models.pretraining import Step
 from compete.base_models.recipes import load_recipe, load_recipes
 from compete.competition.data import load_competition
 from compete.competition.planned import Planned
@@ -22,7 +24,7 @@ from compete.oof.imported import ImportedFile, import_model
 from compete.oof.job_archives import open_job, pack_job
 from compete.oof.job_results import RESULT, bring_in, open_result, pack_result
 from compete.oof.provenance import LeakError, Seen, leak_in, refuse_leak
-from compete.oof.state import State
+from compete.oof.state import ModelState, PartState, State, pretraining_rows
 from compete.oof.teachers import in_waves, taught
 from compete.oof.work import choose_recipes, find_work, train
 from compete.workflows.status import status
@@ -366,3 +368,22 @@ def test_rows_of_a_part_from_before_provenance_were_told(workspace: Workspace) -
     state = state_of(competition)
     assert state.parts[2].state is State.FRESH
     assert state.seen(2) == Seen.all_but(2, 3)
+
+
+def test_another_workspace_that_cannot_be_read_hinders_who_trains_and_not_who_looks(workspace: Workspace) -> None:
+    other = workspace.root / "other"
+    other.mkdir()
+    (other / "competition.toml").write_text("broken [", encoding="utf-8")
+    recipe = load_recipe(workspace, "words")
+    step = Step(workspace="other")
+    declaration = recipe.declaration.model_copy(update={"pretrain_on": [step]})
+    assert pretraining_rows(workspace, replace(recipe, declaration=declaration)) == [""]
+
+
+def test_what_an_import_told_of_fewer_folds_is_not_known_of_the_others() -> None:
+    told = {"kind": "imported", "seen": [Seen(frozenset({1})).record()]}
+    whole = PartState(State.STALE, (), told)
+    model = ModelState("mate", "imported", whole, (whole,) * 3)
+    assert model.seen(0) == Seen(frozenset({1}))
+    assert model.seen(2) is None
+    assert "cannot be told" in leak_in({"seen": 5, "model": "mate"})

@@ -1,8 +1,8 @@
 """Losses, from raw outputs and targets of shape (n_rows, n_outputs) to a scalar.
 
-Targets are 0/1 of labels, one-hot rows of classes, or standardised numbers; raw outputs are logits or such numbers.
-Rows of labels and classes may count less (`row_weights`), by weights (n_rows, n_outputs): a cell's part of the mean, or
-a row's, is multiplied by its weight, and what it is divided by stays.
+Targets are 0/1 of labels, one-hot rows of classes (or what teachers believe of either), or standardised numbers; raw
+outputs are logits or such numbers. Rows may count less (`row_weights`), by weights (n_rows, n_outputs): a cell's part
+of the mean, or a row's, is multiplied by its weight, and what it is divided by stays.
 """
 
 from __future__ import annotations
@@ -69,16 +69,25 @@ def _mean(cells: Tensor, cell_weights: Tensor | None) -> Tensor:
     return cells.mean() if cell_weights is None else (cell_weights * cells).mean()
 
 
+def _between(targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Losses of yes and of no, each as much as it is true: targets may be what teachers believe."""
+    return targets * positive + (1 - targets) * negative
+
+
 def _focal(weights: Tensor) -> Loss:
     """Lin et al. 2017: cells that are right already count less, by (1 - p_t) ** gamma."""
 
     def loss(logits: Tensor, targets: Tensor, cell_weights: Tensor | None = None, /) -> Tensor:
-        cells = functional.binary_cross_entropy_with_logits(
-            logits, targets, pos_weight=weights.to(logits.device), reduction="none"
-        )
         p = torch.sigmoid(logits)
-        wrong = torch.where(targets == 1, 1 - p, p)
-        return _mean(wrong**FOCAL_GAMMA * cells, cell_weights)
+
+        def cells(truth: Tensor, wrong: Tensor) -> Tensor:
+            plain = functional.binary_cross_entropy_with_logits(
+                logits, truth, pos_weight=weights.to(logits.device), reduction="none"
+            )
+            return wrong**FOCAL_GAMMA * plain
+
+        positive, negative = cells(torch.ones_like(p), 1 - p), cells(torch.zeros_like(p), p)
+        return _mean(_between(targets, positive, negative), cell_weights)
 
     return loss
 
@@ -92,7 +101,7 @@ def _asymmetric(weights: Tensor) -> Loss:
         # Positives are not focused (the paper's gamma+ is 0 here): the rare ones keep all of their gradient.
         positive = -weights.to(logits.device) * functional.logsigmoid(logits)
         negative = -(shifted**ASYMMETRIC_GAMMA) * torch.log((1 - shifted).clamp(min=1e-8))
-        return _mean(torch.where(targets == 1, positive, negative), cell_weights)
+        return _mean(_between(targets, positive, negative), cell_weights)
 
     return loss
 

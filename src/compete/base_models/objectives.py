@@ -93,9 +93,14 @@ class Objective:
             return ((targets - self.mean) / self.scale).astype(np.float32)
         if self.kind != "grades":
             return targets.astype(np.float32)
-        grades, columns = np.asarray(self.grades, dtype=targets.dtype), targets[:, :, None]
-        cells = columns >= grades[1:] if self.loss_name == "cumulative" else columns == grades
-        return cells.reshape(len(targets), self.width).astype(np.float32)
+        grades = np.asarray(self.grades, dtype=targets.dtype)
+        # What lies between two grades, as teachers say it, is so much of the way from one to the other.
+        columns = targets[:, :, None]
+        steps = np.where(columns >= grades[1:], 1, ((columns - grades[:-1]) / np.diff(grades)).clip(0, 1))
+        first, last = np.ones_like(steps[:, :, :1]), np.zeros_like(steps[:, :, :1])
+        of_each = np.concatenate([first, steps], axis=2) - np.concatenate([steps, last], axis=2)
+        cells = steps if self.loss_name == "cumulative" else of_each
+        return np.asarray(cells.reshape(len(targets), self.width), dtype=np.float32)
 
     def loss(self, fitted: Targets, class_weights: ClassWeights, smoothing: float = 0.0) -> Loss:
         """From raw outputs and what is learnt to a scalar; labels and classes are weighted by the rows that are fitted.

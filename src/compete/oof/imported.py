@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,7 @@ from compete.oof.imported_values import (
 from compete.oof.job import made_by
 from compete.oof.provenance import Seen, refuse_leak
 from compete.printable import listed, on_one_line
+from compete.stored_json import read_json
 
 _SAVE_ANEW = f"Save it anew, as CSV in UTF-8 or as parquet, with nothing but ids and probabilities: {HOW_TO_SAVE}"
 # What read_table advises for the files that competition.toml names.
@@ -90,7 +90,7 @@ def read_seen(path: Path, name: str, k: int) -> list[Seen]:
     example = '{"0": {"folds": [1, 2], "test_texts": false, "through": []}, ...}'
     form = f"it should be JSON as {example}, folds 0 to {k - 1}"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = read_json(path)
     except FileNotFoundError:
         raise DataError(f"--seen: {path} does not exist") from None
     except (OSError, ValueError) as error:

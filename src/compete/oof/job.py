@@ -148,7 +148,8 @@ def train_fold(
 ) -> tuple[store.Predictions, FittedModel]:
     """Fit on the other folds' rows, then predict this fold and the test set; the fitted model comes with it.
 
-    The family is handed the texts and labels of the other folds and nothing else; this fold's texts reach
+    The family is handed the texts and labels of the other folds, and what teachers of this fold say of rows without
+    labels, if the recipe has any, and nothing else; this fold's texts reach
     the fitted model only to be predicted, its labels never. Nor is it handed a label that is too rare for the folds.
     """
     competition, plan, learnt = planned.competition, planned.plan, planned.learnt
@@ -170,11 +171,17 @@ def train_fold(
 
 
 def _seeded(context: FitContext, recipe: Recipe, fold: int) -> Iterator[FitContext]:
-    """What every training of the fold is told. Curves are those of the first alone, and so is its unfinished state."""
-    yield context
-    for number in range(1, recipe.declaration.seeds):
+    """What every training of the fold is told. Curves, trackers and an unfinished state are of the first alone."""
+    count = recipe.declaration.seeds
+
+    def part(number: int) -> Report:
+        """The progress of one training as a part of all."""
+        return lambda fraction, doing="": context.progress((number + fraction) / count, doing)
+
+    yield context if count == 1 else replace(context, progress=part(0))
+    for number in range(1, count):
         seed = fold_seed(recipe.declaration.seed, fold, number)
-        yield replace(context, seed=seed, curves=[], state=None)
+        yield replace(context, seed=seed, curves=[], state=None, tracked=None, progress=part(number))
 
 
 def fold_seed(seed: int, fold: int, *more: int) -> int:

@@ -72,8 +72,8 @@ def leak_in(record: Mapping[str, Any]) -> str:
     told, name = record.get("seen"), str(record.get("model", "it"))
     if told is None:
         return ""
-    by_fold = [(record["fold"], told)] if "fold" in record else enumerate(told)
     try:
+        by_fold = [(record["fold"], told)] if "fold" in record else list(enumerate(told))
         for fold, seen in by_fold:
             refuse_leak(Seen.read(seen), fold, f"{name} fold {fold}")
     except LeakError as leak:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from compete import atomic
@@ -18,7 +19,7 @@ from compete.competition.declaration import read_declaration
 from compete.competition.names import NAME_RULE, RESERVED_NAMES, is_model_name
 from compete.competition.row_fingerprints import hash_of_training_rows, without_features
 from compete.competition.workspace import ResultFolder, Workspace
-from compete.errors import StoreError
+from compete.errors import StoreError, UserError
 from compete.fingerprints import differences
 from compete.oof import store
 from compete.oof.guards import FoldWarning
@@ -62,9 +63,10 @@ class ModelState:
         """What the model of a fold has seen; None where it is not there, or whoever brought it did not tell."""
         if self.kind == "imported":
             told = self.whole.record.get("seen")
-            return None if told is None else Seen.read(told[fold])
-        record = self.parts[fold].record
-        return seen_by_part(record, fold, len(self.parts)) if record else None
+            return None if told is None or fold >= len(told) else Seen.read(told[fold])
+        part = self.parts[fold]
+        readable = part.record and part.state is not State.DAMAGED
+        return seen_by_part(part.record, fold, len(self.parts)) if readable else None
 
     @property
     def folds_done(self) -> int:
@@ -141,8 +143,9 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
     if recipe is None and whole.state in (State.FRESH, State.STALE):
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
+    others = None if recipe is None else _OtherRows(workspace, recipe)
     parts = [
-        _learnt_of_others(workspace, recipe, fold, _part_state(folder.part(fold), identity, recipe, checkpoint))
+        _learnt_of_others(others, fold, _part_state(folder.part(fold), identity, recipe, checkpoint))
         for fold in range(k)
     ]
     # What is put together is worth what its folds are.
@@ -215,38 +218,55 @@ def _part_state(folder: ResultFolder, identity: Mapping[str, str], recipe: Recip
     return PartState(State.STALE if changes else State.FRESH, tuple(_without_echo(changes)), record)
 
 
-def _learnt_of_others(workspace: Workspace, recipe: Recipe | None, fold: int, part: PartState) -> PartState:
+@dataclass(frozen=True)
+class _OtherRows:
+    """Hashes of what a recipe's folds learn from besides the competition's rows; each is made once, if asked for."""
+
+    workspace: Workspace
+    recipe: Recipe
+
+    @cached_property
+    def pretraining(self) -> list[str]:
+        return pretraining_rows(self.workspace, self.recipe)
+
+    @cached_property
+    def unlabelled(self) -> str:
+        declared = self.recipe.declaration.pseudo_labels
+        path = None if declared is None or declared.rows == "test" else self.workspace.root / declared.rows
+        return atomic.sha256_file(path) if path is not None and path.is_file() else ""
+
+
+def _learnt_of_others(others: _OtherRows | None, fold: int, part: PartState) -> PartState:
     """A fold is stale if what it learnt from besides its rows is another than there is now; what is not there any more,
     or not on this machine, makes nothing stale."""
-    if recipe is None or part.state is not State.FRESH:
+    if others is None or part.state is not State.FRESH:
         return part
-    changes = [*_taught_since(workspace, recipe, fold, part.record), *_pretrained_since(workspace, recipe, part.record)]
+    changes = [*_taught_since(others, fold, part.record), *_pretrained_since(others, part.record)]
     return replace(part, state=State.STALE, reasons=tuple(changes)) if changes else part
 
 
-def _taught_since(workspace: Workspace, recipe: Recipe, fold: int, record: Mapping[str, Any]) -> list[str]:
+def _taught_since(others: _OtherRows, fold: int, record: Mapping[str, Any]) -> list[str]:
     """Which teachers were trained again since."""
-    declared = recipe.declaration.pseudo_labels
+    workspace, declared = others.workspace, others.recipe.declaration.pseudo_labels
     taught_by, changes = record.get("taught_by", {}), list[str]()
     for teacher in declared.teachers if declared else ():
         of_teacher = workspace.base_model(teacher).part(fold)
         with contextlib.suppress(StoreError):
             if taught_by.get(teacher) != store.hash_of(store.read_record(of_teacher), of_teacher.oof):
                 changes.append(f"its teacher {teacher} was trained again")
-    if declared and declared.rows != "test":
-        path = workspace.root / declared.rows
-        if path.is_file() and record.get("unlabelled") != atomic.sha256_file(path):
-            changes.append(f"{declared.rows} changed")
+    if declared and others.unlabelled and record.get("unlabelled") != others.unlabelled:
+        changes.append(f"{declared.rows} changed")
     return changes
 
 
-def _pretrained_since(workspace: Workspace, recipe: Recipe, record: Mapping[str, Any]) -> list[str]:
+def _pretrained_since(others: _OtherRows, record: Mapping[str, Any]) -> list[str]:
     """What of the rows that came first is another now."""
     then = record.get("pretrained_on", [])
-    now = pretraining_rows(workspace, recipe)
     return [
         f"the rows of {step.workspace}, which it was pretrained on, changed"
-        for step, hash_then, hash_now in zip(recipe.declaration.pretrain_on, then, now, strict=False)
+        for step, hash_then, hash_now in zip(
+            others.recipe.declaration.pretrain_on, then, others.pretraining, strict=False
+        )
         if hash_now and hash_then != hash_now
     ]
 
@@ -256,8 +276,11 @@ def pretraining_rows(workspace: Workspace, recipe: Recipe) -> list[str]:
     found = []
     for step in recipe.declaration.pretrain_on:
         other = Workspace((workspace.root / step.workspace).resolve())
-        is_here = other.declaration.is_file()
-        found.append(hash_of_training_rows(other, read_declaration(other)) if is_here else "")
+        now = ""
+        if other.declaration.is_file():
+            with contextlib.suppress(UserError):  # what is wrong with it hinders who wants to train
+                now = hash_of_training_rows(other, read_declaration(other))
+        found.append(now)
     return found
 
 

@@ -187,7 +187,14 @@ def _teacher(planned: Planned, recipe: Recipe, teacher: str) -> ModelState:
             )
         known = [name for name in recipes_in_force(workspace) if name != recipe.name]
         raise UserError(f"{where} no recipe base_models/{teacher}.toml; {unknown_name(teacher, known)}")
-    return model_state(workspace, teacher, load_recipe(workspace, teacher), planned.identity, planned.plan.k)
+    own = load_recipe(workspace, teacher)
+    declared = recipe.declaration.pseudo_labels
+    if declared is not None and declared.rows != "test" and own.needs.features and planned.competition.train_features:
+        raise UserError(
+            f"{where} {teacher} reads the columns of [data] features, and {declared.rows} gives texts alone: "
+            'take rows = "test", or another teacher'
+        )
+    return model_state(workspace, teacher, own, planned.identity, planned.plan.k)
 
 
 def _unlabelled(planned: Planned, recipe: Recipe, declared: PseudoLabels) -> list[str]:
@@ -221,6 +228,11 @@ def _refuse_family(recipe: Recipe) -> None:
         )
     if recipe.needs.features:
         raise UserError(f"{_shown(recipe)}: pseudo_labels: not for a family that reads the columns of [data] features")
+    head = getattr(recipe.settings, "head", "linear")
+    if head != "linear":
+        raise UserError(
+            f'{_shown(recipe)}: pseudo_labels: head = "{head}" does not learn from soft targets; "linear" does'
+        )
 
 
 def _listed(folds: Sequence[int]) -> str:

@@ -127,9 +127,6 @@ def find_work(
     for recipe in sorted(recipes, key=lambda recipe: bool(recipe.needs.checkpoint)):
         workspace, chosen = competition.workspace, folds or range(plan.k)
         todo = [f for f in chosen if force or needs_training(states[recipe.name], f)]
-        if todo and recipe.skipped:
-            without = "; ".join(f"{key} {why.removesuffix('. Leave it out')}" for key, why in recipe.skipped.items())
-            work.notices.append(f"{recipe.name} is trained without published settings that are not for it: {without}")
         due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
         if todo or due:  # a check opens the checkpoint, too
             recipe.refuse_unopenable()
@@ -139,6 +136,9 @@ def find_work(
             check_steps(competition.workspace, recipe)
         if now is not None and recipe.name not in now:
             continue
+        if todo and recipe.skipped:
+            without = "; ".join(f"{key} {why.removesuffix('. Leave it out')}" for key, why in recipe.skipped.items())
+            work.notices.append(f"{recipe.name} is trained without published settings that are not for it: {without}")
         identity = recipe.identity_on(rows)
         work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
         work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)

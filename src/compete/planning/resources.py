@@ -295,6 +295,20 @@ def _is_there(recipe: Recipe, machine: Machine) -> bool:
     return not machine.absent and is_on_machine(recipe)
 
 
+def _more_work(recipe: Recipe) -> Iterator[str]:
+    """What the hours and the memory of one training do not tell."""
+    declared = recipe.declaration
+    if declared.seeds > 1:
+        yield (
+            f"seeds = {declared.seeds}: hours are of one training of a fold, of which there are {declared.seeds}; "
+            "their models lie in memory together until the fold ends"
+        )
+    if declared.pretrain_on:
+        yield "[[pretrain_on]]: trained once before the folds, which the hours leave out"
+    if declared.pseudo_labels is not None:
+        yield "[pseudo_labels]: its rows are trained on too, which the hours leave out"
+
+
 def _notices(recipe: Recipe, settings: Planned, machine: Machine) -> Iterator[str]:
     architecture = recipe.declaration.architectures.get(settings.checkpoint)
     fetched = not _is_there(recipe, machine)
@@ -307,5 +321,6 @@ def _notices(recipe: Recipe, settings: Planned, machine: Machine) -> Iterator[st
     if settings.remote_code:
         allowed = "allowed" if recipe.remote_code_allowed else "not allowed yet, see [training] remote_code"
         yield f"runs code of its own repository: {allowed}"
+    yield from _more_work(recipe)
     if fetched and constants.HF_HUB_OFFLINE and not machine.absent:
         yield "HF_HUB_OFFLINE is set: it cannot be fetched"

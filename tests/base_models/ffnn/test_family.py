@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from compete.base_models.families import FitContext
 from compete.base_models.ffnn.family import FeedForward, FittedFeedForward, Vocabulary
 from compete.base_models.ffnn.settings import FeedForwardSettings
+from compete.base_models.pseudo_labels import SoftRows
 from support.cue_posts import cue_posts
 
 LABELS = ("joy", "anger")
@@ -156,3 +157,13 @@ def test_reading_settings_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_rows_that_teachers_speak_for_are_learnt_too() -> None:
+    texts, labels = posts()
+    said = SoftRows(["sunny"] * 200, np.array([[0.02, 0.9]] * 200, dtype=np.float32), np.ones(200, dtype=np.float32))
+    family = FeedForward(FeedForwardSettings())
+    plain = family.fit(texts, labels, FitContext(LABELS, 3)).predict_proba(["sunny"])[0]
+    taught = family.fit(texts, labels, FitContext(LABELS, 3, soft=said)).predict_proba(["sunny"])[0]
+    assert taught[0] < plain[0] - 0.2
+    assert taught[1] > plain[1] + 0.2

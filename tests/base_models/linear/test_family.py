@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from compete.base_models.families import FitContext
-from compete.base_models.linear.family import FittedLinear, Linear
+from compete.base_models.linear.family import FittedLinear, Linear, Rows
 from compete.base_models.linear.settings import LinearSettings
+from compete.base_models.pseudo_labels import SoftRows
 from support.cue_posts import cue_posts
 
 LABELS = ("joy", "anger")
@@ -112,3 +114,38 @@ def test_reading_settings_imports_no_heavy_library() -> None:
     code = f"import sys, compete.base_models.linear.family; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def soft(texts: list[str], targets: list[list[float]], weight: float) -> SoftRows:
+    weights = np.full(len(texts), weight, dtype=np.float32)
+    return SoftRows(texts, np.array(targets, dtype=np.float32), weights)
+
+
+def test_a_row_that_teachers_speak_for_is_a_row_of_each_as_much_as_they_believe_it() -> None:
+    texts, labels = posts()
+    family = Linear(LinearSettings(class_weights="none"))
+    plain = family.fit(texts, labels, CONTEXT).predict_proba(UNSEEN)
+    against = replace(CONTEXT, soft=soft(["sunny"] * 300, [[0.0, 0.5]] * 300, 1.0))
+    turned = family.fit(texts, labels, against).predict_proba(UNSEEN)
+    assert turned[0, 0] < plain[0, 0] - 0.03  # told that sunny is no joy
+    assert turned[0, 1] > plain[0, 1]  # and halfway anger
+    said = soft(["sunny"], [[0.75, 0.0]], 2.0)
+    rows = Rows.of(csr_matrix(np.eye(3)), labels[:3, 0], None, said, csr_matrix([[7.0, 0, 0]]), 0, "labels")
+    assert rows.features.toarray()[3:].tolist() == [[7, 0, 0], [7, 0, 0]]
+    assert rows.targets[3:].tolist() == [1, 0]
+    assert rows.weights is not None
+    assert rows.weights.tolist() == [1, 1, 1, 1.5, 0.5]
+
+
+def test_numbers_of_teachers_are_learnt_as_their_weight_says() -> None:
+    texts, _ = posts()
+    numbers = np.array([[3.0 if "sunny" in text else 1.0] for text in texts], dtype=np.float32)
+    context = FitContext(("score",), 3, "regression")
+
+    def told(weight: float) -> float:
+        taught = replace(context, soft=soft(["sunny day"] * 50, [[9.0]] * 50, weight))
+        return float(Linear(LinearSettings()).fit(texts, numbers, taught).predict_proba(UNSEEN)[0, 0])
+
+    plain = float(Linear(LinearSettings()).fit(texts, numbers, context).predict_proba(UNSEEN)[0, 0])
+    assert plain == pytest.approx(told(1e-6), abs=1e-2)
+    assert plain + 0.5 < told(0.1) < told(5.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from compete.stored_json import read_json
 
 # How sentence-transformers' files call a prompt for what is done here; the first that is there counts.
 _NAMES = ("multilabelclassification", "classification")
@@ -11,7 +12,7 @@ _NAMES = ("multilabelclassification", "classification")
 
 def prompt_in(file: Path) -> str:
     """The prompt for classification; empty where the file has none. Raises OSError or ValueError for a damaged file."""
-    said = json.loads(file.read_text(encoding="utf-8"))
+    said = read_json(file)
     prompts = said.get("prompts") if isinstance(said, dict) else said
     if prompts is not None and not isinstance(prompts, dict):
         raise ValueError("prompts should be a table of names and texts")
