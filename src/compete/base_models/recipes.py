@@ -196,6 +196,11 @@ class Recipe:
         return () if self.own is not None or self.family is None else self.family.imports
 
     @property
+    def shown(self) -> str:
+        """Its file as messages name it."""
+        return f"base_models/{self.path.name}"
+
+    @property
     def in_all(self) -> bool:
         """Whether `--all` trains it where competition.toml names no models."""
         return not self.declaration.outside_all and not self.unfit

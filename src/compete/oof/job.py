@@ -35,7 +35,7 @@ from compete.oof.averaged import Averaged, averaged
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.guards import FoldWarning, rare_warnings, warnings_of
 from compete.oof.kept import begin, check_job, keep
-from compete.oof.priors import Prior, prior_of, sentences, started_from
+from compete.oof.priors import Prior, prior_of, sentence, started_from
 from compete.oof.provenance import Seen, refuse_leak
 from compete.oof.state import pretraining_rows
 from compete.oof.teachers import Taught, taught
@@ -89,7 +89,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     start = time.monotonic()
     rows_before = pretraining_rows(workspace, recipe)
     prior = prior_of(recipe, competition, report)
-    context.warnings.extend([] if prior is None else sentences([prior]))
+    context.warnings.extend([] if prior is None else [sentence(prior)])
     teaching = taught(planned, recipe, payload["fold"], payload["threads"])
     seen = _seen(planned, payload["fold"], prior, teaching)
     refuse_leak(seen, payload["fold"], recipe.name)

@@ -181,7 +181,7 @@ def _refuse_what_stays(recipe: Recipe) -> None:
     what += [f"the rows of {step.workspace}" for step in steps]
     if what:
         raise ArchiveError(
-            f"base_models/{recipe.path.name}: {recipe.name} learns from {' and '.join(what)}, which a job does not "
+            f"{recipe.shown}: {recipe.name} learns from {' and '.join(what)}, which a job does not "
             f"take along: train it here with `compete train-base {recipe.name} --on local`, and name the others for "
             "other machines"
         )
@@ -204,7 +204,7 @@ def _checkpoint(workspace: Workspace, recipe: Recipe) -> dict[str, str] | None:
         return None
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
         raise ArchiveError(
-            f"base_models/{recipe.path.name}: settings.checkpoint is {name}, a path of this machine that means nothing "
+            f"{recipe.shown}: settings.checkpoint is {name}, a path of this machine that means nothing "
             "on another. Give it relative to the workspace, or a name under [checkpoints] in competition.toml."
         )
     inside = folder.resolve().is_relative_to(workspace.root.resolve())

@@ -92,7 +92,7 @@ def _step(recipe: Recipe, step: Step, competition: Competition, start: Path | No
     rows, left_out = _rows_unlike(competition, other)
     if len(rows) < _FEWEST:
         raise UserError(
-            f"{_shown(recipe)}: pretrain_on: {step.workspace} has {len(rows)} rows whose text is not in train or test "
+            f"{recipe.shown}: pretrain_on: {step.workspace} has {len(rows)} rows whose text is not in train or test "
             f"of this competition; at least {_FEWEST} are needed"
         )
     name = _name(recipe, step, competition, other, start)
@@ -120,16 +120,16 @@ def check_steps(workspace: Workspace, recipe: Recipe) -> None:
 
 def _refuse(recipe: Recipe, problems: Sequence[Problem]) -> None:
     if problems:
-        raise UserError("\n".join(f"{_shown(recipe)}: pretrain_on.{it.key}: {it.message}" for it in problems))
+        raise UserError("\n".join(f"{recipe.shown}: pretrain_on.{it.key}: {it.message}" for it in problems))
 
 
 def _other(workspace: Workspace, recipe: Recipe, step: Step) -> Workspace:
     root = (workspace.root / step.workspace).resolve()
     if root == workspace.root.resolve():
-        raise UserError(f"{_shown(recipe)}: pretrain_on: {step.workspace} is this workspace; name another one")
+        raise UserError(f"{recipe.shown}: pretrain_on: {step.workspace} is this workspace; name another one")
     if not (root / DECLARATION).is_file():
         raise UserError(
-            f"{_shown(recipe)}: pretrain_on: there is no {DECLARATION} in {step.workspace}: make a workspace of the "
+            f"{recipe.shown}: pretrain_on: there is no {DECLARATION} in {step.workspace}: make a workspace of the "
             "labelled file with `compete init`, and name its folder"
         )
     return Workspace(root)
@@ -233,14 +233,9 @@ def started_from(recipe: Recipe, prior: Prior | None) -> Recipe:
     return recipe if prior is None else replace(recipe, folder=prior.folder, absent="", remote_code_allowed=True)
 
 
-def sentences(priors: Sequence[Prior]) -> list[str]:
+def sentence(prior: Prior) -> str:
     """What the user should know of rows that were left out."""
-    return [
+    return (
         f"pretrained on {prior.record['rows']:,} rows of {prior.record['pretrained_on']}; {prior.record['left_out']:,} "
         "were left out, for their text is in train or test here"
-        for prior in priors
-    ]
-
-
-def _shown(recipe: Recipe) -> str:
-    return f"base_models/{recipe.path.name}"
+    )

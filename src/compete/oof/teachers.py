@@ -61,7 +61,7 @@ def check_teachers(planned: Planned, recipe: Recipe, folds: Sequence[int], later
         if lacking and teacher not in later:
             _refuse_lacking(recipe, state, lacking)
     if not _texts(planned, recipe, declared):
-        raise UserError(f"{_shown(recipe)}: pseudo_labels.rows: {declared.rows} has no rows to learn from")
+        raise UserError(f"{recipe.shown}: pseudo_labels.rows: {declared.rows} has no rows to learn from")
 
 
 def _refuse_lacking(recipe: Recipe, state: ModelState, folds: Sequence[int]) -> None:
@@ -73,7 +73,7 @@ def _refuse_lacking(recipe: Recipe, state: ModelState, folds: Sequence[int]) -> 
     force = " --force" if State.FRESH is state.whole.state or part.state is State.DAMAGED else ""
     named = f"fold {folds[0]} of {state.name} is" if len(folds) == 1 else f"folds {_listed(folds)} of {state.name} are"
     raise UserError(
-        f"{_shown(recipe)}: pseudo_labels.teachers: {named} {what}{why}: `compete train-base {state.name}{force}` first"
+        f"{recipe.shown}: pseudo_labels.teachers: {named} {what}{why}: `compete train-base {state.name}{force}` first"
     )
 
 
@@ -170,7 +170,7 @@ def _said(
 def _teacher(planned: Planned, recipe: Recipe, teacher: str) -> ModelState:
     """The teacher's state; raises UserError for what can be no teacher."""
     workspace = planned.workspace
-    where = f"{_shown(recipe)}: pseudo_labels.teachers:"
+    where = f"{recipe.shown}: pseudo_labels.teachers:"
     if workspace.stack_recipe(teacher).is_file():
         raise UserError(
             f"{where} {teacher} is a stack, whose weights and thresholds were fitted on the rows of all folds: what it "
@@ -201,7 +201,7 @@ def _unlabelled(planned: Planned, recipe: Recipe, declared: PseudoLabels) -> lis
     """Texts of the rows; raises UserError for a file that is not there, or that brings labels along."""
     competition = planned.competition
     path = competition.workspace.root / declared.rows
-    where = f"{_shown(recipe)}: pseudo_labels.rows:"
+    where = f"{recipe.shown}: pseudo_labels.rows:"
     if not path.is_file():
         raise UserError(f'{where} {declared.rows} does not exist; take "test", or a file of rows without labels')
     data = competition.declaration.data
@@ -223,21 +223,17 @@ def _refuse_family(recipe: Recipe) -> None:
     family = recipe.ready().family
     if not getattr(family, "learns_soft_rows", False):
         raise UserError(
-            f"{_shown(recipe)}: pseudo_labels: family {recipe.declaration.family} does not learn from soft targets; "
+            f"{recipe.shown}: pseudo_labels: family {recipe.declaration.family} does not learn from soft targets; "
             "linear, ffnn, sequence_classifier and embeddings do"
         )
     if recipe.needs.features:
-        raise UserError(f"{_shown(recipe)}: pseudo_labels: not for a family that reads the columns of [data] features")
+        raise UserError(f"{recipe.shown}: pseudo_labels: not for a family that reads the columns of [data] features")
     head = getattr(recipe.settings, "head", "linear")
     if head != "linear":
         raise UserError(
-            f'{_shown(recipe)}: pseudo_labels: head = "{head}" does not learn from soft targets; "linear" does'
+            f'{recipe.shown}: pseudo_labels: head = "{head}" does not learn from soft targets; "linear" does'
         )
 
 
 def _listed(folds: Sequence[int]) -> str:
     return ", ".join(map(str, folds))
-
-
-def _shown(recipe: Recipe) -> str:
-    return f"base_models/{recipe.path.name}"

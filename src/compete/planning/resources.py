@@ -267,7 +267,7 @@ def _reason(error: Exception) -> str:
 
 
 def _unknown(recipe: Recipe, checkpoint: str) -> str:
-    base = f"base_models/{recipe.path.name}"
+    base = recipe.shown
     return (
         f"its shape is not known: {checkpoint} is not on this machine. "
         f'[architectures."{checkpoint}"] in {base}, or the checkpoint\'s folder under [checkpoints], would tell'

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from compete.base_models.embeddings.prompts import prompt_in
 from compete.base_models.embeddings.settings import EmbeddingsSettings
-from compete.base_models.pretrained.adaptation import layers_of
+from compete.base_models.pretrained.adaptation import keep_in_bfloat16, layers_of
 from compete.base_models.pretrained.attention import attend_in_both_directions
 from compete.base_models.pretrained.batching import Batch, Row
 from compete.base_models.pretrained.checkpoints import (
@@ -193,8 +193,4 @@ def halve(model: Any, precision: Precision) -> None:
     """
     if precision != "bfloat16" or getattr(model, "hf_device_map", None):
         return
-    for module in layers_of(model).modules():
-        if isinstance(module, nn.Linear):
-            for weight in module.parameters(recurse=False):
-                if weight.is_floating_point():  # a checkpoint that is quantised itself stays as it is
-                    weight.data = weight.data.bfloat16()
+    keep_in_bfloat16(model)

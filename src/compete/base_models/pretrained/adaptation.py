@@ -63,10 +63,15 @@ def halve_base(model: Any, settings: TransformerSettings) -> None:
     """
     if not may_halve_base(settings) or mixed_in(model, settings.precision) != "bfloat16":
         return
+    keep_in_bfloat16(model)
+
+
+def keep_in_bfloat16(model: nn.Module) -> None:
+    """The frozen weights of the layers' linear parts; a checkpoint that is quantised itself stays as it is."""
     for module in layers_of(model).modules():
         if isinstance(module, nn.Linear):
             for weight in module.parameters(recurse=False):
-                if not weight.requires_grad:
+                if not weight.requires_grad and weight.is_floating_point():
                     weight.data = weight.data.bfloat16()
 
 
