@@ -14,13 +14,14 @@ import compete
 PACKAGE = Path(compete.__file__).parent
 
 # Left to right, as data flows.
-FLOW = ["competition", "base_models", "oof", "stacking", "submissions", "reporting"]
+FLOW = ["competition", "base_models", "oof", "stacking", "submissions", "experiments", "code_competitions", "reporting"]
 MAY_IMPORT = {room: set(FLOW[:place]) for place, room in enumerate(FLOW)}
-for room in ("oof", "reporting"):
+for room in ("oof", "experiments", "code_competitions", "reporting"):
     MAY_IMPORT[room] |= {"execution"}
 MAY_IMPORT["execution"] = set()
 MAY_IMPORT["planning"] = {"competition", "base_models"}
-MAY_IMPORT["reporting"] |= {"planning"}
+for room in ("experiments", "code_competitions", "reporting"):
+    MAY_IMPORT[room] |= {"planning"}
 MAY_IMPORT["workflows"] = {*FLOW, "execution", "planning"}
 MAY_IMPORT["cli"] = {*FLOW, "execution", "planning", "workflows"}
 
