@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import gc
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -17,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 import compete as compete_package
+from compete.allowed_code import CONFIG
 from compete.competition.data import Competition, load_competition
 from compete.competition.workspace import Workspace
 
@@ -240,6 +243,12 @@ def pytest_configure() -> None:
     threads that their command says; `tests/journeys/test_end_to_end.py` plays a road with what the machine has.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # What the user's own workspaces may run is none of the tests' business.
+    os.environ[CONFIG] = tempfile.mkdtemp(prefix="compete_tests_")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ.pop(CONFIG), ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

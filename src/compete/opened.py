@@ -19,6 +19,7 @@ from compete.reporting.figures.style import drawn
 from compete.reporting.terminal.training_display import TrainingDisplay, shown_on
 from compete.reporting.view import View
 from compete.workflows import folds as _folds
+from compete.workflows.allow import Allowed, allow
 from compete.workflows.download import download
 from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
@@ -74,6 +75,10 @@ class Opened(View):
             if name not in found.states:
                 raise UserError(f"no base model {name!r}; {unknown_name(name, found.survey.states)}")
         return self._tell(found)
+
+    def allow(self) -> Allowed:
+        """`compete allow`: the competition's own metric, as its file is now, may run on this machine."""
+        return allow(self.workspace)
 
     def fold_table(self) -> _folds.FoldTable:
         """`compete folds`: rows and label rates of every fold; makes the plan if there is none."""

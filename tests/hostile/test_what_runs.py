@@ -51,6 +51,7 @@ LOOK = [
     ("scores",),
     ("import", "mate", "--oof", "oof/words/oof.parquet", "--test", "oof/words/test.parquet"),
 ]
+SCORING = [("stack",), ("stack", "--json"), ("report",), ("submit", "words")]
 
 
 def test_looking_runs_neither_a_family_nor_a_metric(compete: Run, marker: Path) -> None:
@@ -59,6 +60,16 @@ def test_looking_runs_neither_a_family_nor_a_metric(compete: Run, marker: Path) 
         assert ran.code == 0, ran.stderr
         assert not marker.exists(), command
     assert "which runs code" in compete("status").stderr
+    for command in SCORING:
+        ran = compete(*command)
+        assert (ran.code, marker.exists()) == (2, False), command
+        assert "mine.py is code of this workspace that nobody has allowed to run here" in ran.stderr
+    trains = compete("train-base", "words")
+    assert trains.code == 0 and "words was not scored by mine.py:score yet: mine.py is code" in trains.stderr
+    assert "compete_workspace_mine" not in marker.read_text(encoding="utf-8")  # the family ran, as it does to train
+    marker.unlink()
+    assert compete("allow").code == 0
+    assert not marker.exists()
     assert compete("stack").code == 0  # the control: whatever scores runs the metric, and no family
     assert set(marker.read_text(encoding="utf-8").split()) == {"compete_workspace_mine"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from compete.allowed_code import allow
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import UserError
@@ -23,6 +24,7 @@ def own(workspace: Workspace) -> Workspace:
     lines = [line for line in file.read_text("utf-8").splitlines(keepends=True) if not line.startswith("metric")]
     file.write_text(keys + "".join(lines), encoding="utf-8")
     (workspace.root / "mine.py").write_text(RMSE, encoding="utf-8")
+    allow(workspace.root / "mine.py")
     return workspace
 
 
@@ -33,6 +35,9 @@ def test_it_scores_and_an_edited_file_scores_anew(own: Workspace) -> None:
     assert 0.1 < before < 0.6
     assert competition.metric.sign == -1
     (own.root / "mine.py").write_text(RMSE.replace("** 0.5", "** 0.5 + 1"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"mine\.py is code of this workspace .* read it, then `compete allow`"):
+        base_model_score(with_plan(load_competition(own)), "words")
+    allow(own.root / "mine.py")
     after = base_model_score(with_plan(load_competition(own)), "words").honest
     assert after == pytest.approx(before + 1)
 

@@ -18,6 +18,7 @@ import typer
 
 from compete import __version__
 from compete.cli import (
+    allow,
     demo_data,
     download,
     finalists,
@@ -62,6 +63,7 @@ app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)
 app.command("rehearse")(rehearse.command)
+app.command("allow")(allow.command)
 app.command("demo-data")(demo_data.command)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from compete import atomic
+from compete.allowed_code import is_allowed, not_allowed
 from compete.competition.declaration import CompetitionDeclaration
 from compete.competition.workspace import Workspace
 from compete.errors import DataError
@@ -90,6 +91,16 @@ def repeated_plans(planned: Planned) -> list[NDArray[np.int16]]:
     return repeated_folds(planned.plan.folds, competition.strata, competition.groups, repeats, seed)
 
 
+def _not_to_be_run(workspace: Workspace, declared: CompetitionDeclaration, wanted: bool) -> str:
+    """Why a metric of the user's own does not score now; empty where it may, or where it is none."""
+    if declared.own_metric is None:
+        return ""
+    if not wanted:
+        return ", which runs code: `compete stack` does"
+    file = workspace.root / declared.own_metric[0]
+    return "" if is_allowed(file) else f": {not_allowed(file)}"
+
+
 def whole_model_scores(
     workspace: Workspace,
     declared: CompetitionDeclaration,
@@ -108,8 +119,8 @@ def whole_model_scores(
         if state.whole.state is not State.FRESH:
             continue
         kept = kept_score(workspace.base_model(name), declared.metric_name, state.whole.record, source)
-        if kept is None and declared.own_metric is not None and not own_metric:
-            undefined(f"{name} was not scored by {declared.metric} yet, which runs code: `compete stack` does")
+        if kept is None and (why := _not_to_be_run(workspace, declared, own_metric)):
+            undefined(f"{name} was not scored by {declared.metric} yet{why}")
             break
         if kept is None:
             from compete.competition.data import labels_of_one_class, load_competition

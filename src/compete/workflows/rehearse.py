@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from compete.allowed_code import check_allowed
 from compete.competition.data import load_competition
 from compete.competition.metrics import Metric
 from compete.competition.planned import Planned
@@ -101,7 +102,9 @@ def rehearse(
             for recipe in recipes:
                 recipe.refuse_unopenable()
             crew = crew_for(recipes, workers)
-            # Read before anything is trained, so that a mistake in a stack recipe does not cost hours.
+            # Asked before anything is trained, as stack recipes are read: a mistake in them does not cost hours.
+            if (own := competition.declaration.own_metric) is not None:
+                check_allowed(workspace.root / own[0])
             of_stacks = load_with_parts(workspace, stacks or stack_names(workspace))
             if of_stacks and not stacks:
                 of_stacks = suitable(of_stacks, competition.task.kind, say)

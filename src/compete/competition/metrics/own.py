@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.allowed_code import check_allowed
 from compete.competition.metric_names import Wants
 from compete.competition.metrics.metric import Metric, Predicted, Truth
 from compete.competition.task import TaskName
@@ -29,9 +30,9 @@ def own_metric(file: Path, function: str, greater_is_better: bool, wants: Wants)
     """The metric that a function of the file computes: function(truth, predicted) -> a number.
 
     Both are arrays (n_rows, n_outputs), as `Metric.compute` has them, and read-only. The file is run when first
-    something is computed. Raises UserError then, if it cannot be imported, has no such function, or if that raises
-    something or returns no finite number. Nothing is known of the function's sums over rows and of its bounds:
-    intervals call it a thousand times.
+    something is computed. Raises UserError then, if nobody has allowed it (`compete allow`), if it cannot be imported,
+    has no such function, or if that raises something or returns no finite number. Nothing is known of the function's
+    sums over rows and of its bounds: intervals call it a thousand times.
     """
     return Metric(
         name=function,
@@ -68,6 +69,7 @@ class _OwnFunction:
 @lru_cache(maxsize=16)
 def _function(file: Path, name: str, changed: int) -> Callable[..., object]:
     """The file's function, imported anew after a change of the file."""
+    check_allowed(file)
     function: object = vars(import_file(file, file.name)).get(name)
     if not callable(function):
         raise UserError(f"{file.name} has no function {name!r}")
