@@ -1,10 +1,14 @@
 """How often the alarms of `compete stack` accuse honest models of classes and of numbers, and find planted leaks.
 
     python benchmarks/alarms_of_tasks.py [--count 200]
+    python benchmarks/alarms_of_tasks.py --workspace DIR [--draws 5]
 
 Workspaces are made up, as in benchmarks/alarms.py: 2,000 to 50,000 rows, 3, 7 or 28 classes or 1, 2 or 5 targets, 2 to
 6 models of unlike strength (AUC of a class 0.55 to 0.95, correlation 0.2 to 0.85) and temper; a test row is the mean of
 five models. Then each leak is planted in the last model.
+
+--workspace: the base models that are trained in a workspace of real data, of classes, numbers or grades; every two and
+more of them are looked at as they are, then each leak is planted in each of them, beside all the others.
 """
 
 from __future__ import annotations
@@ -12,14 +16,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compete.competition.data import load_competition
+from compete.competition.workspace import Workspace
 from compete.logits import softmax
+from compete.oof.fold_plan import under_stored_plan
+from compete.oof.state import State
+from compete.oof.store import read_model
 from compete.stacking.ensemble.alarms import find_alarms
 from compete.stacking.ensemble.number_alarms import find_number_alarms
+from compete.stacking.inventory import Inventory
 
 FOLDS = 5
 Which = Literal["classes", "numbers"]
@@ -101,11 +113,53 @@ def planted(played: Played, random: np.random.Generator) -> Iterator[tuple[str, 
     yield "test rows in another order", played.with_last(oof, test[random.permutation(len(test))])
 
 
+def trained(folder: Path) -> tuple[list[str], Played]:
+    """What the base models of a workspace predict, and their names."""
+    planned = under_stored_plan(load_competition(Workspace(folder)))
+    competition = planned.competition
+    inventory = Inventory(planned)
+    names = [name for name, state in inventory.states.items() if state.whole.state is State.FRESH]
+    read = [read_model(planned.workspace.base_model(name), competition.shape) for name in names]
+    which: Which = "classes" if competition.task.kind == "classes" else "numbers"
+    oof, test = np.stack([each.oof for each in read]), np.stack([each.test for each in read])
+    return names, Played(which, oof, test, competition.train_targets, planned.plan.folds)
+
+
+def of_a_workspace(folder: Path, draws: int) -> None:
+    """Print a Markdown table of real models."""
+    names, all_of_them = trained(folder)
+    honest = [
+        replace(all_of_them, oof=all_of_them.oof[list(some)], test=all_of_them.test[list(some)])
+        for size in range(2, len(names) + 1)
+        for some in combinations(range(len(names)), size)
+    ]
+    counts: dict[str, list[bool]] = {"honest": [bool(played.accused()) for played in honest]}
+    last = f"m{len(names) - 1}:"
+    for turn in range(len(names)):
+        order = np.roll(np.arange(len(names)), turn)
+        turned = replace(all_of_them, oof=all_of_them.oof[order], test=all_of_them.test[order])
+        for draw in range(draws):
+            for kind, damaged in planted(turned, np.random.default_rng([turn, draw])):
+                found = any(line.startswith(last) for line in damaged.accused())
+                counts.setdefault(kind, []).append(found)
+                if not found:
+                    print(f"not found: {kind}, {names[order[-1]]}", flush=True)
+    n_rows, n_outputs = all_of_them.truth.shape
+    print(f"\n{', '.join(names)}: {n_rows} rows, {n_outputs} outputs\n\n| workspace | accused | of |\n|---|---|---|")
+    for kind, found_ in counts.items():
+        print(f"| {kind} | {sum(found_)} | {len(found_)} |")
+
+
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--draws", type=int, default=5, help="with --workspace: plantings of each kind in each model")
     options = parser.parse_args()
+    if options.workspace is not None:
+        of_a_workspace(options.workspace, options.draws)
+        return
     whiches: tuple[Which, ...] = ("classes", "numbers")
     counts: dict[tuple[str, str], list[bool]] = {}
     for which in whiches:
