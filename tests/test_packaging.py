@@ -35,7 +35,7 @@ TOP = {
     "mkdocs.yml",
     "pyproject.toml",
 }
-FOLDERS = (".github", "base_models", "benchmarks", "docs", "src", "stacking", "tests")
+FOLDERS = (".github", "base_models", "benchmarks", "docs", "examples", "src", "stacking", "tests")
 
 
 def read_yaml(name: str) -> dict[str, Any]:
