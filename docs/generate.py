@@ -26,7 +26,7 @@ from compete.base_models.ffnn.settings import FeedForwardSettings
 from compete.base_models.generator.settings import LabelGeneratorSettings
 from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.pretrained.settings import Lora, TransformerSettings
-from compete.base_models.pretraining import Step
+from compete.base_models.pretraining import LanguageModeling, Step
 from compete.base_models.pseudo_labels import PseudoLabels
 from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
 from compete.base_models.task_settings import listed, tasks_of
@@ -64,6 +64,7 @@ RECIPE: tuple[Section, ...] = (
     ("`[settings]` of family `label_generator`", LabelGeneratorSettings, TransformerSettings),
     ("`[pseudo_labels]`", PseudoLabels, None),
     ("`[[pretrain_on]]`", Step, None),
+    ("`[pretrain_on.settings]` of texts", LanguageModeling, None),
     ("`[published]`", Published, None),
     ('`[architectures."CHECKPOINT"]`', Architecture, None),
 )

@@ -34,8 +34,9 @@ settings = { epochs = 1, learning_rate = 1e-3 }
 
 
 @pytest.fixture
-def other(workspace: Workspace) -> Workspace:
+def other(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Sixty rows of its own, and three whose texts are nearly those of rows in train and test here."""
+    monkeypatch.setattr("compete.oof.priors.usable_cores", lambda: 1)  # two threads mostly wait for each other
     found = build_workspace(workspace.root / "other", train=make_rows(60, 9, "o"))
     edit(found.declaration, 'name = "tiny"', 'name = "elsewhere"')
     competition = load_competition(workspace)

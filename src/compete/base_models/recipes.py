@@ -82,7 +82,8 @@ class RecipeDeclaration(Declaration):
     laptop: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size laptop")
     miniature: dict[str, Any] = Field(default_factory=dict, description="changes to [settings] at size miniature")
     pretrain_on: list[Step] = Field(
-        default_factory=list, description="labelled rows of other workspaces that the checkpoint is trained on first"
+        default_factory=list,
+        description="labelled rows of other workspaces, or texts, that the checkpoint is trained on first",
     )
     seeds: int = Field(
         default=1, ge=1, le=20, description="trainings of every fold that differ in their seed; their mean is the model"
@@ -246,12 +247,13 @@ class Recipe:
     def _pretraining_identity(self) -> dict[str, str]:
         """How many steps, and what each is told; what its rows are, its file says (`oof/state`)."""
         steps = self.declaration.pretrain_on
+        texts = {f"pretrain_on.{n}.texts": ", ".join(step.texts) for n, step in enumerate(steps) if step.texts}
         told = {
             f"pretrain_on.{number}.{key}": str(value)
             for number, step in enumerate(steps)
             for key, value in sorted(step.settings.items())
         }
-        return {**({"pretrain_on": str(len(steps))} if steps else {}), **told}
+        return {**({"pretrain_on": str(len(steps))} if steps else {}), **texts, **told}
 
     def _pseudo_labels_identity(self) -> dict[str, str]:
         declared = self.declaration.pseudo_labels

@@ -28,6 +28,7 @@ from compete.execution.jobs import Job
 from compete.fingerprints import differences
 from compete.oof.fold_plan import under_stored_plan
 from compete.oof.job import versions
+from compete.oof.state import what_of
 from compete.oof.teachers import teachers_of
 from compete.oof.work import Work, find_work
 from compete.printable import on_one_line, shown
@@ -178,7 +179,7 @@ def _refuse_what_stays(recipe: Recipe) -> None:
     """Raise ArchiveError for a recipe that learns from what no archive holds."""
     teachers, steps = teachers_of(recipe), recipe.declaration.pretrain_on
     what = [f"its teachers' models ({', '.join(teachers)})"] if teachers else []
-    what += [f"the rows of {step.workspace}" for step in steps]
+    what += [what_of(step) for step in steps]
     if what:
         raise ArchiveError(
             f"{recipe.shown}: {recipe.name} learns from {' and '.join(what)}, which a job does not "

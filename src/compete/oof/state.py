@@ -14,13 +14,14 @@ from typing import Any, Literal
 
 from compete import atomic
 from compete.base_models.checkpoint_files import checkpoint_of
+from compete.base_models.pretraining import Step
 from compete.base_models.recipes import Recipe, has_recipe, load_recipes, recipe_names
 from compete.competition.declaration import read_declaration
 from compete.competition.names import NAME_RULE, RESERVED_NAMES, is_model_name
 from compete.competition.row_fingerprints import hash_of_training_rows, without_features
 from compete.competition.workspace import ResultFolder, Workspace
 from compete.errors import StoreError, UserError
-from compete.fingerprints import differences
+from compete.fingerprints import differences, digest
 from compete.oof import store
 from compete.oof.guards import FoldWarning
 from compete.oof.identity import changes_since, files_of, hash_of_files
@@ -263,7 +264,7 @@ def _pretrained_since(others: _OtherRows, record: Mapping[str, Any]) -> list[str
     """What of the rows that came first is another now."""
     then = record.get("pretrained_on", [])
     return [
-        f"the rows of {step.workspace}, which it was pretrained on, changed"
+        f"{what_of(step)}, which it was pretrained on, changed"
         for step, hash_then, hash_now in zip(
             others.recipe.declaration.pretrain_on, then, others.pretraining, strict=False
         )
@@ -272,9 +273,15 @@ def _pretrained_since(others: _OtherRows, record: Mapping[str, Any]) -> list[str
 
 
 def pretraining_rows(workspace: Workspace, recipe: Recipe) -> list[str]:
-    """A hash of the rows of every [[pretrain_on]]; empty for what is not on this machine."""
+    """A hash of the rows of every [[pretrain_on]]; empty for what is not on this machine, and for our own texts."""
     found = []
     for step in recipe.declaration.pretrain_on:
+        if step.workspace is None:
+            files = [workspace.root / name for name in step.files]
+            found.append(
+                digest(map(atomic.sha256_file, files)) if files and all(file.is_file() for file in files) else ""
+            )
+            continue
         other = Workspace((workspace.root / step.workspace).resolve())
         now = ""
         if other.declaration.is_file():
@@ -282,6 +289,11 @@ def pretraining_rows(workspace: Workspace, recipe: Recipe) -> list[str]:
                 now = hash_of_training_rows(other, read_declaration(other))
         found.append(now)
     return found
+
+
+def what_of(step: Step) -> str:
+    """What a step learns from, in words."""
+    return f"the rows of {step.workspace}" if step.workspace else f"the texts of {', '.join(step.texts or ())}"
 
 
 def _without_echo(changes: Sequence[str]) -> list[str]:

@@ -17,16 +17,14 @@ from numpy.typing import NDArray
 from compete import atomic
 from compete.base_models.pseudo_labels import PseudoLabels, SoftRows, soft_rows
 from compete.base_models.recipes import Recipe, has_recipe, load_recipe
-from compete.competition.data import Competition
-from compete.competition.near_identical import near_identical_key
 from compete.competition.planned import Planned
-from compete.competition.reading import read_table
 from compete.declarations import unknown_name
 from compete.errors import StoreError, UserError
 from compete.oof import store
 from compete.oof.kept import load_kept
 from compete.oof.provenance import Seen, refuse_leak, seen_by_part
 from compete.oof.state import ModelState, State, model_state, recipes_in_force
+from compete.oof.unlabelled import has_test_texts, unlabelled_texts
 
 
 @dataclass(frozen=True)
@@ -137,21 +135,17 @@ def taught(planned: Planned, recipe: Recipe, fold: int, threads: int) -> Taught 
         if store.read_record(part) != record:
             raise StoreError(f"teacher {teacher} was trained again while it was asked: run the command again")
     targets = np.stack(said).mean(axis=0, dtype=np.float64)[:, learnt.mask].astype(np.float32)
-    own = Seen(test_texts=on_test or _has_test_texts(competition, texts), through=declared.teachers)
+    own = Seen(test_texts=on_test or has_test_texts(competition, texts), through=declared.teachers)
     unlabelled = "" if on_test else atomic.sha256_file(competition.workspace.root / declared.rows)
     return Taught(soft_rows(declared, texts, targets, competition.task.kind), own.joined(seen), hashes, unlabelled)
 
 
 def _texts(planned: Planned, recipe: Recipe, declared: PseudoLabels) -> list[str]:
     """Of the rows that teachers are asked of."""
-    on_test = declared.rows == "test"
-    return list(planned.competition.test_texts) if on_test else _unlabelled(planned, recipe, declared)
-
-
-def _has_test_texts(competition: Competition, texts: Sequence[str]) -> bool:
-    """Whether an unlabelled file holds a text of the test set, or nearly one."""
-    ours = {near_identical_key(text) for text in competition.test_texts}
-    return any(near_identical_key(text) in ours for text in texts)
+    competition = planned.competition
+    if declared.rows == "test":
+        return list(competition.test_texts)
+    return unlabelled_texts(competition, declared.rows, f"{recipe.shown}: pseudo_labels.rows:", '"test", or ')
 
 
 def _said(
@@ -195,28 +189,6 @@ def _teacher(planned: Planned, recipe: Recipe, teacher: str) -> ModelState:
             'take rows = "test", or another teacher'
         )
     return model_state(workspace, teacher, own, planned.identity, planned.plan.k)
-
-
-def _unlabelled(planned: Planned, recipe: Recipe, declared: PseudoLabels) -> list[str]:
-    """Texts of the rows; raises UserError for a file that is not there, or that brings labels along."""
-    competition = planned.competition
-    path = competition.workspace.root / declared.rows
-    where = f"{recipe.shown}: pseudo_labels.rows:"
-    if not path.is_file():
-        raise UserError(f'{where} {declared.rows} does not exist; take "test", or a file of rows without labels')
-    data = competition.declaration.data
-    table = read_table(path, data.separator, data.quoting, data.encoding)
-    labels = [column for column in competition.label_columns if column in table.columns]
-    if labels:
-        raise UserError(
-            f"{where} {declared.rows} has labels ({', '.join(labels[:3])}{', ...' * (len(labels) > 3)}), which "
-            "teachers would be asked for in their place. Learn from them with [[pretrain_on]], or leave the columns out"
-        )
-    wanted = competition.declaration.text_columns
-    absent = [name for name in wanted.names if name not in table.columns]
-    if absent:
-        raise UserError(f"{where} {declared.rows} has no column {', '.join(absent)}, which the text is made of")
-    return wanted.texts({name: table[name].tolist() for name in wanted.names})
 
 
 def _refuse_family(recipe: Recipe) -> None:

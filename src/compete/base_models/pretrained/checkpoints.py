@@ -29,6 +29,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -194,6 +195,13 @@ def open_generator(source: Source, pad_token_id: int, *, four_bits: bool) -> Pre
                 "that writes on from a text: label_generator needs one; sequence_classifier takes encoders"
             )
         return _open(AutoModelForCausalLM, source, config, pad_token_id, four_bits)
+
+
+def open_filler(source: Source, pad_token_id: int, *, four_bits: bool) -> PreTrainedModel:
+    """An encoder with the layer that fills in masked tokens; drawn by chance where the files have none."""
+    with _explained(source):
+        config = AutoConfig.from_pretrained(source.path, **source.options())
+        return _open(AutoModelForMaskedLM, source, config, pad_token_id, four_bits)
 
 
 def _open(auto: Any, source: Source, config: Any, pad_token_id: int, four_bits: bool) -> PreTrainedModel:
