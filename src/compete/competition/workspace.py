@@ -19,7 +19,7 @@ from compete.printable import on_one_line
 DECLARATION = "competition.toml"
 Kind = Literal["base model", "stack"]
 # Folders that compete writes into, and how many levels of it: oof/NAME/kept/fold_0/FILE.
-_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1}
+_DEPTHS = {"oof": 5, "submissions": 4, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1}
 
 
 @dataclass(frozen=True)
@@ -210,6 +210,15 @@ class Workspace:
     @property
     def ledger(self) -> Path:
         return self.submissions / "ledger.sqlite"
+
+    @property
+    def shipments(self) -> Path:
+        """What was sent to Kaggle step by step, for a crash to go on from: a folder each."""
+        return self.submissions / "shipments"
+
+    def shipment(self, key: str) -> Path:
+        """Of one notebook with all that it is run with; the hash tells it from others."""
+        return self.shipments / checked_name(key, "shipment")
 
     def recipe(self, name: str) -> Path:
         return self.recipes / f"{checked_model_name(name)}.toml"

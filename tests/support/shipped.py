@@ -1,0 +1,91 @@
+"""A pack that was made by hand, in a workspace of the toy competition, and what a notebook makes of it on the stand-in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from compete.competition.workspace import Workspace
+from compete.submissions.ledger import Entry, ledger_of
+from support.kaggle_service import KaggleService
+from support.kaggle_storage import Files, Pushed
+from support.kaggle_toy import SLUG, guesses, toy_competition, toy_workspace
+
+OWNER, NAME = "ann", "toy-small"
+ADDRESS = f"{OWNER}/{NAME}"
+PARTS = {"weights": f"{OWNER}/toy-small-weights", "workspace": f"{OWNER}/toy-small-workspace"}
+FILES = {
+    "workspace/competition.toml": ("workspace", b'name = "toy"\n'),
+    "workspace/oof/stacks/blend/manifest.json": ("workspace", b"{}\n"),
+    "weights/model/fold_0/model.safetensors": ("weights", bytes(range(256)) * 40),
+    "weights/model/fold_1/model.safetensors": ("weights", bytes(range(255, -1, -1)) * 40),
+}
+NOTEBOOK = {
+    "cells": [{"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "1"}],
+    "metadata": {},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
+
+
+def make_pack(workspace: Workspace, name: str = "small", files: dict[str, tuple[str, bytes]] | None = None) -> Path:
+    """packs/<name>/ in the layout of `compete pack`."""
+    folder, listed = workspace.root / "packs" / name, {}
+    for place, (part, content) in (files or FILES).items():
+        path = folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        listed[place] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "part": part}
+    (folder / "submission.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
+    record: dict[str, Any] = {"format": 1, "competition": "toy", "stack": "blend", "files": listed, "checkpoints": []}
+    (folder / "manifest.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder
+
+
+def make_workspace(root: Path) -> Workspace:
+    workspace = toy_workspace(root)
+    make_pack(workspace)
+    return workspace
+
+
+def predicts(pushed: Pushed) -> Files | str:
+    """A notebook that works if all that was packed is mounted, and no network is."""
+    mounted = {place for files in pushed.inputs.values() for place in files}
+    if pushed.request.get("enableInternet") or not set(FILES) | {"manifest.json"} <= mounted:
+        return f"FileNotFoundError: only {sorted(mounted)}"
+    return {"submission.csv": guesses(1), "log.txt": b"done"}
+
+
+def code_competition() -> KaggleService:
+    service = KaggleService([toy_competition(notebooks_only=True)])
+    service.storage.run = predicts
+    return service
+
+
+def entries(workspace: Workspace) -> list[Entry]:
+    return ledger_of(workspace).entries()
+
+
+def assert_shipped_once(service: KaggleService, workspace: Workspace, versions: int = 1) -> None:
+    """One version of every dataset, one of the notebook, one submission; and the ledger knows that one."""
+    storage = service.storage
+    assert sorted(storage.datasets) == sorted(PARTS.values())
+    assert {name: len(each.versions) for name, each in storage.datasets.items()} == dict.fromkeys(
+        PARTS.values(), versions
+    )
+    assert all(each.is_private for each in storage.datasets.values())
+    (pushed,) = storage.notebooks[ADDRESS]
+    assert pushed.request["isPrivate"] and not pushed.request.get("enableInternet")
+    assert pushed.request["competitionDataSources"] == [SLUG]
+    assert pushed.request["machineShape"] == "NvidiaTeslaT4"
+    (sent,) = service.submissions
+    (counted,) = [entry for entry in entries(workspace) if entry.counted]
+    assert counted.outcome.reference == str(sent.ref)
+    assert counted.outcome.status in ("sent", "scored")
+    assert counted.submission.message == sent.description
+    assert counted.submission.source == f"stack blend, notebook {ADDRESS} version 1"
+    assert (workspace.submissions / counted.submission.file).read_bytes() == sent.content
+    assert sorted(storage.uploaded) == sorted(Path(place).name for place in [*FILES, "manifest.json"])
+    assert not service.escapes
