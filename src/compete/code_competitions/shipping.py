@@ -104,7 +104,7 @@ class Shipment:
         self.journal.note("run", "done", {"version": version})
 
     def output(self, version: int) -> Path:
-        """The submission that the run wrote, downloaded."""
+        """The submission that the run wrote, downloaded; anew until `keep_output` says that it is one."""
         path, noted = self.folder / "output" / NOTEBOOK_OUTPUT, self.journal.noted("output")
         if noted is not None and noted.state == "done" and path.is_file():
             if atomic.sha256_file(path) == noted.facts.get("sha256"):
@@ -118,9 +118,12 @@ class Shipment:
             self.client.call("notebook_output", seconds, folder=str(scratch), pattern=wanted, **about)
             if not (scratch / NOTEBOOK_OUTPUT).is_file():
                 raise KaggleError(f"{NOTEBOOK_OUTPUT} of {self.address} could not be downloaded: try again")
+        return path
+
+    def keep_output(self, path: Path, version: int) -> None:
+        """Write down that what was downloaded is a submission."""
         facts = {"sha256": atomic.sha256_file(path), "bytes": path.stat().st_size, "version": version}
         self.journal.note("output", "done", facts)
-        return path
 
     # A dataset
 
@@ -153,14 +156,9 @@ class Shipment:
         seconds, note = parcel_seconds(parcel), f"{parcel.part}, {parcel.mark}"
         what = {**about, "folder": str(folder), "note": note}
         if there is None:
-            error = self.client.call("create_dataset", seconds, title=parcel.name, license_name=LICENSE, **what)
+            self.client.call("create_dataset", seconds, title=parcel.name, license_name=LICENSE, **what)
         else:
-            error = self.client.call("create_version", seconds, **what)
-        if error:
-            raise SubmissionError(
-                f'Kaggle does not take the dataset {about["owner"]}/{about["name"]} ("{on_one_line(str(error))}"); what '
-                f"you have there: {SITE}/{about['owner']}/datasets"
-            )
+            self.client.call("create_version", seconds, **what)
         return {}
 
     def _settled_dataset(self, about: Mapping[str, str]) -> Mapping[str, Any] | None:

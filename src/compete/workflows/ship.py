@@ -204,6 +204,7 @@ def _go(workspace: Workspace, packed: Packed, shipment: Shipment, late: bool, ag
             told=f"pack {packed.content[:12]}, {versions}",
             result=_result(Inventory(planned), packed.stack),
         )
+        shipment.keep_output(output, version)
         entry = sending.submit(planned.competition, prepared, target, allowed=Permissions(again=again), say=say)
     assert entry is not None  # nobody was asked
     shipment.journal.note("submission", "done", {"number": entry.number, "reference": entry.outcome.reference})

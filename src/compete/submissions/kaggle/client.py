@@ -150,7 +150,7 @@ class KaggleClient:
         if status == 401:
             return UserError(f"Kaggle refused {self._used()}{said}: {HELP}")
         if operation in _ELSEWHERE and status != 429:
-            return SubmissionError(f"Kaggle refused {_ELSEWHERE[operation]}{said or f' (status {status})'}")
+            return SubmissionError(f"Kaggle refused {_ELSEWHERE[operation]}{said or f' (status {status})'}; see {SITE}")
         if status == 403:
             return UserError(
                 f"Kaggle does not let this account into {self.slug!r}{said}: join the competition and accept its rules "

@@ -22,6 +22,10 @@ class UploadFailedError(Exception):
     """A file did not arrive, and nothing was made of those that did."""
 
 
+class DatasetRefusedError(Exception):
+    """What Kaggle says in a good answer of why it makes no dataset of what arrived."""
+
+
 class Uploads:
     """Datasets and notebooks of the account that is logged in."""
 
@@ -60,8 +64,8 @@ class Uploads:
         with self._client() as client:
             return str(client.datasets.dataset_api_client.get_dataset_status(request).status.name.lower())
 
-    def create_dataset(self, owner: str, name: str, title: str, folder: str, note: str, license_name: str) -> str:
-        """A private dataset of a folder; why Kaggle would not, or nothing."""
+    def create_dataset(self, owner: str, name: str, title: str, folder: str, note: str, license_name: str) -> None:
+        """A private dataset of a folder."""
         from kagglesdk.datasets.types.dataset_api_service import ApiCreateDatasetRequest
 
         request = ApiCreateDatasetRequest()
@@ -70,10 +74,10 @@ class Uploads:
         with self._uploaded(folder) as top, self._client() as client:
             request.files, request.directories = top.files, top.directories
             self.reached.add(UNDER_WAY)
-            return str(client.datasets.dataset_api_client.create_dataset(request).error or "")
+            _refuse(client.datasets.dataset_api_client.create_dataset(request))
 
-    def create_version(self, owner: str, name: str, folder: str, note: str) -> str:
-        """A further version of a dataset; why Kaggle would not, or nothing."""
+    def create_version(self, owner: str, name: str, folder: str, note: str) -> None:
+        """A further version of a dataset."""
         from kagglesdk.datasets.types.dataset_api_service import (
             ApiCreateDatasetVersionRequest,
             ApiCreateDatasetVersionRequestBody,
@@ -85,7 +89,7 @@ class Uploads:
             body.files, body.directories = top.files, top.directories
             request.owner_slug, request.dataset_slug, request.body = owner, name, body
             self.reached.add(UNDER_WAY)
-            return str(client.datasets.dataset_api_client.create_dataset_version(request).error or "")
+            _refuse(client.datasets.dataset_api_client.create_dataset_version(request))
 
     def notebook(self, owner: str, name: str, version: int | None = None) -> dict[str, Any] | None:
         """What Kaggle says of a notebook, or of one version; None if there is none, or none of this account's."""
@@ -181,6 +185,12 @@ class Uploads:
         inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
         made.directories = [self._directory(os.path.join(folder, each), each, context) for each in inside]
         return made
+
+
+def _refuse(answer: Any) -> None:
+    """Raise DatasetRefusedError where nothing was made; what was uploaded stays to be used."""
+    if answer.error:
+        raise DatasetRefusedError(str(answer.error))
 
 
 def _which(owner: str, name: str, version: int | None) -> str:

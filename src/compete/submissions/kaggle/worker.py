@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from compete.submissions.kaggle.uploads import TELLING, UploadFailedError, Uploads
+from compete.submissions.kaggle.uploads import TELLING, DatasetRefusedError, UploadFailedError, Uploads
 
 PAGE = 100
 
@@ -170,6 +170,8 @@ def _failure(error: BaseException, session: Session | None) -> dict[str, Any]:
         return {**answer, "failed": "home", "reason": str(error.filename)}
     if isinstance(error, UploadFailedError):
         return {**answer, "failed": "upload", "reason": str(error)}
+    if isinstance(error, DatasetRefusedError):
+        return {**answer, "failed": "status", "status": 400, "reason": str(error)}
     response = getattr(error, "response", None)
     if response is not None and isinstance(error, requests.HTTPError):
         answer["reason"] = response.reason or ""
