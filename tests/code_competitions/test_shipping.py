@@ -18,9 +18,10 @@ from compete.errors import CompeteError
 from compete.submissions.kaggle import kaggle_leaderboard
 from compete.submissions.kaggle.client import KaggleClient
 from compete.workflows.ship import Shipped, ship
+from support.kaggle_client import lasting_client
 from support.kaggle_service import Fault, KaggleService
 from support.kaggle_storage import Pushed, Storage, Version
-from support.kaggle_toy import PASSWORD, SLUG, guesses, toy_competition
+from support.kaggle_toy import SLUG, guesses, toy_competition
 from support.shipped import (
     ADDRESS,
     FILES,
@@ -42,18 +43,10 @@ def service() -> Iterator[KaggleService]:
         yield running
 
 
-class Lasting(KaggleClient):
-    """One process for all tests of a module: it is closed at the end of it alone."""
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def client(service: KaggleService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KaggleClient]:
-    made = Lasting(SLUG, service.environment(tmp_path_factory.mktemp("home")) | PASSWORD)
-    yield made
-    made.close()
+    with lasting_client(service, tmp_path_factory.mktemp("home")) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +81,6 @@ def workspace(made: Workspace) -> Workspace:
     shutil.rmtree(made.root / "packs")
     make_pack(made)
     return made
-
 
 
 Ship = Callable[..., Shipped]
@@ -166,9 +158,7 @@ def test_a_fault_at_every_step(
     run_again(service, workspace, go, resent=(endpoint, name) == ("PutBlob", "cut, counted"))
 
 
-def test_a_new_pack_is_a_new_version_of_what_changed(
-    service: KaggleService, workspace: Workspace, go: Ship
-) -> None:
+def test_a_new_pack_is_a_new_version_of_what_changed(service: KaggleService, workspace: Workspace, go: Ship) -> None:
     go()
     weights = {place: each for place, each in FILES.items() if each[0] == "weights"}
     newer = {place: (part, content[::-1][1:]) for place, (part, content) in weights.items()}

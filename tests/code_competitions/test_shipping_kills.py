@@ -1,7 +1,7 @@
 """`kill -9` while a pack is shipped: the same command, run again, ends with one of everything.
 
-In the suite at four moments; `python -m code_competitions.test_shipping_kills` (in tests/, with PYTHONPATH) kills at every
-call to Kaggle, before it, with it lost, and after it, and at the steps of the command itself.
+In the suite at four moments. `PYTHONPATH=../src:. python -m code_competitions.test_shipping_kills`, in tests/, kills at
+every call to Kaggle, before it, with it lost, and after it, and at the steps of the command itself.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from compete.errors import SubmissionError
-from compete.submissions.kaggle.client import KaggleClient
 from compete.workflows.ship import ship
+from support.kaggle_client import LastingClient
 from support.kaggle_service import Fault, KaggleService, Moment
 from support.kaggle_storage import Storage
 from support.kaggle_toy import PASSWORD, SLUG, wait_until, workers
@@ -41,13 +41,6 @@ ENDPOINTS = (
 )  # fmt: skip
 
 
-class Lasting(KaggleClient):
-    """One process for all runs that are not killed."""
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
 class Killed:
     """A workspace with a pack, the service, and a driver whose forks ship it and die."""
 
@@ -56,7 +49,7 @@ class Killed:
         self.workspace = make_workspace(root / "ws")
         (root / "home").mkdir()
         environment = service.environment(root / "home") | PASSWORD
-        self.client = Lasting(SLUG, environment)
+        self.client = LastingClient(SLUG, environment)
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._driver = subprocess.Popen(

@@ -132,7 +132,9 @@ class Storage:
         made = Dataset(user, body["title"], body.get("description", ""), body.get("isPrivate", False))
         made.versions.append(self._version(user, body, "Initial release"))
         self.datasets[f"{owner}/{name}"] = made
-        return _json({"status": "ok", "ref": f"{owner}/{name}", "url": f"https://www.kaggle.com/datasets/{owner}/{name}"})
+        return _json(
+            {"status": "ok", "ref": f"{owner}/{name}", "url": f"https://www.kaggle.com/datasets/{owner}/{name}"}
+        )
 
     def create_dataset_version(self, user: str, body: Json) -> Answer:
         dataset = self._mine(user, body["ownerSlug"], body["datasetSlug"])

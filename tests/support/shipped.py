@@ -1,4 +1,4 @@
-"""A pack that was made by hand, in a workspace of the toy competition, and what a notebook makes of it on the stand-in."""
+"""A pack made by hand, in a workspace of the toy competition, and what a notebook makes of it on the stand-in."""
 
 from __future__ import annotations
 

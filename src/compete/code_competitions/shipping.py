@@ -1,10 +1,10 @@
-"""Steps of a shipment: datasets, the notebook, its run, what it wrote. Each is done once, and found again after a crash.
+"""Steps of a shipment: datasets, the notebook, its run, what it wrote. Each is done once.
 
-    dataset:<part>   uploaded as a private dataset, or as a further version of it; ready
-    notebook         pushed, which starts its run
-    run              ended
-    output           downloaded
-    submission       of the notebook's version, through the ledger (workflows/ship.py)
+dataset:<part>   uploaded as a private dataset, or as a further version of it; ready
+notebook         pushed, which starts its run
+run              ended
+output           downloaded
+submission       of the notebook's version, through the ledger (workflows/ship.py)
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Shipment:
         def do() -> Facts:
             with atomic.scratch_folder() as scratch:
                 self.notebook.lay_out(scratch, self.owner)
-                answer = self.client.call("push_notebook", folder=str(scratch), seconds=self.notebook.seconds)
+                answer = self.client.call("push_notebook", folder=str(scratch), session=self.notebook.seconds)
             return {"version": self._accepted(answer)}
 
         facts = once(self.journal, Step("notebook", f"the notebook {self.address}", find, do), self.say)
@@ -106,9 +106,9 @@ class Shipment:
     def output(self, version: int) -> Path:
         """The submission that the run wrote, downloaded; anew until `keep_output` says that it is one."""
         path, noted = self.folder / "output" / NOTEBOOK_OUTPUT, self.journal.noted("output")
-        if noted is not None and noted.state == "done" and path.is_file():
-            if atomic.sha256_file(path) == noted.facts.get("sha256"):
-                return path
+        kept = path.is_file() and noted is not None and noted.state == "done"
+        if kept and noted is not None and atomic.sha256_file(path) == noted.facts.get("sha256"):
+            return path
         about = {"owner": self.owner, "name": self.notebook.name, "version": version}
         sizes = {str(each["name"]): int(each["bytes"]) for each in self.client.call("notebook_files", **about)}
         self._refuse_output(sizes, version)

@@ -48,6 +48,7 @@ subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *where, "comp
 
 _TRAIN = """\
 import signal
+import subprocess
 import time
 
 began, longest, failed = time.monotonic(), 0.0, []
@@ -116,4 +117,3 @@ def write_training_notebook(path: Path, names: Sequence[str], count: int, second
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.validate(notebook)
     atomic.write_text(path, nbformat.writes(notebook))
-

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compete import atomic
 from compete.code_competitions.journal import Journal
 from compete.code_competitions.packed import Packed, open_pack
 from compete.code_competitions.parcels import Pushable, checked_accelerator, kaggle_name
@@ -14,7 +15,7 @@ from compete.code_competitions.shipping import Shipment, journal_in, refuse_othe
 from compete.competition.declaration import CompetitionDeclaration, read_declaration
 from compete.competition.names import checked_name
 from compete.competition.workspace import Workspace
-from compete.errors import KaggleError, SubmissionError, UserError
+from compete.errors import SubmissionError, UserError
 from compete.oof.fold_plan import with_plan
 from compete.oof.lock import held
 from compete.oof.results import Result
@@ -30,6 +31,7 @@ from compete.workflows.session import Say, exclusively, load, silent, stopping_s
 if TYPE_CHECKING:
     import pandas as pd
 
+_COLUMNS = ["step", "what", "bytes", "state", "result"]
 RUN_WITHIN = "13h"  # Kaggle's own limit of a session is twelve hours, and a GPU may be waited for
 
 
@@ -71,8 +73,26 @@ class Shipped:
         """A row per step: step, what, bytes, state, result."""
         import pandas as pd
 
-        rows = [vars(each) for each in self.steps]
-        return pd.DataFrame(rows, columns=["step", "what", "bytes", "state", "result"]).set_index("step")
+        return pd.DataFrame([vars(each) for each in self.steps], columns=_COLUMNS).set_index("step")
+
+    @property
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """The same for people: what, size, state, result."""
+        return [
+            (each.what, "" if each.bytes is None else size_text(each.bytes), each.state, each.result)
+            for each in self.steps
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """The same as JSON, without the submission."""
+        return {
+            "pack": self.pack,
+            "competition": self.competition,
+            "notebook": self.notebook,
+            "dry_run": self.dry,
+            "bytes": self.bytes,
+            "steps": [dict(vars(each)) for each in self.steps],
+        }
 
     @property
     def notice(self) -> str:
@@ -121,6 +141,7 @@ def ship(
     seconds = _seconds(run_within)
     folder = workspace.shipment(pushable.content[:16])
     before = _shipped_before(workspace, slug, pushable)
+    atomic.sweep_dead(workspace.shipments)
     if dry_run:
         return Shipped(packed.name, slug, pushable.name, planned_steps(pushable, journal_in(folder), before), dry=True)
     if before is not None and not again:
@@ -161,7 +182,7 @@ def planned_steps(pushable: Pushable, journal: Journal, entry: Entry | None = No
     internet = "internet on" if pushable.internet else "no internet"
     return [
         *(
-            step(f"dataset:{each.part}", f"upload {len(each.files)} files as the private dataset {each.name}", each.bytes)
+            step(f"dataset:{each.part}", f"upload {len(each.files)} files, private dataset {each.name}", each.bytes)
             for each in pushable.parcels
         ),
         step(
@@ -265,16 +286,3 @@ def size_text(size: int) -> str:
         if size >= factor:
             return f"{size / factor:,.1f} {unit}"
     return f"{size} bytes"
-
-
-def record(shipped: Shipped) -> dict[str, Any]:
-    """What --json prints, but for the submission."""
-    steps: Sequence[dict[str, Any]] = [dict(vars(each)) for each in shipped.steps]
-    return {
-        "pack": shipped.pack,
-        "competition": shipped.competition,
-        "notebook": shipped.notebook,
-        "dry_run": shipped.dry,
-        "bytes": shipped.bytes,
-        "steps": list(steps),
-    }

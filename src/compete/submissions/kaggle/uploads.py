@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 # Among the names of calls that Kaggle answered: one that counts was about to be made.
@@ -56,7 +57,7 @@ class Uploads:
         return {"version": int(about.current_version_number or 0), "notes": notes, "private": bool(about.is_private)}
 
     def dataset_status(self, owner: str, name: str) -> str:
-        """"ready", "failed", or how far Kaggle is with the latest version."""
+        """ "ready", "failed", or how far Kaggle is with the latest version."""
         from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetStatusRequest
 
         request = ApiGetDatasetStatusRequest()
@@ -111,13 +112,13 @@ class Uploads:
             "source": blob.source or "",
         }
 
-    def push_notebook(self, folder: str, seconds: int | None = None) -> dict[str, Any]:
+    def push_notebook(self, folder: str, session: int | None = None) -> dict[str, Any]:
         """Save and run the notebook of a folder with a kernel-metadata.json; the version, and what Kaggle objects to.
 
-        seconds: after which Kaggle ends the run.
+        session: seconds after which Kaggle ends the run.
         """
         self.reached.add(UNDER_WAY)
-        saved = self.api.kernels_push(folder, timeout=None if seconds is None else str(seconds))
+        saved = self.api.kernels_push(folder, timeout=None if session is None else str(session))
         lists = {
             "datasets": saved.invalid_dataset_sources,
             "competitions": saved.invalid_competition_sources,
@@ -183,7 +184,7 @@ class Uploads:
         # The files of this folder alone; the client adds them to the list of what it takes for a request.
         self.api.upload_files(made, None, folder, ApiBlobType.DATASET, context, quiet=True)
         inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-        made.directories = [self._directory(os.path.join(folder, each), each, context) for each in inside]
+        made.directories = [self._directory(str(Path(folder, each)), each, context) for each in inside]
         return made
 
 
