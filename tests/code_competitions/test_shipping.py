@@ -119,7 +119,7 @@ def test_from_a_pack_to_a_scored_submission(service: KaggleService, workspace: W
     planned = go(dry_run=True)
     assert not service.requests and not workspace.submissions.exists()
     assert list(planned.table["state"]) == ["to do"] * 6
-    assert planned.bytes > planned.table["bytes"]["dataset:weights"] == 2 * 256 * 40
+    assert planned.bytes > planned.table["bytes"]["dataset:weights/model"] == 2 * 256 * 40
     shipped = go()
     assert_shipped_once(service, workspace)
     assert service.storage.uploaded.count("model.safetensors") == 2
@@ -127,7 +127,7 @@ def test_from_a_pack_to_a_scored_submission(service: KaggleService, workspace: W
     assert list(shipped.table["state"]) == ["done"] * 6
     assert [*shipped.table["result"]] == ["version 1"] * 5 + ["number 1"]
     assert service.submissions[0].status == "COMPLETE"
-    for mark in ("weights version 1", "workspace version 1", "pack "):
+    for mark in ("weights/model version 1", "workspace version 1", "pack "):
         assert mark in shipped.entry.submission.message
     run_again(service, workspace, go)
 
@@ -160,15 +160,14 @@ def test_a_fault_at_every_step(
 
 def test_a_new_pack_is_a_new_version_of_what_changed(service: KaggleService, workspace: Workspace, go: Ship) -> None:
     go()
-    weights = {place: each for place, each in FILES.items() if each[0] == "weights"}
-    newer = {place: (part, content[::-1][1:]) for place, (part, content) in weights.items()}
+    newer = {place: content[::-1][1:] for place, content in FILES.items() if place.startswith("weights")}
     make_pack(workspace, files=FILES | newer)
     service.storage.uploaded.clear()
     service.storage.run = lambda pushed: {"submission.csv": guesses(2)}
     service.faults.append(replace(FAULTS["cut, counted"], endpoint="CreateDatasetVersion"))
     go()
     assert not service.faults
-    # The manifest lies with the smaller part, so that both changed; no file of it that did not.
+    # The manifest lies with the workspace, so that both changed.
     assert {name: len(each.versions) for name, each in service.storage.datasets.items()} == dict.fromkeys(
         PARTS.values(), 2
     )
@@ -188,7 +187,7 @@ def test_an_answer_that_comes_too_late(
     """The call was made, and nobody answers it: the process is ended, and Kaggle asked."""
     if endpoint == "CreateDatasetVersion":
         go()
-        make_pack(workspace, files=FILES | {"weights/more.bin": ("weights", b"more")})
+        make_pack(workspace, files=FILES | {"weights/model/more.bin": b"more"})
         service.storage.run = lambda pushed: {"submission.csv": guesses(2)}
     service.faults.append(Fault(endpoint, "hang", counted=True))
     client.call("account")  # the process is up before its patience is short
@@ -303,9 +302,9 @@ def test_a_version_that_somebody_laid_over_it(service: KaggleService, workspace:
     """Before the push it would be run with the wrong files: what was packed is uploaded again."""
     service.faults.append(Fault("SaveKernel", "flat"))
     first_try(go)
-    service.storage.datasets[PARTS["weights"]].versions.append(Version({"other": b""}, "by hand"))
+    service.storage.datasets[PARTS["weights/model"]].versions.append(Version({"other": b""}, "by hand"))
     go()
-    assert len(service.storage.datasets[PARTS["weights"]].versions) == 3
+    assert len(service.storage.datasets[PARTS["weights/model"]].versions) == 3
     assert len(service.submissions) == 1
 
 
@@ -346,7 +345,7 @@ def test_what_is_refused_before_anything_is_sent(
     refused("--accelerator 'p100'", accelerator="p100")
     refused("no length of time", run_within="soon")
     refused("cannot be a pack's name", pack="../small")
-    refused("packs/other is no pack", pack="other")
+    refused("other is no pack", pack="other")
     competition = service.competitions[SLUG]
     competition.notebooks_only = False
     refused("takes CSV files")
@@ -358,15 +357,19 @@ def test_what_is_refused_before_anything_is_sent(
     weights = workspace.root / "packs" / "small" / "weights" / "model" / "fold_0" / "model.safetensors"
     kept = weights.read_bytes()
     weights.write_bytes(kept[:-1] + b"?")
-    refused("weights/model/fold_0/model.safetensors is not what was packed")
+    refused("weights/model/fold_0/model.safetensors is not the file that was packed")
     weights.unlink()
-    refused("model.safetensors is gone")
+    refused("model.safetensors is missing")
     weights.write_bytes(kept)
-    manifest = workspace.root / "packs" / "small" / "manifest.json"
-    text = manifest.read_text(encoding="utf-8")
-    manifest.write_text(text.replace('"competition": "toy"', '"competition": "other"'), encoding="utf-8")
+    make_pack(workspace, kaggle="other")
     refused("was packed for 'other'")
-    manifest.write_text(text, encoding="utf-8")
+    make_pack(workspace, kaggle=None, competition="another")
+    refused("was packed for 'another'")
+    make_pack(workspace, "second")
+    refused("which pack? There are second, small", pack=None)
+    shutil.rmtree(workspace.packs)
+    refused("there is no pack yet")
+    make_pack(workspace)
     (workspace.root / "competition.toml").write_text(
         (declared := (workspace.root / "competition.toml").read_text(encoding="utf-8")).replace('"kaggle"', '"local"'),
         encoding="utf-8",
@@ -392,7 +395,7 @@ def test_a_notebook_of_another_competition_is_not_written_over(
 def test_a_public_dataset_is_not_added_to(service: KaggleService, workspace: Workspace, go: Ship) -> None:
     service.faults.append(Fault("SaveKernel", "flat"))
     first_try(go)
-    service.storage.datasets[PARTS["weights"]].is_private = False
+    service.storage.datasets[PARTS["weights/model"]].is_private = False
     code, message = first_try(go)
     assert (code, "is public" in message) == (2, True), message
 

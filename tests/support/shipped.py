@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compete.code_competitions import journal, shipping
+from compete.code_competitions import journal, manifest, shipping
 from compete.competition.workspace import Workspace
 from compete.submissions.kaggle import kaggle_leaderboard
 from compete.submissions.ledger import Entry, ledger_of
@@ -17,32 +18,55 @@ from support.kaggle_toy import SLUG, guesses, toy_competition, toy_workspace
 
 OWNER, NAME = "ann", "toy-small"
 ADDRESS = f"{OWNER}/{NAME}"
-PARTS = {"weights": f"{OWNER}/toy-small-weights", "workspace": f"{OWNER}/toy-small-workspace"}
+PARTS = {"weights/model": f"{OWNER}/toy-small-weights-model", "workspace": f"{OWNER}/toy-small-workspace"}
 FILES = {
-    "workspace/competition.toml": ("workspace", b'name = "toy"\n'),
-    "workspace/oof/stacks/blend/manifest.json": ("workspace", b"{}\n"),
-    "weights/model/fold_0/model.safetensors": ("weights", bytes(range(256)) * 40),
-    "weights/model/fold_1/model.safetensors": ("weights", bytes(range(255, -1, -1)) * 40),
+    "workspace/competition.toml": b'name = "toy"\n',
+    "workspace/oof/stacks/blend/manifest.json": b"{}\n",
+    "weights/model/fold_0/model.safetensors": bytes(range(256)) * 40,
+    "weights/model/fold_1/model.safetensors": bytes(range(255, -1, -1)) * 40,
 }
-NOTEBOOK = {
-    "cells": [{"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "1"}],
-    "metadata": {},
-    "nbformat": 4,
-    "nbformat_minor": 5,
-}
+CELL = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "1"}
+NOTEBOOK = {"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
-def make_pack(workspace: Workspace, name: str = "small", files: dict[str, tuple[str, bytes]] | None = None) -> Path:
-    """packs/<name>/ in the layout of `compete pack`."""
-    folder, listed = workspace.root / "packs" / name, {}
-    for place, (part, content) in (files or FILES).items():
+def make_pack(
+    workspace: Workspace, name: str = "small", files: Mapping[str, bytes] = FILES, **differences: Any
+) -> Path:
+    """packs/<name>/ as `compete pack` lays it out, of one model; differences: of its manifest."""
+    folder = workspace.pack(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    for place, content in files.items():
         path = folder / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        listed[place] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "part": part}
-    (folder / "submission.ipynb").write_text(json.dumps(NOTEBOOK), encoding="utf-8")
-    record: dict[str, Any] = {"format": 1, "competition": "toy", "stack": "blend", "files": listed, "checkpoints": []}
-    (folder / "manifest.json").write_text(json.dumps(record), encoding="utf-8")
+    (folder / manifest.NOTEBOOK).write_text(json.dumps(NOTEBOOK), encoding="utf-8")
+    packed = manifest.listed(folder)
+    member = {"name": "model", "folds": 2, "precision": "float32", "gain": None}
+    step = {"members": ["model"], "stack": None, "honest": 0.5, "low": 0.4, "high": 0.6, "decision": {}}
+    checkpoints = [manifest.PackedCheckpoint(**each) for each in differences.pop("checkpoints", [])]
+    record: dict[str, Any] = {
+        "format": 1,
+        "name": name,
+        "id": manifest.id_of(packed, [manifest.Step.model_validate(step)], checkpoints),
+        "competition": "toy",
+        "kaggle": SLUG,
+        "task": "multilabel",
+        "metric": "f1_macro",
+        "source": "stack blend",
+        "kind": "stack",
+        "source_name": "blend",
+        "compete": "0.1.0",
+        "python": "3.11",
+        "budget_seconds": 3600.0,
+        "ordered_by": "name",
+        "members": [{**member, "seconds_per_row": 0.1, "seconds_to_load": 1.0}],
+        "steps": [step],
+        "checkpoints": checkpoints,
+        "wheels_needed": [],
+        "files": packed,
+        "bytes": manifest.sizes_of(packed),
+    }
+    manifest.write_manifest(folder, manifest.Manifest.model_validate(record | differences))
     return folder
 
 

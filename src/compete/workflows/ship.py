@@ -220,10 +220,10 @@ def _go(workspace: Workspace, packed: Packed, shipment: Shipment, late: bool, ag
             output,
             pushable.content,
             target.name,
-            source=packed.title,
+            source=packed.manifest.source,
             notebook=target.notebook,
-            told=f"pack {packed.content[:12]}, {versions}",
-            result=_result(Inventory(planned), packed.stack),
+            told=f"pack {packed.manifest.id}, {versions}",
+            result=_result(Inventory(planned), packed.manifest.source_name),
         )
         shipment.keep_output(output, version)
         entry = sending.submit(planned.competition, prepared, target, allowed=Permissions(again=again), say=say)
@@ -247,10 +247,10 @@ def _shipped_before(workspace: Workspace, slug: str, pushable: Pushable) -> Entr
     return None
 
 
-def _result(inventory: Inventory, stack: str) -> Result | None:
-    """The stack that was packed, where it still holds; its honest score goes into the ledger."""
+def _result(inventory: Inventory, name: str) -> Result | None:
+    """What was packed, where it still holds; its honest score goes into the ledger."""
     try:
-        return inventory.find(stack)
+        return inventory.find(name)
     except UserError:
         return None
 
