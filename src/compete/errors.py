@@ -7,6 +7,7 @@ CompeteError
 │   ├── StoreError           oof/ holds something damaged, foreign or stale
 │   ├── SubmissionError      a submission that must not be sent
 │   ├── ArchiveError         a packed job, or the result of one, that is damaged, foreign or of another version
+│   ├── PackError            a pack that is damaged, foreign, too large, or cannot be made
 │   ├── ClusterError         a Ray cluster that is not there, too small, or unlike this machine
 │   └── DiskFullError        nothing can be written; what was finished is kept
 ├── KaggleError          1  Kaggle failed, or was not reached
@@ -46,6 +47,10 @@ class SubmissionError(UserError):
 
 class ArchiveError(UserError):
     """A job in a file, or what came of it, that is damaged, foreign or of another version."""
+
+
+class PackError(UserError):
+    """A pack for a code competition that is damaged, foreign, too large, or that cannot be made."""
 
 
 class ClusterError(UserError):

@@ -24,12 +24,14 @@ from compete.workflows.download import download
 from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
 from compete.workflows.jobs import Collected, Exported, collect_jobs, export_jobs
+from compete.workflows.kaggle_notebook import STOP_AFTER, TrainingNotebook, collect_from_kaggle, training_notebook
 from compete.workflows.plan import Requirements, plan
 from compete.workflows.predict import Predicted, predict
 from compete.workflows.rehearse import Rehearsal, rehearse
 from compete.workflows.report import WrittenReport, report
 from compete.workflows.scores import Scores, scores
 from compete.workflows.session import Say, silent
+from compete.workflows.ship import RUN_WITHIN, Shipped, ship
 from compete.workflows.stack import Stacked, stack
 from compete.workflows.status import Status, status
 from compete.workflows.submit import Submitted, submit
@@ -171,10 +173,18 @@ class Opened(View):
                 say=self._say,
             )
 
-    def jobs_collect(self, folder: Path | str) -> Collected:
-        """`compete jobs collect`: results of other machines. Raises JobsFailedError if one did not come in."""
+    def jobs_collect(self, folder: Path | str | None = None, *, kaggle: str | None = None) -> Collected:
+        """`compete jobs collect`: results of other machines, or of a notebook on Kaggle ("owner/name").
+
+        Raises JobsFailedError if one did not come in.
+        """
+        if (folder is None) == (kaggle is None):
+            raise UserError("where are the results? Name a folder, or a notebook as kaggle")
         with self._changing():
-            found = collect_jobs(self.workspace, Path(folder).expanduser(), say=self._say)
+            if kaggle is not None:
+                found = collect_from_kaggle(self.workspace, kaggle, say=self._say)
+            elif folder is not None:
+                found = collect_jobs(self.workspace, Path(folder).expanduser(), say=self._say)
         if found.failed is not None:
             raise found.failed
         return found
@@ -260,6 +270,75 @@ class Opened(View):
         if found.failed is not None:
             raise found.failed
         return found
+
+    def ship(
+        self,
+        pack: str | None = None,
+        *,
+        notebook: str | None = None,
+        accelerator: str = "t4",
+        run_within: str = RUN_WITHIN,
+        yes: bool = False,
+        dry_run: bool = False,
+        again: bool = False,
+        late: bool = False,
+    ) -> Shipped:
+        """`compete ship`: a pack to a code competition, through its notebook to its submission.
+
+        Nobody is asked: `yes` has to be said, or `dry_run`.
+        """
+        with self._changing():
+            found = ship(
+                self.workspace,
+                pack,
+                notebook=notebook,
+                accelerator=accelerator,
+                run_within=run_within,
+                yes=yes,
+                dry_run=dry_run,
+                again=again,
+                late=late,
+                say=self._say,
+            )
+        if found.notice:
+            self._say(found.notice)
+        return found
+
+    def kaggle_notebook_train(
+        self,
+        *names: str,
+        folds: Sequence[int] | int = (),
+        stop_after: str = STOP_AFTER,
+        out: Path | str | None = None,
+        wheels: Path | str | None = None,
+        force: bool = False,
+        replace_stale: bool = False,
+        as_published: bool = False,
+        threads: int | None = None,
+        accelerator: str = "t4",
+        push: bool = False,
+        notebook: str | None = None,
+        yes: bool = False,
+    ) -> TrainingNotebook:
+        """`compete kaggle-notebook train`: a notebook that trains on Kaggle, and its jobs as a dataset."""
+        with self._changing():
+            return training_notebook(
+                self.workspace,
+                names,
+                folds=[folds] if isinstance(folds, int) else folds,
+                stop_after=stop_after,
+                out=_path(out),
+                wheels=_path(wheels),
+                force=force,
+                replace_stale=replace_stale,
+                as_published=as_published,
+                threads=threads,
+                accelerator=accelerator,
+                push=push,
+                notebook=notebook,
+                yes=yes,
+                say=self._say,
+            )
 
     def predict(
         self,

@@ -53,14 +53,14 @@ def _submit(submitter: Submitter, kill_at: int, writer: int) -> None:
         if taken == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    _watch(step)
+    watch(step)
     try:
         submitter.run(KaggleLeaderboard(KaggleClient(SLUG), "f1_macro"))
     finally:
         os._exit(0)
 
 
-def _watch(step: Callable[[str], None]) -> None:
+def watch(step: Callable[[str], None]) -> None:
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if writes or event in EVENTS:

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import quote, unquote
 
+from support.kaggle_storage import METHODS as STORAGE_METHODS
+from support.kaggle_storage import Storage
 from support.kaggle_wire import Answer, Fault, Json, RefusedError, Request, WireServer
 
 __all__ = ["Competition", "Fault", "KaggleService", "Request", "Submission"]
@@ -124,6 +126,7 @@ class KaggleService:
         self.on_request: Callable[[str, Moment], None] | None = None
         self.largest_page = 100
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.storage = Storage()
         self.lock = threading.RLock()
         self.closing = threading.Event()
         self.crashes: list[str] = []
@@ -227,12 +230,16 @@ class KaggleService:
         # Blobs and files lie at signed addresses on the real service, which ask for no credentials either.
         if request.endpoint == "PutBlob":
             return self._put_blob(request)
+        if request.endpoint == "GetOutput":
+            return self.storage.get_output(request)
         if request.endpoint in ("GetFile", "GetZip"):
             return self._get_data(request)
         body = json.loads(request.body or b"{}")
         if request.endpoint == "IntrospectToken":
             username = self.tokens.get(body.get("token", ""))
             return _json({"active": username is not None, "username": username or ""})
+        if request.endpoint in STORAGE_METHODS:
+            return STORAGE_METHODS[request.endpoint](self.storage, self._user(request.authorization or ""), body)
         method = self._METHODS.get(request.endpoint)
         if method is None:
             raise RefusedError(404, f"{request.endpoint} is not served")
@@ -321,7 +328,10 @@ class KaggleService:
         return _json({"token": token, "createUrl": f"http://localhost/blob-upload/{token}"})
 
     def _put_blob(self, request: Request) -> Answer:
-        upload = self._uploads.get(request.path.rpartition("/")[2])
+        token = request.path.rpartition("/")[2]
+        if token in self.storage.blobs:
+            return self.storage.put(request)
+        upload = self._uploads.get(token)
         if upload is None:
             raise RefusedError(404, "No such upload")
         upload.content = request.body
@@ -344,10 +354,13 @@ class KaggleService:
         competition = self._competition(body.get("competitionName", ""))
         _check_may_submit(competition)
         notebook = f"{body['kernelOwner']}/{body['kernelSlug']}"
-        if notebook not in competition.notebooks:
+        written = self.storage.to_submit(user, body)
+        if written is None:
+            written = competition.notebooks.get(notebook)
+        if written is None:
             raise RefusedError(404, f"Notebook not found: {notebook}")
         self._check_allowance(competition, user)
-        return self._submitted(competition, user, body.get("fileName", ""), body, competition.notebooks[notebook])
+        return self._submitted(competition, user, body.get("fileName", ""), body, written)
 
     def _check_allowance(self, competition: Competition, user: str) -> None:
         if self.today(competition.slug, user) >= competition.daily_limit:

@@ -34,7 +34,7 @@ FaultKind = Literal[
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it arrived. `endpoint` is the method's name, or PutBlob, GetFile, GetZip."""
+    """One request as it arrived. `endpoint` is the method's name, or PutBlob, GetFile, GetZip, GetOutput."""
 
     method: str
     endpoint: str
@@ -247,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _endpoint(path: str) -> str:
     first, _, last = path.strip("/").partition("/")
-    known = {"blob-upload": "PutBlob", "files": "GetFile", "zips": "GetZip"}
+    known = {"blob-upload": "PutBlob", "files": "GetFile", "zips": "GetZip", "outputs": "GetOutput"}
     return known.get(first) or last.rpartition("/")[2]
 
 

@@ -90,14 +90,27 @@ def run(
 
 @app.command("collect")
 def collect(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with results of `compete jobs run`.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Folder with results of `compete jobs run`.")
+    ] = None,
+    kaggle: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NOTEBOOK", help="Download what this notebook on Kaggle left, in place of DIR."),
+    ] = None,
     size: SizeOption = None,
 ) -> None:
     """Bring the results of jobs into this workspace, each after checking that it belongs here."""
     from compete.cli.opening import console, here, say
+    from compete.errors import UserError
     from compete.workflows.jobs import collect_jobs
+    from compete.workflows.kaggle_notebook import collect_from_kaggle
 
-    found = collect_jobs(here(size), folder, say=say)
+    if (folder is None) == (kaggle is None):
+        raise UserError("where are the results? Name a folder, or a notebook with --kaggle OWNER/NOTEBOOK")
+    if kaggle is not None:
+        found = collect_from_kaggle(here(size), kaggle, say=say)
+    elif folder is not None:
+        found = collect_jobs(here(size), folder, say=say)
     out = console()
     for arrival in found.arrivals:
         if arrival.what != "failed":

@@ -26,11 +26,13 @@ from compete.cli import (
     import_model,
     init,
     jobs,
+    kaggle_notebook,
     plan,
     predict,
     rehearse,
     report,
     scores,
+    ship,
     stack,
     status,
     submit,
@@ -54,10 +56,12 @@ app.command("folds")(folds.command)
 app.command("plan")(plan.command)
 app.command("train-base")(train_base.command)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(kaggle_notebook.app, name="kaggle-notebook")
 app.command("import")(import_model.command)
 app.command("status")(status.command)
 app.command("stack")(stack.command)
 app.command("submit")(submit.command)
+app.command("ship")(ship.command)
 app.command("predict")(predict.command)
 app.command("scores")(scores.command)
 app.command("report")(report.command)

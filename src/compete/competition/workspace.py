@@ -19,7 +19,7 @@ from compete.printable import on_one_line
 DECLARATION = "competition.toml"
 Kind = Literal["base model", "stack"]
 # Folders that compete writes into, and how many levels of it: oof/NAME/kept/fold_0/FILE.
-_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1}
+_DEPTHS = {"oof": 5, "submissions": 4, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1, "packs": 3}
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,15 @@ class Workspace:
     def ledger(self) -> Path:
         return self.submissions / "ledger.sqlite"
 
+    @property
+    def shipments(self) -> Path:
+        """What was sent to Kaggle step by step, for a crash to go on from: a folder each."""
+        return self.submissions / "shipments"
+
+    def shipment(self, key: str) -> Path:
+        """Of one notebook with all that it is run with; the hash tells it from others."""
+        return self.shipments / checked_name(key, "shipment")
+
     def recipe(self, name: str) -> Path:
         return self.recipes / f"{checked_model_name(name)}.toml"
 
@@ -225,6 +234,14 @@ class Workspace:
 
     def submission(self, file: str) -> Path:
         return self.submissions / checked_submission_file(file)
+
+    @property
+    def packs(self) -> Path:
+        """Folders with all that prediction needs, written by compete; may be deleted."""
+        return self.root / "packs"
+
+    def pack(self, name: str) -> Path:
+        return self.packs / checked_name(name, "pack")
 
     def rehearsal(self, seed: int) -> Workspace:
         """The workspace that a rehearsal plays in."""

@@ -210,6 +210,11 @@ def submit_record(target: str, rows: int, entry: Entry | None) -> Record:
     return {"target": target, "sent": entry is not None, "rows": rows, "submission": submission}
 
 
+def shipped_record(steps: Record, entry: Entry | None) -> Record:
+    """`compete ship`. steps: what was done and what is left; entry: None if nothing was submitted."""
+    return {**steps, "submission": None if entry is None else submission_record(entry, private=False)}
+
+
 def finalists_record(found: Finalists, metric: Metric, target: str, page: str | None = None) -> Record:
     """`compete finalists`. select: numbers of the two to select; page: of Kaggle, where that is done."""
     return {

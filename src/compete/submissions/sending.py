@@ -43,6 +43,8 @@ class Prepared:
     """What to say of the file."""
     not_learnt: tuple[str, ...] = ()
     """Labels that are too rare for the folds, and may have one value in all rows."""
+    of_visible_rows: bool = False
+    """Whether the file is what a notebook said of the rows that can be seen: too few, perhaps, to be judged by."""
 
     @property
     def path(self) -> Path:
@@ -100,6 +102,49 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
             written.unlink(missing_ok=True)
         raise
     return Prepared(file, form, submission, bool(notebook), notice, planned.learnt.too_rare)
+
+
+def prepare_output(
+    planned: Planned,
+    output: Path,
+    content: str,
+    target: str,
+    *,
+    source: str,
+    notebook: str,
+    told: str,
+    result: Result | None = None,
+) -> Prepared:
+    """A notebook's output, copied and checked, to be submitted by the notebook's version.
+
+    content: a hash of all that the notebook is run with; source: as "stack blend"; told: what of it Kaggle's list and
+    the ledger are to name; result: what was packed, where it still holds, for its honest score.
+    """
+    form, title = submission_form(planned.competition), ledger_title(source, notebook)
+    atomic.sweep(planned.workspace.submissions)
+    path = _new_path(planned.workspace, source.rpartition(" ")[2])
+    atomic.write_bytes(path, output.read_bytes())
+    score = None if result is None else result.score
+    message = new_message(title, planned.competition.metric.title, None if score is None else score.honest)
+    try:
+        file = check(path, form)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    submission = NewSubmission(
+        target=target,
+        file=path.name,
+        content=content,
+        source=title,
+        metric=planned.competition.declaration.metric_name,
+        validation=None if score is None else score.honest,
+        fold_plan=planned.plan.fingerprint,
+        probabilities="" if result is None else probabilities_hash(result),
+        message=f"{message}, {told}",
+        low=None if score is None else score.low,
+        high=None if score is None else score.high,
+    )
+    return Prepared(file, form, submission, by_notebook=True, of_visible_rows=True)
 
 
 def submit(
@@ -203,9 +248,10 @@ def _vet(
 ) -> int:
     """Raise SubmissionError for what must not be sent; how many submissions are left today."""
     file, form = prepared.file, prepared.form
-    refuse_sample(competition, file, form)
+    if not prepared.of_visible_rows:
+        refuse_sample(competition, file, form)
     refuse_undefined(file, competition.metric)
-    if not allowed.constant:
+    if not allowed.constant and not prepared.of_visible_rows:
         refuse_constant(file, prepared.not_learnt)
     if not allowed.again:
         earlier = [e for e in ledger.entries() if e.submission.target == target.name and e.counted]

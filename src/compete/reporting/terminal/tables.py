@@ -140,6 +140,14 @@ def _scores_table(entries: Sequence[Entry], private: bool, *, expected: bool) ->
     return table
 
 
+def shipment_table(steps: Sequence[tuple[str, str, str, str]]) -> Table:
+    """Every step of a shipment: what it does, how much goes out, how it stands, what came of it."""
+    table = PlainTable("step", "state", "result", numbers=["size"])
+    for number, (what, size, state, result) in enumerate(steps, 1):
+        table.add_row(f"{number}. {escape(what)}", state, escape(result), size)
+    return table
+
+
 def finalists_table(found: Finalists) -> Table:
     """What may be expected of every submission on the private leaderboard, the best first."""
     table = PlainTable("no.", "what", numbers=["valid.", "public", "behind the first", "best of all"])

@@ -24,16 +24,30 @@ from typing import Any
 from compete.environments import for_kaggle
 from compete.errors import CompeteError, KaggleError, SubmissionError, UserError
 from compete.submissions.kaggle.credentials import HELP, Credentials, find_credentials, redacted
+from compete.submissions.kaggle.uploads import UNDER_WAY
 
 SITE = "https://www.kaggle.com"
 # Seconds. Answers take one or two; an upload or a download takes what its size takes.
 PATIENCE = 60.0
 SLOWEST = 50_000  # bytes a second
-_COUNTED = ("submit", "submit_code")
+_COUNTED = ("submit", "submit_code", "create_dataset", "create_version", "push_notebook")
+# What is no call about a competition: what a refusal is about, in its place.
+_ELSEWHERE = {
+    "account": "your account",
+    "dataset": "the dataset",
+    "dataset_status": "the dataset",
+    "create_dataset": "the dataset",
+    "create_version": "the dataset",
+    "notebook": "the notebook",
+    "push_notebook": "the notebook",
+    "notebook_run": "the notebook",
+    "notebook_files": "the notebook",
+    "notebook_output": "the notebook",
+}
 
 
 class UnknownOutcome(KaggleError):  # noqa: N818 - it is no error yet
-    """A submission was on its way when the answer failed to come."""
+    """A submission, a dataset or a notebook was on its way when the answer failed to come."""
 
 
 @dataclass
@@ -52,7 +66,8 @@ class KaggleClient:
         if not self._found:
             raise UserError(f"no Kaggle credentials were found: {HELP}")
         seconds = PATIENCE if seconds is None else seconds
-        request = {"operation": operation, "arguments": {"slug": self.slug, **arguments}}
+        about = {} if operation in _ELSEWHERE else {"slug": self.slug}
+        request = {"operation": operation, "arguments": {**about, **arguments}}
         self._worker = self._worker or _Worker(self.environment)
         try:
             answer = self._worker.ask(request, seconds)
@@ -113,6 +128,10 @@ class KaggleClient:
             )
         if kind == "file":
             return UserError(reason)
+        if kind == "upload":
+            return KaggleError(
+                f"the upload of {reason} to Kaggle failed and nothing was made of it: the same command goes on with it"
+            )
         # 408: Kaggle gave up waiting. Of a call that counts, that does not say whether it was counted.
         if kind == "status" and answer["status"] < 500 and not (answer["status"] == 408 and under_way):
             return self._refusal(operation, answer["status"], reason)
@@ -130,6 +149,8 @@ class KaggleClient:
         page, said = f"{SITE}/competitions/{self.slug}", f' ("{reason.rstrip(".")}")' if reason else ""
         if status == 401:
             return UserError(f"Kaggle refused {self._used()}{said}: {HELP}")
+        if operation in _ELSEWHERE and status != 429:
+            return SubmissionError(f"Kaggle refused {_ELSEWHERE[operation]}{said or f' (status {status})'}; see {SITE}")
         if status == 403:
             return UserError(
                 f"Kaggle does not let this account into {self.slug!r}{said}: join the competition and accept its rules "
@@ -157,7 +178,7 @@ class KaggleClient:
 
 def _uploaded(answer: Mapping[str, Any]) -> bool:
     """Whether Kaggle had accepted the beginning of an upload: from there on the next call counts."""
-    return "StartSubmissionUpload" in answer["reached"]
+    return "StartSubmissionUpload" in answer["reached"] or UNDER_WAY in answer["reached"]
 
 
 class _Worker:

@@ -80,8 +80,27 @@ class KaggleLeaderboard:
 
     def ready(self, file: HasPath) -> int:
         """Submissions left today; raises what keeps this one from being sent."""
-        slug, about = self.client.slug, self.client.call("competition")
-        page = f"{SITE}/competitions/{slug}"
+        about = self._open()
+        self._fits_notebooks(bool(about["notebooks_only"]), self._competition_page)
+        return self._left()
+
+    def ready_for_notebooks(self) -> int:
+        """The same before there is a notebook: whether one will be taken."""
+        if not self._open()["notebooks_only"]:
+            raise SubmissionError(
+                f"{self.client.slug} takes CSV files, and needs no notebook: `compete submit` sends one; see "
+                f"{self._competition_page}"
+            )
+        return self._left()
+
+    @property
+    def _competition_page(self) -> str:
+        return f"{SITE}/competitions/{self.client.slug}"
+
+    def _open(self) -> dict[str, Any]:
+        """What Kaggle says of the competition; raises SubmissionError where it takes nothing of this account."""
+        slug, page = self.client.slug, self._competition_page
+        about: dict[str, Any] = self.client.call("competition")
         if about["closed"]:
             raise SubmissionError(f"{slug} takes no submissions any more; see {page}")
         deadline = about["deadline"] and datetime.fromisoformat(about["deadline"])
@@ -92,12 +111,15 @@ class KaggleLeaderboard:
             )
         if not about["entered"]:
             raise SubmissionError(f"this account has not joined {slug}: accept its rules on {page}/rules")
-        self._fits_notebooks(bool(about["notebooks_only"]), page)
-        left = self.client.call("limits")
+        return about
+
+    def _left(self) -> int:
+        slug, left = self.client.slug, self.client.call("limits")
         if left["allowed"] <= 0:
             if left["by_total"]:
                 raise SubmissionError(
-                    f"{slug} allows no more submissions at all: Kaggle counts {left['total']}; see {page}"
+                    f"{slug} allows no more submissions at all: Kaggle counts {left['total']}; see "
+                    f"{self._competition_page}"
                 )
             raise SubmissionError(
                 f"the daily limit is spent: Kaggle counts {left['today']} submissions today and allows none until "

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from compete.submissions.kaggle.uploads import TELLING, DatasetRefusedError, UploadFailedError, Uploads
+
 PAGE = 100
 
 
@@ -34,6 +36,7 @@ class Session:
 
         self.api = kaggle.api
         self.reached: set[str] = set()
+        self.uploads = Uploads(self.api, self.reached)
         self.api.get_response_processor = lambda: self._check
         if not self.api.config_values.get("auth_method"):
             self.api.authenticate()  # what went wrong at the import was swallowed there
@@ -78,6 +81,11 @@ class Session:
         """Write <folder>/<slug>.zip."""
         self.api.competition_download_files(slug, path=folder, force=True, quiet=True)
 
+    def operation(self, name: str) -> Callable[..., Any]:
+        """One of this or of `Uploads`."""
+        found: Callable[..., Any] = getattr(self.uploads if hasattr(self.uploads, name) else self, name)
+        return found
+
     def submit(self, slug: str, file: str, message: str) -> int:
         """The reference; 0 if the upload failed, of which the client says nothing more."""
         reference = int(self.api.competition_submit(file, message, slug, quiet=True).ref)
@@ -103,11 +111,15 @@ class Session:
     def _check(self, response: Any) -> None:
         """Called by the client with every answer that it takes for a good one."""
         # Kaggle's addresses end in the name of the call: CreateSubmission, StartSubmissionUpload.
-        self.reached.add(response.request.url.rsplit("/", 1)[-1])
+        called = response.request.url.rsplit("/", 1)[-1]
+        self.reached.add(called)
         if "application/json" not in response.headers.get("Content-Type", ""):
             return
         body = response.json()
-        if isinstance(body, dict) and (body.get("error") or int(body.get("code") or 0) >= 400):
+        said = body.get("error") if isinstance(body, dict) else None
+        if isinstance(said, str) and called in TELLING:
+            return
+        if isinstance(body, dict) and (said or int(body.get("code") or 0) >= 400):
             raise ServiceError(_reason(body) or "an error without a reason")
 
 
@@ -156,6 +168,10 @@ def _failure(error: BaseException, session: Session | None) -> dict[str, Any]:
         return {**answer, "failed": "credentials", "reason": ""}
     if isinstance(error, OSError) and error.filename and session is None:
         return {**answer, "failed": "home", "reason": str(error.filename)}
+    if isinstance(error, UploadFailedError):
+        return {**answer, "failed": "upload", "reason": str(error)}
+    if isinstance(error, DatasetRefusedError):
+        return {**answer, "failed": "status", "status": 400, "reason": str(error)}
     response = getattr(error, "response", None)
     if response is not None and isinstance(error, requests.HTTPError):
         answer["reason"] = response.reason or ""
@@ -190,7 +206,7 @@ def main() -> None:
             try:
                 session = session or Session()
                 session.reached.clear()
-                answer = {"result": getattr(session, request["operation"])(**request["arguments"])}
+                answer = {"result": session.operation(request["operation"])(**request["arguments"])}
             except (Exception, SystemExit) as error:
                 answer = _failure(error, session)
         answers.write(json.dumps(answer) + "\n")
