@@ -19,6 +19,7 @@ from compete.reporting.figures.style import drawn
 from compete.reporting.terminal.training_display import TrainingDisplay, shown_on
 from compete.reporting.view import View
 from compete.workflows import folds as _folds
+from compete.workflows.compare import Comparison, compare
 from compete.workflows.download import download
 from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
@@ -275,6 +276,10 @@ class Opened(View):
     def finalists(self) -> Selection:
         """`compete finalists`: which two submissions to select for the private leaderboard."""
         return finalists(self.workspace, say=self._say)
+
+    def compare(self, *names: str, rows: int = 5) -> Comparison:
+        """`compete compare`: which of several base models, stacks or submissions is better, and how surely."""
+        return compare(self.workspace, names, rows=rows, say=self._say)
 
     def rehearse(
         self,

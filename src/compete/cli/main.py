@@ -18,6 +18,7 @@ import typer
 
 from compete import __version__
 from compete.cli import (
+    compare,
     demo_data,
     download,
     finalists,
@@ -61,6 +62,7 @@ app.command("predict")(predict.command)
 app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)
+app.command("compare")(compare.command)
 app.command("rehearse")(rehearse.command)
 app.command("demo-data")(demo_data.command)
 

@@ -13,6 +13,7 @@ from compete.oof.state import ModelState
 from compete.submissions.ledger import Entry
 
 if TYPE_CHECKING:
+    from compete.experiments.comparing import Compared, Difference
     from compete.planning.model_plan import ModelPlan
     from compete.planning.probe import Probed
     from compete.stacking.comparison import Comparison, Contributions
@@ -103,6 +104,43 @@ def finalists_frame(found: Finalists) -> pd.DataFrame:
         for each in found.candidates
     ]
     return pd.DataFrame(rows).set_index("number")
+
+
+def pairs_frame(found: Compared) -> pd.DataFrame:
+    """A row per pair, the better one first; `p_holm`: corrected for all pairs; `better`: on the private leaderboard."""
+    rows = [
+        [pair.first, pair.second, *_difference(pair.difference), pair.difference.surely, pair.better]
+        for pair in found.pairs
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", *DIFFERENCE, "surely", "better"])
+
+
+def pair_outputs_frame(found: Compared) -> pd.DataFrame:
+    """A row per pair and output; `p_holm`: corrected for all outputs of the pair."""
+    rows = [
+        [pair.first, pair.second, each.name, each.first, each.second, *_difference(each.difference)]
+        for pair in found.pairs
+        for each in pair.outputs
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "output", "of_first", "of_second", *DIFFERENCE])
+
+
+def pair_rows_frame(found: Compared) -> pd.DataFrame:
+    """A row per pair and training row on which the two differ most."""
+    rows = [
+        [pair.first, pair.second, each.id, each.true, each.first, each.second, *each.errors, each.text]
+        for pair in found.pairs
+        for each in pair.rows
+    ]
+    columns = ["first", "second", "id", "true", "of_first", "of_second", "error_of_first", "error_of_second", "text"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+DIFFERENCE = ("difference", "low", "high", "p", "p_holm")
+
+
+def _difference(found: Difference) -> list[float]:
+    return [found.value, found.low, found.high, found.p, found.corrected]
 
 
 def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
     from compete.competition.folds import FoldPlan
+    from compete.experiments.comparing import Compared, Difference
     from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
     from compete.planning.probe import Probed
     from compete.planning.schedule import Schedule
@@ -236,6 +237,38 @@ def _finalist(each: Finalist) -> Record:
         "behind": each.behind,
         "behind_deviation": each.deviation,
         "best_probability": each.best,
+    }
+
+
+def compare_record(found: Compared) -> Record:
+    """`compete compare`. pairs: the better one first; outputs: labels, classes or targets; better: the chance to be so
+    on the private leaderboard, of which there are private_rows."""
+    return {
+        "metric": found.metric.name,
+        "greater_is_better": found.metric.greater_is_better,
+        "private_rows": found.n_private,
+        "compared": [_fields(each, "name", "kind", "honest", "public") for each in found.contestants],
+        "correction": "Holm",
+        "pairs": [
+            {
+                **_fields(pair, "first", "second", "better"),
+                **_apart(pair.difference),
+                "outputs": [
+                    {**_fields(each, "name", "first", "second"), **_apart(each.difference)} for each in pair.outputs
+                ],
+                "rows": [vars(row) for row in pair.rows],
+            }
+            for pair in found.pairs
+        ],
+    }
+
+
+def _apart(found: Difference) -> Record:
+    return {
+        "difference": found.value,
+        **_fields(found, "low", "high", "p"),
+        "p_holm": found.corrected,
+        "surely": found.surely,
     }
 
 
