@@ -57,6 +57,7 @@ def test_every_command(name: str, tmp_path: Path, compete: Run, unpainted: None)
     assert bool(stacked["targets"]) is numbers and bool(stacked["labels"]) is not numbers
     texts += [said(compete, "submit", "mean"), said(compete, "submit", "linear"), said(compete, "submit", "nbsvm")]
     texts += [said(compete, "scores", "--private"), said(compete, "finalists")]
+    texts += [said(compete, "compare", "mean", "linear", "1"), said(compete, "compare", "linear", "nbsvm", "--rows", "0")]
     for command in (["plan"], ["folds"], ["status"], ["scores"], ["finalists"], ["submit", "blend", "--again"]):
         document(compete, *command)
     for what in ("mean", "linear"):
