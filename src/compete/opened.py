@@ -23,6 +23,7 @@ from compete.workflows.compare import Comparison, compare
 from compete.workflows.download import download
 from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
+from compete.workflows.log import RunLog, log
 from compete.workflows.jobs import Collected, Exported, collect_jobs, export_jobs
 from compete.workflows.plan import Requirements, plan
 from compete.workflows.predict import Predicted, predict
@@ -280,6 +281,10 @@ class Opened(View):
     def compare(self, *names: str, rows: int = 5) -> Comparison:
         """`compete compare`: which of several base models, stacks or submissions is better, and how surely."""
         return compare(self.workspace, names, rows=rows, say=self._say)
+
+    def log(self, *, model: str = "", command: str = "", since: str = "") -> RunLog:
+        """`compete log`: what was run here, what changed each time, and what moved the score."""
+        return log(self.workspace, model=model, command=command, since=since, say=self._say)
 
     def rehearse(
         self,

@@ -26,6 +26,7 @@ from compete.cli import (
     import_model,
     init,
     jobs,
+    log,
     plan,
     predict,
     rehearse,
@@ -63,6 +64,7 @@ app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)
 app.command("compare")(compare.command)
+app.command("log")(log.command)
 app.command("rehearse")(rehearse.command)
 app.command("demo-data")(demo_data.command)
 

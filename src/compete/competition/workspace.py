@@ -144,6 +144,16 @@ class Workspace:
         return self.root / "tracking"
 
     @property
+    def log(self) -> Path:
+        """What every command made, a line each (`experiments/run_log`)."""
+        return self.root / "log.jsonl"
+
+    @property
+    def log_lock(self) -> Path:
+        """Held by the one command that appends to it."""
+        return self.oof / ".log.lock"
+
+    @property
     def lock(self) -> Path:
         """Held by the one command that may write, but for folds that are being trained."""
         return self.oof / ".lock"

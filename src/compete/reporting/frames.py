@@ -10,10 +10,12 @@ import pandas as pd
 
 from compete.oof.honest_scores import Score, TargetScore
 from compete.oof.state import ModelState
+from compete.reporting.log_csv import COLUMNS, log_cells
 from compete.submissions.ledger import Entry
 
 if TYPE_CHECKING:
     from compete.experiments.comparing import Compared, Difference
+    from compete.experiments.run_log import Logged
     from compete.planning.model_plan import ModelPlan
     from compete.planning.probe import Probed
     from compete.stacking.comparison import Comparison, Contributions
@@ -141,6 +143,14 @@ DIFFERENCE = ("difference", "low", "high", "p", "p_holm")
 
 def _difference(found: Difference) -> list[float]:
     return [found.value, found.low, found.high, found.p, found.corrected]
+
+
+def log_frame(runs: Sequence[Logged]) -> pd.DataFrame:
+    """A row per run of a log, oldest first."""
+    table = pd.DataFrame([log_cells(run) for run in runs], columns=list(COLUMNS))
+    # Of a column of None alone nobody could tell that it holds numbers.
+    numbers = ["honest", "low", "high", "naive", "public", "hours"]
+    return table.astype(dict.fromkeys(numbers, float)).assign(when=pd.to_datetime(table["when"], utc=True))
 
 
 def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from compete.submissions.ledger import UNKNOWN, Entry
 if TYPE_CHECKING:  # they need what takes long to import
     from compete.competition.folds import FoldPlan
     from compete.experiments.comparing import Compared, Difference
+    from compete.experiments.run_log import Log, Step
     from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
     from compete.planning.probe import Probed
     from compete.planning.schedule import Schedule
@@ -269,6 +270,25 @@ def _apart(found: Difference) -> Record:
         **_fields(found, "low", "high", "p"),
         "p_holm": found.corrected,
         "surely": found.surely,
+    }
+
+
+def log_record(found: Log, metric: str, steps: Sequence[Step], exported: Path | None = None) -> Record:
+    """`compete log`. road: every scored run with the best score so far, and by how much it moved that; seconds: spent
+    in that run; identity: what was made of what, by name; exported: the CSV that was written."""
+    return {
+        "metric": metric,
+        "runs": [{**vars(each.run), "changes": each.changes, "first": each.first} for each in found.runs],
+        "road": [
+            {
+                **_fields(step, "number", "score", "best", "gained"),
+                "name": step.logged.run.name,
+                "changes": step.logged.changes,
+            }
+            for step in steps
+        ],
+        "damaged": found.damaged,
+        "exported": exported,
     }
 
 
