@@ -4,8 +4,8 @@
 
 By default 1,000 simulations of few and 70 of many, a quarter of an hour of one core.
 
-Labels and scores are made up, so that what is true is known and new rows can be drawn at will. Two unlike kinds of rows:
-few (2,000 rows, 3 labels that a fifth of the rows have) and many (50,000 rows, 28 labels that 3 of 100 have). A model's
+Labels and scores are made up, so that what is true is known and new rows can be drawn at will. Two unlike kinds: few
+(2,000 rows, 3 labels that a fifth of the rows have) and many (50,000 rows, 28 labels that 3 of 100 have). A model's
 score of a label is the label times its quality, plus noise of which half the variance is shared by all models. In every
 simulation six models are compared as compete does it, thresholds fitted on other folds: four of equal quality, one that
 is surely worse, and one whose quality is drawn anew, so that the best of two is not known.
@@ -139,7 +139,9 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, help="in place of as many as each shape is given time for")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     options = parser.parse_args()
-    print("| rows | labels | interval | equal | family | found | 50 to 70 % | 70 to 90 % | 90 to 100 % | simulations | s |")
+    print(
+        "| rows | labels | interval | equal | family | found | 50 to 70 % | 70 to 90 % | 90 to 100 % | simulations | s |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name in options.shapes:
         shape, began = SHAPES[name], time.process_time()

@@ -119,7 +119,9 @@ def test_rows_are_those_on_which_one_is_right_and_the_other_wrong(worked_in: Wor
     competition = load_competition(worked_in)
     first, second = found.table["first"][0], found.table["second"][0]
     rows = found.rows[(found.rows["first"] == first) & (found.rows["second"] == second)]
-    wrong = {name: np.abs(decisions(worked_in, name) - competition.train_targets).sum(axis=1) for name in (first, second)}
+    wrong = {
+        name: np.abs(decisions(worked_in, name) - competition.train_targets).sum(axis=1) for name in (first, second)
+    }
     ahead = wrong[second] - wrong[first]
     places = [competition.train_ids.index(each) for each in rows["id"]]
     assert [int(ahead[place]) for place in places] == [
@@ -166,7 +168,7 @@ def test_stale_damaged_and_other_plans_are_refused_by_name(worked_in: Workspace,
     workspace = copied(worked_in, tmp_path)
     recipe = workspace.recipe("words_smooth")
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("5.0", "6.0"), encoding="utf-8")
-    with pytest.raises(CompeteError, match="'words_smooth' is stale: settings.smoothing: 5.0 -> 6.0"):
+    with pytest.raises(CompeteError, match=r"'words_smooth' is stale: settings\.smoothing: 5\.0 -> 6\.0"):
         compare(workspace, ["words", "words_smooth"])
     with pytest.raises(CompeteError, match="'logistic' is stale: its base model words_smooth"):
         compare(workspace, ["words", "logistic"])
@@ -177,7 +179,7 @@ def test_stale_damaged_and_other_plans_are_refused_by_name(worked_in: Workspace,
         compare(workspace, ["words", "1"])
     text = workspace.declaration.read_text(encoding="utf-8")
     workspace.declaration.write_text(text.replace("seed = 7", "seed = 8"), encoding="utf-8")
-    with pytest.raises(CompeteError, match="'words' is stale: folds.seed: 7 -> 8"):
+    with pytest.raises(CompeteError, match=r"'words' is stale: folds\.seed: 7 -> 8"):
         compare(workspace, ["words", "2"])
     workspace.fold_plan.unlink()
     with pytest.raises(UserError, match="nothing to compare"):

@@ -121,7 +121,7 @@ def test_a_line_that_compete_never_writes_is_said(tmp_path: Path, line: str) -> 
 def test_what_is_no_file_is_neither_written_nor_read(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("mine\n", encoding="utf-8")
-    for number, make in enumerate((os.mkfifo, os.mkdir, lambda path: os.symlink(outside, path))):
+    for number, make in enumerate((os.mkfifo, Path.mkdir, lambda path: path.symlink_to(outside))):
         workspace = Workspace(tmp_path / str(number))
         workspace.root.mkdir()
         make(workspace.log)
@@ -174,7 +174,9 @@ def test_the_road_is_the_best_so_far() -> None:
     assert [step.best for step in road(runs, -1)] == [0.5, 0.4, 0.4, 0.4]
     # Other rows, a submission and what has no score are no part of it.
     others = [trained("a", 0.9, plan="old"), Run("submit", "submission", "a", metric="f1_macro", honest=0.9)]
-    assert [step.score for step in road(with_changes([*others, trained("a", None), *(each.run for each in runs)]), 1)] == scores
+    assert [
+        step.score for step in road(with_changes([*others, trained("a", None), *(each.run for each in runs)]), 1)
+    ] == scores
     assert road([], 1) == []
 
 

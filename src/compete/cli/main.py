@@ -31,6 +31,7 @@ from compete.cli import (
     predict,
     rehearse,
     report,
+    reproduce,
     scores,
     stack,
     status,
@@ -64,6 +65,7 @@ app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)
 app.command("compare")(compare.command)
+app.command("reproduce")(reproduce.command)
 app.command("log")(log.command)
 app.command("rehearse")(rehearse.command)
 app.command("demo-data")(demo_data.command)

@@ -19,7 +19,7 @@ from compete.printable import on_one_line
 DECLARATION = "competition.toml"
 Kind = Literal["base model", "stack"]
 # Folders that compete writes into, and how many levels of it: oof/NAME/kept/fold_0/FILE.
-_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1}
+_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "reproduction": 8, "tracking": 2, "data": 1}
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,20 @@ class Workspace:
     def rehearsal(self, seed: int) -> Workspace:
         """The workspace that a rehearsal plays in."""
         return Workspace(self.root / "rehearsals" / str(seed), self.size)
+
+    def reproduction(self, size: str, model: str) -> Workspace:
+        """The workspace that a published model is trained again in, under its own split."""
+        folder = checked_name(size, "size")
+        return Workspace(self.root / "reproduction" / folder / checked_model_name(model), size)
+
+    def reproduction_lock(self, size: str) -> Path:
+        """Held by the one command that trains published models at this size."""
+        return self.root / "reproduction" / f".{checked_name(size, 'size')}.lock"
+
+    @property
+    def reproduced(self) -> Path:
+        """Of a workspace of `reproduction`: what came of it."""
+        return self.root / "reproduced.json"
 
     def rehearsal_lock(self, seed: int) -> Path:
         """Held by the one command that plays it."""

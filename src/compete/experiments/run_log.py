@@ -1,11 +1,11 @@
 """The log of a workspace: a line for every run of a command that made or sent something, append-only.
 
-log.jsonl holds a JSON object per line, written whole, flushed to the disk, under a lock of its own. A run that is killed
+log.jsonl holds a JSON object per line, written whole, flushed to the disk, under a lock of its own. A run killed
 in the middle of a line leaves a torn one: the next begins on a line of its own, and whoever reads passes the torn one
 over and says so. What a model was made of (its identity, names and values) is part of its line, so that what changed
-since its last run is told by the log alone. Nothing in it is secret, and no path of a machine: identities have neither.
+since its last run is told by the log alone. Nothing in it is secret, or a path of a machine: identities have neither.
 
-Every command that trains, stacks, tunes, studies or submits calls `note_runs` when it has ended; commands that only look
+Every command that trains, stacks, tunes, studies or submits calls `note_runs` when it has ended; those that only look
 write nothing. A log that cannot be written is said, and fails nothing.
 """
 
@@ -160,7 +160,9 @@ def read_log(workspace: Workspace) -> Log:
     try:
         content = _content(path)
     except (OSError, ValueError) as error:
-        raise StoreError(f"{workspace.shown(path)} cannot be read ({error}): move it away, a new one is begun") from None
+        raise StoreError(
+            f"{workspace.shown(path)} cannot be read ({error}): move it away, a new one is begun"
+        ) from None
     runs, damaged = list[Run](), list[str]()
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
@@ -203,7 +205,11 @@ def _value(name: str, kind: str, value: Any) -> Any:
     if value is None and "None" in kind:
         return None
     wanted = {"str": str, "int": int}.get(kind.partition(" ")[0], (int, float))
-    if isinstance(value, bool) or not isinstance(value, wanted) or isinstance(value, float) and not math.isfinite(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, wanted)
+        or (isinstance(value, float) and not math.isfinite(value))
+    ):
         raise TypeError(name)
     return value
 
@@ -251,13 +257,15 @@ class Step:
         return self.gained is not None
 
 
-def road(runs: Sequence[Logged], sign: int, score: Callable[[Run], float | None] = lambda run: run.honest) -> list[Step]:
+def road(
+    runs: Sequence[Logged], sign: int, score: Callable[[Run], float | None] = lambda run: run.honest
+) -> list[Step]:
     """The runs with a score, oldest first, each with the best so far; sign: 1 where higher is better, else -1.
 
     Runs under another metric, or under a fold plan other than the last scored run's, cannot be put beside them and are
     left out.
     """
-    scored = [each for each in runs if score(each.run) is not None and each.run.kind != "submission"]
+    scored = [each for each in runs if score(each.run) is not None and each.run.kind in ("base model", "stack")]
     if not scored:
         return []
     same = scored[-1].run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -14,12 +14,37 @@ from compete.reporting.log_csv import COLUMNS, log_cells
 from compete.submissions.ledger import Entry
 
 if TYPE_CHECKING:
+    from compete.base_models.recipes import Recipe
     from compete.experiments.comparing import Compared, Difference
+    from compete.experiments.reproduction import Reproduced
     from compete.experiments.run_log import Logged
     from compete.planning.model_plan import ModelPlan
     from compete.planning.probe import Probed
     from compete.stacking.comparison import Comparison, Contributions
     from compete.submissions.leaderboard.finalists import Finalists
+
+
+class Reproducible(Protocol):
+    """A published model, and what came of training it again."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    @property
+    def size(self) -> str: ...
+
+    @property
+    def found(self) -> Reproduced | None: ...
+
+    @property
+    def why(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
 
 SCORE = ("honest", "low", "high", "naive")
 
@@ -151,6 +176,34 @@ def log_frame(runs: Sequence[Logged]) -> pd.DataFrame:
     # Of a column of None alone nobody could tell that it holds numbers.
     numbers = ["honest", "low", "high", "naive", "public", "hours"]
     return table.astype(dict.fromkeys(numbers, float)).assign(when=pd.to_datetime(table["when"], utc=True))
+
+
+def reproduction_frame(models: Sequence[Reproducible]) -> pd.DataFrame:
+    """A row per published model, by name; NaN where it was not trained, `why` then says why not. All macro-F1."""
+    rows = []
+    for each in models:
+        told, found = each.recipe.declaration.published, each.found
+        rows.append(
+            {
+                "name": each.name,
+                "split": told.split if told else "",
+                "thresholds": told.thresholds if told else "",
+                "published": told.validation if told else None,
+                "kaggle": told.kaggle_public if told else None,
+                "reproduced": found and found.validation,
+                "honest": found and found.honest,
+                "low": found and found.low,
+                "high": found and found.high,
+                "rows": found and found.rows,
+                "seconds": found and found.seconds,
+                "size": each.size,
+                "checkpoint": each.recipe.needs.checkpoint,
+                "state": each.state,
+                "why": each.why,
+            }
+        )
+    numbers = ["published", "kaggle", "reproduced", "honest", "low", "high", "rows", "seconds"]
+    return pd.DataFrame(rows).set_index("name").astype(dict.fromkeys(numbers, float))
 
 
 def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:

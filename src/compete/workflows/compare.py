@@ -81,11 +81,13 @@ def _reading(found: Compared) -> list[str]:
             f"({p_text(pair.difference.p)}, level {level})"
         ]
     else:
-        sentences = [f"{len(surely)} of {len(found.pairs)} differences are more than luck at the level of {level}{many}"]
+        sentences = [
+            f"{len(surely)} of {len(found.pairs)} differences are more than luck at the level of {level}{many}"
+        ]
     return [
         *sentences,
-        f"chance to be better: on a private leaderboard of {found.n_private:,} rows that are drawn as the training rows "
-        "are",
+        f"chance to be better: on a private leaderboard of {found.n_private:,} rows that are drawn as the training "
+        "rows are",
     ]
 
 

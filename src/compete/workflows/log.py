@@ -46,9 +46,7 @@ class RunLog:
         return table
 
 
-def log(
-    workspace: Workspace, *, model: str = "", command: str = "", since: str = "", say: Say = silent
-) -> RunLog:
+def log(workspace: Workspace, *, model: str = "", command: str = "", since: str = "", say: Say = silent) -> RunLog:
     """model, command: only runs of these; since: only runs since that day or moment, as 2026-11-27 or
     2026-11-27T09:30, UTC where it names no time zone. Raises UserError for what is no such moment."""
     moment = _moment(since) if since else None

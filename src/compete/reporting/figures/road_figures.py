@@ -86,8 +86,8 @@ def of_runs(view: View) -> Iterator[Picture | NotDrawn]:
         "experiments",
         title,
         f"Honest {metric.title} of every run that trained, built or brought in a whole model or stack, with its 95 % "
-        "interval, in the order of the log. Beside a run that beat all before it stands what changed since the last run "
-        "of the same name. Many runs on the same rows make the best of them look better than it is.",
+        "interval, in the order of the log. Beside a run that beat all before it stands what changed since the last "
+        "run of the same name. Many runs on the same rows make the best of them look better than it is.",
         partial(road_figure, points, metric.title, metric.sign),
     )
 
