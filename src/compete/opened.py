@@ -20,15 +20,18 @@ from compete.reporting.terminal.training_display import TrainingDisplay, shown_o
 from compete.reporting.view import View
 from compete.workflows import folds as _folds
 from compete.workflows.allow import Allowed, allow
+from compete.workflows.compare import Comparison, compare
 from compete.workflows.download import download
 from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
 from compete.workflows.jobs import Collected, Exported, collect_jobs, export_jobs
 from compete.workflows.kaggle_notebook import STOP_AFTER, TrainingNotebook, collect_from_kaggle, training_notebook
+from compete.workflows.log import RunLog, log
 from compete.workflows.plan import Requirements, plan
 from compete.workflows.predict import Predicted, predict
 from compete.workflows.rehearse import Rehearsal, rehearse
 from compete.workflows.report import WrittenReport, report
+from compete.workflows.reproduce import Reproductions, reproduce
 from compete.workflows.scores import Scores, scores
 from compete.workflows.session import Say, silent
 from compete.workflows.ship import RUN_WITHIN, Shipped, ship
@@ -360,6 +363,14 @@ class Opened(View):
         """`compete finalists`: which two submissions to select for the private leaderboard."""
         return finalists(self.workspace, say=self._say)
 
+    def compare(self, *names: str, rows: int = 5) -> Comparison:
+        """`compete compare`: which of several base models, stacks or submissions is better, and how surely."""
+        return compare(self.workspace, names, rows=rows, say=self._say)
+
+    def log(self, *, model: str = "", command: str = "", since: str = "") -> RunLog:
+        """`compete log`: what was run here, what changed each time, and what moved the score."""
+        return log(self.workspace, model=model, command=command, since=since, say=self._say)
+
     def rehearse(
         self,
         *models: str,
@@ -370,6 +381,17 @@ class Opened(View):
     ) -> Rehearsal:
         """`compete rehearse`: the competition on part of the training rows, every promise held against the truth."""
         return rehearse(self.workspace, models, stacks=stacks, share=share, seed=seed, workers=workers, say=self._say)
+
+    def reproduce(self, *names: str, workers: int | None = None, threads: int | None = None) -> Reproductions:
+        """`compete reproduce`: published models trained again as they were, each under its own split.
+
+        Raises JobsFailedError if one could not be trained; what the others gave is kept.
+        """
+        with self._changing():
+            found = reproduce(self.workspace, names, workers=workers, threads=threads, say=self._say, watch=self._watch)
+        if found.failed is not None:
+            raise found.failed
+        return found
 
     def report(self, folder: Path | str | None = None) -> WrittenReport:
         """`compete report`: one page that needs no network, and every figure beside it."""

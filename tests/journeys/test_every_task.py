@@ -16,7 +16,16 @@ pytestmark = pytest.mark.slow
 
 OF_CLASSES = {"label_rates", "confusion", "reliability", "reliability_models", "label_f1", "labels_linear"}
 OF_NUMBERS = {"targets", "predicted_true", "residuals", "target_scores"}
-OF_ALL = {"scores", "honest_naive", "cost", "error_correlation", "leave_one_out", "leaderboard", "public_private"}
+OF_ALL = {
+    "scores",
+    "honest_naive",
+    "cost",
+    "error_correlation",
+    "leave_one_out",
+    "leaderboard",
+    "public_private",
+    "road",
+}
 NOT_OF_NUMBERS = ("label", "threshold", "F1", "precision", "probabilit", "class")
 NOT_OF_CLASSES = ("threshold", "label")
 
@@ -57,6 +66,10 @@ def test_every_command(name: str, tmp_path: Path, compete: Run, unpainted: None)
     assert bool(stacked["targets"]) is numbers and bool(stacked["labels"]) is not numbers
     texts += [said(compete, "submit", "mean"), said(compete, "submit", "linear"), said(compete, "submit", "nbsvm")]
     texts += [said(compete, "scores", "--private"), said(compete, "finalists")]
+    texts += [
+        said(compete, "compare", "mean", "linear", "1"),
+        said(compete, "compare", "linear", "nbsvm", "--rows", "0"),
+    ]
     for command in (["plan"], ["folds"], ["status"], ["scores"], ["finalists"], ["submit", "blend", "--again"]):
         document(compete, *command)
     for what in ("mean", "linear"):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,12 +50,26 @@ _PUBLISHED = "published.settings"
 
 
 class Published(Declaration):
-    """[published]: how the model was trained and scored where the recipe comes from; scores are macro-F1."""
+    """[published]: how the model was trained and scored where the recipe comes from; scores are macro-F1.
+
+    The one place for what was published: tables, logs and `compete reproduce` read it here.
+    """
+
+    model: int | None = Field(default=None, ge=1, description="its number there")
 
     validation: float | None = Field(default=None, ge=0, le=1, description="the score on the rows it was validated on")
     kaggle_public: float | None = Field(default=None, ge=0, le=1, description="its score on the public leaderboard")
     split: str = Field(default="", description="how those rows were chosen, in words")
+    folds: int | None = Field(
+        default=None, ge=2, le=50, description="of so many stratified folds the last was the validation rows"
+    )
+    held_out: float | None = Field(
+        default=None, gt=0, lt=1, description="in place of folds: share of the rows, drawn by chance, that were"
+    )
     thresholds: str = Field(default="", description="what was cut where, in words")
+    threshold: float | Literal["per label"] = Field(
+        default=0.5, description='where labels were cut; "per label": where that scored best on the validation rows'
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="changes to [settings]")
 
 

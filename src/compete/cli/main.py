@@ -19,6 +19,7 @@ import typer
 from compete import __version__
 from compete.cli import (
     allow,
+    compare,
     demo_data,
     download,
     finalists,
@@ -27,10 +28,12 @@ from compete.cli import (
     init,
     jobs,
     kaggle_notebook,
+    log,
     plan,
     predict,
     rehearse,
     report,
+    reproduce,
     scores,
     ship,
     stack,
@@ -66,6 +69,9 @@ app.command("predict")(predict.command)
 app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)
+app.command("compare")(compare.command)
+app.command("reproduce")(reproduce.command)
+app.command("log")(log.command)
 app.command("rehearse")(rehearse.command)
 app.command("allow")(allow.command)
 app.command("demo-data")(demo_data.command)

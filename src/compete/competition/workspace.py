@@ -20,6 +20,7 @@ DECLARATION = "competition.toml"
 Kind = Literal["base model", "stack"]
 # Folders that compete writes into, and how many levels of it: oof/NAME/kept/fold_0/FILE.
 _DEPTHS = {"oof": 5, "submissions": 4, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1, "packs": 3}
+_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "reproduction": 8, "tracking": 2, "data": 1}
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,16 @@ class Workspace:
         return self.root / "tracking"
 
     @property
+    def log(self) -> Path:
+        """What every command made, a line each (`experiments/run_log`)."""
+        return self.root / "log.jsonl"
+
+    @property
+    def log_lock(self) -> Path:
+        """Held by the one command that appends to it."""
+        return self.oof / ".log.lock"
+
+    @property
     def lock(self) -> Path:
         """Held by the one command that may write, but for folds that are being trained."""
         return self.oof / ".lock"
@@ -246,6 +257,20 @@ class Workspace:
     def rehearsal(self, seed: int) -> Workspace:
         """The workspace that a rehearsal plays in."""
         return Workspace(self.root / "rehearsals" / str(seed), self.size)
+
+    def reproduction(self, size: str, model: str) -> Workspace:
+        """The workspace that a published model is trained again in, under its own split."""
+        folder = checked_name(size, "size")
+        return Workspace(self.root / "reproduction" / folder / checked_model_name(model), size)
+
+    def reproduction_lock(self, size: str) -> Path:
+        """Held by the one command that trains published models at this size."""
+        return self.root / "reproduction" / f".{checked_name(size, 'size')}.lock"
+
+    @property
+    def reproduced(self) -> Path:
+        """Of a workspace of `reproduction`: what came of it."""
+        return self.root / "reproduced.json"
 
     def rehearsal_lock(self, seed: int) -> Path:
         """Held by the one command that plays it."""

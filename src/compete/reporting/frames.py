@@ -4,19 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
 from compete.oof.honest_scores import Score, TargetScore
 from compete.oof.state import ModelState
+from compete.reporting.log_csv import COLUMNS, log_cells
 from compete.submissions.ledger import Entry
 
 if TYPE_CHECKING:
+    from compete.base_models.recipes import Recipe
+    from compete.experiments.comparing import Compared, Difference
+    from compete.experiments.reproduction import Reproduced
+    from compete.experiments.run_log import Logged
     from compete.planning.model_plan import ModelPlan
     from compete.planning.probe import Probed
     from compete.stacking.comparison import Comparison, Contributions
     from compete.submissions.leaderboard.finalists import Finalists
+
+
+class Reproducible(Protocol):
+    """A published model, and what came of training it again."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    @property
+    def size(self) -> str: ...
+
+    @property
+    def found(self) -> Reproduced | None: ...
+
+    @property
+    def why(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
 
 SCORE = ("honest", "low", "high", "naive")
 
@@ -103,6 +131,79 @@ def finalists_frame(found: Finalists) -> pd.DataFrame:
         for each in found.candidates
     ]
     return pd.DataFrame(rows).set_index("number")
+
+
+def pairs_frame(found: Compared) -> pd.DataFrame:
+    """A row per pair, the better one first; `p_holm`: corrected for all pairs; `better`: on the private leaderboard."""
+    rows = [
+        [pair.first, pair.second, *_difference(pair.difference), pair.difference.surely, pair.better]
+        for pair in found.pairs
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", *DIFFERENCE, "surely", "better"])
+
+
+def pair_outputs_frame(found: Compared) -> pd.DataFrame:
+    """A row per pair and output; `p_holm`: corrected for all outputs of the pair."""
+    rows = [
+        [pair.first, pair.second, each.name, each.first, each.second, *_difference(each.difference)]
+        for pair in found.pairs
+        for each in pair.outputs
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "output", "of_first", "of_second", *DIFFERENCE])
+
+
+def pair_rows_frame(found: Compared) -> pd.DataFrame:
+    """A row per pair and training row on which the two differ most."""
+    rows = [
+        [pair.first, pair.second, each.id, each.true, each.first, each.second, *each.errors, each.text]
+        for pair in found.pairs
+        for each in pair.rows
+    ]
+    columns = ["first", "second", "id", "true", "of_first", "of_second", "error_of_first", "error_of_second", "text"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+DIFFERENCE = ("difference", "low", "high", "p", "p_holm")
+
+
+def _difference(found: Difference) -> list[float]:
+    return [found.value, found.low, found.high, found.p, found.corrected]
+
+
+def log_frame(runs: Sequence[Logged]) -> pd.DataFrame:
+    """A row per run of a log, oldest first."""
+    table = pd.DataFrame([log_cells(run) for run in runs], columns=list(COLUMNS))
+    # Of a column of None alone nobody could tell that it holds numbers.
+    numbers = ["honest", "low", "high", "naive", "public", "hours"]
+    return table.astype(dict.fromkeys(numbers, float)).assign(when=pd.to_datetime(table["when"], utc=True))
+
+
+def reproduction_frame(models: Sequence[Reproducible]) -> pd.DataFrame:
+    """A row per published model, by name; NaN where it was not trained, `why` then says why not. All macro-F1."""
+    rows = []
+    for each in models:
+        told, found = each.recipe.declaration.published, each.found
+        rows.append(
+            {
+                "name": each.name,
+                "split": told.split if told else "",
+                "thresholds": told.thresholds if told else "",
+                "published": told.validation if told else None,
+                "kaggle": told.kaggle_public if told else None,
+                "reproduced": found and found.validation,
+                "honest": found and found.honest,
+                "low": found and found.low,
+                "high": found and found.high,
+                "rows": found and found.rows,
+                "seconds": found and found.seconds,
+                "size": each.size,
+                "checkpoint": each.recipe.needs.checkpoint,
+                "state": each.state,
+                "why": each.why,
+            }
+        )
+    numbers = ["published", "kaggle", "reproduced", "honest", "low", "high", "rows", "seconds"]
+    return pd.DataFrame(rows).set_index("name").astype(dict.fromkeys(numbers, float))
 
 
 def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:

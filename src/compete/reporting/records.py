@@ -21,7 +21,11 @@ from compete.printable import json_printable
 from compete.submissions.ledger import UNKNOWN, Entry
 
 if TYPE_CHECKING:  # they need what takes long to import
+    import pandas as pd
+
     from compete.competition.folds import FoldPlan
+    from compete.experiments.comparing import Compared, Difference
+    from compete.experiments.run_log import Log, Step
     from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
     from compete.planning.probe import Probed
     from compete.planning.schedule import Schedule
@@ -242,6 +246,63 @@ def _finalist(each: Finalist) -> Record:
         "behind_deviation": each.deviation,
         "best_probability": each.best,
     }
+
+
+def compare_record(found: Compared) -> Record:
+    """`compete compare`. pairs: the better one first; outputs: labels, classes or targets; better: the chance to be so
+    on the private leaderboard, of which there are private_rows."""
+    return {
+        "metric": found.metric.name,
+        "greater_is_better": found.metric.greater_is_better,
+        "private_rows": found.n_private,
+        "compared": [_fields(each, "name", "kind", "honest", "public") for each in found.contestants],
+        "correction": "Holm",
+        "pairs": [
+            {
+                **_fields(pair, "first", "second", "better"),
+                **_apart(pair.difference),
+                "outputs": [
+                    {**_fields(each, "name", "first", "second"), **_apart(each.difference)} for each in pair.outputs
+                ],
+                "rows": [vars(row) for row in pair.rows],
+            }
+            for pair in found.pairs
+        ],
+    }
+
+
+def _apart(found: Difference) -> Record:
+    return {
+        "difference": found.value,
+        **_fields(found, "low", "high", "p"),
+        "p_holm": found.corrected,
+        "surely": found.surely,
+    }
+
+
+def log_record(found: Log, metric: str, steps: Sequence[Step], exported: Path | None = None) -> Record:
+    """`compete log`. road: every scored run with the best score so far, and by how much it moved that; seconds: spent
+    in that run; identity: what was made of what, by name; exported: the CSV that was written."""
+    return {
+        "metric": metric,
+        "runs": [{**vars(each.run), "changes": each.changes, "first": each.first} for each in found.runs],
+        "road": [
+            {
+                **_fields(step, "number", "score", "best", "gained"),
+                "name": step.logged.run.name,
+                "changes": step.logged.changes,
+            }
+            for step in steps
+        ],
+        "damaged": found.damaged,
+        "exported": exported,
+    }
+
+
+def reproduce_record(found: pd.DataFrame) -> Record:
+    """`compete reproduce`. published, kaggle: of the report; reproduced: by its own method; honest: thresholds fitted
+    on other rows; all macro-F1, null where nothing was trained."""
+    return {"metric": "f1_macro", "models": found.reset_index().to_dict("records")}
 
 
 def rehearsal_record(

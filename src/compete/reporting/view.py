@@ -20,7 +20,8 @@ from compete.competition.data import Competition, load_competition
 from compete.competition.folds import FoldPlan, stored_plan
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
-from compete.errors import CompeteError, UserError
+from compete.errors import CompeteError, StoreError, UserError
+from compete.experiments.run_log import Log, read_log
 from compete.oof import store
 from compete.oof.honest_scores import LabelScore, TargetScore
 from compete.oof.results import Missing, Result, missing_base_model
@@ -253,6 +254,14 @@ class View:
     def ledger(self) -> pd.DataFrame:
         """Every submission by number: what was known before it was sent, and what became of it."""
         return ledger_frame(self.entries)
+
+    @cached_property
+    def log_of_runs(self) -> Log:
+        """What was run here; empty where the log cannot be read, with the reason among what is damaged."""
+        try:
+            return read_log(self.workspace)
+        except StoreError as error:
+            return Log([], [str(error)])
 
     @cached_property
     def _base_models(self) -> dict[str, Result | Missing]:

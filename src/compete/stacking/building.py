@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,8 @@ class Built:
     where_worth: float | None = None
     """The honest score with 0.5 for the labels whose thresholds are not worth tuning, told inside; None where all are,
     or where its rule has no threshold per label."""
+    seconds: float | None = None
+    """That it took to fit; None where it is as it was built before."""
 
     @property
     def honest(self) -> float:
@@ -144,6 +147,7 @@ def refuse_alarmed(alarms: Sequence[Alarm]) -> None:
 
 def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
     """Fit a recipe, score it honestly, predict the test set, and store it."""
+    began = time.monotonic()
     competition, bench = stacking.competition, stacking.bench
     recipe = bench.recipes[name]
     bench.progress = progress
@@ -172,7 +176,7 @@ def build(stacking: Stacking, name: str, progress: Progress = unseen) -> Built:
     # The first plan of folds is that of the base models; the others only serve the score.
     probabilities = store.Predictions(np.asarray(fits[0].outer, dtype=np.float32), test.astype(np.float32))
     store.write_model(competition.workspace.stack(name), probabilities, competition.shape, record)
-    return Built(recipe, members, score, evaluation.draws, rates, where_worth)
+    return Built(recipe, members, score, evaluation.draws, rates, where_worth, time.monotonic() - began)
 
 
 def as_it_was_built(stacking: Stacking, name: str) -> Built | None:

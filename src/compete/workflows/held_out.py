@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from compete import atomic
@@ -38,28 +39,50 @@ def workspace_without(competition: Competition, recipes: Sequence[Recipe], share
         atomic.write_bytes(root / file, (competition.workspace.root / file).read_bytes())
     data = competition.declaration.data
     labels = list(competition.label_columns)
-    # As they are written in train: what reads them there reads them here.
-    table = competition.train_columns.drop(columns=labels).reset_index(drop=True)
-    table.insert(0, data.id, np.array(competition.train_ids, dtype=object))
-    labelled = competition.train_columns[labels].reset_index(drop=True)
+    table = rows_as_written(competition)
     usage = np.zeros(len(table), dtype=bool)
     rows, fraction = np.flatnonzero(held_out), competition.declaration.submission.public_fraction
     usage[rows] = _deal(np.arange(len(rows)), competition.strata[rows], fraction, seed + 1)
     _refuse_undefined(competition, held_out & usage, "public")
     _refuse_undefined(competition, held_out & ~usage, "private")
     in_test = [data.id, *competition.test_columns.columns]
-    solution = table[[data.id]].join(labelled)
+    solution = table[[data.id, *labels]]
     solution[free_name("Usage", solution.columns)] = np.where(usage, "Public", "Private")
     for name, content in (
-        ("train", table.join(labelled)[~held_out]),
+        ("train", table[~held_out]),
         ("test", table[in_test][held_out]),
         ("solution", solution[held_out]),
     ):
-        atomic.write_text(
-            root / "data" / f"{name}.csv", content.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        )
-    atomic.write_text(workspace.declaration, _declaration(competition, recipes))
+        atomic.write_text(root / "data" / f"{name}.csv", as_csv(content))
+    submission = competition.declaration.submission
+    atomic.write_text(
+        workspace.declaration,
+        declaration_of_rows(
+            competition,
+            recipes,
+            competition.declaration.folds.model_dump(),
+            {
+                "solution": "data/solution.csv",
+                "public_fraction": submission.public_fraction,
+                "daily_limit": submission.daily_limit,
+            },
+        ),
+    )
     return workspace
+
+
+def rows_as_written(competition: Competition) -> pd.DataFrame:
+    """The training rows as they are written in train, so that what reads them there reads them here: the id, other
+    columns, the columns of what is predicted."""
+    labels = list(competition.label_columns)
+    table = competition.train_columns.drop(columns=labels).reset_index(drop=True)
+    table.insert(0, competition.declaration.data.id, np.array(competition.train_ids, dtype=object))
+    return table.join(competition.train_columns[labels].reset_index(drop=True))
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """The table as a file that nothing in its cells can break."""
+    return table.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
 
 
 def _hold_out(competition: Competition, share: float, seed: int) -> NDArray[np.bool_]:
@@ -120,8 +143,11 @@ def _refuse_undefined(competition: Competition, half: NDArray[np.bool_], name: s
         ) from None
 
 
-def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> str:
-    """The rehearsal's competition.toml."""
+def declaration_of_rows(
+    competition: Competition, recipes: Sequence[Recipe], folds: Mapping[str, object], submission: Mapping[str, object]
+) -> str:
+    """competition.toml of a workspace whose data/train.csv and data/test.csv hold rows of this one; what else it says
+    is as here. folds, submission: its tables of these names."""
     declared = competition.declaration
     folders = [(recipe.needs.checkpoint, recipe.folder) for recipe in recipes]
     tables: dict[str, dict[str, object]] = {
@@ -135,13 +161,9 @@ def _declaration(competition: Competition, recipes: Sequence[Recipe]) -> str:
             "grades": list(competition.task.grades) or None,
             "features": declared.data.features or None,
         },
-        "folds": declared.folds.model_dump(),
+        "folds": dict(folds),
         "training": {"models": [recipe.name for recipe in recipes], "remote_code": declared.training.remote_code},
         "checkpoints": {name: str(folder.resolve()) for name, folder in folders if folder is not None},
-        "submission": {
-            "solution": "data/solution.csv",
-            "public_fraction": declared.submission.public_fraction,
-            "daily_limit": declared.submission.daily_limit,
-        },
+        "submission": dict(submission),
     }
     return to_toml(declared.top, tables)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compete.competition.workspace import Workspace
+from compete.experiments.run_log import Run, note_runs
 from compete.oof import imported
 from compete.oof.fold_plan import with_plan
 from compete.oof.imported import ImportedFile
@@ -35,4 +36,8 @@ def import_model(
             "Whether these rows were predicted by models that never saw them cannot be checked from outside. "
             f"Whoever trained them should have used {workspace.shown(workspace.fold_plan)}."
         )
-        return status(workspace, [name])
+        found = status(workspace, [name])
+        record = found.states[name].whole.record
+        run = Run("import", "base model", name, identity=dict(record.get("identity", {})))
+        note_runs(workspace, [run.scored(found.scores.get(name))], say)
+        return found

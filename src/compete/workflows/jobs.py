@@ -13,6 +13,7 @@ from compete.competition.workspace import Workspace
 from compete.errors import ArchiveError, CompeteError, DiskFullError, JobsFailedError, UserError, is_users_mistake
 from compete.execution.jobs import Event, Failed, Job
 from compete.execution.local import gpu_ids
+from compete.experiments.run_log import Run, note_runs
 from compete.oof.fold_plan import with_plan
 from compete.oof.job_archives import JOB, file_stem, laid_out, open_job, other_versions, pack_job, packed_work
 from compete.oof.job_results import RESULT, Arrival, bring_in, has_result, open_result, pack_result
@@ -21,6 +22,7 @@ from compete.oof.state import recipes_in_force
 from compete.oof.work import Work, assemble_if_complete, choose_recipes, find_work, train
 from compete.workflows.executors import crew_for
 from compete.workflows.session import Say, exclusively, load, silent
+from compete.workflows.status import status
 from compete.workflows.watching import Watch, unwatched
 
 
@@ -150,7 +152,24 @@ def collect_jobs(workspace: Workspace, folder: Path, *, say: Say = silent) -> Co
         recipes = [recipe for name, recipe in recipes_in_force(workspace).items() if name in came]
         work = Work(planned, recipes, {}, [])
         whole = [recipe.name for recipe in recipes if assemble_if_complete(work, recipe.name)]
+        if whole:
+            note_runs(workspace, _runs(workspace, whole), say)
     return Collected(arrivals, whole, refused)
+
+
+def _runs(workspace: Workspace, whole: Sequence[str]) -> list[Run]:
+    """The log's lines on models that were put together of what came in; what they took was spent elsewhere."""
+    found = status(workspace, whole)
+    return [
+        Run(
+            "jobs collect",
+            "base model",
+            name,
+            seconds=state.seconds,
+            identity=dict(state.whole.record.get("identity", {})),
+        ).scored(found.scores.get(name))
+        for name, state in found.states.items()
+    ]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,9 @@ from compete.competition.rare_labels import rare_sentence
 from compete.competition.task import Kind
 from compete.competition.workspace import Workspace
 from compete.errors import UserError
+from compete.experiments.run_log import Run, note_runs
 from compete.oof.fold_plan import with_plan
+from compete.oof.store import read_record
 from compete.progress import Progress, unseen
 from compete.stacking.building import Built, Stacking, as_it_was_built, build, open_stacking
 from compete.stacking.choosing import choose, remember_choice
@@ -100,7 +102,7 @@ def stack(
         planned = with_plan(load(workspace, say))
         recipes = recipes if names else suitable(recipes, planned.competition.task.kind, say)
         stacking, left_out = _open(planned, recipes, without, allow, say)
-        built = build_all(stacking, recipes, progress, force=force)
+        built = build_all(stacking, recipes, progress, force=force, say=say)
         contenders = [each for each in built if not names or each.recipe.name in names]
         chosen = choose_and_remember(stacking, contenders)
         found = compare(stacking, built, contenders, chosen, left_out)
@@ -110,9 +112,17 @@ def stack(
 
 
 def build_all(
-    stacking: Stacking, recipes: Sequence[StackRecipe], progress: Progress = unseen, *, force: bool = False
+    stacking: Stacking,
+    recipes: Sequence[StackRecipe],
+    progress: Progress = unseen,
+    *,
+    force: bool = False,
+    say: Say = silent,
 ) -> list[Built]:
-    """Every recipe, fitted and stored; as it was built before where nothing has changed since, unless `force`."""
+    """Every recipe, fitted and stored; as it was built before where nothing has changed since, unless `force`.
+
+    Each is in the log as soon as it is built: the next one may take an hour, and may fail.
+    """
     built = []
     for number, recipe in enumerate(recipes):
         title = f"{number + 1}/{len(recipes)} {recipe.name}"
@@ -123,7 +133,17 @@ def build_all(
         progress(number / len(recipes), title)
         earlier = None if force else as_it_was_built(stacking, recipe.name)
         built.append(earlier or build(stacking, recipe.name, of_all))
+        note_runs(stacking.competition.workspace, _runs(stacking, built[-1]), say)
     return built
+
+
+def _runs(stacking: Stacking, built: Built) -> list[Run]:
+    """The log's line on a stack; none where it is as it was."""
+    if built.seconds is None:
+        return []
+    name = built.recipe.name
+    identity = read_record(stacking.competition.workspace.stack(name))["identity"]
+    return [Run("stack", "stack", name, seconds=built.seconds, identity=identity).scored(built.score)]
 
 
 def choose_and_remember(stacking: Stacking, contenders: Sequence[Built]) -> Built:

@@ -13,6 +13,7 @@ from compete.competition.data import Competition
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import KaggleError, SubmissionError, UserError
+from compete.experiments.run_log import Run, note_runs
 from compete.oof.fold_plan import with_plan
 from compete.oof.results import Result
 from compete.printable import shown
@@ -125,6 +126,7 @@ def submit(
         found = Submitted(target, competition.sample.n_rows, entry)
         if entry is None:
             return found
+        note_runs(workspace, [_run(source, entry)], say)
         sent(found)
         if wait and target.counts:
 
@@ -135,6 +137,24 @@ def submit(
             with contextlib.suppress(KeyboardInterrupt), waiting():
                 entry = wait_for_score(entry, look, _LONGEST_WAIT)
         return Submitted(target, found.rows, entry)
+
+
+def _run(source: Result | CsvFile, entry: Entry) -> Run:
+    """The log's line on a submission."""
+    sent = entry.submission
+    return Run(
+        "submit",
+        "submission",
+        source.name,
+        ended="done" if entry.outcome.status in ("sent", "scored") else entry.outcome.status,
+        metric=sent.metric,
+        honest=sent.validation,
+        low=sent.low,
+        high=sent.high,
+        public=entry.outcome.public,
+        number=entry.number,
+        note=f"{sent.file}, to {sent.target}",
+    )
 
 
 def to_send(planned: Planned, what: str | None) -> Result | CsvFile:

@@ -14,9 +14,11 @@ from compete.competition.data import Competition
 from compete.competition.workspace import Workspace
 from compete.errors import JobsFailedError, UserError
 from compete.execution.executor import Executor
-from compete.execution.jobs import Event, Job, Left
+from compete.execution.jobs import Event, Failed, Finished, Job, Left
+from compete.experiments.run_log import Run, note_runs
 from compete.oof.fold_plan import with_plan
 from compete.oof.lock import claim, fold_claimed
+from compete.oof.state import ModelState, State
 from compete.oof.teachers import in_waves, untaught
 from compete.oof.work import Work, choose_recipes, find_work, train
 from compete.times import seconds_of
@@ -80,13 +82,19 @@ def train_base(
         seconds = asked if asked is not None or declared is None else seconds_of(declared)
         run = _Run(workspace, crew, None if seconds is None else began + seconds, say, watch)
         wanted = partial(find_work, competition, recipes, folds, replace_stale=replace_stale, parity=parity)
-        for wave in waves:
-            names_now = run.ready_now(competition, wave, folds)
-            run.train_all(partial(wanted, threads=crew.threads, now=names_now), force)
+        try:
+            for wave in waves:
+                names_now = run.ready_now(competition, wave, folds)
+                run.train_all(partial(wanted, threads=crew.threads, now=names_now), force)
+        except BaseException:  # Ctrl-C, a full disk: what was finished is kept, and written down
+            note_runs(workspace, run.cut_off(), say)
+            raise
         if run.left:
             say(f"{_left_text(run.left)}; the same command goes on with them")
         with locked(workspace, say):  # it writes scores down
-            return Trained(status(workspace, [recipe.name for recipe in recipes], scoring=True), run.failed, run.left)
+            found = status(workspace, [recipe.name for recipe in recipes], scoring=True)
+        note_runs(workspace, run.noted(found), say)
+        return Trained(found, run.failed, run.left)
 
 
 def _asked_seconds(stop_after: str) -> float:
@@ -94,6 +102,12 @@ def _asked_seconds(stop_after: str) -> float:
         return seconds_of(stop_after)
     except ValueError as error:
         raise UserError(f"--stop-after, stop_after: {error}") from None
+
+
+def _identity(state: ModelState) -> dict[str, str]:
+    """What a model was made of, by name; of one that is not whole, what its first fold was."""
+    fresh = [part.record for part in (state.whole, *state.parts) if part.state is State.FRESH]
+    return next((dict(record["identity"]) for record in fresh), {})
 
 
 def _said(**options: str | None) -> dict[str, str]:
@@ -117,6 +131,44 @@ class _Run:
     watch: Watch
     left: list[str] = field(default_factory=list)
     failures: list[JobsFailedError] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of the jobs that were done, by model."""
+    unsuccessful: set[str] = field(default_factory=set)
+    """Models of which a job failed."""
+    before: dict[str, State] = field(default_factory=dict)
+    """In which state the models were found."""
+
+    def noted(self, found: Status) -> list[Run]:
+        """A line of the log for every model that this run changed."""
+        models = {*self.seconds, *self.unsuccessful}
+        models |= {
+            name
+            for name, state in found.states.items()  # put together of folds that an earlier run had finished
+            if state.state is State.FRESH and self.before.get(name, State.FRESH) is not State.FRESH
+        }
+        return [
+            Run(
+                "train-base",
+                "base model",
+                name,
+                ended="failed" if name in self.unsuccessful else "stopped" if self._is_left(name) else "done",
+                seconds=self.seconds.get(name, 0.0),
+                identity=_identity(state),
+                note="" if state.state is State.FRESH else state.how_far,
+            ).scored(found.scores.get(name))
+            for name, state in found.states.items()
+            if name in models
+        ]
+
+    def cut_off(self) -> list[Run]:
+        """The same of a run that ended before its time: what became of its models is told by the next."""
+        return [
+            Run("train-base", "base model", name, ended="stopped", seconds=seconds)
+            for name, seconds in self.seconds.items()
+        ]
+
+    def _is_left(self, model: str) -> bool:
+        return any(job.startswith(f"{model} ") for job in self.left)
 
     @property
     def failed(self) -> JobsFailedError | None:
@@ -157,10 +209,17 @@ class _Run:
                 return
 
     def _train(self, work: Work) -> None:
+        for name, state in work.states.items():
+            self.before.setdefault(name, state.state)
         with self.watch(work, self.crew.at_once) as on_event:
 
             def seen(event: Event) -> None:
                 self.left.extend([event.job.name] if isinstance(event, Left) else [])
+                model = event.job.payload["model"]
+                if isinstance(event, Finished) and "identity" in event.job.payload:  # else it checked what was trained
+                    self.seconds[model] = self.seconds.get(model, 0.0) + event.seconds
+                elif isinstance(event, Failed):
+                    self.unsuccessful.add(model)
                 on_event(event)
 
             try:

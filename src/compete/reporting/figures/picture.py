@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from compete.reporting.figures.style import Draw
 
-Section = Literal["data", "models", "labels", "stack", "submissions"]
+Section = Literal["data", "models", "labels", "stack", "submissions", "experiments"]
 # More rows than that do not change a picture, and cost time and memory.
 MOST_ROWS = 20_000
 

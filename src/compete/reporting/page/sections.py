@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from compete.competition.workspace import Kind
+from compete.experiments.run_log import road
 from compete.oof.guards import warning_lines
 from compete.reporting.durations import time_text
 from compete.reporting.figures.catalogue import Catalogue
 from compete.reporting.figures.score_rows import score_rows
 from compete.reporting.page.provenance import provenance
+from compete.reporting.terminal.log_tables import changes_text
 from compete.reporting.terminal.tables import state_text
 from compete.reporting.view import View
 from compete.score_text import range_text, score_text
@@ -77,6 +79,7 @@ def sections_of(view: View, found: Catalogue, drawings: dict[str, PageFigure]) -
         PageSection("labels", f"The {_nouns(view)}, one by one"),
         _stack_section(view),
         _submission_section(view),
+        _experiments_section(view),
     ]
     by_name = {section.name: section for section in sections}
     chosen = f"labels_{view.chosen.name}" if view.chosen else ""
@@ -304,6 +307,28 @@ def _submission_row(entry: Entry) -> list[str]:
         range_text(sent.private_low, sent.private_high),
         score_text(came.private),
     ]
+
+
+def _experiments_section(view: View) -> PageSection:
+    section = PageSection("experiments", "What moved the score")
+    log = view.log_of_runs
+    section.notes += [f"The log: {sentence}." for sentence in log.damaged]
+    better = [step for step in road(log.runs, view.competition.metric.sign) if step.is_better]
+    if better:
+        rows = [
+            [
+                step.logged.run.when[:16].replace("T", " "),
+                step.logged.run.command,
+                step.logged.run.name,
+                score_text(step.score),
+                score_text(step.gained, step.score, sign=True),
+                changes_text(step.logged),
+            ]
+            for step in better
+        ]
+        columns = ("when (UTC)", "command", "what", "honest", "more than the best before", "what changed")
+        section.tables.append(PageTable("Runs that beat all before them", columns, rows, numbers_from=6))
+    return section
 
 
 def _made_section(view: View) -> PageSection:

@@ -61,7 +61,7 @@ class Finalists:
 def choose_finalists(competition: Competition, entries: Sequence[Entry]) -> Finalists:
     """Raises UserError if fewer than two submissions can be compared."""
     counted = [e for e in entries if e.outcome.status in ("sent", "scored")]
-    read = {entry.number: _predictions(competition, entry) for entry in counted}
+    read = {entry.number: kept_predictions(competition, entry) for entry in counted}
     predicted = {number: found for number, found in read.items() if not isinstance(found, str)}
     candidates = [entry for entry in counted if entry.number in predicted]
     left_out = {number: why for number, why in read.items() if isinstance(why, str)}
@@ -159,7 +159,7 @@ def _best_two_by_public(metric: Metric, entries: Sequence[Entry]) -> list[int] |
     return [-place for _, place in sorted(scored, reverse=True)[:2]] if len(scored) >= 2 else None
 
 
-def _predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] | str:
+def kept_predictions(competition: Competition, entry: Entry) -> NDArray[np.float32] | str:
     """Out-of-fold predictions that were kept with a submission, or why there are none of these training rows."""
     sent = entry.submission
     if sent.validation is None or sent.metric != competition.declaration.metric_name:
