@@ -19,8 +19,16 @@ from compete.printable import on_one_line
 DECLARATION = "competition.toml"
 Kind = Literal["base model", "stack"]
 # Folders that compete writes into, and how many levels of it: oof/NAME/kept/fold_0/FILE.
-_DEPTHS = {"oof": 5, "submissions": 4, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1, "packs": 3}
-_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "reproduction": 8, "tracking": 2, "data": 1}
+_DEPTHS = {
+    "oof": 5,
+    "submissions": 4,
+    "report": 3,
+    "rehearsals": 2,
+    "reproduction": 8,
+    "tracking": 2,
+    "data": 1,
+    "packs": 3,
+}
 
 
 @dataclass(frozen=True)
