@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     options = parser.parse_args()
     print(
-        "| rows | labels | interval | equal | family | found | 50 to 70 % | 70 to 90 % | 90 to 100 % | simulations | s |"
+        "| rows | labels | interval | equal | family | found | 50 to 70 % | 70 to 90 % | 90 to 100 % | runs | s |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name in options.shapes:

@@ -11,7 +11,6 @@ from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 from sklearn.metrics import f1_score
 
 from compete.base_models.recipes import Published
-from compete.competition.data import load_competition
 from compete.competition.demo_data import write_demo_data
 from compete.competition.starter import make_workspace
 from compete.competition.workspace import Workspace
