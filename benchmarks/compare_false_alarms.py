@@ -139,9 +139,7 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, help="in place of as many as each shape is given time for")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     options = parser.parse_args()
-    print(
-        "| rows | labels | interval | equal | family | found | 50 to 70 % | 70 to 90 % | 90 to 100 % | simulations | s |"
-    )
+    print("| rows | labels | interval | equal | family | found | 50 to 70 % | 70 to 90 % | 90 to 100 % | runs | s |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name in options.shapes:
         shape, began = SHAPES[name], time.process_time()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.metrics import f1_score
 
@@ -63,7 +65,7 @@ def found(worked_in: Workspace) -> Comparison:
     return compare(worked_in, ["words_smooth", "logistic", "words"], rows=4)
 
 
-def decisions(workspace: Workspace, name: str) -> np.ndarray:
+def decisions(workspace: Workspace, name: str) -> NDArray[Any]:
     """Cut by thresholds of the other folds."""
     competition, plan = load_competition(workspace), stored_plan(workspace)
     assert plan is not None
@@ -86,20 +88,20 @@ def test_every_number_is_that_of_the_stored_parts(worked_in: Workspace, found: C
     truth = load_competition(worked_in).train_targets
     random = np.random.default_rng(5)
     chosen = [random.integers(len(truth), size=len(truth)) for _ in range(400)]
-    for row in table.itertuples():
-        assert row.difference == pytest.approx(honest[row.first] - honest[row.second], abs=1e-12)
-        first, second = decisions(worked_in, row.first), decisions(worked_in, row.second)
+    for row in table.to_dict("records"):
+        assert row["difference"] == pytest.approx(honest[row["first"]] - honest[row["second"]], abs=1e-12)
+        first, second = decisions(worked_in, row["first"]), decisions(worked_in, row["second"])
         by_hand = [
             f1_score(truth[rows], first[rows], average="macro", zero_division=0)
             - f1_score(truth[rows], second[rows], average="macro", zero_division=0)
             for rows in chosen
         ]
         deviation = float(np.std(by_hand))
-        assert row.p == pytest.approx(2 * norm.sf(abs(row.difference) / deviation), abs=0.12)
-        assert (row.high - row.low) / 2 == pytest.approx(1.96 * deviation, rel=0.15)
+        assert row["p"] == pytest.approx(2 * norm.sf(abs(row["difference"]) / deviation), abs=0.12)
+        assert (row["high"] - row["low"]) / 2 == pytest.approx(1.96 * deviation, rel=0.15)
         # 45 private rows, and 240 that tell of them.
         private = deviation * np.sqrt(1 + len(truth) / 45)
-        assert row.better == pytest.approx(norm.cdf(row.difference / private), abs=0.03)
+        assert row["better"] == pytest.approx(norm.cdf(row["difference"] / private), abs=0.03)
     assert table["p_holm"].tolist() == pytest.approx(holm(table["p"].tolist()))
 
 
@@ -128,12 +130,12 @@ def test_rows_are_those_on_which_one_is_right_and_the_other_wrong(worked_in: Wor
         *(int(each) for each in np.sort(ahead)[::-1][:4] if each > 0),
         *(int(each) for each in np.sort(ahead)[:4] if each < 0),
     ]
-    for place, row in zip(places, rows.itertuples(), strict=True):
-        assert (row.error_of_first, row.error_of_second) == (wrong[first][place], wrong[second][place])
-        assert row.text == competition.train_texts[place]
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        assert (row["error_of_first"], row["error_of_second"]) == (wrong[first][place], wrong[second][place])
+        assert row["text"] == competition.train_texts[place]
         said = decisions(worked_in, first)[place]
         names = [label for label, on in zip(competition.labels, said, strict=True) if on]
-        assert row.of_first == (", ".join(names) or "none")
+        assert row["of_first"] == (", ".join(names) or "none")
 
 
 def test_a_submission_is_what_was_sent(worked_in: Workspace) -> None:
@@ -142,7 +144,8 @@ def test_a_submission_is_what_was_sent(worked_in: Workspace) -> None:
     assert entry.submission.source == "base model words"
     for name in ("2", entry.submission.file):
         table = compare(worked_in, ["words", name]).table
-        assert table.loc[0, ["difference", "p", "better"]].tolist() == [0.0, 1.0, pytest.approx(0.5, abs=0.02)]
+        (row,) = table.to_dict("records")
+        assert (row["difference"], row["p"]) == (0.0, 1.0) and row["better"] == pytest.approx(0.5, abs=0.02)
     both = compare(worked_in, ["1", "2"]).found
     assert [each.kind for each in both.contestants] == ["submission", "submission"]
     assert all(each.public is not None for each in both.contestants)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from compete.base_models.recipes import Published
-from compete.competition.data import load_competition
 from compete.competition.demo_data import write_demo_data
 from compete.competition.starter import make_workspace
 from compete.competition.workspace import Workspace
@@ -63,7 +64,7 @@ def published(published_once: Workspace, tmp_path: Path) -> Workspace:
     return copied(published_once, tmp_path)
 
 
-def validation_rows(workspace: Workspace, name: str) -> tuple[pd.DataFrame, np.ndarray]:
+def validation_rows(workspace: Workspace, name: str) -> tuple[pd.DataFrame, NDArray[Any]]:
     """Stored probabilities of the validation rows, and what is true of them."""
     own = workspace.reproduction("full", name)
     (part,) = sorted(own.oof.glob("*/fold_*/oof.parquet"))
@@ -78,14 +79,14 @@ def test_scores_are_those_of_the_stored_parts(published_once: Workspace) -> None
     for name, cut in (("plain", 0.5), ("fixed", 0.4)):
         oof, truth = validation_rows(published_once, name)
         by_hand = f1_score(truth, oof.to_numpy() >= cut, average="macro", zero_division=0)
-        assert table.loc[name, ["reproduced", "honest"]].tolist() == pytest.approx([by_hand, by_hand])
+        assert table["reproduced"][name] == table["honest"][name] == pytest.approx(by_hand)
     oof, truth = validation_rows(published_once, "tuned")
     best = [
         max(f1_score(truth[:, i], oof[label] >= cut) for cut in oof[label].unique())
         for i, label in enumerate(oof.columns)
     ]
-    assert table.loc["tuned", "reproduced"] == pytest.approx(np.mean(best))
-    assert table.loc["tuned", "honest"] < table.loc["tuned", "reproduced"]
+    assert table["reproduced"]["tuned"] == pytest.approx(np.mean(best))
+    assert table["honest"]["tuned"] < table["reproduced"]["tuned"]
     assert (table["low"] < table["honest"]).all() and (table["honest"] < table["high"]).all()
     assert table["rows"].tolist() == [len(validation_rows(published_once, name)[0]) for name in table.index]
     assert table["published"].tolist() == [0.5] * 3 and table["kaggle"].tolist() == [0.4] * 3
@@ -147,7 +148,7 @@ def test_a_checkpoint_that_is_not_here_is_said(published: Workspace) -> None:
     published.recipe("far").write_text(recipe, encoding="utf-8")
     said: list[str] = []
     found = reproduce(published, workers=0, say=said.append)
-    assert found.table.loc["far", "state"] == "absent" and found.failed is None
+    assert found.table["state"]["far"] == "absent" and found.failed is None
     assert any("nobody/has-this is not on this machine: `compete reproduce far` asks for it" in each for each in said)
     declaration = published.declaration.read_text(encoding="utf-8")
     published.declaration.write_text(f'{declaration}\n[checkpoints]\n"nobody/has-this" = "gone"\n', encoding="utf-8")
@@ -194,10 +195,9 @@ def test_what_is_no_result_is_none(tmp_path: Path) -> None:
 def test_all_ten_as_miniatures(tmp_path: Path) -> None:
     """The report's table is made again, with random nets of the same architectures, on posts of the demo."""
     write_demo_data(tmp_path / "data")
-    files = [tmp_path / "data" / f"{name}.csv" for name in ("train", "test", "sample_submission")]
-    train = pd.read_csv(files[0], dtype=str, keep_default_na=False)
-    train.head(90).to_csv(files[0], index=False)
-    workspace, _ = make_workspace(tmp_path / "demo", *files)
+    train, test, sample = (tmp_path / "data" / f"{name}.csv" for name in ("train", "test", "sample_submission"))
+    pd.read_csv(train, dtype=str, keep_default_na=False).head(90).to_csv(train, index=False)
+    workspace, _ = make_workspace(tmp_path / "demo", train, test, sample)
     found = reproduce(Workspace(workspace.root, "miniature"), workers=1)
     assert found.failed is None
     table = found.table

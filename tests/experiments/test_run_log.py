@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def test_what_was_noted_is_read_again(tmp_path: Path) -> None:
     (found,) = read_log(workspace).runs
     assert found.first and found.run.moment is not None
     assert abs(datetime.now(UTC) - found.run.moment) < timedelta(minutes=1)
-    assert found.run == run_log.replace(run, when=found.run.when)
+    assert found.run == replace(run, when=found.run.when)
     assert read_log(Workspace(tmp_path / "none")).runs == []
 
 
@@ -121,7 +123,8 @@ def test_a_line_that_compete_never_writes_is_said(tmp_path: Path, line: str) -> 
 def test_what_is_no_file_is_neither_written_nor_read(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("mine\n", encoding="utf-8")
-    for number, make in enumerate((os.mkfifo, Path.mkdir, lambda path: path.symlink_to(outside))):
+    makers: list[Callable[[Path], None]] = [os.mkfifo, Path.mkdir, lambda path: path.symlink_to(outside)]
+    for number, make in enumerate(makers):
         workspace = Workspace(tmp_path / str(number))
         workspace.root.mkdir()
         make(workspace.log)
@@ -137,7 +140,7 @@ def test_a_log_that_cannot_be_written_fails_nothing(trained: Workspace, monkeypa
     def refused(*arguments: object) -> int:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(run_log.os, "open", refused)
+    monkeypatch.setattr(os, "open", refused)
     said: list[str] = []
     note_runs(trained, [Run("stack", "stack", "mean")], said.append)
     assert said == ["log.jsonl could not be written (Read-only file system): this run is not in it"]
@@ -225,7 +228,7 @@ def test_every_run_is_in_it(
     told = run("log", "--model", "words", "--json").document
     assert [each["name"] for each in told["runs"]] == ["words"] * 3
     assert told["runs"][1]["changes"] == ["settings.smoothing: 1.0 -> 1.5"]
-    best = max((each.run.honest for each in runs[:5]), default=0)
+    best = max(each.run.honest or 0.0 for each in runs[:5])
     assert told["road"][-1]["best"] == best
     assert run("log", "--command", "stack", "--export", "log.csv").code == 0
     assert len(pd.read_csv(lived.root / "log.csv")) == 2

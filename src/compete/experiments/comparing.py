@@ -304,11 +304,13 @@ def rows_apart(competition: Competition, first: Contestant, second: Contestant, 
         found += [int(row) for row in order[:most] if sign * ahead[row] > 1e-9]
     return [
         RowApart(
-            row,
-            competition.train_ids[row],
-            competition.train_texts[row],
-            *(_said(competition, values[row]) for values in (competition.train_targets, first.decided, second.decided)),
-            (float(errors[0][row]), float(errors[1][row])),
+            row=row,
+            id=competition.train_ids[row],
+            text=competition.train_texts[row],
+            true=_said(competition, competition.train_targets[row]),
+            first=_said(competition, first.decided[row]),
+            second=_said(competition, second.decided[row]),
+            errors=(float(errors[0][row]), float(errors[1][row])),
         )
         for row in found
     ]

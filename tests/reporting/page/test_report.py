@@ -20,7 +20,7 @@ from support.report_page import MODEL_TABLE, ReportPage, read_page
 
 pytestmark = pytest.mark.slow
 
-SECTIONS = ["data", "models", "labels", "stack", "errors", "submissions", "made"]
+SECTIONS = ["data", "models", "labels", "stack", "errors", "submissions", "experiments", "made"]
 
 
 def test_every_section_is_there_in_order_and_linked(page: ReportPage) -> None:

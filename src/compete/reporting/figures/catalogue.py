@@ -51,10 +51,10 @@ def _parts(view: View) -> list[Callable[[View], Drawings]]:
             _of_chosen,
             _of_labels,
             _of_submissions,
-            road_figures.of_runs,
+            of_runs,
         ]
     numbers = (number_pictures.of_data, number_pictures.of_chosen, number_pictures.of_targets)
-    return [numbers[0], _of_scores, _of_curves, _of_stack, *numbers[1:], _of_submissions, road_figures.of_runs]
+    return [numbers[0], _of_scores, _of_curves, _of_stack, *numbers[1:], _of_submissions, of_runs]
 
 
 def _of_data(view: View) -> Drawings:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from compete.experiments.run_log import Step, road
 from compete.reporting.figures.picture import NotDrawn, Picture
@@ -69,7 +70,7 @@ def road_figure(points: Sequence[RoadPoint], metric: str, sign: int = 1) -> Figu
     axes.margins(x=0.08, y=0.18)
     axes.set_xlabel("scored runs, in their order")
     axes.set_ylabel(metric)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right" if sign > 0 else "upper right")
     return figure
 
