@@ -13,6 +13,7 @@ from compete.oof.state import ModelState
 from compete.submissions.ledger import Entry
 
 if TYPE_CHECKING:
+    from compete.experiments.tuning.stored import StudyRecord
     from compete.planning.model_plan import ModelPlan
     from compete.planning.probe import Probed
     from compete.stacking.comparison import Comparison, Contributions
@@ -103,6 +104,24 @@ def finalists_frame(found: Finalists) -> pd.DataFrame:
         for each in found.candidates
     ]
     return pd.DataFrame(rows).set_index("number")
+
+
+def trials_frame(studies: Sequence[StudyRecord]) -> pd.DataFrame:
+    """A row per trial of a tuning, by the fold it is of (nested; else "all") and its number, then its settings."""
+    rows = [
+        {
+            "fold": study.about.folds[0] if study.about.nested else "all",
+            "trial": trial.number,
+            "state": trial.state,
+            "score": trial.score,
+            "seconds": trial.seconds,
+            "as_shipped": trial.shipped,
+            **trial.settings,
+        }
+        for study in studies
+        for trial in study.trials
+    ]
+    return pd.DataFrame(rows).set_index(["fold", "trial"])
 
 
 def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:

@@ -172,6 +172,12 @@ def _open(
     stacking = open_stacking(planned, recipes, members.names, allow)
     for alarm in stacking.warnings:
         say(f"warning: {alarm}")
+    for model, folds in stacking.flattered.items():
+        say(
+            f"{model}: its settings were chosen by labels of the rows that it predicts (folds "
+            f"{', '.join(map(str, folds))}): a stack with it promises a little too much, and `compete tune --nested` "
+            "has none of that"
+        )
     _say_limits(planned, say)
     return stacking, members.left_out
 
