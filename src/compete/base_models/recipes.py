@@ -432,7 +432,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     else:  # as written: the class is not imported to be asked
         needs, unfit = needs_by_name(settings), ""
     folder = _local_folder(workspace, needs.checkpoint, competition.checkpoints)
-    found = Recipe(
+    recipe = Recipe(
         name,
         path,
         declaration,
@@ -453,8 +453,8 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     )
     refuse(shown, _fixed_in_folds(declaration))
     for fold in declaration.settings_of_fold:
-        found.of_fold(fold)
-    return found
+        recipe.of_fold(fold)
+    return recipe
 
 
 def _fixed_in_folds(declaration: RecipeDeclaration) -> list[Problem]:

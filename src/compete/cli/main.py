@@ -34,6 +34,7 @@ from compete.cli import (
     status,
     submit,
     train_base,
+    tune,
 )
 from compete.errors import CompeteError
 from compete.printable import printable
@@ -55,6 +56,7 @@ app.command("train-base")(train_base.command)
 app.add_typer(jobs.app, name="jobs")
 app.command("import")(import_model.command)
 app.command("status")(status.command)
+app.command("tune")(tune.command)
 app.command("stack")(stack.command)
 app.command("submit")(submit.command)
 app.command("predict")(predict.command)

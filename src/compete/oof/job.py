@@ -163,9 +163,7 @@ def train_fold(
     return probabilities, model
 
 
-def fitted(
-    planned: Planned, recipe: Recipe, fold: int, rows: NDArray[np.intp], context: FitContext
-) -> FittedModel:
+def fitted(planned: Planned, recipe: Recipe, fold: int, rows: NDArray[np.intp], context: FitContext) -> FittedModel:
     """Fit on the texts and labels of these training rows alone; fold: what seeds further trainings (`seeds`)."""
     competition, learnt = planned.competition, planned.learnt
     recipe = recipe.ready()

@@ -56,7 +56,9 @@ class Seen:
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Seen:
         """What `record` wrote; raises ValueError for anything else."""
-        folds, through, tuned = record.get("folds"), record.get("through", []), record.get("tuned_on", [])
+        folds: Any = record.get("folds")
+        tuned: Any = record.get("tuned_on", [])
+        through = record.get("through", [])
         for name, numbers in {"folds": folds, "tuned_on": tuned}.items():
             if not isinstance(numbers, list) or not all(type(fold) is int and fold >= 0 for fold in numbers):
                 raise ValueError(f"`{name}` should be a list of fold numbers")

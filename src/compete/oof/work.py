@@ -178,9 +178,9 @@ def refuse_edited_base(workspace: Workspace, recipe: Recipe) -> None:
         return
     if base_of_tuned(load_recipe(workspace, tuned.of)) != tuned.base:
         raise UserError(
-            f"{recipe.shown}: base_models/{tuned.of}.toml was edited since it was tuned, and this recipe is what it was "
-            f"before. `compete tune {tuned.of}` tunes what it is now; without the line `base` under [tuned] this recipe "
-            "stands for itself"
+            f"{recipe.shown}: base_models/{tuned.of}.toml was edited since it was tuned, and this recipe is made of "
+            f"what it was before. `compete tune {tuned.of}` tunes what it is now; without the line `base` under "
+            "[tuned] this recipe stands for itself"
         )
 
 

@@ -85,7 +85,7 @@ def predict_stack(
     """
     members = present(Inventory(planned).stack(recipe.name)).record["models"]
     for name in members:  # all of them, before the first takes its time
-        planned.competition.new_texts_for(_trained(planned, name)[0].needs.features, texts, features)
+        planned.competition.new_texts_for(_trained(planned, name).needs.features, texts, features)
     recipes = load_with_parts(planned.workspace, [recipe.name])
     rows = row_inputs(planned.competition, recipes, texts, features)
     base = {}

@@ -126,7 +126,9 @@ def tune(
         waiting = f"another compete command is tuning {recipe.name}: waiting until it has ended (Ctrl-C gives up)"
         open_.enter_context(held(folder.lock, lambda: say(waiting)))
         studies, left = _searched(planned, recipe, space, abouts, crew, budget, say, progress, told)
-        best = Best(studies, _tables(workspace, recipe), _command(recipe.name, trials, hours, seed, nested, rows, folds))
+        best = Best(
+            studies, _tables(workspace, recipe), _command(recipe.name, trials, hours, seed, nested, rows, folds)
+        )
         with locked(workspace, say):
             written = write_tuned(workspace, recipe, best)
         shipped = [study.as_shipped.score for study in studies if study.as_shipped is not None]
@@ -216,7 +218,9 @@ def _folds(planned: Planned, folds: int | None, *, nested: bool) -> list[tuple[i
             "trials on, and one to train them on"
         )
     if nested and folds is not None:
-        raise UserError("--folds is of plain tuning: with --nested every fold is tuned by itself. Leave one of them out")
+        raise UserError(
+            "--folds is of plain tuning: with --nested every fold is tuned by itself. Leave one of them out"
+        )
     if folds is not None and not 1 <= folds <= k:
         raise UserError(f"--folds {folds}: the fold plan has {k}; it is from 1 to {k}")
     return [(fold,) for fold in range(k)] if nested else [tuple(range(k if folds is None else folds))]

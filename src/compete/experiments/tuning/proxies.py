@@ -37,7 +37,7 @@ def proxies(studies: Sequence[StudyRecord], size: str) -> list[Proxy]:
         if _is_full(study.about, size) or not study.done:
             continue
         fulls = [other for other in studies if _is_full(other.about, size) and _stands_for(study.about, other.about)]
-        found.append(_compared(study, fulls))
+        found.append(_compared(study, fulls, size))
     return found
 
 
@@ -62,14 +62,20 @@ def _stands_for(cheap: About, full: About) -> bool:
     return same_recipe and same_rows and cheap.nested == full.nested and whose
 
 
-def _compared(study: StudyRecord, fulls: Sequence[StudyRecord]) -> Proxy:
+def _compared(study: StudyRecord, fulls: Sequence[StudyRecord], size: str) -> Proxy:
     of_full = {_told(trial.params): trial for full in fulls for trial in full.done}
     pairs = [(trial, of_full[_told(trial.params)]) for trial in study.done if _told(trial.params) in of_full]
     cost = None
     if pairs and (whole := median(full.seconds for _, full in pairs)) > 0:
         cost = median(cheap.seconds for cheap, _ in pairs) / whole
     correlation = spearman([t.score or 0.0 for t, _ in pairs], [t.score or 0.0 for _, t in pairs])
-    return Proxy(described(study.about, fulls[0].about.size if fulls else "full"), study.about.seed, len(pairs), correlation, cost)
+    return Proxy(
+        described(study.about, size),
+        study.about.seed,
+        len(pairs),
+        correlation,
+        cost,
+    )
 
 
 def _told(params: object) -> str:

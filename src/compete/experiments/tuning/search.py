@@ -12,7 +12,7 @@ from pathlib import Path
 from compete.base_models.recipes import Recipe
 from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
-from compete.errors import DiskFullError, UserError
+from compete.errors import DeclarationError, DiskFullError, UserError
 from compete.execution.deadline import Deadline
 from compete.execution.executor import Executor
 from compete.execution.jobs import Failed, Finished, Job, Left
@@ -96,9 +96,14 @@ class Search:
                 if known is not None:
                     trial.outcomes[fold] = known
             missing = [fold for fold in study.about.folds if fold not in trial.outcomes]
-            jobs += [self._job(trial, fold) for fold in missing]
             if not missing:
                 self._close(trial)
+                continue
+            try:
+                jobs += [self._job(trial, fold) for fold in missing]
+            except DeclarationError as error:  # a combination that is no recipe, and was not among those validated
+                study.failed(number, on_one_line(str(error)))
+                self._say(trial)
         return jobs
 
     def _job(self, trial: _Open, fold: int) -> Job:

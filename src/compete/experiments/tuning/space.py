@@ -29,7 +29,7 @@ Params = Mapping[str, Any]
 TABLE = "tune"
 _KEYS = frozenset({"low", "high", "log", "step", "choices"})
 _DIGITS = 4  # of a number that is tried: as many as are written into the recipe
-_COMBINATIONS = 500  # of ends and choices that are validated; of more, so many by chance
+_COMBINATIONS = 200  # of ends and choices that are validated; of more, so many by chance
 
 
 @dataclass(frozen=True)

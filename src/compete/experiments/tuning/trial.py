@@ -134,4 +134,3 @@ def read_outcome(path: Path, params: Mapping[str, Any]) -> Outcome | None:
         return Outcome(None if score is None else float(score), seconds, losses)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-

@@ -58,8 +58,9 @@ def _part(planned: Planned, rows: RowNumbers, share: float) -> RowNumbers:
     if share >= 1:
         return rows
     competition = planned.competition
-    dealt = _dealt(competition.strata[rows], competition.groups[rows], _PARTS)
-    return rows[dealt < max(1, round(_PARTS * share))]
+    groups = competition.groups[rows]
+    parts = min(_PARTS, len(np.unique(groups)))
+    return rows[_dealt(competition.strata[rows], groups, parts) < max(1, round(parts * share))]
 
 
 def _dealt(strata: NDArray[np.int8], groups: NDArray[np.intp], parts: int) -> NDArray[np.int16]:

@@ -144,7 +144,7 @@ def _comments(recipe: Recipe, best: Best) -> str:
         shipped = study.as_shipped
         said = f"; the recipe's own settings: {score_text(shipped.score or 0.0)}" if shipped else ""
         states = [each.state for each in study.trials]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))  # type: ignore[arg-type]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         lines.append(
             f"{for_fold}{len(study.trials)} trials ({counts}); best on validation rows: {about.metric} "
             f"{score_text(trial.score or 0.0)}, trial {trial.number}{said}."
