@@ -132,8 +132,7 @@ class Study:
         seconds = sum(outcome.seconds for outcome in outcomes.values())
         losses = _mean_losses([outcome.losses for outcome in outcomes.values()])
         scores = {fold: each.score for fold, each in sorted(outcomes.items()) if each.score is not None}
-        self._note(trial, "seconds", round(seconds, 3))
-        self._note(trial, "scores", {str(fold): score for fold, score in scores.items()})
+        self._note(trial, "told", {"seconds": round(seconds, 3), "scores": {str(f): s for f, s in scores.items()}})
         for epoch, loss in losses.items():
             self._storage.set_trial_intermediate_value(trial._trial_id, epoch, loss)
         if len(scores) == len(outcomes):
@@ -223,6 +222,7 @@ _STATES: dict[str, TrialState] = {
 
 def _trial(frozen: FrozenTrial) -> Trial:
     notes = frozen.user_attrs
+    told = notes.get("told", {"seconds": 0.0, "scores": {}})
     state = _STATES[frozen.state.name]
     return Trial(
         number=frozen.number,
@@ -230,8 +230,8 @@ def _trial(frozen: FrozenTrial) -> Trial:
         score=float(frozen.value) if state == "done" and frozen.value is not None else None,
         settings=json.loads(notes["settings"]),
         params=dict(frozen.params),
-        scores={int(fold): float(score) for fold, score in notes.get("scores", {}).items()},
-        seconds=float(notes.get("seconds", 0.0)),
+        scores={int(fold): float(score) for fold, score in told["scores"].items()},
+        seconds=float(told["seconds"]),
         losses=dict(frozen.intermediate_values),
         shipped=bool(notes["shipped"]),
         error=str(notes.get("error", "")),
