@@ -28,7 +28,7 @@ from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.pretrained.settings import Lora, TransformerSettings
 from compete.base_models.pretraining import Step
 from compete.base_models.pseudo_labels import PseudoLabels
-from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
+from compete.base_models.recipes import Architecture, Published, RecipeDeclaration, Tuned
 from compete.base_models.task_settings import listed, tasks_of
 from compete.cli.main import app
 from compete.competition.declaration import (
@@ -64,6 +64,7 @@ RECIPE: tuple[Section, ...] = (
     ("`[settings]` of family `label_generator`", LabelGeneratorSettings, TransformerSettings),
     ("`[pseudo_labels]`", PseudoLabels, None),
     ("`[[pretrain_on]]`", Step, None),
+    ("`[tuned]`", Tuned, None),
     ("`[published]`", Published, None),
     ('`[architectures."CHECKPOINT"]`', Architecture, None),
 )
