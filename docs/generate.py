@@ -28,7 +28,7 @@ from compete.base_models.linear.settings import LinearSettings
 from compete.base_models.pretrained.settings import Lora, TransformerSettings
 from compete.base_models.pretraining import LanguageModeling, Step
 from compete.base_models.pseudo_labels import PseudoLabels
-from compete.base_models.recipes import Architecture, Published, RecipeDeclaration
+from compete.base_models.recipes import Architecture, Published, RecipeDeclaration, Tuned
 from compete.base_models.task_settings import listed, tasks_of
 from compete.cli.main import app
 from compete.competition.declaration import (
@@ -65,6 +65,7 @@ RECIPE: tuple[Section, ...] = (
     ("`[pseudo_labels]`", PseudoLabels, None),
     ("`[[pretrain_on]]`", Step, None),
     ("`[pretrain_on.settings]` of texts", LanguageModeling, None),
+    ("`[tuned]`", Tuned, None),
     ("`[published]`", Published, None),
     ('`[architectures."CHECKPOINT"]`', Architecture, None),
 )

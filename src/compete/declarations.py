@@ -78,6 +78,30 @@ def to_toml(top: Mapping[str, object], tables: Mapping[str, Mapping[str, object]
     return "\n".join(lines) + "\n"
 
 
+def nested_toml(table: Mapping[str, Any], path: str = "", kind: str = "[{}]") -> str:
+    """A TOML file of whatever `read_toml` reads but dates: tables within tables, and lists of tables."""
+    inner = {key: value for key, value in table.items() if isinstance(value, dict)}
+    lists = {key: value for key, value in table.items() if _is_list_of_tables(value)}
+    plain = {key: value for key, value in table.items() if key not in inner and key not in lists}
+    lines = _toml_lines(plain)
+    if path and (lines or not (inner or lists)):
+        lines = ["", kind.format(path), *lines]
+    parts = ["\n".join(lines)] if lines else []
+    for key, value in inner.items():
+        parts.append(nested_toml(value, _dotted(path, key)).rstrip("\n"))
+    for key, each in [(key, each) for key, values in lists.items() for each in values]:
+        parts.append(nested_toml(each, _dotted(path, key), "[[{}]]").rstrip("\n"))
+    return "\n".join(parts) + "\n"
+
+
+def _is_list_of_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _dotted(path: str, key: str) -> str:
+    return ".".join(filter(None, [path, key if _BARE.fullmatch(key) else _toml(key)]))
+
+
 def _toml_lines(table: Mapping[str, object]) -> list[str]:
     written = {key: key if _BARE.fullmatch(key) else _toml(key) for key in table}
     return [f"{written[key]} = {_toml(value)}" for key, value in table.items() if value is not None]

@@ -14,6 +14,7 @@ from compete.declarations import unknown_name
 from compete.errors import UserError
 from compete.oof.work import Work
 from compete.printable import printable
+from compete.progress import Progress, unseen
 from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.style import drawn
 from compete.reporting.terminal.training_display import TrainingDisplay, shown_on
@@ -39,6 +40,7 @@ from compete.workflows.stack import Stacked, stack
 from compete.workflows.status import Status, status
 from compete.workflows.submit import Submitted, submit
 from compete.workflows.train import train_base
+from compete.workflows.tune import Tuning, tune
 from compete.workflows.watching import Watch, unwatched
 
 if TYPE_CHECKING:
@@ -149,6 +151,40 @@ class Opened(View):
         if trained.failed is not None:
             raise trained.failed
         return trained.status
+
+    def tune(
+        self,
+        name: str,
+        *,
+        trials: int | None = None,
+        hours: float | None = None,
+        seed: int = 0,
+        nested: bool = False,
+        rows: float = 1.0,
+        folds: int | None = None,
+        workers: int | None = None,
+        threads: int | None = None,
+        progress: Progress = unseen,
+    ) -> Tuning:
+        """`compete tune`: settings searched inside the training folds; the best are a recipe beside NAME's.
+
+        progress: called after every trial with the share that is done and with what was tried.
+        """
+        with self._changing():
+            return tune(
+                self.workspace,
+                name,
+                trials=trials,
+                hours=hours,
+                seed=seed,
+                nested=nested,
+                rows=rows,
+                folds=folds,
+                workers=workers,
+                threads=threads,
+                say=self._say,
+                progress=progress,
+            )
 
     def jobs_export(
         self,

@@ -1,7 +1,7 @@
 """Recipes: one TOML file per base model, read into a validated family and its settings.
 
 What is in force is [settings], changed by [tasks.TASK] in that task, changed by [laptop] or [miniature] for those
-sizes, changed by [published.settings] for the model NAME_as_published.
+sizes, changed by [published.settings] for the model NAME_as_published; and in one fold by [settings_of_fold.FOLD].
 
 Reading a recipe runs no code of the workspace: a user's own family is known by its file's name and hash and by the
 settings as they are written. Its file is imported by `Recipe.ready`, for what trains or predicts.
@@ -47,6 +47,9 @@ FAMILIES = {
 
 AS_PUBLISHED = "_as_published"
 _PUBLISHED = "published.settings"
+_OF_FOLD = "settings_of_fold"
+# What decides which files a model starts from: the same in every fold, and nothing to search.
+FIXED = ("checkpoint", "revision", "remote_code")
 
 
 class Published(Declaration):
@@ -82,6 +85,28 @@ class Architecture(Declaration):
     gated: bool = Field(default=False, description="a licence has to be accepted with an account")
 
 
+class Tuned(Declaration):
+    """[tuned]: whose settings were searched to make this recipe, and on which rows; `compete tune` writes it."""
+
+    of: str = Field(description="the recipe that was tuned")
+    base: str = Field(
+        default="", description="hash of that recipe then; without it nobody asks whether it was edited since"
+    )
+    folds: list[int] = Field(
+        default_factory=list, description="folds whose labels chose the settings, and so flatter their own score"
+    )
+    nested: bool = Field(
+        default=False, description="every fold has settings of its own, chosen by the labels of the other folds"
+    )
+    promise: float | None = Field(
+        default=None, description="score of the best trial on its validation rows (nested: mean over folds)"
+    )
+
+    def folds_seen(self, fold: int, k: int) -> frozenset[int]:
+        """Folds, of `k`, whose labels chose the settings that `fold` is trained with."""
+        return frozenset(range(k)) - {fold} if self.nested else frozenset(self.folds)
+
+
 class RecipeDeclaration(Declaration):
     """A recipe as it is written; `settings` is validated by the family."""
 
@@ -105,6 +130,13 @@ class RecipeDeclaration(Declaration):
     pseudo_labels: PseudoLabels | None = Field(
         default=None, description="rows without labels that other base models' predictions are learnt from"
     )
+    settings_of_fold: dict[int, dict[str, Any]] = Field(
+        default_factory=dict, description="changes to the settings in one fold alone, as [settings_of_fold.0]"
+    )
+    tune: dict[str, Any] = Field(
+        default_factory=dict, description="what `compete tune` searches, by setting; no result depends on it"
+    )
+    tuned: Tuned | None = Field(default=None, description="how `compete tune` made this recipe")
     published: Published | None = Field(default=None, description="how the model was published, for --as-published")
     architectures: dict[str, Architecture] = Field(
         default_factory=dict, description="what the checkpoints are, by name, for `compete plan`"
@@ -191,6 +223,30 @@ class Recipe:
         unfit = _unfit(family, settings, self.task)
         return replace(self, family=family, settings=settings, needs=needs, remote_code_allowed=allowed, unfit=unfit)
 
+    def of_fold(self, fold: int) -> Recipe:
+        """The recipe that this fold is trained with: itself, unless it has settings for the fold."""
+        own = self.declaration.settings_of_fold
+        if not own:
+            return self
+        plain = replace(self, declaration=self.declaration.model_copy(update={_OF_FOLD: {}}))
+        return plain.changed(f"{_OF_FOLD}.{fold}", own[fold]) if fold in own else plain
+
+    def changed(self, table: str, change: Mapping[str, Any]) -> Recipe:
+        """The recipe with other settings, as if the file had that table; raises DeclarationError for wrong ones."""
+        changes = {**self.changes, table: change}
+        if self.family is None:  # of a user's own that is not imported: as written
+            settings: BaseModel = AsWritten.model_validate(_merged(self.declaration.settings, changes))
+            return replace(self, changes=changes, settings=settings, needs=needs_by_name(settings))
+        shown = Path(self.path.parent.name, self.path.name)
+        settings = _validated(self.family, self.declaration.settings, changes, shown, self.task)
+        return replace(
+            self,
+            changes=changes,
+            settings=settings,
+            needs=self.family.needs(settings),
+            unfit=_unfit(self.family, settings, self.task),
+        )
+
     def build(self, **changes: Any) -> Family:
         """The family with this recipe's settings, its checkpoint where it lies on this machine.
 
@@ -255,8 +311,14 @@ class Recipe:
             **self._pretraining_identity(),
             **({"seeds": str(self.declaration.seeds)} if self.declaration.seeds > 1 else {}),
             **self._pseudo_labels_identity(),
+            **self._folds_identity(),
             **({"size": self.size} if self.size != "full" else {}),
         }
+
+    def _folds_identity(self) -> dict[str, str]:
+        """Of a whole model whose folds have settings of their own; a fold's own identity has them as settings."""
+        own = self.declaration.settings_of_fold
+        return {f"{_OF_FOLD}.{fold}.{key}": str(value) for fold in sorted(own) for key, value in own[fold].items()}
 
     def _pretraining_identity(self) -> dict[str, str]:
         """How many steps, and what each is told; what its rows are, its file says (`oof/state`)."""
@@ -386,7 +448,7 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
     else:  # as written: the class is not imported to be asked
         needs, unfit = needs_by_name(settings), ""
     folder = _local_folder(workspace, needs.checkpoint, competition.checkpoints)
-    return Recipe(
+    recipe = Recipe(
         name,
         path,
         declaration,
@@ -405,6 +467,19 @@ def _load(workspace: Workspace, name: str, competition: CompetitionDeclaration) 
         unfit=unfit,
         skipped=skipped,
     )
+    refuse(shown, _fixed_in_folds(declaration))
+    for fold in declaration.settings_of_fold:
+        recipe.of_fold(fold)
+    return recipe
+
+
+def _fixed_in_folds(declaration: RecipeDeclaration) -> list[Problem]:
+    return [
+        Problem(f"{_OF_FOLD}.{fold}.{key}", "is the same in every fold; leave it out")
+        for fold, change in declaration.settings_of_fold.items()
+        for key in FIXED
+        if key in change
+    ]
 
 
 def _without_meaningless(

@@ -40,6 +40,7 @@ from compete.cli import (
     status,
     submit,
     train_base,
+    tune,
 )
 from compete.errors import CompeteError
 from compete.printable import printable
@@ -62,6 +63,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(kaggle_notebook.app, name="kaggle-notebook")
 app.command("import")(import_model.command)
 app.command("status")(status.command)
+app.command("tune")(tune.command)
 app.command("stack")(stack.command)
 app.command("submit")(submit.command)
 app.command("ship")(ship.command)

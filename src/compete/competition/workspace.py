@@ -28,6 +28,7 @@ _DEPTHS = {
     "tracking": 2,
     "data": 1,
     "packs": 3,
+    "tuning": 3,
 }
 
 
@@ -104,6 +105,46 @@ class ResultFolder:
     def log(self, fold: int) -> Path:
         """What the training of a fold printed."""
         return self.logs / f"fold_{fold}.log"
+
+
+@dataclass(frozen=True)
+class TuningFolder:
+    """What `compete tune` searched for one recipe: tuning/NAME/."""
+
+    path: Path
+
+    @property
+    def storage(self) -> Path:
+        """Optuna's studies and their trials."""
+        return self.path / "study.sqlite"
+
+    @property
+    def trials(self) -> Path:
+        """The same as JSON, for whoever only looks."""
+        return self.path / "trials.json"
+
+    @property
+    def written(self) -> Path:
+        """Hashes of the recipes that were written, by which one that somebody edited since is told."""
+        return self.path / "written.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one command that may tune this recipe."""
+        return self.path / ".lock"
+
+    @property
+    def hidden_states(self) -> Path:
+        """What frozen layers computed, shared by the trials of one run."""
+        return self.path / ".hidden_states"
+
+    def job(self, study: str, trial: int, fold: int) -> Path:
+        """What a trial was worth in one fold; there once its job has ended. study: a hash."""
+        return self.path / "jobs" / f"{checked_name(study, 'study')}_{trial}_{fold}.json"
+
+    def log(self, study: str, trial: int, fold: int) -> Path:
+        """What the trial's training in one fold printed."""
+        return self.path / "logs" / f"{checked_name(study, 'study')}_{trial}_{fold}.log"
 
 
 @dataclass(frozen=True)
@@ -250,6 +291,15 @@ class Workspace:
 
     def stack(self, name: str) -> ResultFolder:
         return ResultFolder(self.stacks / checked_name(name, "stack"), "stack")
+
+    @property
+    def tunings(self) -> Path:
+        """Where `compete tune` keeps its trials."""
+        return self.root / "tuning"
+
+    def tuning(self, name: str) -> TuningFolder:
+        """Of one recipe."""
+        return TuningFolder(self.tunings / checked_model_name(name))
 
     def submission(self, file: str) -> Path:
         return self.submissions / checked_submission_file(file)

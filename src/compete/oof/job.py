@@ -72,7 +72,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
     competition = load_competition(workspace, checked=True)  # and compared below
     planned = under_stored_plan(competition)
-    recipe = load_recipe(workspace, payload["model"]).ready()
+    recipe = load_recipe(workspace, payload["model"]).ready().of_fold(payload["fold"])
     _check_unchanged(planned, recipe, payload["identity"])
     context = FitContext(
         labels=planned.learnt.names,
@@ -91,7 +91,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     prior = prior_of(recipe, competition, report)
     context.warnings.extend([] if prior is None else [sentence(prior)])
     teaching = taught(planned, recipe, payload["fold"], payload["threads"])
-    seen = _seen(planned, payload["fold"], prior, teaching)
+    seen = _seen(planned, recipe, payload["fold"], prior, teaching)
     refuse_leak(seen, payload["fold"], recipe.name)
     context = replace(context, soft=None if teaching is None else teaching.rows)
     probabilities, model = train_fold(planned, started_from(recipe, prior), payload["fold"], context)
@@ -152,22 +152,36 @@ def train_fold(
     labels, if the recipe has any, and nothing else; this fold's texts reach
     the fitted model only to be predicted, its labels never. Nor is it handed a label that is too rare for the folds.
     """
-    competition, plan, learnt = planned.competition, planned.plan, planned.learnt
-    others = plan.other_rows(fold)
+    competition, plan = planned.competition, planned.plan
     recipe = recipe.ready()
     train_texts, test_texts = competition.texts_for(recipe.needs.features)
-    texts = [train_texts[row] for row in others]
-    labels = competition.train_targets[others][:, learnt.mask]
-    # A family for every training: a user's own may keep what it learnt in itself, and return itself.
-    told = _seeded(replace(context, labels=learnt.names), recipe, fold)
-    models = [recipe.build().fit(texts, labels, each) for each in told]
-    model = averaged(models)
+    model = fitted(planned, recipe, fold, plan.other_rows(fold), context)
     held_out = [train_texts[row] for row in plan.rows(fold)]
     probabilities = store.Predictions(
-        learnt.whole(_predict(model, held_out, learnt.names, recipe.name, competition.task.kind)),
-        learnt.whole(_predict(model, test_texts, learnt.names, recipe.name, competition.task.kind)),
+        predicted(planned, recipe, model, held_out), predicted(planned, recipe, model, test_texts)
     )
     return probabilities, model
+
+
+def fitted(planned: Planned, recipe: Recipe, fold: int, rows: NDArray[np.intp], context: FitContext) -> FittedModel:
+    """Fit on the texts and labels of these training rows alone; fold: what seeds further trainings (`seeds`)."""
+    competition, learnt = planned.competition, planned.learnt
+    recipe = recipe.ready()
+    train_texts, _ = competition.texts_for(recipe.needs.features)
+    texts = [train_texts[row] for row in rows]
+    labels = competition.train_targets[rows][:, learnt.mask]
+    # A family for every training: a user's own may keep what it learnt in itself, and return itself.
+    told = _seeded(replace(context, labels=learnt.names), recipe, fold)
+    return averaged([recipe.build().fit(texts, labels, each) for each in told])
+
+
+def predicted(planned: Planned, recipe: Recipe, model: FittedModel, texts: Sequence[str]) -> NDArray[np.float32]:
+    """What the model says of texts, checked, (len(texts), n_outputs): a label that is not learnt has its column too.
+
+    Raises FamilyError for what is no prediction of each.
+    """
+    learnt, kind = planned.learnt, planned.competition.task.kind
+    return learnt.whole(_predict(model, texts, learnt.names, recipe.name, kind))
 
 
 def _seeded(context: FitContext, recipe: Recipe, fold: int) -> Iterator[FitContext]:
@@ -189,10 +203,13 @@ def fold_seed(seed: int, fold: int, *more: int) -> int:
     return int(np.random.SeedSequence([seed, fold, *more]).generate_state(1)[0])
 
 
-def _seen(planned: Planned, fold: int, prior: Prior | None, teaching: Taught | None) -> Seen:
-    """Labels of the other folds, and what was seen by whatever the training starts or learns from."""
+def _seen(planned: Planned, recipe: Recipe, fold: int, prior: Prior | None, teaching: Taught | None) -> Seen:
+    """Labels of the other folds, what chose the settings, and what was seen by whatever the training starts or learns
+    from."""
     through = [] if prior is None else [prior.seen]
     through += [] if teaching is None else [teaching.seen]
+    tuned = recipe.declaration.tuned
+    through += [] if tuned is None else [Seen(tuned_on=tuned.folds_seen(fold, planned.plan.k))]
     return Seen.all_but(fold, planned.plan.k).joined(through)
 
 

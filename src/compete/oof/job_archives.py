@@ -140,7 +140,7 @@ def packed_work(archive: Archive, workspace: Workspace) -> Work:
     _refuse_reaching_out(archive, workspace)
     competition = load_competition(workspace, checked=True)  # and compared below
     recipe = load_recipe(workspace, manifest["model"]).ready()
-    here = recipe.identity_on(under_stored_plan(competition).identity)
+    here = recipe.of_fold(manifest["fold"]).identity_on(under_stored_plan(competition).identity)
     changes = differences(manifest["identity"], here)
     if changes:
         raise ArchiveError(f"{archive.path} is another job here than where it was made: {'; '.join(changes)}")

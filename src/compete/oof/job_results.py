@@ -139,11 +139,12 @@ def _recipe_of(planned: Planned, result: Archive) -> Recipe:
     if not has_recipe(planned.workspace, model):
         raise ArchiveError(f"{result.path} is of the model {model}, and there is no base_models/{model}.toml")
     recipe = load_recipe(planned.workspace, model)
-    changes = differences(recipe.looked_at(then), recipe.identity_on(planned.identity))
-    if changes:
-        raise ArchiveError(f"{result.path} is older than the recipe of {model}, which was edited: {'; '.join(changes)}")
     if not 0 <= manifest["fold"] < planned.plan.k:
         raise damaged(result.path, f"there is no fold {manifest['fold']}")
+    own = recipe.of_fold(manifest["fold"])
+    changes = differences(own.looked_at(then), own.identity_on(planned.identity))
+    if changes:
+        raise ArchiveError(f"{result.path} is older than the recipe of {model}, which was edited: {'; '.join(changes)}")
     return recipe
 
 

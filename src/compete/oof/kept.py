@@ -248,7 +248,7 @@ def _compare(
     """
     task = planned.learnt_task
     try:
-        recipe = load_recipe(planned.workspace, payload["model"]).ready()
+        recipe = load_recipe(planned.workspace, payload["model"]).ready().of_fold(payload["fold"])
         train_texts, _ = planned.competition.texts_for(recipe.needs.features)
         texts = [train_texts[row] for row in rows]
         model = _load(planned.workspace, recipe, folder, task, payload["threads"])

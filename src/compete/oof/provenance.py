@@ -2,6 +2,9 @@
 
 A row's out-of-fold prediction comes only from what has not seen its fold. Every part says in its record what it has
 seen; who learns from others (pseudo-labels, a checkpoint that was trained before) has seen what they have.
+
+Settings that were chosen by a fold's labels tell its model far less of them than training on them would: a number or
+two. Such a fold is no leak, and its score is flattered all the same: it is told apart, as `tuned_on`, and said.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ class Seen:
     test_texts: bool = False
     through: tuple[str, ...] = ()
     """What it learnt from besides labels: teachers, checkpoints trained before; in words."""
+    tuned_on: frozenset[int] = frozenset()
+    """Folds whose labels chose settings that it, or what it learnt from, was trained with (`compete tune`)."""
 
     @classmethod
     def all_but(cls, fold: int, k: int) -> Seen:
@@ -37,22 +42,29 @@ class Seen:
         each = (self, *others)
         through = dict.fromkeys(name for seen in each for name in seen.through)
         return Seen(
-            frozenset().union(*(seen.folds for seen in each)), any(seen.test_texts for seen in each), tuple(through)
+            frozenset().union(*(seen.folds for seen in each)),
+            any(seen.test_texts for seen in each),
+            tuple(through),
+            frozenset().union(*(seen.tuned_on for seen in each)),
         )
 
     def record(self) -> dict[str, Any]:
         """As it is stored."""
-        return {"folds": sorted(self.folds), "test_texts": self.test_texts, "through": list(self.through)}
+        tuned = {"tuned_on": sorted(self.tuned_on)} if self.tuned_on else {}
+        return {"folds": sorted(self.folds), "test_texts": self.test_texts, "through": list(self.through), **tuned}
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Seen:
         """What `record` wrote; raises ValueError for anything else."""
-        folds, through = record.get("folds"), record.get("through", [])
-        if not isinstance(folds, list) or not all(type(fold) is int and fold >= 0 for fold in folds):
-            raise ValueError("`folds` should be a list of fold numbers")
+        folds: Any = record.get("folds")
+        tuned: Any = record.get("tuned_on", [])
+        through = record.get("through", [])
+        for name, numbers in {"folds": folds, "tuned_on": tuned}.items():
+            if not isinstance(numbers, list) or not all(type(fold) is int and fold >= 0 for fold in numbers):
+                raise ValueError(f"`{name}` should be a list of fold numbers")
         if not isinstance(record.get("test_texts"), bool) or not isinstance(through, list):
             raise ValueError("`test_texts` should be true or false, and `through` a list of names")
-        return cls(frozenset(folds), record["test_texts"], tuple(map(str, through)))
+        return cls(frozenset(folds), record["test_texts"], tuple(map(str, through)), frozenset(tuned))
 
 
 def seen_by_part(record: Mapping[str, Any], fold: int, k: int) -> Seen:

@@ -70,6 +70,12 @@ class ModelState:
         return seen_by_part(part.record, fold, len(self.parts)) if readable else None
 
     @property
+    def flattered(self) -> list[int]:
+        """Folds whose own labels chose the settings that they were trained with: their score promises too much."""
+        seen = {fold: self.seen(fold) for fold in range(len(self.parts))}
+        return [fold for fold, each in seen.items() if each is not None and fold in each.tuned_on]
+
+    @property
     def folds_done(self) -> int:
         if self.whole.state is State.FRESH:
             return len(self.parts)
@@ -145,15 +151,22 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
         why = f"there is no base_models/{name}.toml: put the recipe back, or move oof/{name} away"
         whole = PartState(State.ORPHAN, (why,), whole.record)
     others = None if recipe is None else _OtherRows(workspace, recipe)
+    of_folds = [(None, identity) if recipe is None else _of_fold(recipe, fold, rows) for fold in range(k)]
     parts = [
-        _learnt_of_others(others, fold, _part_state(folder.part(fold), identity, recipe, checkpoint))
-        for fold in range(k)
+        _learnt_of_others(others, fold, _part_state(folder.part(fold), own, told, checkpoint))
+        for fold, (told, own) in enumerate(of_folds)
     ]
     # What is put together is worth what its folds are.
     worse = [part for part in parts if part.state is State.STALE or leak_in(part.record)]
     if whole.state is State.FRESH and worse:
         whole = worse[0]
     return ModelState(name, "trained", whole, tuple(parts), recipe.unfit if recipe else "")
+
+
+def _of_fold(recipe: Recipe, fold: int, rows: Mapping[str, str]) -> tuple[Recipe, dict[str, str]]:
+    """The recipe as the fold is trained with it, and the identity of what comes of that."""
+    own = recipe.of_fold(fold)
+    return own, own.identity_on(rows)
 
 
 def stored_models(workspace: Workspace) -> list[str]:

@@ -155,7 +155,7 @@ def _said(
     workspace, competition = planned.workspace, planned.competition
     if on_test:
         return store.read_part(workspace.base_model(teacher).part(fold), planned.plan, competition.shape).test
-    recipe = load_recipe(workspace, teacher)
+    recipe = load_recipe(workspace, teacher).of_fold(fold)
     identity = recipe.identity_on(planned.identity)
     model = load_kept(workspace, recipe, fold, planned.learnt_task, threads, identity)
     return planned.learnt.whole(model.predict_proba(texts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from compete.base_models.recipes import (
     AS_PUBLISHED,
     Recipe,
     has_recipe,
+    load_recipe,
     load_recipes,
     ready_recipes,
     recipe_names,
@@ -21,6 +23,7 @@ from compete.base_models.recipes import (
 from compete.competition.data import Competition
 from compete.competition.planned import Planned
 from compete.competition.rare_labels import rare_sentence
+from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DiskFullError, JobsFailedError, StoreError, UserError
 from compete.execution.deadline import Deadline
@@ -28,6 +31,7 @@ from compete.execution.devices import processor_memory
 from compete.execution.executor import Executor
 from compete.execution.jobs import Event, Failed, Finished, Job
 from compete.execution.local import usable_cores
+from compete.fingerprints import digest
 from compete.oof import store
 from compete.oof.fold_plan import edited, with_plan
 from compete.oof.job import make_job
@@ -130,7 +134,9 @@ def find_work(
         due = [f for f in chosen if parity and f not in todo and waits_for_check(workspace, recipe.name, f)]
         if todo or due:  # a check opens the checkpoint, too
             recipe.refuse_unopenable()
+        _refuse_folds(recipe, plan.k)
         if todo:
+            refuse_edited_base(competition.workspace, recipe)
             later = set() if now is None or recipe.name in now else {each.name for each in recipes}
             check_teachers(planned, recipe, todo, later)
             check_steps(competition.workspace, recipe)
@@ -139,8 +145,10 @@ def find_work(
         if todo and recipe.skipped:
             without = "; ".join(f"{key} {why.removesuffix('. Leave it out')}" for key, why in recipe.skipped.items())
             work.notices.append(f"{recipe.name} is trained without published settings that are not for it: {without}")
-        identity = recipe.identity_on(rows)
-        work.jobs.extend(make_job(workspace, recipe, fold, identity, threads, parity=parity) for fold in todo)
+        work.jobs.extend(
+            make_job(workspace, recipe, fold, recipe.of_fold(fold).identity_on(rows), threads, parity=parity)
+            for fold in todo
+        )
         work.jobs.extend(check_job(workspace, recipe, fold, threads) for fold in due)
         lost = {f: why for f in chosen if f not in todo and (why := not_kept(workspace, recipe.name, f))}
         work.notices.extend(
@@ -154,6 +162,32 @@ def find_work(
     if work.jobs and (rare := rare_sentence(planned.learnt, plan.k)) is not None:
         work.notices.append(rare)
     return work
+
+
+def base_of_tuned(recipe: Recipe) -> str:
+    """A hash of everything that results depend on in a recipe's file, at any size, by which an edit is told."""
+    no_part = {"description", "outside_all", "tune", "tuned", "published", "architectures"}
+    declared = recipe.declaration.model_dump(mode="json", exclude=no_part, exclude_defaults=True)
+    return digest([json.dumps(declared, sort_keys=True), recipe.own.sha256 if recipe.own else ""])
+
+
+def refuse_edited_base(workspace: Workspace, recipe: Recipe) -> None:
+    """Raise UserError for a tuned recipe whose base says something else by now; one whose base is gone stands alone."""
+    tuned = recipe.declaration.tuned
+    if tuned is None or not tuned.base or not has_recipe(workspace, tuned.of):
+        return
+    if base_of_tuned(load_recipe(workspace, tuned.of)) != tuned.base:
+        raise UserError(
+            f"{recipe.shown}: base_models/{tuned.of}.toml was edited since it was tuned, and this recipe is made of "
+            f"what it was before. `compete tune {tuned.of}` tunes what it is now; without the line `base` under "
+            "[tuned] this recipe stands for itself"
+        )
+
+
+def _refuse_folds(recipe: Recipe, k: int) -> None:
+    outside = [fold for fold in recipe.declaration.settings_of_fold if not 0 <= fold < k]
+    if outside:
+        raise UserError(f"{recipe.shown}: settings_of_fold.{outside[0]}: the fold plan has folds 0 to {k - 1}")
 
 
 def needs_training(state: ModelState, fold: int) -> bool:
@@ -246,6 +280,7 @@ def _manifest(recipe: Recipe, rows: dict[str, str], records: Sequence[dict[str, 
         "model": recipe.name,
         "identity": recipe.identity_on(rows),
         "settings": without_place(recipe.settings.model_dump(mode="json")),
+        **({"settings_of_fold": of_fold} if (of_fold := recipe.declaration.settings_of_fold) else {}),
         "seconds": round(sum(float(str(record["seconds"])) for record in records), 3),
         "folds": [{key: record[key] for key in ("fold", "seconds", "threads")} for record in records],
         "parts": [record["files"] for record in records],

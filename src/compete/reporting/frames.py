@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from compete.experiments.comparing import Compared, Difference
     from compete.experiments.reproduction import Reproduced
     from compete.experiments.run_log import Logged
+    from compete.experiments.tuning.stored import StudyRecord
     from compete.planning.model_plan import ModelPlan
     from compete.planning.probe import Probed
     from compete.stacking.comparison import Comparison, Contributions
@@ -204,6 +205,24 @@ def reproduction_frame(models: Sequence[Reproducible]) -> pd.DataFrame:
         )
     numbers = ["published", "kaggle", "reproduced", "honest", "low", "high", "rows", "seconds"]
     return pd.DataFrame(rows).set_index("name").astype(dict.fromkeys(numbers, float))
+
+
+def trials_frame(studies: Sequence[StudyRecord]) -> pd.DataFrame:
+    """A row per trial of a tuning, by the fold it is of (nested; else "all") and its number, then its settings."""
+    rows = [
+        {
+            "fold": study.about.folds[0] if study.about.nested else "all",
+            "trial": trial.number,
+            "state": trial.state,
+            "score": trial.score,
+            "seconds": trial.seconds,
+            "as_shipped": trial.shipped,
+            **trial.settings,
+        }
+        for study in studies
+        for trial in study.trials
+    ]
+    return pd.DataFrame(rows).set_index(["fold", "trial"])
 
 
 def needs_frame(plans: Sequence[ModelPlan], probed: Mapping[str, Probed]) -> pd.DataFrame:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # they need what takes long to import
     from compete.competition.folds import FoldPlan
     from compete.experiments.comparing import Compared, Difference
     from compete.experiments.run_log import Log, Step
+    from compete.experiments.tuning.proxies import Proxy
+    from compete.experiments.tuning.stored import StudyRecord, Trial
     from compete.planning.model_plan import Downloads, Estimate, Machine, ModelPlan, Verdict
     from compete.planning.probe import Probed
     from compete.planning.schedule import Schedule
@@ -325,6 +327,49 @@ def rehearsal_record(
         "summary": summary,
         "reading": reading,
     }
+
+
+def tuning_record(
+    recipe: str,
+    written: str,
+    metric: Metric,
+    promise: float,
+    as_shipped: float | None,
+    studies: Sequence[StudyRecord],
+    proxies: Sequence[Proxy],
+    *,
+    left: bool,
+) -> Record:
+    """`compete tune`. studies: one, or of a nested tuning one per fold; scores: on rows that were set aside inside the
+    training folds; written: the recipe's name; left: whether the time was over before the trials were."""
+    return {
+        "recipe": recipe,
+        "written": written,
+        "metric": metric.name,
+        "greater_is_better": metric.greater_is_better,
+        "promise": promise,
+        "as_shipped": as_shipped,
+        "stopped_in_time": left,
+        "studies": [
+            {
+                "folds": list(study.about.folds),
+                "nested": study.about.nested,
+                "rows": study.about.rows,
+                "size": study.about.size,
+                "seed": study.about.seed,
+                "space": study.about.space,
+                "best": None if study.best is None else study.best.number,
+                "trials": [_trial(trial) for trial in study.trials],
+            }
+            for study in studies
+        ],
+        "proxies": [vars(proxy) for proxy in proxies],
+    }
+
+
+def _trial(trial: Trial) -> Record:
+    """Without its params, which are the settings as Optuna stores them."""
+    return {name: value for name, value in vars(trial).items() if name != "params"}
 
 
 def plan_record(

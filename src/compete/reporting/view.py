@@ -22,6 +22,7 @@ from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError, StoreError, UserError
 from compete.experiments.run_log import Log, read_log
+from compete.experiments.tuning.stored import StudyRecord, read_trials, tuned_recipes
 from compete.oof import store
 from compete.oof.honest_scores import LabelScore, TargetScore
 from compete.oof.results import Missing, Result, missing_base_model
@@ -244,6 +245,12 @@ class View:
         rows = [vars(score) for score in targets.values()]
         columns = [each.name for each in fields(TargetScore)]
         return pd.DataFrame(rows, index=pd.Index(list(targets), name="target"), columns=columns)
+
+    @cached_property
+    def tunings(self) -> dict[str, list[StudyRecord]]:
+        """What `compete tune` tried, by recipe: everything that is stored, oldest first."""
+        found = {name: read_trials(self.workspace.tuning(name)) for name in tuned_recipes(self.workspace)}
+        return {name: studies for name, studies in found.items() if studies}
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -36,12 +36,14 @@ def predict_base_model(
 
     features: cells of the declared columns; raises UserError where the model wants them and they are missing.
     """
-    recipe, identity = _trained(planned, name)
+    recipe = _trained(planned, name)
     texts = planned.competition.new_texts_for(recipe.needs.features, texts, features)
     plan, learnt = planned.plan, planned.learnt
 
     def of_fold(fold: int) -> NDArray[np.float32]:
-        model = load_kept(planned.workspace, recipe, fold, planned.learnt_task, threads, identity)
+        own = recipe.of_fold(fold)
+        identity = own.identity_on(planned.identity)
+        model = load_kept(planned.workspace, own, fold, planned.learnt_task, threads, identity)
         return learnt.whole(model.predict_proba(texts))
 
     total = np.zeros((len(texts), len(planned.competition.labels)), dtype=np.float64)
@@ -52,8 +54,8 @@ def predict_base_model(
     return (total / plan.k).astype(np.float32)
 
 
-def _trained(planned: Planned, name: str) -> tuple[Recipe, dict[str, str]]:
-    """The recipe and identity of a base model that is whole and fresh; raises StoreError otherwise."""
+def _trained(planned: Planned, name: str) -> Recipe:
+    """The recipe of a base model that is whole and fresh; raises StoreError otherwise."""
     workspace, rows, k = planned.workspace, planned.identity, planned.plan.k
     if model_state(workspace, name, None, rows, k).kind == "imported":
         raise StoreError(
@@ -65,7 +67,7 @@ def _trained(planned: Planned, name: str) -> tuple[Recipe, dict[str, str]]:
     if state.state is not State.FRESH:
         reasons = f": {'; '.join(state.reasons)}" if state.reasons else ""
         raise StoreError(f"{name} is {state.state}{reasons}; `compete train-base {name}` trains it")
-    return recipe, recipe.identity_on(rows)
+    return recipe
 
 
 def predict_stack(
@@ -83,7 +85,7 @@ def predict_stack(
     """
     members = present(Inventory(planned).stack(recipe.name)).record["models"]
     for name in members:  # all of them, before the first takes its time
-        planned.competition.new_texts_for(_trained(planned, name)[0].needs.features, texts, features)
+        planned.competition.new_texts_for(_trained(planned, name).needs.features, texts, features)
     recipes = load_with_parts(planned.workspace, [recipe.name])
     rows = row_inputs(planned.competition, recipes, texts, features)
     base = {}

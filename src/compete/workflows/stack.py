@@ -186,12 +186,20 @@ def _open(
     # A recipe that names neither models nor stacks is made of every base model.
     everything = any(not recipe.declaration.models and not recipe.declaration.stacks for recipe in recipes)
     files = {name: f"stacking/{recipe.name}.toml" for recipe in recipes for name in recipe.declaration.models or []}
-    members = choose_members(Inventory(planned), list(files), without, everything=everything, named_in=files)
+    inventory = Inventory(planned)
+    members = choose_members(inventory, list(files), without, everything=everything, named_in=files)
     for model, reason in members.left_out.items():
         say(f"{model}: {reason}, not stacked")
     stacking = open_stacking(planned, recipes, members.names, allow)
     for alarm in stacking.warnings:
         say(f"warning: {alarm}")
+    for model in members.names:
+        if flattered := inventory.states[model].flattered:
+            say(
+                f"{model}: its settings were chosen by labels of the rows that it predicts (folds "
+                f"{', '.join(map(str, flattered))}): a stack with it promises a little too much; `compete tune "
+                "--nested` does not"
+            )
     _say_limits(planned, say)
     return stacking, members.left_out
 

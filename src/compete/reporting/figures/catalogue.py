@@ -21,6 +21,7 @@ from compete.reporting.figures.picture import Drawings, NotDrawn, Picture, some_
 from compete.reporting.figures.road_figures import of_runs
 from compete.reporting.figures.score_rows import score_rows, submission_rows
 from compete.reporting.figures.style import SERIES
+from compete.reporting.figures.tuning_pictures import of_tunings
 from compete.reporting.view import View
 from compete.stacking.ensemble.label_rates import LabelRates, estimate_rates, rates_from
 from compete.stacking.leave_one_out import error_correlation, kept_contributions
@@ -47,6 +48,7 @@ def _parts(view: View) -> list[Callable[[View], Drawings]]:
             _of_data,
             _of_scores,
             _of_curves,
+            of_tunings,
             _of_stack,
             _of_chosen,
             _of_labels,
@@ -54,7 +56,7 @@ def _parts(view: View) -> list[Callable[[View], Drawings]]:
             of_runs,
         ]
     numbers = (number_pictures.of_data, number_pictures.of_chosen, number_pictures.of_targets)
-    return [numbers[0], _of_scores, _of_curves, _of_stack, *numbers[1:], _of_submissions, of_runs]
+    return [numbers[0], _of_scores, _of_curves, of_tunings, _of_stack, *numbers[1:], _of_submissions, of_runs]
 
 
 def _of_data(view: View) -> Drawings:

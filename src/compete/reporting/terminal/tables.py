@@ -66,7 +66,8 @@ def provenance_table(states: Mapping[str, ModelState]) -> Table:
             cells = ["not told" if state.kind == "imported" else "not trained", "-", "-"]
             if seen is not None:
                 texts = "seen" if seen.test_texts else "no"
-                cells = [", ".join(map(str, sorted(seen.folds))), texts, ", ".join(seen.through) or "-"]
+                tuned = [f"settings tuned on {', '.join(map(str, sorted(seen.tuned_on)))}"] if seen.tuned_on else []
+                cells = [", ".join(map(str, sorted(seen.folds))), texts, ", ".join([*seen.through, *tuned]) or "-"]
             shown = escape(name) if fold == 0 else ""
             table.add_row(shown, str(fold), *map(escape, cells), "-" if spread is None else f"{spread:.4f}")
     return table
