@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from compete.opened import Opened
+    from support.warm_once import WarmOnce
 
 LABELS = ("joy", "anger", "trust")
 
@@ -153,6 +154,39 @@ def _lasting() -> Iterator[None]:
     gc.unfreeze()  # who refers to an object that is frozen is not found
 
 
+def pytest_runtest_call() -> None:
+    """And what another test of the module imported."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_cut() -> Iterator[None]:
+    """Nobody pulls the plug on a test: what is written needs not be waited for until it lies on the disk. Killed
+    processes lose nothing by it. Tests of that waiting put something of their own in this place.
+    """
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _warm_processes() -> Iterator[WarmOnce]:
+    from support.warm_once import WarmOnce
+
+    made = WarmOnce()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm_once(_warm_processes: WarmOnce) -> Iterator[None]:
+    """The jobs of all tests are forked from one process; only `tests/execution` starts its own."""
+    with pytest.MonkeyPatch.context() as changed:
+        if sys.platform == "linux":  # elsewhere nothing is forked
+            changed.setattr("compete.execution.local.processes", _warm_processes)
+        yield
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return build_workspace(tmp_path)
@@ -243,6 +277,9 @@ def pytest_configure() -> None:
     threads that their command says; `tests/journeys/test_end_to_end.py` plays a road with what the machine has.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # What tests start imports the same modules again and again: compiled once, wherever the environment says not to.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # What the user's own workspaces may run is none of the tests' business.
     os.environ[CONFIG] = tempfile.mkdtemp(prefix="compete_tests_")
 

@@ -11,6 +11,11 @@ from compete.execution.processes import Forked, Spawned
 from support.jobs import TARGETS, MakeJob
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm_once() -> None:
+    """Processes come from where compete takes them: that is what is tested here."""
+
+
 @pytest.fixture(params=[Forked, Spawned])
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes are forked from a warm one, as on Linux, or started anew, as elsewhere."""

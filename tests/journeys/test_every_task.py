@@ -28,6 +28,9 @@ OF_ALL = {
 }
 NOT_OF_NUMBERS = ("label", "threshold", "F1", "precision", "probabilit", "class")
 NOT_OF_CLASSES = ("threshold", "label")
+# One of every task; of the others, which have another metric, sample or number of targets, no job goes elsewhere and
+# nothing is rehearsed.
+WHOLE = ("binary", "multiclass", "regression", "ordinal")
 
 
 @pytest.fixture
@@ -54,9 +57,10 @@ def test_every_command(name: str, tmp_path: Path, compete: Run, unpainted: None)
     workspace, case = task_workspace(tmp_path, name), CASES[name]
     numbers, classes = case.task in ("regression", "ordinal"), case.task == "multiclass"
     texts = [said(compete, "plan"), said(compete, "folds")]
-    said(compete, "jobs", "export", "jobs", "linear", "--fold", "0")
-    said(compete, "jobs", "run", "jobs/linear-fold-0.job")
-    assert "linear fold 0 came in" in said(compete, "jobs", "collect", "jobs")
+    if name in WHOLE:
+        said(compete, "jobs", "export", "jobs", "linear", "--fold", "0")
+        said(compete, "jobs", "run", "jobs/linear-fold-0.job")
+        assert "linear fold 0 came in" in said(compete, "jobs", "collect", "jobs")
     texts += [said(compete, "train-base", "--all", "--workers", "0"), said(compete, "status")]
     _import(workspace)
     texts.append(said(compete, "import", "mine", "--oof", "mine_oof.csv", "--test", "mine_test.csv"))
@@ -72,14 +76,15 @@ def test_every_command(name: str, tmp_path: Path, compete: Run, unpainted: None)
     ]
     for command in (["plan"], ["folds"], ["status"], ["scores"], ["finalists"], ["submit", "blend", "--again"]):
         document(compete, *command)
-    for what in ("mean", "linear"):
+    for what in ("mean", "linear") if name in WHOLE else ("mean",):
         texts += [said(compete, "predict", "test.csv", what), said(compete, "predict", "test.csv", what, "--decisions")]
     _check_decisions(tmp_path / "predictions.csv", name)
     said(compete, "report")
     _check_report(workspace, name)
-    assert "in the range that was promised" in said(
-        compete, "rehearse", "linear", "nbsvm", "--stack", "mean", "--workers", "0"
-    )
+    if name in WHOLE:
+        assert "in the range that was promised" in said(
+            compete, "rehearse", "linear", "nbsvm", "--stack", "mean", "--workers", "0"
+        )
     for text in texts:
         _says_nothing_of(NOT_OF_NUMBERS if numbers else NOT_OF_CLASSES if classes else (), text)
 

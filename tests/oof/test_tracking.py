@@ -42,6 +42,7 @@ from pathlib import Path
 __version__ = "0.21.1"
 context_vars = types.SimpleNamespace(current_space_id=types.SimpleNamespace(get=lambda: None))
 logged = 0
+fails = Path(__file__).with_name("fails_at_the_third")
 
 
 class Config(dict):
@@ -66,7 +67,7 @@ def init(project, name, **more):
 def log(values):
     global logged
     logged += 1
-    if logged == int(os.environ.get("FAILS_AT", 0)):
+    if logged == 3 and fails.exists():
         raise ConnectionError("http://user:key-that-nobody-may-read@example.org does not answer")
     tell(step=values["train/global_step"], values=sorted(values))
 
@@ -109,35 +110,45 @@ def told(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def site(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of packages that processes of jobs find."""
-    folder = tmp_path_factory.mktemp("site")
+    folder = tmp_path / "site"
+    folder.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     return folder
 
 
+@pytest.fixture(scope="module")
+def trackio_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    package = tmp_path_factory.mktemp("packages") / "trackio"
+    package.mkdir()
+    (package / "__init__.py").write_text(TRACKIO, encoding="utf-8")
+    return package
+
+
 @pytest.fixture
-def trackio(site: Path) -> None:
-    (site / "trackio").mkdir()
-    (site / "trackio" / "__init__.py").write_text(TRACKIO, encoding="utf-8")
+def trackio(trackio_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package; every test with it has the same environment, so that one warm process serves them."""
+    monkeypatch.setenv("PYTHONPATH", str(trackio_once.parent), prepend=os.pathsep)
+    for name in ("WANDB_API_KEY", "HF_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, SECRET)
+    return trackio_once
 
 
 @pytest.fixture(scope="module")
 def untold(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What comes of fold 0 where no tracker is told."""
+    """What comes of fold 0 where no tracker is told, trained in this process."""
     workspace = build_workspace(tmp_path_factory.mktemp("untold"))
     write_recipe(workspace)
-    train_folds(workspace, [0])
+    train_folds(workspace, [0], InlineExecutor())
     assert not workspace.tracking.exists()
     return results(workspace)
 
 
 @pytest.mark.usefixtures("trackio")
 def test_every_fold_is_a_run_of_its_own_and_results_are_what_they_are_without(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, untold: dict[str, bytes]
+    workspace: Workspace, untold: dict[str, bytes]
 ) -> None:
-    for name in ("WANDB_API_KEY", "HF_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, SECRET)
     write_recipe(workspace)
     track(workspace, "trackio")
     train_folds(workspace, [0, 1])
@@ -160,14 +171,14 @@ def test_every_fold_is_a_run_of_its_own_and_results_are_what_they_are_without(
     assert holding == []
 
 
-@pytest.mark.usefixtures("trackio")
-def test_a_tracker_that_fails_costs_no_training(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, untold: dict[str, bytes]
-) -> None:
-    monkeypatch.setenv("FAILS_AT", "3")
+def test_a_tracker_that_fails_costs_no_training(workspace: Workspace, trackio: Path, untold: dict[str, bytes]) -> None:
+    (trackio / "fails_at_the_third").touch()
     write_recipe(workspace)
     track(workspace, "trackio")
-    train_folds(workspace, [0])
+    try:
+        train_folds(workspace, [0])
+    finally:
+        (trackio / "fails_at_the_third").unlink()
     assert results(workspace) == untold
     assert [warning for warning in part_record(workspace)["warnings"] if "Trackio" in warning] == [
         "TrackioCallback failed (ConnectionError) and was told no more of the training"
@@ -192,7 +203,7 @@ def test_no_tracker_is_imported_where_none_is_named(
 
 def test_tracking_makes_nothing_stale(workspace: Workspace) -> None:
     write_recipe(workspace)
-    train_folds(workspace, [0])
+    train_folds(workspace, [0], InlineExecutor())
     track(workspace, "trackio")
     competition = load_competition(workspace)
     recipes = choose_recipes(competition, ["tuned"])
@@ -258,6 +269,7 @@ def test_jobs_at_once_share_mlflows_database(workspace: Workspace) -> None:
     assert all("eval_loss" in run.data.metrics for run in runs)
 
 
+@pytest.mark.usefixtures("trackio")  # for its environment alone
 def test_tensorboard_reads_a_curve_per_fold_and_of_the_last_training_alone(workspace: Workspace) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     write_recipe(workspace)

@@ -20,9 +20,30 @@ from compete import archives
 from compete.competition.workspace import Workspace
 from compete.oof import store
 
-Arrange = Callable[[Workspace], None]
 ESCAPE = "\x1b[2J\x1b]0;mine\x07"
 """Clears the screen and renames the window."""
+DECLARATION, STACK, RECIPE = "competition.toml", "stacking/logistic.toml", "base_models/words.toml"
+MANIFEST, STACK_MANIFEST, PART = (
+    "oof/words/manifest.json",
+    "oof/stacks/logistic/manifest.json",
+    "oof/words/fold_0/part.json",
+)
+JOB = "there/words-fold-0.job"
+"""Lies beside the workspace's own files, as its result does."""
+NAMES = {
+    "a way out": "../../elsewhere/mean",
+    "an absolute path": "/etc/passwd",
+    "a folder": "sub/mean",
+    "the folder above": "..",
+    "a hidden file": ".hidden",
+    "an escape sequence": f"mean{ESCAPE}",
+    "a line turned round": "mean\u202egnp",
+    "thousands of letters": "m" * 5000,
+    "letters of another script": "среднее",
+    "a way out of another system": "..\\..\\mean",
+}
+
+Arrange = Callable[[Workspace], None]
 
 
 def nothing(workspace: Workspace) -> None:
@@ -39,6 +60,14 @@ class Case:
     """Parts of what is told on standard error."""
     arrange: Arrange = nothing
     code: int = 2
+
+
+def cases(*makers: Callable[[], Iterator[Case]], least: int) -> pytest.MarkDecorator:
+    """A test of each, by its name; no two are one, and none of `least` was lost on the way."""
+    found = [case for maker in makers for case in maker()]
+    assert len(found) >= least
+    assert len({case.name for case in found}) == len(found)
+    return pytest.mark.parametrize("case", found, ids=lambda case: case.name)
 
 
 def snapshot(folder: Path, but: Path) -> dict[str, object]:
@@ -184,3 +213,7 @@ def repacked(
             member.external_attr = attributes.get(name, 0)
             member.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(member, each or b"")
+
+
+def quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -108,7 +108,9 @@ def test_it_ends_with_the_same_bytes_wherever_it_was_interrupted(tmp_path: Path,
     assert count > 20
     states = {tuple(files.items()): until for until, files in left.items() if files}
     assert states
-    for files, until in states.items():
+    # The first, the last and some between: each of them is a training to the end.
+    tried = [*states.items()][:: 1 + len(states) // 4] + [*states.items()][-1:]
+    for files, until in dict(tried).items():
         folder = tmp_path / str(until)
         folder.mkdir()
         for file, content in files:

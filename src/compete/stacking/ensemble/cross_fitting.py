@@ -143,7 +143,9 @@ def _without(
 def _parallel(candidates: Sequence[MetaLearner], cells: int) -> Parallel:
     """How the fits of so many cells of a label matrix, over all fits, run beside one another; in order, one by one."""
     in_threads = all(learner.parallel == "threads" for learner in candidates)
-    worth_it = in_threads or cells >= 100_000  # some seconds of trees; a process costs one to start
+    # Some hundredths of a second of weights, since threads take one to start and be waited for; some seconds of trees,
+    # since a process costs one to start.
+    worth_it = cells >= (20_000 if in_threads else 100_000)
     return Parallel(
         cpu_count() if worth_it else 1, backend="threading" if in_threads else "loky", return_as="generator"
     )
