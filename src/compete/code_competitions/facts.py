@@ -74,10 +74,8 @@ def facts_of(planned: Planned) -> Facts:
 def write_facts(folder: Path, facts: Facts) -> None:
     """Write them into a folder; of the visible rows nothing but what tells how rows are named."""
     form, layout = facts.form, facts.form.layout
-    some = {
-        "rows": [list(row) for row in layout.rows[:_SHOWN_KEYS]],
-        "keys": [list(k) for k in layout.keys[:_SHOWN_KEYS]],
-    }
+    some = replace(layout, rows=layout.rows[:_SHOWN_KEYS], keys=layout.keys[:_SHOWN_KEYS])
+    known = facts.features
     record = {
         "task": dataclasses.asdict(facts.task),
         "label_columns": list(facts.label_columns),
@@ -87,11 +85,9 @@ def write_facts(folder: Path, facts: Facts) -> None:
             "decisions": form.decisions,
             "id_at": form.id_at,
             "manner": dataclasses.asdict(form.manner),
-            "layout": dataclasses.asdict(replace(layout, rows=rows, keys=keys)),
+            "layout": dataclasses.asdict(some),
         },
-        "features": None
-        if facts.features is None
-        else [None if c is None else list(c) for c in facts.features.categories],
+        "features": None if known is None else known.categories,
         "decides": facts.decides,
     }
     atomic.write_json(folder / _FILE, record)
@@ -129,9 +125,7 @@ def _facts(record: Mapping[str, Any]) -> Facts:
         task,
     )
     categories = record["features"]
-    features = (
-        None if categories is None else FeatureColumns(tuple(None if c is None else tuple(c) for c in categories))
-    )
+    known = None if categories is None else tuple(None if column is None else tuple(column) for column in categories)
     return Facts(
         task,
         tuple(map(str, record["label_columns"])),

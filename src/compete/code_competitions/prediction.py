@@ -87,7 +87,7 @@ class _Rows:
 
 def predict_pack(
     pack: OpenedPack,
-    test: Path,
+    test: Sequence[Path],
     output: Path,
     *,
     sample: Path | None = None,
@@ -97,7 +97,7 @@ def predict_pack(
     say: Say = lambda sentence: None,
     clock: Clock = time.monotonic,
 ) -> PackPrediction:
-    """Predict every row of `test` and write the submission.
+    """Predict every row of `test`, one file or several that are read as one, and write the submission.
 
     sample: the sample submission of just these rows; by default rows are in the order of `test`, in the form of the
     sample that the pack was made with. budget: seconds, the manifest's by default; they count from `started` on the
@@ -146,9 +146,14 @@ def what_was_done(pack: OpenedPack, found: PackPrediction) -> list[str]:
     return lines
 
 
-def _read(pack: OpenedPack, test: Path) -> _Rows:
-    new = read_new_texts(test, read_declaration(pack.workspace).data)
-    return _Rows(new.ids, new.texts, new.features)
+def _read(pack: OpenedPack, test: Sequence[Path]) -> _Rows:
+    data = read_declaration(pack.workspace).data
+    new = [read_new_texts(path, data) for path in test]
+    ids = [name for each in new for name in each.ids]
+    if len(set(ids)) < len(ids):
+        raise DataError(f"{', '.join(map(str, test))} have an id more than once")
+    features = {name: [cell for each in new for cell in each.features[name]] for name in data.features}
+    return _Rows(ids, [text for each in new for text in each.texts], features)
 
 
 def _form(pack: OpenedPack, facts: Facts, rows: _Rows, sample: Path | None) -> tuple[Form, list[str]]:
@@ -202,8 +207,9 @@ def predict_member(
     deadline: float,
     threads: int,
     clock: Clock = time.monotonic,
+    told: Callable[[Pace], None] = lambda pace: None,
 ) -> NDArray[np.float32]:
-    """Mean over the folds' models, float32 (n_rows, n_outputs).
+    """Mean over the folds' models, float32 (n_rows, n_outputs). told: how fast it went.
 
     Raises what the model does, and PackError for weights that are missing or changed.
     """
@@ -212,11 +218,12 @@ def predict_member(
     rows = with_features(texts, {name: features[name] for name in features}) if wanted else list(texts)
     longest_first = sorted(range(len(rows)), key=lambda row: -len(rows[row]))
     ordered = [rows[row] for row in longest_first]
-    pace = _Pace(len(ordered) * member.folds, deadline, clock)
+    pace = Pace(len(ordered) * member.folds, deadline, clock)
     total = np.zeros((len(rows), len(facts.task.outputs)), dtype=np.float64)
     for fold in range(member.folds):
         total[longest_first] += _fold(pack, facts, member, recipe, fold, ordered, pace, threads)
         release()  # two models need not fit where one does
+    told(pace)
     return (total / member.folds).astype(np.float32)
 
 
@@ -227,13 +234,15 @@ def _fold(
     recipe: Recipe,
     fold: int,
     rows: Sequence[str],
-    pace: _Pace,
+    pace: Pace,
     threads: int,
 ) -> NDArray[np.float32]:
+    began = pace.clock()
     folder = pack.lay_fold(member, fold)
     learnt_task = facts.task.__class__(facts.task.name, facts.learnt.names, facts.task.grades)
     try:
         model = read_kept(pack.workspace, recipe, folder, learnt_task, threads)
+        pace.loading += pace.clock() - began
         cells = []
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             pace.look()
@@ -249,13 +258,16 @@ def _fold(
 
 
 @dataclass
-class _Pace:
+class Pace:
     """How fast the rows of a member go by, all folds together."""
 
     rows: int
+    """Times folds."""
     deadline: float
     clock: Clock
     done: int = 0
+    loading: float = 0.0
+    """Seconds before rows went by."""
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
