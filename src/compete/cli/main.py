@@ -25,6 +25,7 @@ from compete.cli import (
     import_model,
     init,
     jobs,
+    pack,
     plan,
     predict,
     rehearse,
@@ -58,6 +59,7 @@ app.command("status")(status.command)
 app.command("stack")(stack.command)
 app.command("submit")(submit.command)
 app.command("predict")(predict.command)
+app.command("pack")(pack.command)
 app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)

@@ -1,4 +1,4 @@
-"""The inference notebook of a pack: a few cells that a person can read, which call what `compete predict --pack` does."""
+"""The inference notebook of a pack: a few cells that a person can read, which do what `compete predict --pack` does."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-de
 subprocess.run([*pip, *(f"--find-links={path.parent}" for path in wheels.values()), *map(str, wheels.values())],
                check=True)"""
 
+_INSTALLING = "Install what the image lacks from the wheels of the pack: no network is asked."
+
 _PREDICT = """\
 from compete.code_competitions.in_a_notebook import predict_here
 
@@ -50,9 +52,7 @@ def write_notebook(folder: Path, manifest: Manifest) -> None:
     cells = [
         nbformat.v4.new_markdown_cell(_about(manifest), id="about"),
         nbformat.v4.new_code_cell(_START.format(id=manifest.id, budget=manifest.budget_seconds), id="start"),
-        nbformat.v4.new_markdown_cell(
-            "Install what the image lacks from the wheels of the pack: no network is asked.", id="about-install"
-        ),
+        nbformat.v4.new_markdown_cell(_INSTALLING, id="about-install"),
         nbformat.v4.new_code_cell(_INSTALL, id="install"),
         nbformat.v4.new_markdown_cell(_PROCEDURE, id="about-predict"),
         nbformat.v4.new_code_cell(_PREDICT, id="predict"),
@@ -90,7 +90,7 @@ def _about(manifest: Manifest) -> str:
         [
             f"# {_plain(manifest.competition)}: {manifest.source}",
             "",
-            f"Predicts the test set with the pack `{manifest.name}` ({manifest.id}), made by compete {manifest.compete}. "
+            f"Predicts the test set with the pack `{manifest.name}` ({manifest.id}) of compete {manifest.compete}. "
             f"Expected {manifest.metric}: {whole.honest:.4f} ({whole.low:.4f} to {whole.high:.4f}).",
             "",
             f"Order: {manifest.ordered_by}.",

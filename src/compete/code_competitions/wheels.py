@@ -18,7 +18,6 @@ from pathlib import Path
 import compete
 from compete.errors import PackError
 
-KAGGLE_PYTHON = "3.12"  # of Kaggle's image as of 2026; `!python --version` in a notebook tells today's
 _WHEEL = "Wheel-Version: 1.0\nGenerator: compete\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _WHEN = (1980, 1, 1, 0, 0, 0)
 _NAME = re.compile(
@@ -33,7 +32,7 @@ def gather_wheels(target: Path, wheel: Path | None, folder: Path | None) -> None
     if folder is not None and not others:
         raise PackError(f"{folder} holds no wheels (*.whl): `compete pack` prints the `pip download` that fills it")
     for path in (*others, *([wheel] if wheel else [])):
-        if not path.is_file() or not zipfile.is_zipfile(path) or not _NAME.match(path.name):
+        if not path.is_file() or not zipfile.is_zipfile(path) or not _NAME.fullmatch(path.name):
             raise PackError(f"{path} is no wheel")
         shutil.copyfile(path, target / path.name)
     if wheel is None and not any(path.name.startswith("compete-") for path in others):
@@ -100,4 +99,5 @@ def download_command(needed: list[str], python: str, folder: str = "wheels") -> 
     """The `pip download` that fetches these for Kaggle's image, where there is a network."""
     # What a local build adds to its version, as +cpu, no index has.
     plain = " ".join(each.split("+", 1)[0] for each in needed)
-    return f"pip download --no-deps --only-binary :all: --python-version {python} --platform manylinux2014_x86_64 -d {folder} {plain}"
+    image = f"--only-binary :all: --python-version {python} --platform manylinux2014_x86_64"
+    return f"pip download --no-deps {image} -d {folder} {plain}"

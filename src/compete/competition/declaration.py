@@ -37,6 +37,10 @@ class Data(Declaration):
 
     train: Files = Field(description="training file, or a list of files that are read as one")
     test: Files = Field(description="test file, or a list of files that are read as one")
+    hidden_test: bool = Field(
+        default=False,
+        description="a code competition: test holds the few rows that can be seen, and a notebook predicts the others",
+    )
     sample_submission: str | None = Field(default=None, description="the competition's sample submission")
     id: str = Field(description="column that names a row")
     text: str | list[str] = Field(
