@@ -93,7 +93,7 @@ def command(
     out.print(steps_table(found.manifest))
     lines = [
         f"ordered {found.manifest.ordered_by}",
-        f"{folder}: {found.manifest.bytes['total'] / 1e6:,.1f} MB in {found.packed.seconds:.0f} s, pack {found.manifest.id}",
+        f"{folder}: {found.manifest.bytes['total'] / 1e6:,.1f} MB in {found.packed.seconds:.0f} s",
         f"`compete pack --check {found.manifest.name}` compares it with the workspace",
     ]
     if found.packed.download:

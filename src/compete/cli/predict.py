@@ -23,9 +23,7 @@ def command(
     ] = False,
     pack: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of a pack (`compete pack`), to predict from as its notebook does; no workspace is needed."
-        ),
+        typer.Option(help="Folder of a pack (`compete pack`), to predict as its notebook does, without a workspace."),
     ] = None,
     test: Annotated[
         list[Path] | None, typer.Option(help="With --pack: the test file; several are read as one.")

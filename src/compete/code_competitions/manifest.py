@@ -192,11 +192,11 @@ def _odd_names(manifest: Manifest) -> Iterable[str]:
     yield from (f"{shown(name)} cannot be a model's name" for name in names if not is_model_name(name))
     if len(set(names)) < len(names):
         yield "a member is there twice"
-    if [step.members for step in manifest.steps] != [names[: number + 1] for number in range(len(names))]:
-        yield "steps are not the first members, one more each time"
-    yield from (
-        f"{shown(s.stack)} cannot be a stack's name" for s in manifest.steps if s.stack and not is_name(s.stack)
-    )
+    steps = [step.members for step in manifest.steps]
+    if names not in steps or any([name for name in names if name in step] != step for step in steps):
+        yield "its steps are not of its members"
+    stacks = [step.stack for step in manifest.steps if step.stack is not None]
+    yield from (f"{shown(name)} cannot be a stack's name" for name in stacks if not is_name(name))
     for checkpoint in manifest.checkpoints:
         if checkpoint.comes == "included" and not re.fullmatch(r"checkpoints/[0-9]{1,3}", checkpoint.folder):
             yield f"{shown(checkpoint.folder)} is no folder of a checkpoint"

@@ -115,7 +115,7 @@ def pack(
     progress: Progress = unseen,
     ask: Callable[[str, str | None], bool] = nobody_to_ask,
 ) -> PackResult:
-    """Everything that predicting with a stack or a base model needs, in packs/NAME; by default the stack that was chosen.
+    """Everything that predicting with a stack or a base model needs, in packs/NAME; default: the stack that was chosen.
 
     name: of the pack; by default that of the stack or base model. budget: seconds that the notebook may take, as "8h".
     kaggle_models: checkpoints that Kaggle has, each "NAME=OWNER/MODEL/FRAMEWORK/VARIATION/VERSION"; kaggle_datasets:
