@@ -38,10 +38,10 @@ from compete.code_competitions.in_a_notebook import predict_here
 found = predict_here(PACK, INPUTS, OUTPUT, budget=BUDGET, started=STARTED)"""
 
 _SHOW = """\
+print("\\n".join(OUTPUT.read_text(errors="replace").splitlines()[:5]))
 for each in found.done:
     print(f"{each.name:30} {each.seconds:8.1f} s  {each.why_not or 'done'}")
-print(f"expected {manifest['metric']}: {found.step.honest:.4f} ({found.step.low:.4f} to {found.step.high:.4f})")
-print(OUTPUT.read_text(errors="replace")[:500])"""
+print(f"expected {manifest['metric']}: {found.step.honest:.4f} ({found.step.low:.4f} to {found.step.high:.4f})")"""
 
 
 def write_notebook(folder: Path, manifest: Manifest) -> None:
@@ -56,7 +56,7 @@ def write_notebook(folder: Path, manifest: Manifest) -> None:
         nbformat.v4.new_code_cell(_INSTALL, id="install"),
         nbformat.v4.new_markdown_cell(_PROCEDURE, id="about-predict"),
         nbformat.v4.new_code_cell(_PREDICT, id="predict"),
-        nbformat.v4.new_markdown_cell("What was done, and the first rows.", id="about-show"),
+        nbformat.v4.new_markdown_cell("The first rows, and what was done.", id="about-show"),
         nbformat.v4.new_code_cell(_SHOW, id="show"),
     ]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
