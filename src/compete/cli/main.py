@@ -29,6 +29,7 @@ from compete.cli import (
     jobs,
     kaggle_notebook,
     log,
+    pack,
     plan,
     predict,
     rehearse,
@@ -68,6 +69,7 @@ app.command("stack")(stack.command)
 app.command("submit")(submit.command)
 app.command("ship")(ship.command)
 app.command("predict")(predict.command)
+app.command("pack")(pack.command)
 app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)
