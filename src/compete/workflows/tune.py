@@ -119,8 +119,8 @@ def tune(
         space = read_space(recipe, recipe.declaration.tune or default_space(recipe, is_nested=nested))
         if nested and (scales := sorted(SCALES & space.dimensions.keys())):
             say(
-                f"warning: tune.{scales[0]}: folds that differ in it give probabilities on other scales, and thresholds "
-                "that the other folds choose do not fit: measured, that costs more than a tuning gains. Leave it out"
+                f"warning: tune.{scales[0]}: folds that differ in it give probabilities on other scales, which "
+                "thresholds that the other folds choose need not fit: leave it out of a nested tuning"
             )
         refuse_foreign(workspace, recipe.name, tuned_name(recipe.name, is_nested=nested))
         check_steps(workspace, recipe)
