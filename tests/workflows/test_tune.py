@@ -20,6 +20,7 @@ import compete
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
 from compete.errors import DeclarationError, UserError
+from compete.experiments.tuning.default_spaces import default_space
 from compete.experiments.tuning.stored import StudyRecord, read_trials
 from compete.oof.state import State
 from compete.workflows.status import status
@@ -137,11 +138,13 @@ def test_a_manifest_and_a_stack_say_it_too(a_tuned: Workspace) -> None:
 def test_the_proxy_says_its_rank_correlation_recomputed_from_the_trials(tuned: Workspace) -> None:
     found = words(tuned, 5, folds=1)  # nothing is tried any more
     (proxy,) = [each for each in found.proxies if each.what == "--folds 1"]
-    full, cheap = ({json.dumps(t.settings): t.score for t in s.done} for s in studies(tuned) if not s.about.nested)
+    full, cheap = (
+        {json.dumps(t.settings): t.score or 0.0 for t in s.done} for s in studies(tuned) if not s.about.nested
+    )
     common = [key for key in full if key in cheap]
-    ranks = [np.argsort(np.argsort([scores[key] for key in common])) for scores in (full, cheap)]
+    one, other = (np.argsort(np.argsort([scores[key] for key in common])).astype(float) for scores in (full, cheap))
     assert proxy.common == len(common) == 5
-    assert proxy.correlation == pytest.approx(np.corrcoef(*ranks)[0, 1])
+    assert proxy.correlation == pytest.approx(float(np.corrcoef(one, other)[0, 1]))
 
 
 def test_the_table_has_a_row_per_trial(tuned: Workspace) -> None:
@@ -335,6 +338,20 @@ def test_recipes_that_cannot_be_tuned_are_refused_by_name(tiny: Workspace) -> No
 def test_what_a_tuning_made_is_not_tuned_itself(a_tuned: Workspace) -> None:
     with pytest.raises(UserError, match=r"words_tuned\.toml was made by tuning words"):
         tune(a_tuned, "words_tuned")
+
+
+def test_folds_on_scales_of_their_own_are_warned_of(tiny: Workspace) -> None:
+    """And no default searches them fold by fold."""
+    write_linear_models(tiny)
+    linear = load_recipe(tiny, "linear")
+    assert "class_weights" in default_space(linear)
+    assert "class_weights" not in default_space(linear, is_nested=True)
+    path = tiny.recipe("linear")
+    space = '\n[tune]\nclass_weights = { choices = ["none", "sqrt"] }\n'
+    path.write_text(path.read_text(encoding="utf-8") + space, encoding="utf-8")
+    said: list[str] = []
+    tune(tiny, "linear", trials=1, nested=True, workers=0, say=said.append)
+    assert any("warning: tune.class_weights: folds that differ in it" in each for each in said)
 
 
 def test_two_folds_are_too_few(tiny: Workspace) -> None:

@@ -16,7 +16,7 @@ from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import UserError
-from compete.experiments.tuning.default_spaces import default_space
+from compete.experiments.tuning.default_spaces import SCALES, default_space
 from compete.experiments.tuning.proxies import Proxy, proxies
 from compete.experiments.tuning.search import Budget, Search, Told, refuse_without_result, untold
 from compete.experiments.tuning.space import Space, read_space
@@ -116,7 +116,12 @@ def tune(
             planned = with_plan(load(workspace, say))
         recipe = _recipe(workspace, name)
         chosen = _folds(planned, folds, nested=nested)
-        space = read_space(recipe, recipe.declaration.tune or default_space(recipe))
+        space = read_space(recipe, recipe.declaration.tune or default_space(recipe, is_nested=nested))
+        if nested and (scales := sorted(SCALES & space.dimensions.keys())):
+            say(
+                f"warning: tune.{scales[0]}: folds that differ in it give probabilities on other scales, which "
+                "thresholds that the other folds choose need not fit: leave it out of a nested tuning"
+            )
         refuse_foreign(workspace, recipe.name, tuned_name(recipe.name, is_nested=nested))
         check_steps(workspace, recipe)
         crew = crew_for([recipe], workers, threads)

@@ -11,6 +11,7 @@ from compete.base_models.families import FitContext
 from compete.base_models.recipes import load_recipe
 from compete.competition.data import Competition
 from compete.competition.planned import Planned
+from compete.competition.shape import Targets
 from compete.competition.workspace import Workspace
 from compete.experiments.tuning.pruning import WatchedCurves
 from compete.experiments.tuning.trial import try_settings
@@ -57,7 +58,7 @@ def test_labels_of_the_fold_change_no_score_to_the_bit(workspace: Workspace, pla
     write_linear_models(workspace)
     recipe = load_recipe(workspace, model).ready()
 
-    def score(targets: np.ndarray) -> float | None:  # type: ignore[type-arg]
+    def score(targets: Targets) -> float | None:
         competition = replace(planned.competition, train_targets=targets)
         context = FitContext(competition.labels, seed=3, curves=WatchedCurves({}))
         return try_settings(Planned(competition, planned.plan), recipe, 1, 1.0, context).score

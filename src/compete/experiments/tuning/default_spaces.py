@@ -26,8 +26,16 @@ Table = dict[str, Any]
 """As [tune] has it: what is said of a setting, by its dotted name."""
 
 
-def default_space(recipe: Recipe) -> Table:
-    """As a [tune] table; raises UserError for a family that has no default."""
+# What puts probabilities on another scale. A threshold is fitted on the other folds and decides this one: where folds
+# differ in these, it is a threshold of something else.
+SCALES = frozenset({"class_weights", "loss", "label_smoothing", "head"})
+
+
+def default_space(recipe: Recipe, *, is_nested: bool = False) -> Table:
+    """As a [tune] table; raises UserError for a family that has no default.
+
+    is_nested: every fold has settings of its own, without those that put probabilities on another scale.
+    """
     make = _SPACES.get(recipe.declaration.family)
     if make is None:
         raise UserError(
@@ -35,7 +43,7 @@ def default_space(recipe: Recipe) -> Table:
             "[tune], as `smoothing = { low = 0.1, high = 10.0, log = true }`"
         )
     table: Table = make(recipe.settings)
-    idle = _idle(recipe.settings, recipe.task)
+    idle = _idle(recipe.settings, recipe.task) | (SCALES if is_nested else frozenset())
     return {name: entry for name, entry in table.items() if name.split(".")[0] not in idle}
 
 
