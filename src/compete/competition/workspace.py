@@ -19,7 +19,7 @@ from compete.printable import on_one_line
 DECLARATION = "competition.toml"
 Kind = Literal["base model", "stack"]
 # Folders that compete writes into, and how many levels of it: oof/NAME/kept/fold_0/FILE.
-_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "tracking": 2, "data": 1}
+_DEPTHS = {"oof": 5, "submissions": 2, "report": 3, "rehearsals": 2, "studies": 4, "tracking": 2, "data": 1}
 
 
 @dataclass(frozen=True)
@@ -233,6 +233,30 @@ class Workspace:
     def rehearsal_lock(self, seed: int) -> Path:
         """Held by the one command that plays it."""
         return self.root / "rehearsals" / f".{seed}.lock"
+
+    @property
+    def studies(self) -> Path:
+        """What was trained to compare folds, settings and seeds; no base model, and never stacked."""
+        return self.root / "studies"
+
+    def study(self, name: str) -> Path:
+        return self.studies / checked_name(name, "study")
+
+    def study_record(self, name: str) -> Path:
+        """The scores of a study, and what they were computed from."""
+        return self.study(name) / "study.json"
+
+    def study_part(self, name: str, part: str) -> Path:
+        """The folder of one training of a study."""
+        return self.study(name) / "parts" / checked_name(part, "part")
+
+    def study_log(self, name: str, trial: str) -> Path:
+        """What a job of a study printed."""
+        return self.study(name) / "logs" / f"{checked_name(trial, 'trial')}.log"
+
+    def study_lock(self, name: str) -> Path:
+        """Held by the one command that is at the study."""
+        return self.studies / f".{checked_name(name, 'study')}.lock"
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the workspace where it lies inside."""

@@ -159,18 +159,18 @@ def train_fold(
     texts = [train_texts[row] for row in others]
     labels = competition.train_targets[others][:, learnt.mask]
     # A family for every training: a user's own may keep what it learnt in itself, and return itself.
-    told = _seeded(replace(context, labels=learnt.names), recipe, fold)
+    told = seeded(replace(context, labels=learnt.names), recipe, fold)
     models = [recipe.build().fit(texts, labels, each) for each in told]
     model = averaged(models)
     held_out = [train_texts[row] for row in plan.rows(fold)]
     probabilities = store.Predictions(
-        learnt.whole(_predict(model, held_out, learnt.names, recipe.name, competition.task.kind)),
-        learnt.whole(_predict(model, test_texts, learnt.names, recipe.name, competition.task.kind)),
+        learnt.whole(checked_predictions(model, held_out, learnt.names, recipe.name, competition.task.kind)),
+        learnt.whole(checked_predictions(model, test_texts, learnt.names, recipe.name, competition.task.kind)),
     )
     return probabilities, model
 
 
-def _seeded(context: FitContext, recipe: Recipe, fold: int) -> Iterator[FitContext]:
+def seeded(context: FitContext, recipe: Recipe, fold: int) -> Iterator[FitContext]:
     """What every training of the fold is told. Curves, trackers and an unfinished state are of the first alone."""
     count = recipe.declaration.seeds
 
@@ -273,9 +273,11 @@ def _check_unchanged(planned: Planned, recipe: Recipe, expected: Mapping[str, st
         raise StoreError(f"the workspace was edited while it was trained: {'; '.join(changes)}. Run the command again.")
 
 
-def _predict(
+def checked_predictions(
     model: FittedModel, texts: Sequence[str], outputs: Sequence[str], name: str, kind: Kind
 ) -> NDArray[np.float32]:
+    """What the model of base model `name` says of texts, (len(texts), len(outputs)); raises FamilyError for what is no
+    prediction."""
     values = np.asarray(model.predict_proba(texts), dtype=np.float32)
     what = "probabilities" if are_probabilities(kind) else "numbers"
     if values.shape != (len(texts), len(outputs)):
