@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compete.competition.workspace import Workspace, find_workspace
 from compete.declarations import unknown_name
 from compete.errors import UserError
 from compete.oof.work import Work
 from compete.printable import printable
+from compete.progress import Progress, unseen
 from compete.reporting.figures.catalogue import catalogue
 from compete.reporting.figures.style import drawn
 from compete.reporting.terminal.training_display import TrainingDisplay, shown_on
@@ -31,6 +32,7 @@ from compete.workflows.scores import Scores, scores
 from compete.workflows.session import Say, silent
 from compete.workflows.stack import Stacked, stack
 from compete.workflows.status import Status, status
+from compete.workflows.study import study_folds, study_seeds, study_setting
 from compete.workflows.submit import Submitted, submit
 from compete.workflows.train import train_base
 from compete.workflows.watching import Watch, unwatched
@@ -38,6 +40,7 @@ from compete.workflows.watching import Watch, unwatched
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from compete.experiments.studies.study import Study
     from compete.submissions.kaggle.download import Downloaded
 
 
@@ -286,6 +289,67 @@ class Opened(View):
     ) -> Rehearsal:
         """`compete rehearse`: the competition on part of the training rows, every promise held against the truth."""
         return rehearse(self.workspace, models, stacks=stacks, share=share, seed=seed, workers=workers, say=self._say)
+
+    def study_folds(
+        self,
+        model: str,
+        k: Sequence[int] = (3, 5, 10, 15),
+        *,
+        repeats: int = 5,
+        aside: float = 0.2,
+        strategies: Sequence[str] = ("grouped",),
+        workers: int | None = None,
+        threads: int | None = None,
+        progress: Progress = unseen,
+    ) -> Study:
+        """`compete study folds`: what every number of folds promises, and what rows set aside say."""
+        return study_folds(
+            self.workspace,
+            model,
+            k,
+            repeats=repeats,
+            aside=aside,
+            strategies=strategies,
+            workers=workers,
+            threads=threads,
+            say=self._say,
+            progress=progress,
+        )
+
+    def study(
+        self,
+        model: str,
+        setting: str | None = None,
+        values: Sequence[Any] = (),
+        *,
+        seeds: int | None = None,
+        workers: int | None = None,
+        threads: int | None = None,
+        progress: Progress = unseen,
+    ) -> Study:
+        """`compete study vary`: one setting at a time, each value with 2 seeds; without one, `compete study seeds`: the
+        recipe as it is with 5."""
+        if setting is None:
+            return study_seeds(
+                self.workspace,
+                model,
+                seeds=5 if seeds is None else seeds,
+                workers=workers,
+                threads=threads,
+                say=self._say,
+                progress=progress,
+            )
+        return study_setting(
+            self.workspace,
+            model,
+            setting,
+            values,
+            seeds=2 if seeds is None else seeds,
+            workers=workers,
+            threads=threads,
+            say=self._say,
+            progress=progress,
+        )
 
     def report(self, folder: Path | str | None = None) -> WrittenReport:
         """`compete report`: one page that needs no network, and every figure beside it."""

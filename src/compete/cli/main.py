@@ -32,6 +32,7 @@ from compete.cli import (
     scores,
     stack,
     status,
+    study,
     submit,
     train_base,
 )
@@ -62,6 +63,7 @@ app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)
 app.command("rehearse")(rehearse.command)
+app.add_typer(study.app, name="study")
 app.command("demo-data")(demo_data.command)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from numpy.typing import NDArray
+
 from compete import atomic
 from compete.base_models.recipes import Recipe, has_recipe, load_recipe
 from compete.competition.data import Competition
@@ -18,9 +20,9 @@ from compete.errors import DiskFullError, JobsFailedError, UserError
 from compete.execution.jobs import Failed, Finished
 from compete.experiments.studies import settings
 from compete.experiments.studies.parts import identity_of, is_there, make_job, parts_of, read_part
-from compete.experiments.studies.scoring import score_trial
+from compete.experiments.studies.scoring import TrialScore, score_trial
 from compete.experiments.studies.study import Study, reference_of
-from compete.experiments.studies.trials import STRATEGIES, Arm, Folds, Trial, dealt, refuse_too_rare
+from compete.experiments.studies.trials import STRATEGIES, Arm, Folds, Trial, dealt, refuse_too_rare, trial_from
 from compete.oof.fold_plan import with_plan
 from compete.oof.lock import held
 from compete.progress import Progress, unseen
@@ -65,7 +67,7 @@ def study_folds(
             trials = [Trial(arm, repeat, aside) for repeat in range(repeats) for arm in arms]
         name = f"{model}_folds"[:100]
         plans = _trained(competition, recipe, name, trials, workers, threads, say, progress)
-        scores = {arm.name: [] for arm in arms}
+        scores: dict[str, list[TrialScore]] = {arm.name: [] for arm in arms}
         for trial, plan in plans:
             parts = parts_of(competition, name, recipe, trial, plan)
             scores[trial.arm.name].append(score_trial(competition.metric, competition.train_targets, plan, parts)[0])
@@ -153,7 +155,8 @@ def _under_the_plan(
             with_plan(competition)
         trials = [Trial(arm, seed) for seed in range(seeds) for arm in arms]
         plans = _trained(competition, recipe, name, trials, workers, threads, say, progress)
-        scores, scored = {arm.name: [] for arm in arms}, {arm.name: [] for arm in arms}
+        scores: dict[str, list[TrialScore]] = {arm.name: [] for arm in arms}
+        scored: dict[str, list[NDArray[Any]]] = {arm.name: [] for arm in arms}
         for trial, plan in plans:
             parts = parts_of(competition, name, recipe, trial, plan)
             score, said = score_trial(competition.metric, competition.train_targets, plan, parts)
@@ -246,11 +249,7 @@ def _trained(
         done = parts - sum(missing.values())
         say(f"{parts} trainings, {done} are there already")
         jobs = [make_job(workspace, name, recipe, trial, crew.threads) for trial, _ in plans if missing[trial.name]]
-        counts = {
-            job.name: missing[trial.name]
-            for job, trial in zip(jobs, [t for t, _ in plans if missing[t.name]], strict=True)
-        }
-        failures = []
+        failures = list[Failed]()
         with contextlib.closing(crew.executor.run(jobs)) as events:
             for event in events:
                 if isinstance(event, Failed):
@@ -258,16 +257,14 @@ def _trained(
                         raise DiskFullError(event.message)
                     failures.append(event)
                 elif isinstance(event, Finished):
-                    done += counts[event.job.name]
+                    done += missing[trial_from(event.job.payload["trial"]).name]
                     progress(done / parts, event.job.name)
     if failures:
-        lines = [
-            f"  {each.job.name}: {each.error}: {each.message} (log: {workspace.shown(each.job.log)})"
-            for each in failures
-        ]
-        raise JobsFailedError(
-            f"{len(failures)} of {len(jobs)} jobs failed; what was finished is kept\n" + "\n".join(lines)
-        )
+        lines = [f"{len(failures)} of {len(jobs)} jobs failed; what was finished is kept"]
+        for each in failures:
+            log = workspace.shown(each.job.log)
+            lines.append(f"  {each.job.name}: {each.error}: {each.message} (log: {log})")
+        raise JobsFailedError("\n".join(lines))
     return plans
 
 
