@@ -33,7 +33,7 @@ def folds(
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="How often rows are set aside and dealt anew.")] = 5,
     aside: Annotated[float, typer.Option(help="Share of the training rows to set aside, 0.05 to 0.5.")] = 0.2,
     strategy: Annotated[
-        str, typer.Option(help="How rows are dealt: of plain, stratified, grouped; as A,B.")
+        str, typer.Option(help="Of plain, stratified, grouped, as A,B: how rows are dealt.")
     ] = "grouped",
     workers: WorkersOption = None,
     threads: ThreadsOption = None,

@@ -16,6 +16,7 @@ from compete.reporting.figures import (
     number_pictures,
     probability_figures,
     score_figures,
+    study_figures,
 )
 from compete.reporting.figures.picture import Drawings, NotDrawn, Picture, some_rows
 from compete.reporting.figures.score_rows import score_rows, submission_rows
@@ -42,9 +43,18 @@ def catalogue(view: View) -> Catalogue:
 
 def _parts(view: View) -> list[Callable[[View], Drawings]]:
     if view.competition.task.gives_probabilities:
-        return [_of_data, _of_scores, _of_curves, _of_stack, _of_chosen, _of_labels, _of_submissions]
+        return [
+            _of_data,
+            _of_scores,
+            study_figures.of_studies,
+            _of_curves,
+            _of_stack,
+            _of_chosen,
+            _of_labels,
+            _of_submissions,
+        ]
     numbers = (number_pictures.of_data, number_pictures.of_chosen, number_pictures.of_targets)
-    return [numbers[0], _of_scores, _of_curves, _of_stack, *numbers[1:], _of_submissions]
+    return [numbers[0], _of_scores, study_figures.of_studies, _of_curves, _of_stack, *numbers[1:], _of_submissions]
 
 
 def _of_data(view: View) -> Drawings:
