@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compete.competition.workspace import Workspace, find_workspace
 from compete.declarations import unknown_name
@@ -38,6 +38,7 @@ from compete.workflows.session import Say, silent
 from compete.workflows.ship import RUN_WITHIN, Shipped, ship
 from compete.workflows.stack import Stacked, stack
 from compete.workflows.status import Status, status
+from compete.workflows.study import study_folds, study_seeds, study_setting
 from compete.workflows.submit import Submitted, submit
 from compete.workflows.train import train_base
 from compete.workflows.tune import Tuning, tune
@@ -46,6 +47,7 @@ from compete.workflows.watching import Watch, unwatched
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from compete.experiments.studies.study import Study
     from compete.submissions.kaggle.download import Downloaded
 
 
@@ -428,6 +430,66 @@ class Opened(View):
         if found.failed is not None:
             raise found.failed
         return found
+    def study_folds(
+        self,
+        model: str,
+        k: Sequence[int] = (3, 5, 10, 15),
+        *,
+        repeats: int = 5,
+        aside: float = 0.2,
+        strategies: Sequence[str] = ("grouped",),
+        workers: int | None = None,
+        threads: int | None = None,
+        progress: Progress = unseen,
+    ) -> Study:
+        """`compete study folds`: what every number of folds promises, and what rows set aside say."""
+        return study_folds(
+            self.workspace,
+            model,
+            k,
+            repeats=repeats,
+            aside=aside,
+            strategies=strategies,
+            workers=workers,
+            threads=threads,
+            say=self._say,
+            progress=progress,
+        )
+
+    def study(
+        self,
+        model: str,
+        setting: str | None = None,
+        values: Sequence[Any] = (),
+        *,
+        seeds: int | None = None,
+        workers: int | None = None,
+        threads: int | None = None,
+        progress: Progress = unseen,
+    ) -> Study:
+        """`compete study vary`: one setting at a time, each value with 2 seeds; without one, `compete study seeds`: the
+        recipe as it is with 5."""
+        if setting is None:
+            return study_seeds(
+                self.workspace,
+                model,
+                seeds=5 if seeds is None else seeds,
+                workers=workers,
+                threads=threads,
+                say=self._say,
+                progress=progress,
+            )
+        return study_setting(
+            self.workspace,
+            model,
+            setting,
+            values,
+            seeds=2 if seeds is None else seeds,
+            workers=workers,
+            threads=threads,
+            say=self._say,
+            progress=progress,
+        )
 
     def report(self, folder: Path | str | None = None) -> WrittenReport:
         """`compete report`: one page that needs no network, and every figure beside it."""

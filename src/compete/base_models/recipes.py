@@ -360,6 +360,20 @@ class Recipe:
         return {**version, **{f"settings.{key}": str(value) for key, value in without_place(settings).items()}}
 
 
+def varied(recipe: Recipe, table: str, change: Mapping[str, Any]) -> Recipe:
+    """The recipe with other settings; its file stays as it is. table: what messages call the change.
+
+    Raises DeclarationError where the family has no such setting, or refuses the value.
+    """
+    ready = recipe.ready()
+    assert ready.family is not None
+    changes = {**ready.changes, table: change}
+    shown = Path(recipe.path.parent.name, recipe.path.name)
+    settings = _validated(ready.family, ready.declaration.settings, changes, shown, ready.task)
+    unfit = _unfit(ready.family, settings, ready.task)
+    return replace(ready, settings=settings, changes=changes, needs=ready.family.needs(settings), unfit=unfit)
+
+
 def without_place(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as results store them: of a checkpoint that is a folder, its name and not where it lies."""
     checkpoint = settings.get("checkpoint")

@@ -39,6 +39,7 @@ from compete.cli import (
     ship,
     stack,
     status,
+    study,
     submit,
     train_base,
     tune,
@@ -78,6 +79,7 @@ app.command("reproduce")(reproduce.command)
 app.command("log")(log.command)
 app.command("rehearse")(rehearse.command)
 app.command("allow")(allow.command)
+app.add_typer(study.app, name="study")
 app.command("demo-data")(demo_data.command)
 
 

@@ -28,6 +28,7 @@ _DEPTHS = {
     "tracking": 2,
     "data": 1,
     "packs": 3,
+    "studies": 4,
     "tuning": 3,
 }
 
@@ -333,6 +334,30 @@ class Workspace:
     def rehearsal_lock(self, seed: int) -> Path:
         """Held by the one command that plays it."""
         return self.root / "rehearsals" / f".{seed}.lock"
+
+    @property
+    def studies(self) -> Path:
+        """What was trained to compare folds, settings and seeds; no base model, and never stacked."""
+        return self.root / "studies"
+
+    def study(self, name: str) -> Path:
+        return self.studies / checked_name(name, "study")
+
+    def study_record(self, name: str) -> Path:
+        """The scores of a study, and what they were computed from."""
+        return self.study(name) / "study.json"
+
+    def study_part(self, name: str, part: str) -> Path:
+        """The folder of one training of a study."""
+        return self.study(name) / "parts" / checked_name(part, "part")
+
+    def study_log(self, name: str, trial: str) -> Path:
+        """What a job of a study printed."""
+        return self.study(name) / "logs" / f"{checked_name(trial, 'trial')}.log"
+
+    def study_lock(self, name: str) -> Path:
+        """Held by the one command that is at the study."""
+        return self.studies / f".{checked_name(name, 'study')}.lock"
 
     def shown(self, path: Path) -> str:
         """A path as messages show it: relative to the workspace where it lies inside."""

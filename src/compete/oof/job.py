@@ -171,7 +171,7 @@ def fitted(planned: Planned, recipe: Recipe, fold: int, rows: NDArray[np.intp], 
     texts = [train_texts[row] for row in rows]
     labels = competition.train_targets[rows][:, learnt.mask]
     # A family for every training: a user's own may keep what it learnt in itself, and return itself.
-    told = _seeded(replace(context, labels=learnt.names), recipe, fold)
+    told = seeded(replace(context, labels=learnt.names), recipe, fold)
     return averaged([recipe.build().fit(texts, labels, each) for each in told])
 
 
@@ -181,10 +181,10 @@ def predicted(planned: Planned, recipe: Recipe, model: FittedModel, texts: Seque
     Raises FamilyError for what is no prediction of each.
     """
     learnt, kind = planned.learnt, planned.competition.task.kind
-    return learnt.whole(_predict(model, texts, learnt.names, recipe.name, kind))
+    return learnt.whole(checked_predictions(model, texts, learnt.names, recipe.name, kind))
 
 
-def _seeded(context: FitContext, recipe: Recipe, fold: int) -> Iterator[FitContext]:
+def seeded(context: FitContext, recipe: Recipe, fold: int) -> Iterator[FitContext]:
     """What every training of the fold is told. Curves, trackers and an unfinished state are of the first alone."""
     count = recipe.declaration.seeds
 
@@ -290,9 +290,11 @@ def _check_unchanged(planned: Planned, recipe: Recipe, expected: Mapping[str, st
         raise StoreError(f"the workspace was edited while it was trained: {'; '.join(changes)}. Run the command again.")
 
 
-def _predict(
+def checked_predictions(
     model: FittedModel, texts: Sequence[str], outputs: Sequence[str], name: str, kind: Kind
 ) -> NDArray[np.float32]:
+    """What the model of base model `name` says of texts, (len(texts), len(outputs)); raises FamilyError for what is no
+    prediction."""
     values = np.asarray(model.predict_proba(texts), dtype=np.float32)
     what = "probabilities" if are_probabilities(kind) else "numbers"
     if values.shape != (len(texts), len(outputs)):

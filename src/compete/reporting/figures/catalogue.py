@@ -16,6 +16,7 @@ from compete.reporting.figures import (
     number_pictures,
     probability_figures,
     score_figures,
+    study_figures,
 )
 from compete.reporting.figures.picture import Drawings, NotDrawn, Picture, some_rows
 from compete.reporting.figures.road_figures import of_runs
@@ -47,6 +48,7 @@ def _parts(view: View) -> list[Callable[[View], Drawings]]:
         return [
             _of_data,
             _of_scores,
+            study_figures.of_studies,
             _of_curves,
             of_tunings,
             _of_stack,
@@ -56,7 +58,8 @@ def _parts(view: View) -> list[Callable[[View], Drawings]]:
             of_runs,
         ]
     numbers = (number_pictures.of_data, number_pictures.of_chosen, number_pictures.of_targets)
-    return [numbers[0], _of_scores, _of_curves, of_tunings, _of_stack, *numbers[1:], _of_submissions, of_runs]
+    with_numbers = [study_figures.of_studies, _of_curves, of_tunings, _of_stack, *numbers[1:], _of_submissions, of_runs]
+    return [numbers[0], _of_scores, *with_numbers]
 
 
 def _of_data(view: View) -> Drawings:
