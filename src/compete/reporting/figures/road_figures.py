@@ -56,13 +56,14 @@ def road_figure(points: Sequence[RoadPoint], metric: str, sign: int = 1) -> Figu
     told = [(place, point) for place, point in zip(places, points, strict=True) if point.better][-_MOST_POINTS:]
     for place, point in told:
         words = shortened(point.title, 24) + (f"\n{shortened(point.changes, _MOST_CHANGES)}" if point.changes else "")
-        near_the_end = place > len(points) / 2
+        # The line comes from the left, below: words have room there, but at its beginning.
+        leftwards = place > max(2, len(points) / 4)
         axes.annotate(
             words,
             (place, point.score),
-            xytext=(-7 if near_the_end else 7, 6 * sign),
+            xytext=(-7 if leftwards else 7, 6 * sign),
             textcoords="offset points",
-            ha="right" if near_the_end else "left",
+            ha="right" if leftwards else "left",
             va="bottom" if sign > 0 else "top",
             fontsize=8,
             color=MUTED,
