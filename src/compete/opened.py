@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compete.code_competitions.notebook_rehearsal import NotebookRehearsal
 from compete.competition.workspace import Workspace, find_workspace
 from compete.declarations import unknown_name
 from compete.errors import UserError
@@ -24,7 +25,6 @@ from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
 from compete.workflows.jobs import Collected, Exported, collect_jobs, export_jobs
 from compete.workflows.pack import (
-    NotebookRehearsal,
     PackCheck,
     PackResult,
     check_pack,
