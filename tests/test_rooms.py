@@ -59,7 +59,15 @@ APART = {
 
 AT_THE_TOP = {
     "__init__.py": {"competition"},
-    "opened.py": {"competition", "oof", "experiments", "reporting", "submissions", "workflows"},
+    "opened.py": {
+        "competition",
+        "oof",
+        "submissions",
+        "experiments",
+        "code_competitions",
+        "reporting",
+        "workflows",
+    },
 }
 
 LIGHT_FOR_CLI = {"typer", "compete.cli.opening", "compete.cli.options", "compete.competition.workspace"}
