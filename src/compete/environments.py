@@ -13,6 +13,11 @@ KAGGLE_SECRETS = frozenset({"KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_TOKEN", "K
 _SECRET = re.compile(r"(?i)(^|_)(token|key|secret|password|passwd|credentials)$")
 
 
+def is_secret(name: str) -> bool:
+    """Whether a variable of that name holds what nobody else may know."""
+    return _SECRET.search(name) is not None
+
+
 def for_jobs(environment: Mapping[str, str]) -> dict[str, str]:
     """Of a training: tokens of hubs and trackers stay, those of Kaggle do not."""
     return {name: value for name, value in environment.items() if name not in KAGGLE_SECRETS}

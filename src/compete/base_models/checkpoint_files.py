@@ -41,15 +41,27 @@ class Checkpoint:
 
 def checkpoint_of(workspace: Workspace, recipe: Recipe) -> Checkpoint | None:
     """The recipe's checkpoint as it lies here; None for a recipe without one, and where it is absent or incomplete."""
-    if not recipe.needs.is_pretrained:
-        return None
-    folder = recipe.folder or _snapshot(recipe)
-    files = None if folder is None else _files(folder, recipe.needs.files)
-    if folder is None or files is None:
+    folder = checkpoint_folder(recipe)
+    if folder is None:
         return None
     with _remembered(workspace.checkpoint_hashes) as known:
-        hashes = [f"{file.name} {_sha256(file, known)}" for file in files]
-    return Checkpoint(digest(hashes), folder.name if recipe.folder is None else "")
+        files = hash_of_checkpoint(folder, recipe.needs.files, known)
+    return None if files is None else Checkpoint(files, folder.name if recipe.folder is None else "")
+
+
+def checkpoint_folder(recipe: Recipe) -> Path | None:
+    """The folder that holds the recipe's checkpoint here: a local one, or the hub's cache; None where there is none."""
+    return (recipe.folder or _snapshot(recipe)) if recipe.needs.is_pretrained else None
+
+
+def hash_of_checkpoint(folder: Path, more: Sequence[str] = (), known: dict[str, str] | None = None) -> str | None:
+    """What `Checkpoint.files` is of this folder; None if weights are missing. more: names of files that count besides.
+
+    known: hashes that were made before, which is added to.
+    """
+    files = _files(folder, more)
+    remembered = {} if known is None else known
+    return None if files is None else digest([f"{file.name} {_sha256(file, remembered)}" for file in files])
 
 
 def _snapshot(recipe: Recipe) -> Path | None:

@@ -26,6 +26,7 @@ from compete.cli import (
     init,
     jobs,
     kaggle_notebook,
+    pack,
     plan,
     predict,
     rehearse,
@@ -62,6 +63,7 @@ app.command("stack")(stack.command)
 app.command("submit")(submit.command)
 app.command("ship")(ship.command)
 app.command("predict")(predict.command)
+app.command("pack")(pack.command)
 app.command("scores")(scores.command)
 app.command("report")(report.command)
 app.command("finalists")(finalists.command)

@@ -13,8 +13,9 @@ A manifest may come from somebody else: every name in it is a name and every pat
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -73,6 +74,8 @@ class PackedCheckpoint(Declaration):
     """As the recipes name it."""
     files: Text
     """Hash of its files that models were trained from; empty where it is not known."""
+    more: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+    """Names of files that count in that hash besides weights, configuration and tokenizer."""
     comes: Literal["included"] | KaggleModel | KaggleDataset
     """How it comes to where the pack runs."""
     folder: Text = ""
@@ -100,7 +103,7 @@ class Member(Declaration):
 
 
 class Step(Declaration):
-    """What is predicted with the first so many members: their own stack, fitted and decided for themselves."""
+    """What is predicted where just these members are done: their own stack, fitted and decided for themselves."""
 
     members: Annotated[list[Text], Field(min_length=1, max_length=1000)]
     stack: Text | None
@@ -139,13 +142,16 @@ class Manifest(Declaration):
     """In which order its members are predicted, in words."""
     members: Annotated[list[Member], Field(min_length=1, max_length=1000)]
     steps: Annotated[list[Step], Field(min_length=1, max_length=1000)]
-    """By how many members are done: the first of one, the last of all."""
+    """All members; and what else may be done when time runs out or a model fails: the first so many, all but one, one
+    alone."""
     checkpoints: Annotated[list[PackedCheckpoint], Field(max_length=1000)]
     wheels_needed: Annotated[list[Text], Field(max_length=1000)]
     """Packages with versions that have to be where it runs, and are not in wheels/."""
     files: Annotated[list[PackedFile], Field(min_length=1, max_length=_MOST_FILES)]
     bytes: dict[str, int]
     """Sizes by part, and of all under "total"."""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")] = ""
+    """Hash of all the rest of the manifest; made when it is written."""
 
     @model_validator(mode="after")
     def _holds_together(self) -> Manifest:
@@ -157,6 +163,19 @@ class Manifest(Declaration):
     def part(self, name: str) -> list[PackedFile]:
         """The files of a part."""
         return [file for file in self.files if file.part == name]
+
+    @property
+    def everything(self) -> Step:
+        """The step of all members."""
+        return next(step for step in self.steps if len(step.members) == len(self.members))
+
+    def step_for(self, done: Collection[str]) -> int | None:
+        """Which step to take where these members are done: the one of most of them; None where nothing can be taken.
+
+        Nothing is chosen by a score: of steps of as many members the first counts, as they are written.
+        """
+        possible = [number for number, step in enumerate(self.steps) if set(step.members) <= set(done)]
+        return max(possible, key=lambda number: (len(self.steps[number].members), -number), default=None)
 
     @property
     def parts(self) -> list[str]:
@@ -173,11 +192,11 @@ def _odd_names(manifest: Manifest) -> Iterable[str]:
     yield from (f"{shown(name)} cannot be a model's name" for name in names if not is_model_name(name))
     if len(set(names)) < len(names):
         yield "a member is there twice"
-    if [step.members for step in manifest.steps] != [names[: number + 1] for number in range(len(names))]:
-        yield "steps are not the first members, one more each time"
-    yield from (
-        f"{shown(s.stack)} cannot be a stack's name" for s in manifest.steps if s.stack and not is_name(s.stack)
-    )
+    steps = [step.members for step in manifest.steps]
+    if names not in steps or any([name for name in names if name in step] != step for step in steps):
+        yield "its steps are not of its members"
+    stacks = [step.stack for step in manifest.steps if step.stack is not None]
+    yield from (f"{shown(name)} cannot be a stack's name" for name in stacks if not is_name(name))
     for checkpoint in manifest.checkpoints:
         if checkpoint.comes == "included" and not re.fullmatch(r"checkpoints/[0-9]{1,3}", checkpoint.folder):
             yield f"{shown(checkpoint.folder)} is no folder of a checkpoint"
@@ -205,8 +224,12 @@ def _belongs(file: PackedFile) -> bool:
     if file.part == "notebook":
         return file.path == NOTEBOOK
     first, _, rest = file.part.partition("/")
-    names = {WEIGHTS: is_model_name(rest), CHECKPOINTS: rest.isdigit() and len(rest) <= 3}
-    known = names[first] if first in names else first in (WORKSPACE, WHEELS) and not rest
+    if first == WEIGHTS:
+        known = is_model_name(rest)
+    elif first == CHECKPOINTS:
+        known = re.fullmatch(r"[0-9]{1,3}", rest) is not None
+    else:
+        known = first in (WORKSPACE, WHEELS) and not rest
     return known and file.path.startswith(f"{file.part}/")
 
 
@@ -254,7 +277,12 @@ def id_of(files: Iterable[PackedFile], steps: Iterable[Step], checkpoints: Itera
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write manifest.json, the last file of a pack."""
-    atomic.write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    record = {**manifest.model_dump(mode="json"), "sha256": ""}
+    atomic.write_json(folder / MANIFEST, {**record, "sha256": _digest_of(record)})
+
+
+def _digest_of(record: Mapping[str, Any]) -> str:
+    return digest([json.dumps({**record, "sha256": ""}, sort_keys=True)])
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -278,6 +306,8 @@ def read_manifest(folder: Path) -> Manifest:
         first = problems[0]
         where = f"{first.key}: " if first.key else ""
         raise PackError(f"{path} is no manifest of a pack: {where}{first.message}. `compete pack` makes the pack again")
+    if manifest.sha256 != _digest_of(raw):
+        raise PackError(f"{path} was changed since it was written. `compete pack` makes the pack again")
     return manifest
 
 

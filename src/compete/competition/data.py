@@ -110,12 +110,7 @@ class Competition:
     @cached_property
     def metric(self) -> Metric:
         """The competition's metric, or the user's own."""
-        declared = self.declaration
-        if declared.own_metric is None:
-            return find_metric(declared.metric_name).of(self.task)
-        (file, function), info = declared.own_metric, declared.metric_info
-        own = own_metric(self.workspace.root / file, function, info.greater_is_better, info.wants)
-        return replace(own, name=declared.metric_name).of(self.task)
+        return metric_of(self.workspace, self.declaration, self.task)
 
     @property
     def shape(self) -> Shape:
@@ -165,6 +160,15 @@ class Competition:
             "test ids": digest(self.test_ids),
             "test texts": digest(self.test_texts),
         }
+
+
+def metric_of(workspace: Workspace, declared: CompetitionDeclaration, task: Task) -> Metric:
+    """The declared metric, or the user's own, whose file is run."""
+    if declared.own_metric is None:
+        return find_metric(declared.metric_name).of(task)
+    (file, function), info = declared.own_metric, declared.metric_info
+    own = own_metric(workspace.root / file, function, info.greater_is_better, info.wants)
+    return replace(own, name=declared.metric_name).of(task)
 
 
 def load_competition(workspace: Workspace, *, checked: bool = False) -> Competition:

@@ -37,6 +37,10 @@ class Data(Declaration):
 
     train: Files = Field(description="training file, or a list of files that are read as one")
     test: Files = Field(description="test file, or a list of files that are read as one")
+    hidden_test: bool = Field(
+        default=False,
+        description="a code competition: test holds the few rows that can be seen, and a notebook predicts the others",
+    )
     sample_submission: str | None = Field(default=None, description="the competition's sample submission")
     id: str = Field(description="column that names a row")
     text: str | list[str] = Field(
@@ -186,6 +190,11 @@ class CompetitionDeclaration(Declaration):
         return self.metric or DEFAULT_METRICS[self.task]
 
     @property
+    def keeps_weights(self) -> bool:
+        """Whether whole fine-tuned models are kept: as declared, and always where a test set is still to come."""
+        return self.training.keep_weights or self.data.hidden_test
+
+    @property
     def own_metric(self) -> tuple[str, str] | None:
         """File and function of a metric of the user's own."""
         if not is_own(self.metric):
@@ -231,6 +240,15 @@ class CompetitionDeclaration(Declaration):
     @property
     def text_columns(self) -> TextColumns:
         return TextColumns.of(self.data.text)
+
+
+def hidden_test_said(rows: int | None = None) -> str:
+    """What is said wherever the test set is not there yet. rows: that can be seen."""
+    seen = "the rows of test" if rows is None else f"the {rows} rows of test"
+    return (
+        f"the test set is hidden: {seen} are those that can be seen, every model keeps what it trained, and a notebook "
+        "predicts the others (`compete pack`)"
+    )
 
 
 def read_declaration(workspace: Workspace) -> CompetitionDeclaration:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -114,6 +114,25 @@ def long_rows(
             if {cell.strip() for cell in cells[second]} == set(outputs):
                 return (first, second), [(a, b.strip()) for a, b in zip(cells[first], cells[second], strict=True)]
     return None
+
+
+def keys_alike(layout: Layout, ids: Sequence[str], outputs: Sequence[str]) -> Layout | None:
+    """A layout of a row per id and output for other ids, its rows named and ordered alike; None if no way shows."""
+    rows = list(layout.rows)
+    if len(rows) < 2:
+        return None
+    by_id = rows[0][0] == rows[1][0]
+    order = list(dict.fromkeys(output for _, output in rows))
+    order += [output for output in outputs if output not in order]
+    pairs = (
+        [(name, output) for name in ids for output in order]
+        if by_id
+        else [(name, output) for output in order for name in ids]
+    )
+    if len(layout.key_columns) == 2:
+        return replace(layout, rows=pairs, keys=pairs)
+    way = _way_of_a_key(layout.keys[0][0], {rows[0][0]}, [rows[0][1]])
+    return None if way is None else replace(layout, rows=pairs, keys=[(way(*pair),) for pair in pairs])
 
 
 def _way_of_a_key(key: str, ids: Collection[str], outputs: Sequence[str]) -> Callable[[str, str], str] | None:

@@ -52,7 +52,7 @@ def hash_of_training_rows(workspace: Workspace, declared: CompetitionDeclaration
     """Of the files with labels, and of how they are read: what somebody who learns from them depends on."""
     files = {name: workspace.root / name for name in declared.data.train}
     hashes = [atomic.sha256_file(path) if path.is_file() else "missing" for path in files.values()]
-    read = declared.data.model_dump(mode="json", exclude={"train", "test", "sample_submission"})
+    read = declared.data.model_dump(mode="json", exclude={"train", "test", "sample_submission", "hidden_test"})
     return digest([str(READING_VERSION), declared.task, json.dumps(read, sort_keys=True), *hashes])
 
 
@@ -63,7 +63,8 @@ def _sources(workspace: Workspace, declared: CompetitionDeclaration) -> dict[str
     hashes = {name: atomic.sha256_file(path) if path.is_file() else "missing" for name, path in files.items()}
     # What decides, beside [data], how the rows are read and which of them belong together.
     roles = {"task": declared.task, "groups": folds.groups, "column": folds.column, "time": folds.time}
-    return {"version": READING_VERSION, "data": data.model_dump(mode="json"), "roles": roles, "files": hashes}
+    read = data.model_dump(mode="json", exclude={"hidden_test"})  # what is hidden is not read
+    return {"version": READING_VERSION, "data": read, "roles": roles, "files": hashes}
 
 
 def _read(path: Path) -> dict[str, Any] | None:

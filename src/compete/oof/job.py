@@ -138,7 +138,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
         payload["fold"],
         model,
         kept_record,
-        whole=competition.declaration.training.keep_weights,
+        whole=competition.declaration.keeps_weights,
         to_check=payload["parity"],
     )
 
@@ -233,7 +233,7 @@ def _gpu() -> dict[str, str]:
 def _stays(competition: Competition, recipe: Recipe) -> bool:
     """Whether what is kept is for good: a whole model goes after its check, unless weights are to be kept."""
     whole = getattr(recipe.settings, "adaptation", None) == "full"
-    return competition.declaration.training.keep_weights or not whole
+    return competition.declaration.keeps_weights or not whole
 
 
 def _state(competition: Competition, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def _declaration(planned: Planned, recipe: Recipe, data: dict[str, dict[str, Pat
         "training": {
             "models": [recipe.name],
             "remote_code": [] if base is None else [base],
-            "keep_weights": declared.training.keep_weights,
+            "keep_weights": declared.keeps_weights,
         },
     }
     return to_toml(declared.top, tables)

@@ -162,6 +162,17 @@ def load_kept(
 
     task: with the outputs that are learnt.
     """
+    folder = kept_folder(workspace, recipe, fold, identity)
+    try:
+        return read_kept(workspace, recipe.ready(), folder, task, threads)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        again = f"`compete train-base {recipe.name} --force` trains it again"
+        raise StoreError(f"{workspace.shown(folder)} cannot be read ({reason}); {again}.") from error
+
+
+def kept_folder(workspace: Workspace, recipe: Recipe, fold: int, identity: Mapping[str, str]) -> Path:
+    """Where the kept model of a fold lies, every file of it as it was written; raises StoreError as `load_kept`."""
     folder = workspace.base_model(recipe.name).kept(fold)
     again = f"`compete train-base {recipe.name} --force` trains it again"
     recipe = recipe.ready()
@@ -183,11 +194,13 @@ def load_kept(
     then = {**record, "identity": recipe.looked_at(record["identity"])}
     if changes_since(then, identity, hash_of_files(checkpoint_of(workspace, recipe))):
         raise StoreError(f"{workspace.shown(folder)} is of another training than the probabilities; {again}.")
-    try:
-        return _load(workspace, recipe, folder, task, threads)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise StoreError(f"{workspace.shown(folder)} cannot be read ({reason}); {again}.") from error
+    return folder
+
+
+def prior_in(folder: Path) -> str | None:
+    """Name of the prior (`oof/priors`) that a kept model stands on; None for one that needs none."""
+    name = (store.intact_record(folder / _RECORD) or {}).get("prior")
+    return None if name is None else str(name)
 
 
 def _checked_record(workspace: Workspace, folder: Path, again: str) -> dict[str, Any]:
@@ -251,7 +264,7 @@ def _compare(
         recipe = load_recipe(planned.workspace, payload["model"]).ready()
         train_texts, _ = planned.competition.texts_for(recipe.needs.features)
         texts = [train_texts[row] for row in rows]
-        model = _load(planned.workspace, recipe, folder, task, payload["threads"])
+        model = read_kept(planned.workspace, recipe, folder, task, payload["threads"])
         again = model.predict_proba(texts)
     except Exception as error:  # whatever the family raises, it could not be used
         if is_out_of_memory(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
@@ -278,8 +291,12 @@ def _sampled(rows: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLE)).astype(np.intp))
 
 
-def _load(workspace: Workspace, recipe: Recipe, folder: Path, task: Task, threads: int) -> FittedModel:
+def read_kept(workspace: Workspace, recipe: Recipe, folder: Path, task: Task, threads: int) -> FittedModel:
+    """The model that was kept in `folder`, wherever that lies; raises whatever its family does.
+
+    task: with the outputs that are learnt.
+    """
     context = FitContext(labels=task.outputs, seed=0, task=task.name, grades=task.grades, threads=threads)
-    name = (store.intact_record(folder / _RECORD) or {}).get("prior")
-    prior = None if name is None else stored_prior(workspace, str(name))
+    name = prior_in(folder)
+    prior = None if name is None else stored_prior(workspace, name)
     return load_averaged(started_from(recipe, prior).build, folder, context, recipe.declaration.seeds)

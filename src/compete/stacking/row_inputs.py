@@ -61,7 +61,15 @@ def row_inputs(
     train, others = competition.train_features, competition.new_features(columns)
     learnt = FeatureColumns.fit([train[name] for name in names])
     declared = [
-        np.clip(learnt.encode([cells[name] for name in names], len(of)), -_LARGEST, _LARGEST).astype(np.float32)
+        declared_features(learnt, names, cells, len(of))
         for cells, of in ((train, competition.train_texts), (others, texts))
     ]
     return RowInputs(counted[0], declared[0]), RowInputs(counted[1], declared[1])
+
+
+def declared_features(
+    learnt: FeatureColumns, names: Sequence[str], cells: Mapping[str, Sequence[str]], n_rows: int
+) -> RowFeatures:
+    """Cells of the declared columns as numbers, float32 (n_rows, n_columns)."""
+    encoded = learnt.encode([cells[name] for name in names], n_rows)
+    return np.asarray(np.clip(encoded, -_LARGEST, _LARGEST), dtype=np.float32)

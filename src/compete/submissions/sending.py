@@ -76,9 +76,7 @@ def prepare(planned: Planned, source: Result | CsvFile, target: str, notebook: s
     # What a killed run left half-written.
     atomic.sweep(competition.workspace.submissions)
     path = _new_path(competition.workspace, source.name)
-    content, notice = (
-        fitted(source.path, form) if isinstance(source, CsvFile) else (_cut(competition, source, form), "")
-    )
+    content, notice = fitted(source.path, form) if isinstance(source, CsvFile) else (cut(competition, source, form), "")
     atomic.write_bytes(path, content)
     validation = None if isinstance(source, CsvFile) else source.score.honest
     title = ledger_title(source.title, notebook)
@@ -208,7 +206,7 @@ def settle(
     return None if same is None else _entry(ledger, same)
 
 
-def _cut(competition: Competition, result: Result, form: Form) -> bytes:
+def cut(competition: Competition, result: Result, form: Form) -> bytes:
     """The CSV of a stack or base model: decisions, or what was predicted where the metric scores that."""
     predicted = store.read_model(result.folder, competition.shape).test
     decided = form.decisions and competition.declaration.metric_info.wants == "decisions"

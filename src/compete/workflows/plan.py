@@ -104,7 +104,7 @@ def plan(
         _devices(asked),
         at_once,
         declaration.folds.k,
-        declaration.training.keep_weights,
+        declaration.keeps_weights,
         asked="" if asked is None else asked.name,
         session=hours,
     )

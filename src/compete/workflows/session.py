@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from compete.competition.data import Competition, left_out_of_the_metric, load_competition
+from compete.competition.declaration import hidden_test_said
 from compete.competition.workspace import Workspace
 from compete.oof.lock import exclusive
 from compete.submissions.targets import what_keeps_from_scoring
@@ -56,4 +57,6 @@ def load(workspace: Workspace, say: Say = silent) -> Competition:
         *([f"nothing can be scored: {problem}"] if problem else []),
     ):
         say(f"warning: {warning}")
+    if competition.declaration.data.hidden_test:
+        say(hidden_test_said(len(competition.test_ids)))
     return competition

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from compete.competition.declaration import hidden_test_said
 from compete.competition.workspace import Workspace
 from compete.oof.honest_scores import Score
 from compete.oof.state import ModelState, State
@@ -40,6 +41,8 @@ class Status:
         from compete.oof.guards import warning_lines
 
         found = [self.undefined] if self.undefined else []
+        if self.survey.declaration.data.hidden_test:
+            found.append(hidden_test_said())
         for change in self.survey.plan_changes:
             found.append(f"the competition was edited after the fold plan was made: {change}")
         for name, state in self.states.items():

@@ -103,6 +103,7 @@ def submit(
         with exclusively(workspace, say):
             planned = with_plan(load(workspace, say))
             competition = planned.competition
+            _refuse_hidden(competition, kernel)
             target = make_target(competition, kernel=kernel, kernel_version=kernel_version, late=late)
             # Open for longer than the workspace is locked: while a score is waited for, other commands may work.
             stack.enter_context(target)
@@ -135,6 +136,17 @@ def submit(
             with contextlib.suppress(KeyboardInterrupt), waiting():
                 entry = wait_for_score(entry, look, _LONGEST_WAIT)
         return Submitted(target, found.rows, entry)
+
+
+def _refuse_hidden(competition: Competition, kernel: str | None) -> None:
+    """Raise SubmissionError for a CSV that Kaggle would not take: the rows that it scores are nowhere but there."""
+    declared = competition.declaration
+    by_notebook = kernel is not None or declared.submission.kernel is not None
+    if declared.data.hidden_test and declared.submission.target == "kaggle" and not by_notebook:
+        raise SubmissionError(
+            "the test set is hidden ([data] hidden_test): a CSV of the rows that can be seen is no submission. `compete "
+            "pack` makes the notebook that predicts the others; submit its output with --kernel OWNER/NOTEBOOK"
+        )
 
 
 def to_send(planned: Planned, what: str | None) -> Result | CsvFile:
