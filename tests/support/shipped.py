@@ -25,7 +25,14 @@ FILES = {
     "weights/model/fold_0/model.safetensors": bytes(range(256)) * 40,
     "weights/model/fold_1/model.safetensors": bytes(range(255, -1, -1)) * 40,
 }
-CELL: dict[str, Any] = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "1"}
+CELL: dict[str, Any] = {
+    "cell_type": "code",
+    "id": "a",
+    "metadata": {},
+    "outputs": [],
+    "execution_count": None,
+    "source": "1",
+}
 NOTEBOOK = {"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
