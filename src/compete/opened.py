@@ -24,6 +24,14 @@ from compete.workflows.finalists import Selection, finalists
 from compete.workflows.import_model import import_model
 from compete.workflows.jobs import Collected, Exported, collect_jobs, export_jobs
 from compete.workflows.kaggle_notebook import STOP_AFTER, TrainingNotebook, collect_from_kaggle, training_notebook
+from compete.workflows.pack import (
+    NotebookRehearsal,
+    PackCheck,
+    PackResult,
+    check_pack,
+    pack,
+    rehearse_notebook,
+)
 from compete.workflows.plan import Requirements, plan
 from compete.workflows.predict import Predicted, predict
 from compete.workflows.rehearse import Rehearsal, rehearse
@@ -365,6 +373,51 @@ class Opened(View):
     ) -> Rehearsal:
         """`compete rehearse`: the competition on part of the training rows, every promise held against the truth."""
         return rehearse(self.workspace, models, stacks=stacks, share=share, seed=seed, workers=workers, say=self._say)
+
+    def rehearse_notebook(
+        self,
+        name: str | None = None,
+        *,
+        rows: int | None = None,
+        memory_gib: float = 31.0,
+        budget: str | None = None,
+    ) -> NotebookRehearsal:
+        """`compete rehearse --notebook`: a pack's notebook as Kaggle would run it; `failed` says what is wrong."""
+        return rehearse_notebook(self.workspace, name, rows=rows, memory_gib=memory_gib, budget=budget, say=self._say)
+
+    def pack(
+        self,
+        what: str | None = None,
+        *,
+        name: str | None = None,
+        budget: str = "8h",
+        full_precision: bool = False,
+        wheel: Path | str | None = None,
+        wheels: Path | str | None = None,
+        python: str | None = None,
+        kaggle_models: Sequence[str] = (),
+        kaggle_datasets: Sequence[str] = (),
+        accept_licences: Sequence[str] = (),
+    ) -> PackResult:
+        """`compete pack`: a folder with all that prediction needs, and the notebook that predicts with it."""
+        return pack(
+            self.workspace,
+            what,
+            name=name,
+            budget=budget,
+            full_precision=full_precision,
+            wheel=_path(wheel),
+            wheels=_path(wheels),
+            python=python,
+            kaggle_models=kaggle_models,
+            kaggle_datasets=kaggle_datasets,
+            accept_licences=accept_licences,
+            say=self._say,
+        )
+
+    def check_pack(self, name: str | None = None) -> PackCheck:
+        """`compete pack --check`: a pack held against the workspace, in a fresh process without a network."""
+        return check_pack(self.workspace, name, say=self._say)
 
     def report(self, folder: Path | str | None = None) -> WrittenReport:
         """`compete report`: one page that needs no network, and every figure beside it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from compete import atomic
 from compete.code_competitions.manifest import NOTEBOOK, Manifest
@@ -48,21 +49,23 @@ def write_notebook(folder: Path, manifest: Manifest) -> None:
     """Write submission.ipynb into a pack; the same bytes for the same manifest."""
     import nbformat
 
+    v4: Any = nbformat.v4
+
     # A cell's id is drawn by chance if none is given.
     cells = [
-        nbformat.v4.new_markdown_cell(_about(manifest), id="about"),
-        nbformat.v4.new_code_cell(_START.format(id=manifest.id, budget=manifest.budget_seconds), id="start"),
-        nbformat.v4.new_markdown_cell(_INSTALLING, id="about-install"),
-        nbformat.v4.new_code_cell(_INSTALL, id="install"),
-        nbformat.v4.new_markdown_cell(_PROCEDURE, id="about-predict"),
-        nbformat.v4.new_code_cell(_PREDICT, id="predict"),
-        nbformat.v4.new_markdown_cell("The first rows, and what was done.", id="about-show"),
-        nbformat.v4.new_code_cell(_SHOW, id="show"),
+        v4.new_markdown_cell(_about(manifest), id="about"),
+        v4.new_code_cell(_START.format(id=manifest.id, budget=manifest.budget_seconds), id="start"),
+        v4.new_markdown_cell(_INSTALLING, id="about-install"),
+        v4.new_code_cell(_INSTALL, id="install"),
+        v4.new_markdown_cell(_PROCEDURE, id="about-predict"),
+        v4.new_code_cell(_PREDICT, id="predict"),
+        v4.new_markdown_cell("The first rows, and what was done.", id="about-show"),
+        v4.new_code_cell(_SHOW, id="show"),
     ]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+    notebook = v4.new_notebook(cells=cells, metadata=kernel)
     nbformat.validate(notebook)
-    atomic.write_text(folder / NOTEBOOK, nbformat.writes(notebook) + "\n")
+    atomic.write_text(folder / NOTEBOOK, str(v4.writes(notebook)) + "\n")
 
 
 _PROCEDURE = """\

@@ -226,7 +226,7 @@ def _checkpoints(
     if unknown:
         known = ", ".join(standing) or "none"
         raise PackError(f"no model of the pack stands on the checkpoint {shown(unknown[0])} (there are: {known})")
-    found = []
+    found: list[PackedCheckpoint] = []
     for checkpoint, names in standing.items():
         recipe, where = models[names[0]].recipe, models[names[0]].checkpoint
         assert where is not None

@@ -130,7 +130,7 @@ def pack(
         chosen = Wanted(seconds, full_precision, wheel, wheels, kaggle=kaggle, accepted=accept_licences)
         if python is not None:
             chosen = Wanted(**{**vars(chosen), "python": python})
-        found = make_pack(planned, source, name or source.name, chosen, accept=ask, progress=progress)
+        found = make_pack(planned, source, source.name if name is None else name, chosen, accept=ask, progress=progress)
         for notice in found.notices:
             say(notice)
     return PackResult(found)

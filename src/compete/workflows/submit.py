@@ -144,8 +144,8 @@ def _refuse_hidden(competition: Competition, kernel: str | None) -> None:
     by_notebook = kernel is not None or declared.submission.kernel is not None
     if declared.data.hidden_test and declared.submission.target == "kaggle" and not by_notebook:
         raise SubmissionError(
-            "the test set is hidden ([data] hidden_test): a CSV of the rows that can be seen is no submission. `compete "
-            "pack` makes the notebook that predicts the others; submit its output with --kernel OWNER/NOTEBOOK"
+            "the test set is hidden ([data] hidden_test): a CSV of the rows that can be seen is no submission. "
+            "`compete pack` makes the notebook that predicts the others; submit its output with --kernel OWNER/NOTEBOOK"
         )
 
 
