@@ -438,6 +438,7 @@ class Opened(View):
         if found.failed is not None:
             raise found.failed
         return found
+
     def study_folds(
         self,
         model: str,
@@ -498,6 +499,7 @@ class Opened(View):
             say=self._say,
             progress=progress,
         )
+
     def rehearse_notebook(
         self,
         name: str | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,13 +16,14 @@ from compete.code_competitions import journal as journal_module
 from compete.code_competitions import shipping
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError
+from compete.reporting.records import shipped_record, to_json
 from compete.submissions.kaggle import kaggle_leaderboard
 from compete.submissions.kaggle.client import KaggleClient
 from compete.workflows.ship import Shipped, ship
 from support.kaggle_client import lasting_client
 from support.kaggle_service import Fault, KaggleService
 from support.kaggle_storage import Pushed, Storage, Version
-from support.kaggle_toy import SLUG, guesses, toy_competition
+from support.kaggle_toy import SLUG, command_here, guesses, toy_competition
 from support.shipped import (
     ADDRESS,
     FILES,
@@ -127,6 +129,9 @@ def test_from_a_pack_to_a_scored_submission(service: KaggleService, workspace: W
     assert list(shipped.table["state"]) == ["done"] * 6
     assert [*shipped.table["result"]] == ["version 1"] * 5 + ["number 1"]
     assert service.submissions[0].status == "COMPLETE"
+    document = json.loads(to_json(shipped_record(shipped.record(), shipped.entry)))
+    assert [each["state"] for each in document["steps"]] == ["done"] * 6
+    assert document["submission"]["source"] == f"stack blend, notebook {ADDRESS} version 1"
     for mark in ("weights/model version 1", "workspace version 1", "pack "):
         assert mark in shipped.entry.submission.message
     run_again(service, workspace, go)
@@ -411,7 +416,12 @@ def test_another_account_does_not_go_on(service: KaggleService, workspace: Works
 
 def test_who_says_no_has_sent_nothing(service: KaggleService, workspace: Workspace, go: Ship) -> None:
     asked = list[str]()
-    found = go(yes=False, ask=lambda question: bool(asked.append(question)))
+
+    def no(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    found = go(yes=False, ask=no)
     assert found.entry is None and found.notice == "nothing was sent"
     assert asked == ["Send it to Kaggle as ann, private, and submit it to toy?"]
     assert {"GetCompetition", "GetSubmissionLimits"} == set(service.endpoints())
@@ -428,3 +438,27 @@ def test_no_credential_is_written_anywhere(service: KaggleService, workspace: Wo
     pushed = b"".join(each.text.encode() for each in service.storage.notebooks[ADDRESS])
     for secret in (b"secret", b"YW5uOnNlY3JldA", b"blob-upload", b"dataset-blob"):
         assert secret not in written + said + pushed
+
+
+def test_the_command_line(service: KaggleService, workspace: Workspace, tmp_path: Path) -> None:
+    """Without credentials it plans; with them it asks, sends and tells; nothing of them is printed."""
+    home = tmp_path / "home"
+    nothing = {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}
+    planned = command_here(service, home, workspace.root, "ship", "--dry-run", **nothing)
+    assert (planned.returncode, "nothing was sent: --dry-run" in planned.stderr) == (0, True), planned.stderr
+    assert "private dataset toy-small-weights-model" in " ".join(planned.stdout.split()) and "20.5 kB" in planned.stdout
+    refused = command_here(service, home, workspace.root, "ship", "--yes", **nothing)
+    assert (refused.returncode, "no Kaggle credentials were found" in refused.stderr) == (2, True)
+    refused = command_here(service, home, workspace.root, "ship")
+    assert (refused.returncode, "say --yes" in refused.stderr) == (2, True)
+    assert not service.storage.datasets
+    sent = command_here(service, home, workspace.root, "ship", "small", "--yes")
+    assert sent.returncode == 0, sent.stderr
+    assert sent.stdout.count("done") == 6 and "version 1" in sent.stdout
+    again = command_here(service, home, workspace.root, "ship", "--yes")
+    assert (again.returncode, "was shipped before" in again.stderr) == (2, True)
+    assert_shipped_once(service, workspace)
+    neither = command_here(service, home, workspace.root, "jobs", "collect")
+    assert (neither.returncode, "--kaggle OWNER/NOTEBOOK" in neither.stderr) == (2, True)
+    output = "".join(run.stdout + run.stderr for run in (planned, refused, sent, again, neither))
+    assert "secret" not in output and "Traceback" not in output

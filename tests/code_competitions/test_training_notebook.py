@@ -50,7 +50,7 @@ def client(service: KaggleService, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def cells(path: Path) -> list[str]:
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 

@@ -25,7 +25,14 @@ FILES = {
     "weights/model/fold_0/model.safetensors": bytes(range(256)) * 40,
     "weights/model/fold_1/model.safetensors": bytes(range(255, -1, -1)) * 40,
 }
-CELL = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "1"}
+CELL: dict[str, Any] = {
+    "cell_type": "code",
+    "id": "a",
+    "metadata": {},
+    "outputs": [],
+    "execution_count": None,
+    "source": "1",
+}
 NOTEBOOK = {"cells": [CELL], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
@@ -42,7 +49,7 @@ def make_pack(
     (folder / manifest.NOTEBOOK).write_text(json.dumps(NOTEBOOK), encoding="utf-8")
     packed = manifest.listed(folder)
     member = {"name": "model", "folds": 2, "precision": "float32", "gain": None}
-    step = {"members": ["model"], "stack": None, "honest": 0.5, "low": 0.4, "high": 0.6, "decision": {}}
+    step: dict[str, Any] = {"members": ["model"], "stack": None, "honest": 0.5, "low": 0.4, "high": 0.6, "decision": {}}
     checkpoints = [manifest.PackedCheckpoint(**each) for each in differences.pop("checkpoints", [])]
     record: dict[str, Any] = {
         "format": 1,

@@ -68,7 +68,7 @@ class Shipment:
 
     def push(self) -> int:
         """Push the notebook, which runs it; its version."""
-        about = {"owner": self.owner, "name": self.notebook.name}
+        about: dict[str, Any] = {"owner": self.owner, "name": self.notebook.name}
         failed = self._failed("notebook")
 
         def find() -> Facts | None:
@@ -88,7 +88,7 @@ class Shipment:
         """Until the run has ended; raises KaggleError if it failed, or did not end in time."""
         if self._is_done("run"):
             return
-        about = {"owner": self.owner, "name": self.notebook.name, "version": version}
+        about: dict[str, Any] = {"owner": self.owner, "name": self.notebook.name, "version": version}
         found = self._until(
             lambda: self.client.call("notebook_run", **about),
             lambda run: run["status"] in _OVER,
@@ -109,7 +109,7 @@ class Shipment:
         kept = path.is_file() and noted is not None and noted.state == "done"
         if kept and noted is not None and atomic.sha256_file(path) == noted.facts.get("sha256"):
             return path
-        about = {"owner": self.owner, "name": self.notebook.name, "version": version}
+        about: dict[str, Any] = {"owner": self.owner, "name": self.notebook.name, "version": version}
         sizes = {str(each["name"]): int(each["bytes"]) for each in self.client.call("notebook_files", **about)}
         self._refuse_output(sizes, version)
         seconds = PATIENCE + sizes[NOTEBOOK_OUTPUT] / SLOWEST
@@ -128,7 +128,8 @@ class Shipment:
     # A dataset
 
     def _dataset(self, parcel: Parcel, pushed: bool) -> int:
-        about, name = {"owner": self.owner, "name": parcel.name}, f"dataset:{parcel.part}"
+        about: dict[str, Any] = {"owner": self.owner, "name": parcel.name}
+        name = f"dataset:{parcel.part}"
         failed = self._failed(name)
 
         def find() -> Facts | None:
@@ -148,20 +149,20 @@ class Shipment:
         shutil.rmtree(self._laid_out(parcel), ignore_errors=True)
         return _version(facts, self.journal.path)
 
-    def _upload(self, parcel: Parcel, about: Mapping[str, str]) -> Facts:
+    def _upload(self, parcel: Parcel, about: Mapping[str, Any]) -> Facts:
         folder = self._laid_out(parcel)
         parcel.lay_out(folder)
         there = self.client.call("dataset", **about)
         self.say(f"uploading {about['owner']}/{about['name']}: {len(parcel.files)} files, {parcel.bytes / 1e6:,.1f} MB")
         seconds, note = parcel_seconds(parcel), f"{parcel.part}, {parcel.mark}"
-        what = {**about, "folder": str(folder), "note": note}
+        what: dict[str, Any] = {**about, "folder": str(folder), "note": note}
         if there is None:
             self.client.call("create_dataset", seconds, title=parcel.name, license_name=LICENSE, **what)
         else:
             self.client.call("create_version", seconds, **what)
         return {}
 
-    def _settled_dataset(self, about: Mapping[str, str]) -> Mapping[str, Any] | None:
+    def _settled_dataset(self, about: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """What Kaggle says of a dataset when it has done with its latest version; None if there is none."""
         if self.client.call("dataset", **about) is None:
             return None
@@ -174,7 +175,7 @@ class Shipment:
         found = self.client.call("dataset", **about)
         return None if found is None else {**found, "status": status}
 
-    def _ready(self, parcel: Parcel, about: Mapping[str, str], failed: int) -> Facts:
+    def _ready(self, parcel: Parcel, about: Mapping[str, Any], failed: int) -> Facts:
         """The version that was just uploaded, once Kaggle has unpacked it."""
 
         def look() -> Facts:

@@ -6,8 +6,10 @@ It looks for the jobs wherever Kaggle mounts them, starts none that would not en
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import compete
 from compete import atomic
@@ -91,8 +93,8 @@ def write_training_notebook(path: Path, names: Sequence[str], count: int, second
     names: of the models, for its first lines; count: of the jobs; seconds: after which no job runs any more.
     """
     import nbformat
-    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+    v4: Any = nbformat.v4
     version = compete.__version__
     told = {
         "what": ", ".join(name for name in names if is_name(name)),
@@ -107,13 +109,13 @@ def write_training_notebook(path: Path, names: Sequence[str], count: int, second
         "result": RESULT,
     }
     cells = [
-        new_markdown_cell(_INTRODUCTION.format(**told)),
-        *(new_code_cell(text.format(**told).rstrip("\n")) for text in (_FIND, _INSTALL, _TRAIN, _TELL)),
+        v4.new_markdown_cell(_INTRODUCTION.format(**told)),
+        *(v4.new_code_cell(text.format(**told).rstrip("\n")) for text in (_FIND, _INSTALL, _TRAIN, _TELL)),
     ]
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"  # chance ids would make another notebook of the same content
-    notebook = new_notebook(cells=cells)
+    notebook = v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.validate(notebook)
-    atomic.write_text(path, nbformat.writes(notebook))
+    atomic.write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compete import atomic
 from compete.code_competitions.parcels import Parcel, Pushable, checked_accelerator, checked_notebook, kaggle_name
@@ -133,7 +134,7 @@ def collect_from_kaggle(
         about = open_client.call("notebook", owner=owner, name=name)
         if about is None:
             raise UserError(f"Kaggle knows no notebook {notebook}, or does not show it to this account")
-        where = {"owner": owner, "name": name, "version": int(about["version"])}
+        where: dict[str, Any] = {"owner": owner, "name": name, "version": int(about["version"])}
         run = open_client.call("notebook_run", **where)
         if run["status"] not in ("complete", "error", "cancel_acknowledged"):
             raise KaggleError(f"{notebook} version {where['version']} has not ended ({run['status']}): try again later")
