@@ -167,9 +167,9 @@ def test_mistakes(untouched: Workspace, arguments: dict[str, object], told: str)
 
 
 def test_mistakes_in_settings(untouched: Workspace) -> None:
-    with pytest.raises(UserError, match="is no setting of base_models/words.toml"):
+    with pytest.raises(UserError, match="is no setting of base_models/words"):
         study_setting(untouched, "words", "scheduler", ["linear", "constant"])
-    with pytest.raises(DeclarationError, match="study.smoothing"):
+    with pytest.raises(DeclarationError, match=r"study\.smoothing"):
         study_setting(untouched, "words", "smoothing", ["much", 1.0])
     with pytest.raises(UserError, match="one value alone"):
         study_setting(untouched, "words", "smoothing", [1.0])
