@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
+import compete
 from compete.code_competitions import journal as journal_module
 from compete.code_competitions.training_notebook import INPUT, WORKING, write_training_notebook
 from compete.competition.workspace import Workspace
@@ -69,7 +70,8 @@ def test_the_notebook_does_its_jobs(
 ) -> None:
     made = training_notebook(workspace, ["words"], folds=[0, 1], out=tmp_path / "out")
     assert made.jobs == ["words-fold-0", "words-fold-1"] and made.version is None
-    assert sorted(path.name for path in (made.folder / "dataset").iterdir()) == [f"{job}.job" for job in made.jobs]
+    there = sorted(path.name for path in (made.folder / "dataset").iterdir())
+    assert there == [f"compete-{compete.__version__}-py3-none-any.whl", *(f"{job}.job" for job in made.jobs)]
     working = tmp_path / "working"
     working.mkdir()
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -156,7 +158,7 @@ def test_what_is_refused(service: KaggleService, client: KaggleClient, workspace
     refused("no length of time", stop_after="long")
     refused("cannot be a notebook's name", notebook="../train")
     refused("one of t4, none", accelerator="v100")
-    refused("no wheel of compete", names=["words"], wheels=tmp_path)
+    refused("holds no wheels", names=["words"], wheels=tmp_path)
     for notebook, words in {
         "train": "named OWNER/NOTEBOOK",
         "ann/../../etc": "named OWNER/NOTEBOOK",

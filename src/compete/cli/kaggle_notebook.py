@@ -35,7 +35,7 @@ def train(
         Path | None, typer.Option(help="Folder to write into; default: kaggle_notebooks/ and the notebook's name.")
     ] = None,
     wheels: Annotated[
-        Path | None, typer.Option(help="Folder of wheels to take along, that of compete among them.")
+        Path | None, typer.Option(help="Folder of wheels to take along; one of this compete is written anyway.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also what is trained already.")] = False,
     replace_stale: Annotated[

@@ -202,7 +202,8 @@ def _refuse_paths(models: Collection[_Model]) -> None:
     """Raise PackError for a recipe that names a place of this machine: it would travel with the pack."""
     for model in models:
         declared = model.recipe.declaration
-        named = [model.recipe.needs.checkpoint, *(step.workspace for step in declared.pretrain_on)]
+        steps = [name for step in declared.pretrain_on for name in ([step.workspace] if step.workspace else step.files)]
+        named = [model.recipe.needs.checkpoint, *steps]
         for each in named:
             if PurePosixPath(each).is_absolute() or PureWindowsPath(each).drive or each.startswith("~"):
                 raise PackError(

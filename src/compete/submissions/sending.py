@@ -29,6 +29,7 @@ from compete.submissions.ledger import UNKNOWN, Entry, Ledger, NewSubmission, Ou
 from compete.submissions.targets import Receiver
 
 _MOST_DIGITS, _LONGEST_NAME = 9, 120  # of a submission's number and of its name
+_LONGEST_MESSAGE = 400  # letters; a list of ten datasets is no description any more
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def prepare_output(
         validation=None if score is None else score.honest,
         fold_plan=planned.plan.fingerprint,
         probabilities="" if result is None else probabilities_hash(result),
-        message=f"{message}, {told}",
+        message=f"{message}, {told}"[:_LONGEST_MESSAGE],
         low=None if score is None else score.low,
         high=None if score is None else score.high,
     )

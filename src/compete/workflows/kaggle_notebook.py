@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from compete import atomic
 from compete.code_competitions.parcels import Parcel, Pushable, checked_accelerator, checked_notebook, kaggle_name
 from compete.code_competitions.shipping import Shipment, journal_in, refuse_other_account
 from compete.code_competitions.training_notebook import write_training_notebook
+from compete.code_competitions.wheels import gather_wheels
 from compete.competition.declaration import read_declaration
 from compete.competition.names import checked_name
 from compete.competition.workspace import Workspace
@@ -76,7 +76,7 @@ def training_notebook(
 ) -> TrainingNotebook:
     """Write a notebook that trains what `train_base` would, into `out` (kaggle_notebooks/<notebook> by default).
 
-    Beside it lies dataset/: a job per model and fold, and the wheels of `wheels`, that of compete among them. push:
+    Beside it lies dataset/: a job per model and fold, a wheel of this compete, and those of the folder `wheels`. push:
     upload that as a private dataset and push the notebook, private too, with internet for checkpoints and libraries;
     asks once unless `yes`. stop_after: as "11h", after which no job runs any more.
     """
@@ -87,7 +87,7 @@ def training_notebook(
     machine = checked_accelerator(accelerator)
     folder = out or workspace.root / "kaggle_notebooks" / name
     dataset = folder / DATASET
-    for old in dataset.glob(f"*{JOB}"):  # of another call: they would be trained as well
+    for old in (*dataset.glob(f"*{JOB}"), *dataset.glob("*.whl")):  # of another call: they would be used as well
         old.unlink()
     exported = export_jobs(
         workspace,
@@ -102,7 +102,7 @@ def training_notebook(
     )
     if not exported.files:
         raise UserError("nothing is to be trained: no notebook was written (--force trains what is trained already)")
-    _add_wheels(dataset, wheels)
+    gather_wheels(dataset, None, wheels)
     jobs = [path.stem for path in exported.files]
     models = list(dict.fromkeys(job.rpartition("-fold-")[0] for job in jobs))
     write_training_notebook(folder / NOTEBOOK, models, len(jobs), seconds)
@@ -177,17 +177,6 @@ def _pushed(
 def _parcel(dataset: Path, name: str) -> Parcel:
     files = {path.name: path for path in sorted(dataset.iterdir()) if path.is_file()}
     return Parcel("jobs", name, files, {place: atomic.sha256_file(path) for place, path in files.items()})
-
-
-def _add_wheels(dataset: Path, wheels: Path | None) -> None:
-    """Lay wheels beside the jobs; raises UserError for a folder without that of compete."""
-    if wheels is None:
-        return
-    found = sorted(wheels.glob("*.whl"))
-    if not any(path.name.startswith("compete-") for path in found):
-        raise UserError(f"--wheels {wheels}: no wheel of compete (compete-*.whl) lies there")
-    for path in found:
-        shutil.copy2(path, dataset / path.name)
 
 
 def _seconds(text: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,7 +182,7 @@ def planned_steps(pushable: Pushable, journal: Journal, entry: Entry | None = No
     internet = "internet on" if pushable.internet else "no internet"
     return [
         *(
-            step(f"dataset:{each.part}", f"upload {len(each.files)} files, private dataset {each.name}", each.bytes)
+            step(f"dataset:{each.part}", f"upload {files_text(each.files)}, private dataset {each.name}", each.bytes)
             for each in pushable.parcels
         ),
         step(
@@ -278,6 +278,11 @@ def _summary(found: Shipped, left: int) -> str:
         size = "" if not each.bytes else f", {size_text(each.bytes)}"
         lines.append(f"{number}. {each.what}{size}: {each.state}{f', {each.result}' if each.result else ''}")
     return "\n".join([*lines, f"submissions left today, this one among them: {left}"])
+
+
+def files_text(files: Collection[object]) -> str:
+    """How many there are."""
+    return f"{len(files)} file{'s' * (len(files) != 1)}"
 
 
 def size_text(size: int) -> str:
