@@ -59,7 +59,7 @@ APART = {
 
 AT_THE_TOP = {
     "__init__.py": {"competition"},
-    "opened.py": {"competition", "oof", "reporting", "submissions", "workflows"},
+    "opened.py": {"code_competitions", "competition", "oof", "reporting", "submissions", "workflows"},
 }
 
 LIGHT_FOR_CLI = {"typer", "compete.cli.opening", "compete.cli.options", "compete.competition.workspace"}

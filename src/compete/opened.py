@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compete.code_competitions.notebook_rehearsal import NotebookRehearsal
 from compete.competition.workspace import Workspace, find_workspace
 from compete.declarations import unknown_name
 from compete.errors import UserError
@@ -25,7 +26,6 @@ from compete.workflows.import_model import import_model
 from compete.workflows.jobs import Collected, Exported, collect_jobs, export_jobs
 from compete.workflows.kaggle_notebook import STOP_AFTER, TrainingNotebook, collect_from_kaggle, training_notebook
 from compete.workflows.pack import (
-    NotebookRehearsal,
     PackCheck,
     PackResult,
     check_pack,

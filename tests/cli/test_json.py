@@ -47,6 +47,7 @@ def test_every_command_with_a_table_has_the_option() -> None:
     with_json = {name for name, each in commands.items() if any("--json" in o.opts for o in each.params)}
     assert with_json == {
         "status", "folds", "stack", "scores", "finalists", "plan", "rehearse", "ship", "submit", "train-base", "import",
+        "pack", "predict",
     }  # fmt: skip
 
 

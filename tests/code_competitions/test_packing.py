@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from compete.base_models.miniatures.writing import write_miniature
@@ -15,7 +18,7 @@ from compete.code_competitions.wheels import write_own_wheel
 from compete.competition.workspace import Workspace
 from compete.errors import PackError, StoreError, UserError
 from compete.workflows.import_model import import_model
-from compete.workflows.pack import check_pack, pack, predict_with_pack
+from compete.workflows.pack import check_pack, pack, predict_with_pack, rehearse_notebook
 from compete.workflows.stack import stack
 from conftest import make_rows
 from support.in_process import in_process
@@ -120,6 +123,45 @@ def test_a_pack_that_was_changed_is_refused(packed: Workspace, tmp_path: Path) -
         predict_with_pack(packed.pack("logistic"), [packed.root / "test.csv"], tmp_path / "out.csv")
 
 
+def test_a_pack_of_another_competition_is_refused(packed: Workspace) -> None:
+    text = packed.declaration.read_text(encoding="utf-8")
+    packed.declaration.write_text(text.replace('name = "tiny"', 'name = "another"'), encoding="utf-8")
+    for refused in (check_pack, rehearse_notebook):
+        with pytest.raises(PackError, match="is of another competition, 'tiny'"):
+            refused(packed)
+
+
+def test_weights_that_say_something_else_in_half_the_bytes_stay_as_they_were(
+    packed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(source: Path, target: Path) -> None:
+        shutil.copytree(source, target)
+        (target / "weights.safetensors").write_bytes(b"torn")
+
+    monkeypatch.setattr(packing, "_may_be_halved", lambda model, size, wanted: True)
+    monkeypatch.setattr(packing, "halve", torn)
+    said: list[str] = []
+    made = pack(packed, "linear", say=said.append)
+    assert made.manifest.members[0].precision == "as trained"
+    assert any(
+        line.startswith("linear: its weights stay as they were trained, float16 cannot be used") for line in said
+    )
+
+
+def test_a_model_that_says_something_else_when_it_is_read_again_is_not_packed(
+    packed: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shifted(*arguments: Any, **more: Any) -> Any:
+        return predict_member(*arguments, **more) + np.float32(0.01)
+
+    from compete.code_competitions.prediction import predict_member
+
+    monkeypatch.setattr(packing, "predict_member", shifted)
+    with pytest.raises(PackError, match=r"linear: read again from the pack, it says 0\.\d+ of .* where it said"):
+        pack(packed, "linear")
+    assert not packed.pack("linear").exists()
+
+
 def test_a_pack_that_says_something_else_than_the_workspace_is_told(
     packed: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +256,6 @@ def test_a_checkpoint_is_taken_along_only_where_its_licence_allows_it(
 
 @pytest.mark.slow
 def test_a_checkpoint_that_kaggle_has_is_found_by_the_hash_of_its_files(tiny_once: Workspace, tmp_path: Path) -> None:
-    import shutil
 
     from compete.code_competitions.opened_pack import open_pack
 

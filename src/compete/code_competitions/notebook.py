@@ -21,9 +21,10 @@ OUTPUT = Path("submission.csv")"""
 _INSTALL = """\
 import json, subprocess, sys
 
-manifests = [json.loads(path.read_text()) for path in sorted(INPUTS.rglob("manifest.json"))]
-manifest = next((each for each in manifests if each.get("id") == PACK), None)
-assert manifest is not None, f"the pack {PACK} is not among the inputs: add its datasets to this notebook"
+texts = [path.read_text(errors="replace") for path in sorted(INPUTS.rglob("manifest.json"))]
+mine = [json.loads(text) for text in texts if f'"id": "{PACK}"' in text]  # others may have a file of that name
+assert mine, f"the pack {PACK} is not among the inputs: add its datasets to this notebook"
+manifest = mine[0]
 names = {Path(file["path"]).name for file in manifest["files"] if file["part"] == "wheels"}
 wheels = {path.name: path for path in sorted(INPUTS.rglob("*.whl")) if path.name in names}
 assert names == set(wheels), f"wheels are missing: {sorted(names - set(wheels))}"

@@ -391,8 +391,9 @@ def how_they_differ(
     task = planned.competition.task
     if found.shape != expected.shape:
         return f"gives {found.shape} numbers, not {expected.shape}"
-    spread = 1.0 if task.gives_probabilities else np.ptp(planned.competition.train_targets.astype(np.float64), axis=0)
-    difference = np.abs(found.astype(np.float64) - expected) / spread
+    spread = np.ptp(planned.competition.train_targets.astype(np.float64), axis=0)
+    unit = 1.0 if task.gives_probabilities else np.where(spread > 0, spread, 1.0)
+    difference = np.abs(found.astype(np.float64) - expected) / unit
     if len(difference) and not (difference.max() <= allowed.most and difference.mean() <= allowed.mean):
         row, column = divmod(int(np.argmax(difference)), difference.shape[1])
         return f"says {found[row, column]:.5g} of {task.outputs[column]} where it said {expected[row, column]:.5g}"

@@ -189,6 +189,7 @@ def check_pack(workspace: Workspace, name: str | None = None, *, say: Say = sile
         manifest = read_manifest(folder)
         check_hashes(folder, manifest)
         planned = with_plan(load(workspace, say))
+        _refuse_foreign(planned, manifest)
         data = planned.competition.declaration.data
         test = [workspace.root / file for file in data.test]
         sample = None if data.sample_submission is None else workspace.root / data.sample_submission
@@ -204,6 +205,16 @@ def check_pack(workspace: Workspace, name: str | None = None, *, say: Say = sile
         largest = float(abs(found.probabilities - expected).max()) if same_shape and expected.size else float("nan")
         cells = _other_cells(_csv_of(planned, source), found.csv)
         return PackCheck(manifest.name, len(found.ids), largest, allowed.most, cells, found.walls, problem.strip())
+
+
+def _refuse_foreign(planned: Planned, manifest: Manifest) -> None:
+    """Raise PackError for a pack of another competition, copied here perhaps."""
+    here = planned.competition.declaration.name
+    if manifest.competition != here:
+        raise PackError(
+            f"the pack {manifest.name} is of another competition, {shown(manifest.competition)}, and this workspace is "
+            f"{shown(here)}: make it here with `compete pack`"
+        )
 
 
 def computed_in(planned: Planned, manifest: Manifest) -> list[str]:
@@ -246,8 +257,7 @@ def rehearse_notebook(
         manifest = read_manifest(folder)
         check_hashes(folder, manifest)
         planned = with_plan(load(workspace, say))
-        if manifest.competition != planned.competition.declaration.name:
-            raise PackError(f"the pack {manifest.name} is of another competition: {shown(manifest.competition)}")
+        _refuse_foreign(planned, manifest)
         return rehearse_pack(
             planned,
             folder,
