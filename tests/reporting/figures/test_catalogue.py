@@ -46,6 +46,7 @@ EVERY = {
     *(f"labels_{name}" for name in [*MODELS, *STACKS]),
     "leaderboard",
     "public_private",
+    "road",
 }
 
 
@@ -294,7 +295,7 @@ def test_the_cheapest_that_is_not_beaten_where_less_is_better(lived: Workspace) 
 def test_a_fresh_workspace_has_the_figures_of_its_data(untouched: Workspace) -> None:
     opened = compete.open(untouched.root)
     assert opened.figures() == ALWAYS
-    assert len(missing(opened)) == 7
+    assert len(missing(opened)) == 8
     draw_everything(opened)
 
 

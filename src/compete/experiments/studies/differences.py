@@ -48,21 +48,24 @@ def over_repeats(gains: Floats, aside: float, comparisons: int) -> Difference:
 
 
 def over_seeds(
-    scores: Floats, reference: Floats, drawn: Floats, noise: float, spread: float, comparisons: int
+    scores: Floats, reference: Floats, drawn: Floats, noise: float, spread: float, comparisons: int, freedom: int = 1
 ) -> Difference:
     """The mean difference between an arm and the reference, whose folds and seeds are the same.
 
     scores, reference: (n_seeds,), greater is better. drawn: differences of resampled rows, (n_draws,), means over the
-    seeds. noise: variance between the seeds of one arm. spread: the widest distance between two seeds of one arm. The
-    interval holds the noise of the rows and of the seeds; a difference is called one if it leaves out zero, is wider
-    than the spread, and every seed has it in the same direction.
+    seeds. noise: variance between the seeds of one arm. spread: the widest distance between two seeds of one arm.
+    freedom: degrees of freedom of the noise; those of the sum are of Welch and Satterthwaite. The interval holds the
+    noise of the rows and of the seeds; a difference is called one if it leaves out zero, is wider than the spread, and
+    every seed has it in the same direction.
     """
-    from scipy.stats import norm
+    from scipy.stats import t
 
     gains = scores - reference
     gain = float(gains.mean())
-    variance = float(np.var(drawn)) + 2 * noise / len(gains)
-    reach = float(norm.ppf(1 - (1 - LEVEL) / 2 / comparisons)) * variance**0.5
+    of_seeds = 2 * noise / len(gains)
+    variance = float(np.var(drawn)) + of_seeds
+    degrees = max(freedom, 1) * (variance / of_seeds) ** 2 if of_seeds > 0 else np.inf
+    reach = float(t.ppf(1 - (1 - LEVEL) / 2 / comparisons, degrees)) * variance**0.5
     same = bool((gains > 0).all() or (gains < 0).all())
     called = abs(gain) > reach and abs(gain) > spread and same and len(gains) > 1
     return Difference(gain, gain - reach, gain + reach, called)

@@ -67,7 +67,7 @@ def score_trial(
             return metric.compute(targets[aside], said)
 
         one = float(np.mean([score(each) for each in of_aside]))
-        mean = score(np.stack(of_aside).mean(axis=0, dtype=np.float64).astype(np.float32))
+        mean = score(np.asarray(np.mean(np.stack(of_aside), axis=0, dtype=np.float64), dtype=np.float32))
     found = TrialScore(
         honest=metric.compute(truth, scored),
         one_aside=one,

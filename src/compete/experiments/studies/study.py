@@ -112,6 +112,7 @@ class Study:
                     deviation**2,
                     spread,
                     len(others),
+                    len(self.arms) * (self.repeats - 1),
                 ),
             )
             for arm in others
