@@ -20,6 +20,7 @@ import compete
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
 from compete.errors import DeclarationError, UserError
+from compete.experiments.run_log import read_log
 from compete.experiments.tuning.default_spaces import default_space
 from compete.experiments.tuning.stored import StudyRecord, read_trials
 from compete.oof.state import State
@@ -152,6 +153,14 @@ def test_the_table_has_a_row_per_trial(tuned: Workspace) -> None:
     assert len(table) == 6
     assert list(table.columns) == ["state", "score", "seconds", "as_shipped", "smoothing"]
     assert list(table.loc[0].index) == [0, 1]
+
+
+def test_the_log_has_a_line_for_every_call_that_tried_something(tuned: Workspace) -> None:
+    runs = [each.run for each in read_log(tuned).runs if each.run.command == "tune"]
+    assert runs and {(run.kind, run.name, run.ended) for run in runs} == {("tuning", "words", "done")}
+    assert any(run.note.endswith("wrote words_tuned_nested") for run in runs)
+    words(tuned, 2, nested=True)  # nothing new to try
+    assert len([each for each in read_log(tuned).runs if each.run.command == "tune"]) == len(runs)
 
 
 def test_a_trial_scores_what_hand_and_paper_give(tuned: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import DiskFullError, JobsFailedError, UserError
 from compete.execution.jobs import Failed, Finished
+from compete.experiments.run_log import Run, note_runs
 from compete.experiments.studies import settings
 from compete.experiments.studies.parts import identity_of, is_there, make_job, parts_of, read_part
 from compete.experiments.studies.scoring import TrialScore, score_trial
@@ -29,6 +31,8 @@ from compete.progress import Progress, unseen
 from compete.stacking.ensemble.resampling import resampled_scores
 from compete.workflows.executors import crew_for
 from compete.workflows.session import Say, load, locked, silent, stopping_said
+
+_LONGEST_NOTE = 2000
 
 
 def study_folds(
@@ -50,6 +54,7 @@ def study_folds(
     strategies: of "plain", "stratified", "grouped". workers, threads: as of `train_base`. Raises UserError for what
     cannot be studied.
     """
+    began = time.monotonic()
     arms = _arms_of_folds(k, strategies)
     if not 0.05 <= aside <= 0.5:
         raise UserError(f"aside = {aside}: from 0.05 to 0.5 of the training rows can be set aside")
@@ -66,7 +71,7 @@ def study_folds(
                 )
             trials = [Trial(arm, repeat, aside) for repeat in range(repeats) for arm in arms]
         name = f"{model}_folds"[:100]
-        plans = _trained(competition, recipe, name, trials, workers, threads, say, progress)
+        plans, is_new = _trained(competition, recipe, name, trials, workers, threads, say, progress)
         scores: dict[str, list[TrialScore]] = {arm.name: [] for arm in arms}
         for trial, plan in plans:
             parts = parts_of(competition, name, recipe, trial, plan)
@@ -83,6 +88,8 @@ def study_folds(
             aside=aside,
         )
         _keep(competition, found)
+        if is_new:
+            note_runs(workspace, [_run(found, time.monotonic() - began)], say)
         return found
 
 
@@ -149,12 +156,13 @@ def _under_the_plan(
     say: Say,
     progress: Progress,
 ) -> Study:
+    began = time.monotonic()
     with stopping_said(say):
         with locked(workspace, say):
             competition = load(workspace, say)
             with_plan(competition)
         trials = [Trial(arm, seed) for seed in range(seeds) for arm in arms]
-        plans = _trained(competition, recipe, name, trials, workers, threads, say, progress)
+        plans, is_new = _trained(competition, recipe, name, trials, workers, threads, say, progress)
         scores: dict[str, list[TrialScore]] = {arm.name: [] for arm in arms}
         scored: dict[str, list[NDArray[Any]]] = {arm.name: [] for arm in arms}
         for trial, plan in plans:
@@ -179,6 +187,8 @@ def _under_the_plan(
             drawn=drawn,
         )
         _keep(competition, found)
+        if is_new:
+            note_runs(workspace, [_run(found, time.monotonic() - began)], say)
         return found
 
 
@@ -229,8 +239,11 @@ def _trained(
     threads: int | None,
     say: Say,
     progress: Progress,
-) -> list[tuple[Trial, Folds]]:
-    """Train what is missing; the trials with their folds. Raises JobsFailedError if a job failed."""
+) -> tuple[list[tuple[Trial, Folds]], bool]:
+    """Train what is missing; the trials with their folds, and whether any was missing.
+
+    Raises JobsFailedError if a job failed.
+    """
     workspace = competition.workspace
 
     def waiting() -> None:
@@ -265,7 +278,7 @@ def _trained(
             log = workspace.shown(each.job.log)
             lines.append(f"  {each.job.name}: {each.error}: {each.message} (log: {log})")
         raise JobsFailedError("\n".join(lines))
-    return plans
+    return plans, bool(jobs)
 
 
 def _missing(
@@ -290,6 +303,12 @@ def _keep(competition: Competition, found: Study) -> None:
 
     record = {**plain(found.record()), "rows": competition.fingerprints}
     atomic.write_json(competition.workspace.study_record(found.name), record)
+
+
+def _run(found: Study, seconds: float) -> Run:
+    """The log's line on a study."""
+    note = "; ".join(found.conclusion)[:_LONGEST_NOTE]
+    return Run("study", "study", found.name, metric=found.metric.name, seconds=seconds, note=note)
 
 
 def study_names(workspace: Workspace) -> list[str]:

@@ -16,6 +16,7 @@ from compete.competition.planned import Planned
 from compete.competition.workspace import Workspace
 from compete.declarations import unknown_name
 from compete.errors import UserError
+from compete.experiments.run_log import Run, note_runs
 from compete.experiments.tuning.default_spaces import SCALES, default_space
 from compete.experiments.tuning.proxies import Proxy, proxies
 from compete.experiments.tuning.search import Budget, Search, Told, refuse_without_result, untold
@@ -130,12 +131,22 @@ def tune(
         folder = workspace.tuning(recipe.name)
         waiting = f"another compete command is tuning {recipe.name}: waiting until it has ended (Ctrl-C gives up)"
         open_.enter_context(held(folder.lock, lambda: say(waiting)))
-        studies, left = _searched(planned, recipe, space, abouts, crew, budget, say, progress, told)
+        studies, left, new = _searched(planned, recipe, space, abouts, crew, budget, say, progress, told)
         best = Best(
             studies, _tables(workspace, recipe), _command(recipe.name, trials, hours, seed, nested, rows, folds)
         )
         with locked(workspace, say):
             written = write_tuned(workspace, recipe, best)
+        run = Run(
+            "tune",
+            "tuning",
+            recipe.name,
+            ended="stopped" if left else "done",
+            metric=planned.competition.metric.name,
+            seconds=time.monotonic() - began,
+            note=f"{new} new trials, the best {best.promise:.4f} inside the training folds; wrote {written}",
+        )
+        note_runs(workspace, [run] if new else [], say)
         shipped = [study.as_shipped.score for study in studies if study.as_shipped is not None]
         return Tuning(
             recipe.name,
@@ -159,8 +170,9 @@ def _searched(
     say: Say,
     progress: Progress,
     told: Told,
-) -> tuple[list[StudyRecord], bool]:
-    """What is known of every study once the budget is spent, and whether the time was over before."""
+) -> tuple[list[StudyRecord], bool, int]:
+    """What is known of every study once the budget is spent; whether the time was over before; how many trials ended
+    in this call."""
     from compete.experiments.tuning.study import Study, every_study, open_storage
 
     folder = planned.workspace.tuning(recipe.name)
@@ -169,7 +181,8 @@ def _searched(
         say("the recipe's own settings lie outside of what is searched, and are not among the trials")
     with open_storage(folder) as storage:
         studies = [Study(storage, about, space, shipped) for about in abouts]
-        if there := sum(study.ended for study in studies):
+        there = sum(study.ended for study in studies)
+        if there:
             say(f"{there} trials are there already")
         search = Search(
             planned,
@@ -189,7 +202,7 @@ def _searched(
         refuse_without_result(search)
         if search.left or (budget.is_over and budget.trials is not None):
             say("stopped in time, as asked; the same command goes on with the trials that are left")
-        return [study.record for study in studies], search.left
+        return [study.record for study in studies], search.left, sum(study.ended for study in studies) - there
 
 
 def _recipe(workspace: Workspace, name: str) -> Recipe:

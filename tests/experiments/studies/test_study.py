@@ -15,6 +15,7 @@ import compete
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import DeclarationError, UserError
+from compete.experiments.run_log import read_log
 from compete.experiments.studies.study import Study
 from compete.reporting.figures.catalogue import catalogue
 from compete.stacking.ensemble.thresholds import cross_fitted_f1_threshold
@@ -126,6 +127,10 @@ def test_settings_and_seeds(untouched: Workspace, tmp_path: Path) -> None:
     # Nothing of a study is a base model.
     assert list(opened.base_models) == ["words"]
     alone = study_seeds(workspace, "words", seeds=2, workers=0)
+    assert study_seeds(workspace, "words", seeds=2, workers=0).conclusion == alone.conclusion
+    runs = [each.run for each in read_log(workspace).runs if each.run.command == "study"]
+    assert [(run.kind, run.name) for run in runs] == [("study", "words_smoothing"), ("study", "words_seeds")]
+    assert runs[0].note == "; ".join(found.conclusion)
     assert alone.seed_spread[1] > 0 and not alone.comparisons
     assert len(alone.conclusion) == 2
     names = [picture.name for picture in catalogue(opened).pictures]
