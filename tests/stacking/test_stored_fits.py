@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from compete.competition.data import find_metric
+from compete.competition.metrics import find_metric
 from compete.competition.task import Task
 from compete.errors import StoreError
 from compete.stacking.ensemble.calibration import fit_calibration
@@ -86,7 +86,7 @@ def test_it_says_the_same(task: Any, metric: str, declared: dict[str, Any]) -> N
 def test_a_stack_of_stacks_and_a_shift_say_the_same() -> None:
     predicted, true = materials("multilabel")
     metric = find_metric("f1_macro").of(Task("multilabel", OUTPUTS))
-    inner = [StackRecipe(name, StackDeclaration(method=name)) for name in ("mean", "logistic")]  # type: ignore[arg-type]
+    inner = [StackRecipe(name, StackDeclaration(method=name)) for name in ("mean", "logistic")]
     parts = [FittedStack(r, MODELS, [], 0, r.candidates(metric)[0].fit(predicted, true)) for r in inner]
     outer = StackRecipe("top", StackDeclaration(method="blend", stacks=["mean", "logistic"]))
     base = dict(zip(MODELS, predicted, strict=True))
