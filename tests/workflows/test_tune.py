@@ -24,7 +24,9 @@ from compete.experiments.run_log import read_log
 from compete.experiments.tuning.default_spaces import default_space
 from compete.experiments.tuning.stored import StudyRecord, read_trials
 from compete.oof.state import State
+from compete.workflows.compare import compare
 from compete.workflows.status import status
+from compete.workflows.submit import submit
 from compete.workflows.train import train_base
 from compete.workflows.tune import Tuning, tune
 from support.in_process import in_process
@@ -134,6 +136,26 @@ def test_a_manifest_and_a_stack_say_it_too(a_tuned: Workspace) -> None:
 
     stack(a_tuned, ["logistic"], say=said.append)
     assert [each.split(":")[0] for each in said if "promises a little too much" in each] == ["words_tuned"]
+
+
+@pytest.mark.parametrize("what", ["words_tuned", "logistic"])
+def test_comparing_and_submitting_say_it_of_a_model_and_of_a_stack_with_it(a_tuned: Workspace, what: str) -> None:
+    opened = compete.open(a_tuned.root, quiet=True)
+    opened.stack("logistic")
+    said: list[str] = []
+    compare(a_tuned, [what, "words"], say=said.append)
+    submit(a_tuned, what, yes=True, say=said.append)
+    told = [each for each in said if "promises a little too much" in each]
+    assert len(told) == 2 and all(each.startswith("words_tuned: ") for each in told)
+
+
+def test_a_later_tuning_with_the_same_outcome_marks_the_folds_that_it_has_seen(a_tuned: Workspace) -> None:
+    file = a_tuned.recipe("words_tuned")
+    text = file.read_text(encoding="utf-8")
+    assert "folds = [1, 2]" in text
+    file.write_text(text.replace("folds = [1, 2]", "folds = [0, 1, 2]"), encoding="utf-8")
+    state = status(a_tuned).states["words_tuned"]
+    assert (state.state, state.flattered) == (State.FRESH, [0, 1, 2])
 
 
 def test_the_proxy_says_its_rank_correlation_recomputed_from_the_trials(tuned: Workspace) -> None:

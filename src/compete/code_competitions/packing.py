@@ -179,8 +179,8 @@ def _model(planned: Planned, name: str) -> _Model:
     if state.state is not State.FRESH:
         reasons = f": {'; '.join(state.reasons)}" if state.reasons else ""
         raise StoreError(f"{name} is {state.state}{reasons}; `compete train-base {name}` trains it")
-    identity = recipe.identity_on(rows)
-    folders = [kept_folder(workspace, recipe, fold, identity) for fold in range(k)]
+    of_folds = [recipe.of_fold(fold) for fold in range(k)]
+    folders = [kept_folder(workspace, own, fold, own.identity_on(rows)) for fold, own in enumerate(of_folds)]
     prior = prior_in(folders[0])
     alone = recipe.needs.is_miniature or prior is not None or _is_whole(folders[0])
     where = None if alone else checkpoint_folder(recipe)

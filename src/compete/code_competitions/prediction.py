@@ -241,7 +241,7 @@ def _fold(
     folder = pack.lay_fold(member, fold)
     learnt_task = facts.task.__class__(facts.task.name, facts.learnt.names, facts.task.grades)
     try:
-        model = read_kept(pack.workspace, recipe, folder, learnt_task, threads)
+        model = read_kept(pack.workspace, recipe.of_fold(fold), folder, learnt_task, threads)
         pace.loading += pace.clock() - began
         cells = []
         for start in range(0, len(rows), _ROWS_AT_ONCE):

@@ -59,6 +59,9 @@ class ModelState:
     """The state of every fold."""
     unfit: str = ""
     """Why its family is not for this task; empty where it is."""
+    tuned_on: tuple[frozenset[int], ...] = ()
+    """By fold, whose labels chose the settings as the recipe says now: a later tuning with the same outcome changes
+    nothing of what is trained."""
 
     def seen(self, fold: int) -> Seen | None:
         """What the model of a fold has seen; None where it is not there, or whoever brought it did not tell."""
@@ -66,14 +69,27 @@ class ModelState:
             told = self.whole.record.get("seen")
             return None if told is None or fold >= len(told) else Seen.read(told[fold])
         part = self.parts[fold]
-        readable = part.record and part.state is not State.DAMAGED
-        return seen_by_part(part.record, fold, len(self.parts)) if readable else None
+        if not part.record or part.state is State.DAMAGED:
+            return None
+        seen = seen_by_part(part.record, fold, len(self.parts))
+        return seen.joined([Seen(tuned_on=self.tuned_on[fold])]) if self.tuned_on else seen
 
     @property
     def flattered(self) -> list[int]:
         """Folds whose own labels chose the settings that they were trained with: their score promises too much."""
         seen = {fold: self.seen(fold) for fold in range(len(self.parts))}
         return [fold for fold, each in seen.items() if each is not None and fold in each.tuned_on]
+
+    @property
+    def flattery(self) -> str:
+        """What to say of a score that promises too much; empty where none does."""
+        if not self.flattered:
+            return ""
+        return (
+            f"{self.name}: its settings were chosen by labels of the rows that score it (folds "
+            f"{', '.join(map(str, self.flattered))}), so its score promises a little too much; `compete tune --nested` "
+            "does not"
+        )
 
     @property
     def folds_done(self) -> int:
@@ -160,7 +176,9 @@ def model_state(workspace: Workspace, name: str, recipe: Recipe | None, rows: Ma
     worse = [part for part in parts if part.state is State.STALE or leak_in(part.record)]
     if whole.state is State.FRESH and worse:
         whole = worse[0]
-    return ModelState(name, "trained", whole, tuple(parts), recipe.unfit if recipe else "")
+    tuned = None if recipe is None else recipe.declaration.tuned
+    tuned_on = () if tuned is None else tuple(tuned.folds_seen(fold, k) for fold in range(k))
+    return ModelState(name, "trained", whole, tuple(parts), recipe.unfit if recipe else "", tuned_on)
 
 
 def _of_fold(recipe: Recipe, fold: int, rows: Mapping[str, str]) -> tuple[Recipe, dict[str, str]]:

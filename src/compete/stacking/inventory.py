@@ -67,6 +67,11 @@ class Inventory:
             raise UserError(f"no stack or base model is called {name!r}; {unknown_name(name, known)}")
         return present(self.base_model(name))
 
+    def flattery(self, result: Result) -> list[str]:
+        """What to say of a base model's score, or of those of a stack's members, that promise too much."""
+        names = [str(name) for name in result.record["models"]] if result.is_stack else [result.name]
+        return [self.states[name].flattery for name in names if name in self.states and self.states[name].flattery]
+
     def to_submit(self) -> Result:
         """The stack that was chosen last; of several, none of which was chosen, the best. Raises UserError."""
         workspace = self.planned.workspace

@@ -13,6 +13,7 @@ from compete.experiments.comparing import LEVEL, Compared, find_contestants
 from compete.experiments.comparing import compare as compare_all
 from compete.oof.fold_plan import under_stored_plan
 from compete.score_text import score_text
+from compete.stacking.inventory import Inventory
 from compete.submissions.ledger import ledger_of
 from compete.submissions.targets import make_target
 from compete.workflows.session import Say, load, silent
@@ -65,7 +66,14 @@ def compare(workspace: Workspace, names: Sequence[str], *, rows: int = 5, say: S
     competition = load(workspace, say)
     target = make_target(competition).name
     entries = [entry for entry in ledger_of(workspace).entries() if entry.submission.target == target]
-    contestants = find_contestants(under_stored_plan(competition), names, entries)
+    planned = under_stored_plan(competition)
+    contestants = find_contestants(planned, names, entries)
+    results = Inventory(planned)
+    told = [
+        line for each in contestants if each.kind != "submission" for line in results.flattery(results.find(each.name))
+    ]
+    for line in dict.fromkeys(told):
+        say(line)
     return Comparison(compare_all(competition, contestants, rows))
 
 

@@ -194,12 +194,8 @@ def _open(
     for alarm in stacking.warnings:
         say(f"warning: {alarm}")
     for model in members.names:
-        if flattered := inventory.states[model].flattered:
-            say(
-                f"{model}: its settings were chosen by labels of the rows that it predicts (folds "
-                f"{', '.join(map(str, flattered))}): a stack with it promises a little too much; `compete tune "
-                "--nested` does not"
-            )
+        if flattery := inventory.states[model].flattery:
+            say(f"{flattery}. That of a stack with it does, too")
     _say_limits(planned, say)
     return stacking, members.left_out
 

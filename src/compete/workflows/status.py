@@ -50,12 +50,8 @@ class Status:
                 found.append(f"{name} is {state.state}: {'; '.join(state.reasons)}")
             elif state.unfit:
                 found.append(f"{name}: {state.unfit}")
-            if flattered := state.flattered:
-                folds = ", ".join(map(str, flattered))
-                found.append(
-                    f"{name}: its settings were chosen by labels of the rows that score it (folds {folds}), so its "
-                    "score promises a little too much; `compete tune --nested` does not"
-                )
+            if state.flattery:
+                found.append(state.flattery)
             if warnings:
                 found += [f"warning: {name}: {line}" for line in warning_lines(state.warnings, len(state.parts))]
         return found

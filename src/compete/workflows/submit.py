@@ -109,6 +109,8 @@ def submit(
             # Open for longer than the workspace is locked: while a score is waited for, other commands may work.
             stack.enter_context(target)
             source = to_send(planned, None if what is None else str(what))
+            for line in Inventory(planned).flattery(source) if isinstance(source, Result) else []:
+                say(line)
             prepared = prepare(planned, source, target.name, target.notebook)
             if prepared.notice:
                 say(prepared.notice)
