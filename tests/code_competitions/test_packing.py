@@ -22,6 +22,7 @@ from compete.workflows.pack import check_pack, pack, predict_with_pack, rehearse
 from compete.workflows.stack import stack
 from conftest import make_rows
 from support.in_process import in_process
+from support.lived_in import train_models
 from support.packs import keeping
 
 TINY = """
@@ -78,6 +79,14 @@ def test_an_imported_member_is_named_with_what_to_do(packed: Workspace, tmp_path
     with pytest.raises(PackError, match=r"theirs was imported.*`compete stack --without theirs`"):
         pack(packed, "logistic")
     assert (packed.pack("logistic") / MANIFEST).is_file(), "the older pack stays"
+
+
+def test_folds_with_settings_of_their_own_are_packed_and_predict_as_they_were_trained(packed: Workspace) -> None:
+    recipe = packed.recipe("linear").read_text(encoding="utf-8")
+    (packed.recipes / "apart.toml").write_text(f"{recipe}\n[settings_of_fold.1]\nC = 0.01\n", encoding="utf-8")
+    train_models(packed, ["apart"])
+    pack(packed, "apart")  # each fold is read again and compared with what it said
+    assert check_pack(packed, "apart").problem == ""
 
 
 def test_a_model_that_was_not_kept_is_named_with_what_to_do(packed: Workspace) -> None:
@@ -209,7 +218,7 @@ def with_checkpoint(root: Path) -> Workspace:
 
 @pytest.fixture(scope="module")
 def tiny_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    from support.lived_in import build_stacks, train_models
+    from support.lived_in import build_stacks
 
     workspace = with_checkpoint(tmp_path_factory.mktemp("tiny"))
     train_models(workspace, ["tiny", "linear"])
