@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 import compete
+from compete import atomic
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
-from compete.errors import DeclarationError, UserError
+from compete.errors import DeclarationError, StoreError, UserError
 from compete.experiments.run_log import read_log
+from compete.experiments.tuning import tuned_recipe
 from compete.experiments.tuning.default_spaces import default_space
 from compete.experiments.tuning.stored import StudyRecord, read_trials
 from compete.oof.state import State
@@ -504,3 +506,41 @@ def test_a_net_is_given_up_by_epoch_and_written_for_its_size(tiny: Workspace, un
     # Tried at size miniature, and in force at the competition's own size too.
     assert raw["settings"]["learning_rate"] == best and raw["miniature"]["learning_rate"] == best
     assert raw["tuned"]["folds"] == [1, 2]
+
+
+def test_a_tuning_that_was_killed_while_it_wrote_knows_either_recipe(
+    a_tuned: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write = a_tuned.recipe("words_tuned"), atomic.write_bytes
+    for dies_before in (True, False):
+
+        def dying(target: Path, content: bytes, before: bool = dies_before) -> None:
+            if target != path or not before:
+                write(target, content)
+            if target == path:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic, "write_bytes", dying)
+            with pytest.raises(KeyboardInterrupt):
+                words(a_tuned, 6)
+        assert words(a_tuned, 6).written == "words_tuned"
+
+
+def test_a_recipe_that_is_not_what_was_meant_leaves_the_earlier_one(
+    a_tuned: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_tuned.recipe("words_tuned")
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(tuned_recipe, "nested_toml", lambda raw: 'family = "linear"\n')
+        with pytest.raises(StoreError, match="could not be written as it was meant"):
+            words(a_tuned, 6)
+    assert path.read_bytes() == before
+    assert words(a_tuned, 6).written == "words_tuned"
+
+
+def test_what_was_published_of_the_base_is_not_said_of_the_tuned_recipe(tiny: Workspace) -> None:
+    edit(tiny.recipe("words"), "[tune]", "[published]\nvalidation = 0.5\n[tune]")
+    words(tiny, 1)
+    assert "published" not in tomllib.loads(tiny.recipe("words_tuned").read_text(encoding="utf-8"))
