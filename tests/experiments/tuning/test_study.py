@@ -162,3 +162,16 @@ def test_a_storage_that_is_none_is_said(tmp_path: Path) -> None:
     folder.storage.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="is a link"), open_storage(folder):
         pass
+
+
+def test_of_given_up_trials_those_with_the_lower_loss_are_the_better_to_the_sampler(tmp_path: Path) -> None:
+    """Though the metric is maximised: nothing but given-up trials, whose loss is the lower the smaller C is."""
+    with open_storage(TuningFolder(tmp_path)) as storage:
+        study = Study(storage, ABOUT, Space({"C": Numbers(0.0, 10.0)}), None)
+        for _ in range(8):
+            for number in study.batch(32):
+                loss = float(study.params(number)["C"])
+                study.tell(number, {fold: Outcome(None, 1.0, {1: loss}) for fold in ABOUT.folds})
+        tried_values = [trial.params["C"] for trial in study.record.trials]
+        assert study.record.trials[0].losses == {1: pytest.approx(tried_values[0])}
+    assert sum(tried_values[16:]) / 16 < 4

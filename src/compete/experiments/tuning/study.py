@@ -9,6 +9,7 @@ waiting again when the study is opened.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +98,8 @@ class Study:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP, constant_liar=True)
         inner = optuna.create_study(sampler=sampler, direction=self._study.direction)
-        inner.add_trials([trial for trial in frozen if trial.number < begins and trial.state.is_finished()])
+        ended = [trial for trial in frozen if trial.number < begins and trial.state.is_finished()]
+        inner.add_trials([_as_sampled(trial, self.about.greater_is_better) for trial in ended])
         for number in range(begins, there + count):
             suggested = self.space.settled(inner.ask(distributions).params)
             if number < there:  # of this batch, and there already
@@ -236,6 +238,16 @@ def _trial(frozen: FrozenTrial) -> Trial:
         shipped=bool(notes["shipped"]),
         error=str(notes.get("error", "")),
     )
+
+
+def _as_sampled(trial: FrozenTrial, greater_is_better: bool) -> FrozenTrial:
+    """With losses turned where the metric is maximised: Optuna ranks trials that were given up by their intermediate
+    values, in the study's direction, and a loss is the better the lower it is."""
+    if not greater_is_better:
+        return trial
+    turned = copy.copy(trial)
+    turned.intermediate_values = {epoch: -loss for epoch, loss in trial.intermediate_values.items()}
+    return turned
 
 
 def _mean_losses(of_folds: Sequence[Mapping[int, float]]) -> dict[int, float]:
