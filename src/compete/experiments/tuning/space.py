@@ -29,6 +29,7 @@ Params = Mapping[str, Any]
 TABLE = "tune"
 _KEYS = frozenset({"low", "high", "log", "step", "choices"})
 _DIGITS = 4  # of a number that is tried: as many as are written into the recipe
+_STEPS = 1_000_000  # in a range
 _COMBINATIONS = 200  # of ends and choices that are validated; of more, so many by chance
 
 
@@ -66,8 +67,7 @@ class Numbers:
         """Whether a setting's value can be tried as it is."""
         if not isinstance(value, int | float) or isinstance(value, bool) or (self.whole and not isinstance(value, int)):
             return False
-        on_step = self.step is None or math.isclose((value - self.low) / self.step % 1.0, 0.0, abs_tol=1e-9)
-        return self.low <= value <= self.high and on_step
+        return self.low <= value <= self.high and (self.step is None or _is_whole((value - self.low) / self.step))
 
     @property
     def samples(self) -> list[Any]:
@@ -243,7 +243,16 @@ def _numbers(entry: Mapping[str, Any], kinds: frozenset[type]) -> Numbers:
         raise ValueError(f"low = {low} has no logarithm: with log = true it should be greater than 0")
     if step is not None and (step <= 0 or step > high - low or log):
         raise ValueError("step should be greater than 0, no longer than the range, and not together with log = true")
+    if step is not None and (high - low) / step > _STEPS:
+        raise ValueError(
+            f"step = {step} makes more than {_STEPS:,} steps of the range: leave it out, or take a longer one"
+        )
     return Numbers(low if whole else float(low), high if whole else float(high), log, step, whole)
+
+
+def _is_whole(steps: float) -> bool:
+    """0.3 / 0.1 is 2.9999999999999996."""
+    return math.isclose(steps, round(steps), rel_tol=0.0, abs_tol=1e-9)
 
 
 def _kinds(model: type[BaseModel], path: Sequence[str]) -> frozenset[type]:
