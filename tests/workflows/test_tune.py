@@ -24,11 +24,15 @@ from compete.errors import DeclarationError, StoreError, UserError
 from compete.experiments.run_log import read_log
 from compete.experiments.tuning import tuned_recipe
 from compete.experiments.tuning.default_spaces import default_space
+from compete.experiments.tuning.space import Space
 from compete.experiments.tuning.stored import StudyRecord, read_trials
+from compete.experiments.tuning.study import key_of
+from compete.oof.fold_plan import with_plan
 from compete.oof.state import State
+from compete.workflows.session import load
 from compete.workflows.status import status
 from compete.workflows.train import train_base
-from compete.workflows.tune import Tuning, tune
+from compete.workflows.tune import Tuning, _about, tune
 from support.in_process import in_process
 from support.lived_in import copied, train_models, write_linear_models
 from support.one_model import edit
@@ -544,3 +548,27 @@ def test_what_was_published_of_the_base_is_not_said_of_the_tuned_recipe(tiny: Wo
     edit(tiny.recipe("words"), "[tune]", "[published]\nvalidation = 0.5\n[tune]")
     words(tiny, 1)
     assert "published" not in tomllib.loads(tiny.recipe("words_tuned").read_text(encoding="utf-8"))
+
+
+def test_other_files_of_the_checkpoint_and_other_rows_to_pretrain_on_begin_another_study(tiny: Workspace) -> None:
+    folder = tiny.root / "own"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"a")
+    (tiny.root / "more.csv").write_text("text\none\n", encoding="utf-8")
+    tiny.recipe("net").write_text(
+        'family = "sequence_classifier"\n[settings]\ncheckpoint = "own"\n[[pretrain_on]]\ntexts = ["more.csv"]\n',
+        encoding="utf-8",
+    )
+    planned, space = with_plan(load(tiny, lambda said: None)), Space({})
+
+    def key() -> str:
+        recipe = load_recipe(tiny, "net")
+        return key_of(_about(planned, recipe, space, (0,), nested=False, rows=1.0, seed=0))
+
+    first = key()
+    assert key() == first
+    (folder / "model.safetensors").write_bytes(b"bb")
+    second = key()
+    (tiny.root / "more.csv").write_text("text\ntwo\n", encoding="utf-8")
+    assert len({first, second, key()}) == 3
