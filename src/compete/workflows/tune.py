@@ -149,6 +149,7 @@ def tune(
         )
         note_runs(workspace, [run] if new else [], say)
         shipped = [study.as_shipped.score for study in studies if study.as_shipped is not None]
+        by_size = {"laptop": recipe.declaration.laptop, "miniature": recipe.declaration.miniature}
         return Tuning(
             recipe.name,
             written,
@@ -156,7 +157,7 @@ def tune(
             best.promise,
             _mean([score for score in shipped if score is not None]) if len(shipped) == len(studies) else None,
             studies,
-            proxies(read_trials(folder), _declared_size(workspace, recipe.name)),
+            proxies(read_trials(folder), _declared_size(workspace, recipe.name), by_size),
             left,
         )
 
