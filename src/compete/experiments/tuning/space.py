@@ -70,6 +70,12 @@ class Numbers:
         return self.low <= value <= self.high and (self.step is None or _is_whole((value - self.low) / self.step))
 
     @property
+    def count(self) -> float:
+        """Of the values that there are."""
+        step = 1 if self.whole and self.step is None else self.step
+        return math.inf if step is None else math.floor((self.high - self.low) / step + 1e-9) + 1
+
+    @property
     def samples(self) -> list[Any]:
         """Values that are validated before anything is tried."""
         return [self.low, self.high]
@@ -109,6 +115,10 @@ class Choices:
         return json.dumps(value) in self._stored
 
     @property
+    def count(self) -> float:
+        return len(self.values)
+
+    @property
     def samples(self) -> list[Any]:
         return list(self.values)
 
@@ -136,6 +146,11 @@ class Space:
     def values(self, params: Params) -> dict[str, Any]:
         """A value per setting, by its dotted name."""
         return {name: dimension.decoded(params[name]) for name, dimension in self.dimensions.items()}
+
+    def is_used_up(self, tried: Sequence[Params]) -> bool:
+        """Whether every combination of its values was tried; never of a range without steps."""
+        count = math.prod(dimension.count for dimension in self.dimensions.values())
+        return len({json.dumps(params, sort_keys=True) for params in map(dict, tried)}) >= count
 
     def change(self, params: Params) -> dict[str, Any]:
         """The same as a table of a recipe has it."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 BATCH = 4
 _STARTUP = 10  # trials by chance before the sampler goes by what it knows: Optuna's own default
 _BUSY_SECONDS = 60
+_ASKED_AGAIN = 50  # times, where the sampler suggests what was tried
 
 
 class Study:
@@ -100,12 +101,20 @@ class Study:
         inner = optuna.create_study(sampler=sampler, direction=self._study.direction)
         ended = [trial for trial in frozen if trial.number < begins and trial.state.is_finished()]
         inner.add_trials([_as_sampled(trial, self.about.greater_is_better) for trial in ended])
+        known = [dict(trial.params) for trial in frozen if trial.number < begins]
         for number in range(begins, there + count):
-            suggested = self.space.settled(inner.ask(distributions).params)
+            if self.space.is_used_up(known):
+                return
+            is_shipped = number == 0 and self._shipped is not None
+            params = self.space.settled(inner.ask(distributions).params)
+            for _ in range(0 if is_shipped else _ASKED_AGAIN):
+                if params not in known:
+                    break
+                params = self.space.settled(inner.ask(distributions).params)
+            params = dict(self._shipped or {}) if is_shipped else params
+            known.append(params)
             if number < there:  # of this batch, and there already
                 continue
-            is_shipped = number == 0 and self._shipped is not None
-            params = dict(self._shipped or {}) if is_shipped else suggested
             self._study.add_trial(
                 optuna.create_trial(
                     state=State.WAITING,
