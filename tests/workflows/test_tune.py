@@ -17,18 +17,24 @@ import numpy as np
 import pytest
 
 import compete
+from compete import atomic
 from compete.base_models.recipes import load_recipe
 from compete.competition.workspace import Workspace
-from compete.errors import DeclarationError, UserError
+from compete.errors import DeclarationError, StoreError, UserError
 from compete.experiments.run_log import read_log
+from compete.experiments.tuning import tuned_recipe
 from compete.experiments.tuning.default_spaces import default_space
+from compete.experiments.tuning.space import Space
 from compete.experiments.tuning.stored import StudyRecord, read_trials
+from compete.experiments.tuning.study import key_of
+from compete.oof.fold_plan import with_plan
 from compete.oof.state import State
 from compete.workflows.compare import compare
+from compete.workflows.session import load
 from compete.workflows.status import status
 from compete.workflows.submit import submit
 from compete.workflows.train import train_base
-from compete.workflows.tune import Tuning, tune
+from compete.workflows.tune import Tuning, _about, tune
 from support.in_process import in_process
 from support.lived_in import copied, train_models, write_linear_models
 from support.one_model import edit
@@ -526,3 +532,65 @@ def test_a_net_is_given_up_by_epoch_and_written_for_its_size(tiny: Workspace, un
     # Tried at size miniature, and in force at the competition's own size too.
     assert raw["settings"]["learning_rate"] == best and raw["miniature"]["learning_rate"] == best
     assert raw["tuned"]["folds"] == [1, 2]
+
+
+def test_a_tuning_that_was_killed_while_it_wrote_knows_either_recipe(
+    a_tuned: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write = a_tuned.recipe("words_tuned"), atomic.write_bytes
+    for dies_before in (True, False):
+
+        def dying(target: Path, content: bytes, before: bool = dies_before) -> None:
+            if target != path or not before:
+                write(target, content)
+            if target == path:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic, "write_bytes", dying)
+            with pytest.raises(KeyboardInterrupt):
+                words(a_tuned, 6)
+        assert words(a_tuned, 6).written == "words_tuned"
+
+
+def test_a_recipe_that_is_not_what_was_meant_leaves_the_earlier_one(
+    a_tuned: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_tuned.recipe("words_tuned")
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(tuned_recipe, "nested_toml", lambda raw: 'family = "linear"\n')
+        with pytest.raises(StoreError, match="could not be written as it was meant"):
+            words(a_tuned, 6)
+    assert path.read_bytes() == before
+    assert words(a_tuned, 6).written == "words_tuned"
+
+
+def test_what_was_published_of_the_base_is_not_said_of_the_tuned_recipe(tiny: Workspace) -> None:
+    edit(tiny.recipe("words"), "[tune]", "[published]\nvalidation = 0.5\n[tune]")
+    words(tiny, 1)
+    assert "published" not in tomllib.loads(tiny.recipe("words_tuned").read_text(encoding="utf-8"))
+
+
+def test_other_files_of_the_checkpoint_and_other_rows_to_pretrain_on_begin_another_study(tiny: Workspace) -> None:
+    folder = tiny.root / "own"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"a")
+    (tiny.root / "more.csv").write_text("text\none\n", encoding="utf-8")
+    tiny.recipe("net").write_text(
+        'family = "sequence_classifier"\n[settings]\ncheckpoint = "own"\n[[pretrain_on]]\ntexts = ["more.csv"]\n',
+        encoding="utf-8",
+    )
+    planned, space = with_plan(load(tiny, lambda said: None)), Space({})
+
+    def key() -> str:
+        recipe = load_recipe(tiny, "net")
+        return key_of(_about(planned, recipe, space, (0,), nested=False, rows=1.0, seed=0))
+
+    first = key()
+    assert key() == first
+    (folder / "model.safetensors").write_bytes(b"bb")
+    second = key()
+    (tiny.root / "more.csv").write_text("text\ntwo\n", encoding="utf-8")
+    assert len({first, second, key()}) == 3

@@ -22,6 +22,7 @@ from compete.experiments.tuning.proxies import Proxy, proxies
 from compete.experiments.tuning.search import Budget, Search, Told, refuse_without_result, untold
 from compete.experiments.tuning.space import Space, read_space
 from compete.experiments.tuning.stored import About, StudyRecord, read_trials, write_trials
+from compete.experiments.tuning.trial import files_behind
 from compete.experiments.tuning.trial_rows import FEWEST_FOLDS
 from compete.experiments.tuning.tuned_recipe import (
     Best,
@@ -148,6 +149,7 @@ def tune(
         )
         note_runs(workspace, [run] if new else [], say)
         shipped = [study.as_shipped.score for study in studies if study.as_shipped is not None]
+        by_size = {"laptop": recipe.declaration.laptop, "miniature": recipe.declaration.miniature}
         return Tuning(
             recipe.name,
             written,
@@ -155,7 +157,7 @@ def tune(
             best.promise,
             _mean([score for score in shipped if score is not None]) if len(shipped) == len(studies) else None,
             studies,
-            proxies(read_trials(folder), _declared_size(workspace, recipe.name)),
+            proxies(read_trials(folder), _declared_size(workspace, recipe.name), by_size),
             left,
         )
 
@@ -249,7 +251,7 @@ def _about(
 ) -> About:
     return About(
         recipe=recipe.name,
-        identity=recipe.identity(),
+        identity=recipe.identity() | files_behind(planned.workspace, recipe),
         rows_identity=recipe.looked_at(planned.identity),
         metric=planned.competition.metric.name,
         greater_is_better=planned.competition.metric.greater_is_better,

@@ -65,9 +65,23 @@ def test_nothing_is_told_by_a_tuning_of_something_else(other: About) -> None:
 
 def test_a_smaller_size_stands_for_the_competitions_own() -> None:
     small = study(replace(FULL, size="miniature", identity={"settings.C": "7"}), SCORES)
-    (found,) = proxies([study(FULL, SCORES), small], "full")
+    (found,) = proxies([study(FULL, SCORES), small], "full", {"miniature": ["C"]})
     assert (found.what, found.common) == ("--size miniature", 6)
     assert found.correlation == pytest.approx(1.0)
+
+
+def test_a_smaller_size_of_a_recipe_that_was_edited_stands_for_nothing() -> None:
+    """What the size's table does not change has to be the same."""
+    small = study(replace(FULL, size="miniature", identity={"settings.C": "7", "size": "miniature"}), SCORES)
+    (found,) = proxies([study(FULL, SCORES), small], "full", {"miniature": ["epochs"]})
+    assert (found.common, found.correlation) == (0, None)
+
+
+def test_settings_that_were_tried_again_count_once() -> None:
+    trials = tuple(trial(number, number / 10, value=number % 2) for number in range(6))
+    cheap = StudyRecord("k", replace(FULL, folds=(0,)), trials)
+    (found,) = proxies([StudyRecord("k", FULL, trials), cheap], "full")
+    assert (found.common, found.correlation) == (2, None)
 
 
 def test_a_fold_of_a_nested_tuning_is_held_against_the_same_fold() -> None:

@@ -213,3 +213,14 @@ def test_a_family_without_a_default_has_to_be_told(workspace: Workspace) -> None
 
 def test_dotted_names_are_tables() -> None:
     assert nested({"a": 1, "b.c": 2, "b.d.e": 3}) == {"a": 1, "b": {"c": 2, "d": {"e": 3}}}
+
+
+def test_every_value_on_a_step_is_held_and_none_between() -> None:
+    tenths = Numbers(0.0, 0.5, step=0.1)
+    assert all(tenths.holds(value) for value in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5))
+    assert not any(tenths.holds(value) for value in (0.05, 0.35, 0.30001))
+
+
+def test_a_range_of_too_many_steps_is_refused(linear: Recipe) -> None:
+    with pytest.raises(DeclarationError, match=r"tune\.C: step = 1e-30 makes more than 1,000,000 steps"):
+        read_space(linear, {"C": {"low": 0.5, "high": 1e29, "step": 1e-30}})

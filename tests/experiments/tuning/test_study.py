@@ -162,3 +162,28 @@ def test_a_storage_that_is_none_is_said(tmp_path: Path) -> None:
     folder.storage.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="is a link"), open_storage(folder):
         pass
+
+
+def test_of_given_up_trials_those_with_the_lower_loss_are_the_better_to_the_sampler(tmp_path: Path) -> None:
+    """Though the metric is maximised: nothing but given-up trials, whose loss is the lower the smaller C is."""
+    with open_storage(TuningFolder(tmp_path)) as storage:
+        study = Study(storage, ABOUT, Space({"C": Numbers(0.0, 10.0)}), None)
+        for _ in range(8):
+            for number in study.batch(32):
+                loss = float(study.params(number)["C"])
+                study.tell(number, {fold: Outcome(None, 1.0, {1: loss}) for fold in ABOUT.folds})
+        tried_values = [trial.params["C"] for trial in study.record.trials]
+        assert study.record.trials[0].losses == {1: pytest.approx(tried_values[0])}
+    assert sum(tried_values[16:]) / 16 < 4
+
+
+@pytest.mark.parametrize("shipped", [None, {"n": 2, "way": '"b"'}])
+def test_a_finite_space_is_tried_once_and_then_ends(tmp_path: Path, shipped: dict[str, object] | None) -> None:
+    space = Space({"n": Numbers(1, 3, whole=True), "way": Choices(("a", "b"))})
+    with open_storage(TuningFolder(tmp_path)) as storage:
+        study = Study(storage, ABOUT, space, shipped)
+        while numbers := study.batch(30):
+            for number in numbers:
+                study.tell(number, {0: Outcome(float(study.params(number)["n"]), 1.0, {})})
+        tried_params = [tuple(trial.params.items()) for trial in study.record.trials]
+    assert len(tried_params) == len(set(tried_params)) == 6

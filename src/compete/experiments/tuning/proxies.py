@@ -6,7 +6,7 @@ workspace, under the same rows and folds. With fewer than five such settings not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -30,13 +30,22 @@ class Proxy:
     """Seconds of a trial, as a share of the full one's: medians over those settings."""
 
 
-def proxies(studies: Sequence[StudyRecord], size: str) -> list[Proxy]:
-    """Every proxy among the studies of a recipe, oldest first. size: the competition's."""
+def proxies(
+    studies: Sequence[StudyRecord], size: str, by_size: Mapping[str, Collection[str]] | None = None
+) -> list[Proxy]:
+    """Every proxy among the studies of a recipe, oldest first.
+
+    size: the competition's. by_size: names of the settings that the recipe's table of a size changes, by the size.
+    """
     found = []
     for study in studies:
         if _is_full(study.about, size) or not study.done:
             continue
-        fulls = [other for other in studies if _is_full(other.about, size) and _stands_for(study.about, other.about)]
+        fulls = [
+            other
+            for other in studies
+            if _is_full(other.about, size) and _stands_for(study.about, other.about, by_size or {})
+        ]
         found.append(_compared(study, fulls, size))
     return found
 
@@ -54,17 +63,28 @@ def _is_full(about: About, size: str) -> bool:
     return about.is_whole and about.size == size
 
 
-def _stands_for(cheap: About, full: About) -> bool:
-    """Whether both are of the same rows, and of the same recipe unless its size is what makes one of them cheap."""
-    same_recipe = cheap.size != full.size or cheap.identity == full.identity
+def _stands_for(cheap: About, full: About, by_size: Mapping[str, Collection[str]]) -> bool:
+    """Whether both are of the same rows, and of the same recipe but for what its size makes of it."""
+    changed = {each for size in {cheap.size, full.size} for each in by_size.get(size, ())}
+    same_recipe = cheap.identity == full.identity
+    if cheap.size != full.size:
+        same_recipe = _but_for(changed, cheap.identity) == _but_for(changed, full.identity)
     whose = not cheap.nested or cheap.folds == full.folds
     same_rows = cheap.rows_identity == full.rows_identity and cheap.metric == full.metric
     return same_recipe and same_rows and cheap.nested == full.nested and whose
 
 
+def _but_for(changed: Collection[str], identity: Mapping[str, str]) -> dict[str, str]:
+    """An identity without its size and the settings that a size changes, and the files of what they name."""
+    free = {"size", *(f"settings.{name}" for name in changed)}
+    free |= {"checkpoint's files"} if "checkpoint" in changed else set()
+    return {name: value for name, value in identity.items() if name not in free}
+
+
 def _compared(study: StudyRecord, fulls: Sequence[StudyRecord], size: str) -> Proxy:
     of_full = {_told(trial.params): trial for full in fulls for trial in full.done}
-    pairs = [(trial, of_full[_told(trial.params)]) for trial in study.done if _told(trial.params) in of_full]
+    of_cheap = {_told(trial.params): trial for trial in study.done}  # what was tried twice says it once
+    pairs = [(trial, of_full[told]) for told, trial in of_cheap.items() if told in of_full]
     cost = None
     if pairs and (whole := median(full.seconds for _, full in pairs)) > 0:
         cost = median(cheap.seconds for cheap, _ in pairs) / whole

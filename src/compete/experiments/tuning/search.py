@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from compete.base_models.recipes import Recipe
@@ -18,7 +19,7 @@ from compete.execution.executor import Executor
 from compete.execution.jobs import Failed, Finished, Job, Left
 from compete.experiments.tuning.stored import StudyRecord, Trial
 from compete.experiments.tuning.study import Study
-from compete.experiments.tuning.trial import Outcome, read_outcome, trial_job
+from compete.experiments.tuning.trial import Outcome, files_behind, read_outcome, trial_job
 from compete.printable import on_one_line
 from compete.progress import Progress, unseen
 
@@ -67,6 +68,10 @@ class Search:
     """Whether the time was over before the trials were."""
     _open: dict[tuple[str, int], _Open] = field(default_factory=dict)
 
+    @cached_property
+    def _behind(self) -> dict[str, str]:
+        return files_behind(self.workspace, self.recipe)
+
     @property
     def workspace(self) -> Workspace:
         return self.planned.workspace
@@ -112,7 +117,7 @@ class Search:
         told = {
             "params": trial.params,
             "change": change,
-            "identity": self.recipe.identity_on(self.planned.identity),
+            "identity": self.recipe.identity_on(self.planned.identity) | self._behind,
             "rows": study.about.rows,
             "medians": {str(epoch): loss for epoch, loss in study.medians_for(number).items()},
         }

@@ -29,6 +29,7 @@ Params = Mapping[str, Any]
 TABLE = "tune"
 _KEYS = frozenset({"low", "high", "log", "step", "choices"})
 _DIGITS = 4  # of a number that is tried: as many as are written into the recipe
+_STEPS = 1_000_000  # in a range
 _COMBINATIONS = 200  # of ends and choices that are validated; of more, so many by chance
 
 
@@ -66,8 +67,13 @@ class Numbers:
         """Whether a setting's value can be tried as it is."""
         if not isinstance(value, int | float) or isinstance(value, bool) or (self.whole and not isinstance(value, int)):
             return False
-        on_step = self.step is None or math.isclose((value - self.low) / self.step % 1.0, 0.0, abs_tol=1e-9)
-        return self.low <= value <= self.high and on_step
+        return self.low <= value <= self.high and (self.step is None or _is_whole((value - self.low) / self.step))
+
+    @property
+    def count(self) -> float:
+        """Of the values that there are."""
+        step = 1 if self.whole and self.step is None else self.step
+        return math.inf if step is None else math.floor((self.high - self.low) / step + 1e-9) + 1
 
     @property
     def samples(self) -> list[Any]:
@@ -109,6 +115,10 @@ class Choices:
         return json.dumps(value) in self._stored
 
     @property
+    def count(self) -> float:
+        return len(self.values)
+
+    @property
     def samples(self) -> list[Any]:
         return list(self.values)
 
@@ -136,6 +146,11 @@ class Space:
     def values(self, params: Params) -> dict[str, Any]:
         """A value per setting, by its dotted name."""
         return {name: dimension.decoded(params[name]) for name, dimension in self.dimensions.items()}
+
+    def is_used_up(self, tried: Sequence[Params]) -> bool:
+        """Whether every combination of its values was tried; never of a range without steps."""
+        count = math.prod(dimension.count for dimension in self.dimensions.values())
+        return len({json.dumps(params, sort_keys=True) for params in map(dict, tried)}) >= count
 
     def change(self, params: Params) -> dict[str, Any]:
         """The same as a table of a recipe has it."""
@@ -243,7 +258,16 @@ def _numbers(entry: Mapping[str, Any], kinds: frozenset[type]) -> Numbers:
         raise ValueError(f"low = {low} has no logarithm: with log = true it should be greater than 0")
     if step is not None and (step <= 0 or step > high - low or log):
         raise ValueError("step should be greater than 0, no longer than the range, and not together with log = true")
+    if step is not None and (high - low) / step > _STEPS:
+        raise ValueError(
+            f"step = {step} makes more than {_STEPS:,} steps of the range: leave it out, or take a longer one"
+        )
     return Numbers(low if whole else float(low), high if whole else float(high), log, step, whole)
+
+
+def _is_whole(steps: float) -> bool:
+    """0.3 / 0.1 is 2.9999999999999996."""
+    return math.isclose(steps, round(steps), rel_tol=0.0, abs_tol=1e-9)
 
 
 def _kinds(model: type[BaseModel], path: Sequence[str]) -> frozenset[type]:

@@ -9,6 +9,7 @@ waiting again when the study is opened.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 BATCH = 4
 _STARTUP = 10  # trials by chance before the sampler goes by what it knows: Optuna's own default
 _BUSY_SECONDS = 60
+_ASKED_AGAIN = 50  # times, where the sampler suggests what was tried
 
 
 class Study:
@@ -97,13 +99,22 @@ class Study:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP, constant_liar=True)
         inner = optuna.create_study(sampler=sampler, direction=self._study.direction)
-        inner.add_trials([trial for trial in frozen if trial.number < begins and trial.state.is_finished()])
+        ended = [trial for trial in frozen if trial.number < begins and trial.state.is_finished()]
+        inner.add_trials([_as_sampled(trial, self.about.greater_is_better) for trial in ended])
+        known = [dict(trial.params) for trial in frozen if trial.number < begins]
         for number in range(begins, there + count):
-            suggested = self.space.settled(inner.ask(distributions).params)
+            if self.space.is_used_up(known):
+                return
+            is_shipped = number == 0 and self._shipped is not None
+            params = self.space.settled(inner.ask(distributions).params)
+            for _ in range(0 if is_shipped else _ASKED_AGAIN):
+                if params not in known:
+                    break
+                params = self.space.settled(inner.ask(distributions).params)
+            params = dict(self._shipped or {}) if is_shipped else params
+            known.append(params)
             if number < there:  # of this batch, and there already
                 continue
-            is_shipped = number == 0 and self._shipped is not None
-            params = dict(self._shipped or {}) if is_shipped else suggested
             self._study.add_trial(
                 optuna.create_trial(
                     state=State.WAITING,
@@ -236,6 +247,16 @@ def _trial(frozen: FrozenTrial) -> Trial:
         shipped=bool(notes["shipped"]),
         error=str(notes.get("error", "")),
     )
+
+
+def _as_sampled(trial: FrozenTrial, greater_is_better: bool) -> FrozenTrial:
+    """With losses turned where the metric is maximised: Optuna ranks trials that were given up by their intermediate
+    values, in the study's direction, and a loss is the better the lower it is."""
+    if not greater_is_better:
+        return trial
+    turned = copy.copy(trial)
+    turned.intermediate_values = {epoch: -loss for epoch, loss in trial.intermediate_values.items()}
+    return turned
 
 
 def _mean_losses(of_folds: Sequence[Mapping[int, float]]) -> dict[int, float]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compete import atomic
+from compete.base_models.checkpoint_files import checkpoint_of
 from compete.base_models.families import FitContext
 from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import load_competition
@@ -28,6 +29,7 @@ from compete.oof.job import fitted, fold_seed, predicted
 from compete.oof.needs import needs_of
 from compete.oof.priors import prior_of, started_from
 from compete.oof.provenance import refuse_leak
+from compete.oof.state import pretraining_rows
 from compete.progress import Report
 from compete.stored_json import read_json
 
@@ -81,7 +83,7 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     workspace = Workspace(Path(payload["workspace"]), payload["size"])
     planned = under_stored_plan(load_competition(workspace, checked=True))  # compared below
     recipe = load_recipe(workspace, payload["model"]).ready()
-    changes = differences(payload["identity"], recipe.identity_on(planned.identity))
+    changes = differences(payload["identity"], recipe.identity_on(planned.identity) | files_behind(workspace, recipe))
     if changes:
         raise StoreError(f"the workspace was edited while it was tuned: {'; '.join(changes)}. Run the command again.")
     folder, fold = workspace.tuning(recipe.name), payload["fold"]
@@ -99,6 +101,16 @@ def run(payload: Mapping[str, Any], report: Report) -> None:
     found = try_settings(planned, recipe.changed("tune", payload["change"]), fold, payload["rows"], context)
     record = {"params": payload["params"], **vars(found)}
     atomic.write_json(folder.job(payload["study"], payload["trial"], fold), record)
+
+
+def files_behind(workspace: Workspace, recipe: Recipe) -> dict[str, str]:
+    """Hashes, by name, of what a recipe starts from and only names: a local checkpoint, the rows of [[pretrain_on]].
+
+    Nothing of a checkpoint of the hub, which may be absent until the first trial reads it.
+    """
+    checkpoint = checkpoint_of(workspace, recipe) if recipe.folder is not None else None
+    steps = {f"rows of pretrain_on {n}": each for n, each in enumerate(pretraining_rows(workspace, recipe), 1) if each}
+    return {**({} if checkpoint is None else {"checkpoint's files": checkpoint.files}), **steps}
 
 
 def try_settings(planned: Planned, recipe: Recipe, fold: int, share: float, context: FitContext) -> Outcome:

@@ -7,8 +7,10 @@ edited since, is left alone: that is said before anything is tried.
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from compete import atomic
@@ -37,11 +39,8 @@ def refuse_foreign(workspace: Workspace, base: str, name: str) -> None:
         raise UserError(f"stacking/{path.name} has the name of what would be written: rename it")
     if not (path.exists() or path.is_symlink()):
         return
-    try:
-        known = read_json(workspace.tuning(base).written).get(name)
-    except (OSError, ValueError, AttributeError):
-        known = None
-    if path.is_symlink() or not path.is_file() or known != atomic.sha256_file(path):
+    known = _hashes(workspace.tuning(base).written).get(name)
+    if path.is_symlink() or not path.is_file() or atomic.sha256_file(path) not in (known or []):
         why = "was edited since `compete tune` wrote it" if known else "is not a file that `compete tune` wrote"
         raise UserError(f"base_models/{path.name} {why}, and would be written over: rename it, or move it away")
 
@@ -79,7 +78,8 @@ def write_tuned(workspace: Workspace, recipe: Recipe, best: Best) -> str:
     name = tuned_name(recipe.name, is_nested=best.is_nested)
     refuse_foreign(workspace, recipe.name, name)
     raw = copy.deepcopy(read_toml(recipe.path))
-    for key in ("tune", "tuned", "settings_of_fold"):
+    # What was published was another model's: nobody published these settings.
+    for key in ("tune", "tuned", "settings_of_fold", "published"):
         raw.pop(key, None)
     found = [nested(study.best.settings) for study in best.studies if study.best is not None]
     if best.is_nested:
@@ -91,10 +91,13 @@ def write_tuned(workspace: Workspace, recipe: Recipe, best: Best) -> str:
     raw["tuned"] = _tuned(recipe, best).model_dump(exclude_none=True)
     path, folder = workspace.recipe(name), workspace.tuning(recipe.name)
     content = f"{_comments(recipe, best)}\n{nested_toml(raw)}"
-    hashes = _hashes(folder.written)
+    earlier = path.read_bytes() if path.is_file() else None
+    # The hashes of both first: whichever of them a killed process leaves is known to the next tuning.
+    contents = [each for each in (earlier, content.encode("utf-8")) if each is not None]
+    known = {**_hashes(folder.written), name: [hashlib.sha256(each).hexdigest() for each in contents]}
+    atomic.write_json(folder.written, known)
     atomic.write_text(path, content)
-    atomic.write_json(folder.written, {**hashes, name: atomic.sha256_file(path)})
-    _check(workspace, name, best)
+    _check(workspace, name, best, earlier)
     return name
 
 
@@ -125,10 +128,14 @@ def _merge(inner: dict[str, Any], change: Mapping[str, Any]) -> None:
             inner[key] = value
 
 
-def _hashes(path: Any) -> dict[str, str]:
+def _hashes(path: Path) -> dict[str, list[str]]:
+    """What a tuning wrote, by the recipe's name: one hash, or that of the earlier content and of the new."""
     try:
-        return {str(name): str(value) for name, value in read_json(path).items()}
-    except (OSError, ValueError, AttributeError):
+        return {
+            str(name): [str(value) for value in ([found] if isinstance(found, str) else found)]
+            for name, found in read_json(path).items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError):
         return {}
 
 
@@ -167,8 +174,8 @@ def _comments(recipe: Recipe, best: Best) -> str:
     return "\n".join(f"# {on_one_line(line)}" for line in lines)
 
 
-def _check(workspace: Workspace, name: str, best: Best) -> None:
-    """Raise StoreError, and take the file away, unless it is read as what was meant."""
+def _check(workspace: Workspace, name: str, best: Best, earlier: bytes | None) -> None:
+    """Raise StoreError, and put back what was there before, unless the file is read as what was meant."""
     try:
         written = load_recipe(workspace, name).ready()
         for study in best.studies:
@@ -182,7 +189,10 @@ def _check(workspace: Workspace, name: str, best: Best) -> None:
                 if inner != value:
                     raise StoreError(f"{setting} = {inner}, and {value} was found")
     except Exception as error:
-        workspace.recipe(name).unlink(missing_ok=True)
+        if earlier is None:
+            workspace.recipe(name).unlink(missing_ok=True)
+        else:
+            atomic.write_bytes(workspace.recipe(name), earlier)
         raise StoreError(f"base_models/{name}.toml could not be written as it was meant: {error}") from error
 
 
