@@ -107,12 +107,11 @@ class Log:
 def note_runs(workspace: Workspace, runs: Iterable[Run], say: Callable[[str], None]) -> None:
     """Append runs to the log; whatever keeps it from being written is said, and nothing fails."""
     noted = datetime.now(UTC).isoformat(timespec="seconds")
-    lines = [_line(run if run.when else replace(run, when=noted)) for run in runs]
-    if not lines:
-        return
     try:
-        _append(workspace, b"".join(lines))
-    except (OSError, UserError, Timeout) as error:
+        lines = [_line(run if run.when else replace(run, when=noted)) for run in runs]
+        if lines:
+            _append(workspace, b"".join(lines))
+    except (OSError, UserError, Timeout, ValueError) as error:  # ValueError: a score that is no number
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         say(f"{workspace.shown(workspace.log)} could not be written ({why}): this run is not in it")
 

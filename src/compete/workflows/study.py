@@ -63,6 +63,11 @@ def study_folds(
     with stopping_said(say):
         with locked(workspace, say):
             recipe, competition = _recipe(workspace, model), load(workspace, say)
+            if recipe.declaration.tuned is not None:
+                raise UserError(
+                    f"{recipe.shown}: its settings were chosen by labels of rows that this study would set aside "
+                    "([tuned]), whose score would promise too much. Study the recipe that was tuned"
+                )
             folds = competition.declaration.folds
             if folds.column is not None or folds.time is not None:
                 raise UserError(
@@ -110,12 +115,15 @@ def study_setting(
     setting: of the recipe's [settings], as "scheduler" or "lora.r"; values: default: where there are few choices all of
     them. Raises UserError for a setting that the family has not, a value it refuses, fewer than two values.
     """
+    setting = setting.removeprefix("settings.")  # or a study of each spelling would be trained
     if not 1 <= seeds <= 20:
         raise UserError(f"seeds = {seeds}: from 1 to 20")
     with locked(workspace, say):
         recipe = _recipe(workspace, model)
         arms = settings.arms_of(recipe, setting, values)
         now = settings.current(recipe, setting)
+    if recipe.declaration.tuned is not None:
+        say(f"{model}: its settings were chosen by labels of these rows, which favours them over others")
     reference = next((arm for arm in arms if arm.title == settings.title_of(now)), arms[0])
     name = f"{model}_{setting.replace('.', '_')}"[:100]
     return _under_the_plan(
@@ -226,6 +234,11 @@ def _recipe(workspace: Workspace, model: str) -> Recipe:
         raise UserError(
             f"{recipe.shown}: what it learns from besides its rows ([pseudo_labels], [[pretrain_on]]) is made under "
             "the workspace's own folds, and may have seen rows that a study sets aside. Study the recipe without it"
+        )
+    if recipe.declaration.settings_of_fold:
+        raise UserError(
+            f"{recipe.shown}: its folds have settings of their own ([settings_of_fold]), and a study deals other "
+            "folds. Study the recipe that was tuned"
         )
     return recipe
 

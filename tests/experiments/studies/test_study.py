@@ -12,16 +12,18 @@ import pytest
 from sklearn.metrics import f1_score
 
 import compete
+from compete.base_models.recipes import Recipe, load_recipe
 from compete.competition.data import load_competition
 from compete.competition.workspace import Workspace
 from compete.errors import DeclarationError, UserError
 from compete.experiments.run_log import read_log
+from compete.experiments.studies import settings
 from compete.experiments.studies.study import Study
 from compete.reporting.figures.catalogue import catalogue
 from compete.stacking.ensemble.thresholds import cross_fitted_f1_threshold
 from compete.workflows.study import study_folds, study_seeds, study_setting
 from support.in_process import in_process
-from support.lived_in import copied
+from support.lived_in import copied, write_linear_models
 
 K, REPEATS = (2, 3), 3
 
@@ -138,6 +140,41 @@ def test_settings_and_seeds(untouched: Workspace, tmp_path: Path) -> None:
     assert opened.figure("study_words_smoothing").axes
 
 
+def test_values_are_told_apart_as_the_family_has_them(untouched: Workspace, tmp_path: Path) -> None:
+    workspace = copied(untouched, tmp_path)
+    write_linear_models(workspace)
+    recipe = load_recipe(workspace, "linear")
+    value = settings.current(recipe, "C")
+    arms = settings.arms_of(recipe, "C", [2 * value, int(value)])
+    assert value == int(value) and arms[1].title == settings.title_of(value)
+    with pytest.raises(UserError, match="a value is there twice"):
+        settings.arms_of(recipe, "C", [int(value), value])
+    with pytest.raises(UserError, match="another checkpoint is another model"):
+        settings.arms_of(varied_checkpoint(workspace), "revision", ["a", "b"])
+
+
+def varied_checkpoint(workspace: Workspace) -> Recipe:
+    text = 'family = "sequence_classifier"\n[settings]\ncheckpoint = "miniature:roberta"\n'
+    (workspace.recipes / "mini.toml").write_text(text, encoding="utf-8")
+    return load_recipe(workspace, "mini")
+
+
+def test_what_was_tuned_on_these_rows_is_refused_or_said(untouched: Workspace, tmp_path: Path) -> None:
+    workspace = copied(untouched, tmp_path)
+    text = workspace.recipe("words").read_text(encoding="utf-8")
+    tuned = '[tuned]\nof = "words"\nfolds = [0, 1, 2]\n'
+    (workspace.recipes / "words_tuned.toml").write_text(f"{text}\n{tuned}", encoding="utf-8")
+    with pytest.raises(UserError, match=r"chosen by labels of rows that this study would set aside"):
+        study_folds(workspace, "words_tuned", (2, 3), repeats=1, workers=0)
+    said: list[str] = []
+    study_setting(workspace, "words_tuned", "smoothing", [1.0, 20.0], seeds=1, workers=0, say=said.append)
+    assert any("chosen by labels of these rows" in each for each in said)
+    apart = f"{text}\n[settings_of_fold.0]\nsmoothing = 2.0\n"
+    (workspace.recipes / "words_apart.toml").write_text(apart, encoding="utf-8")
+    with pytest.raises(UserError, match="folds have settings of their own"):
+        study_setting(workspace, "words_apart", "smoothing", [1.0, 20.0], workers=0)
+
+
 def test_one_seed_tells_nothing(untouched: Workspace, tmp_path: Path) -> None:
     found = study_setting(copied(untouched, tmp_path), "words", "smoothing", [1.0, 20.0], seeds=1, workers=0)
     assert not any(each.difference.called for each in found.comparisons)
@@ -165,21 +202,23 @@ def test_the_figure_of_folds(studied: tuple[Workspace, Study]) -> None:
         ({"model": "nothing"}, "no recipe base_models/nothing.toml"),
     ],
 )
-def test_mistakes(untouched: Workspace, arguments: dict[str, object], told: str) -> None:
+def test_mistakes(untouched: Workspace, tmp_path: Path, arguments: dict[str, object], told: str) -> None:
+    workspace = copied(untouched, tmp_path)
     with pytest.raises(UserError, match=told):
-        study_folds(untouched, **{"model": "words", "workers": 0, **arguments})  # type: ignore[arg-type]
-    assert not (untouched.root / "studies" / "words_folds" / "parts").exists()
+        study_folds(workspace, **{"model": "words", "workers": 0, **arguments})  # type: ignore[arg-type]
+    assert not (workspace.root / "studies" / "words_folds" / "parts").exists()
 
 
-def test_mistakes_in_settings(untouched: Workspace) -> None:
+def test_mistakes_in_settings(untouched: Workspace, tmp_path: Path) -> None:
+    workspace = copied(untouched, tmp_path)
     with pytest.raises(UserError, match="is no setting of base_models/words"):
-        study_setting(untouched, "words", "scheduler", ["linear", "constant"])
+        study_setting(workspace, "words", "scheduler", ["linear", "constant"])
     with pytest.raises(DeclarationError, match=r"study\.smoothing"):
-        study_setting(untouched, "words", "smoothing", ["much", 1.0])
+        study_setting(workspace, "words", "smoothing", ["much", 1.0])
     with pytest.raises(UserError, match="one value alone"):
-        study_setting(untouched, "words", "smoothing", [1.0])
+        study_setting(workspace, "words", "smoothing", [1.0])
     with pytest.raises(UserError, match="which values"):
-        study_setting(untouched, "words", "smoothing")
+        study_setting(workspace, "words", "smoothing")
 
 
 def test_the_command(

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
-from compete.base_models.recipes import Recipe, varied
+from compete.base_models.recipes import FIXED, Recipe, varied
 from compete.declarations import unknown_name
 from compete.errors import DeclarationError, UserError
 from compete.experiments.studies.trials import Arm
@@ -45,11 +45,10 @@ def arms_of(recipe: Recipe, setting: str, values: Sequence[Any]) -> list[Arm]:
     setting = setting.removeprefix("settings.")
     settings = recipe.ready().settings
     _refuse_unknown(recipe, settings, setting)
-    arms = [_arm(setting, value) for value in list(values) or _usual(settings, setting)]
-    if not values:  # of the usual ones those that the family takes in this task
-        arms = [arm for arm in arms if _is_taken(recipe, arm)]
-    for arm in arms:
-        varied(recipe, _TABLE, arm.change or {})
+    usual = [] if values else _usual(settings, setting)  # of these those that the family takes in this task
+    taken = [value for value in usual if _is_taken(recipe, setting, value)]
+    # As the family has them: 1 and 1.0 are one value, and that of the recipe is told by it.
+    arms = [_arm(setting, _validated(recipe, setting, value)) for value in list(values) or taken]
     if len({arm.name for arm in arms}) < len(arms):
         raise UserError(f"{setting}: a value is there twice")
     if len(arms) < 2:
@@ -58,19 +57,29 @@ def arms_of(recipe: Recipe, setting: str, values: Sequence[Any]) -> list[Arm]:
 
 
 def _arm(setting: str, value: Any) -> Arm:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return Arm(f"v{digest([setting, text])}", title_of(value), change=_change(setting, value))
+
+
+def _change(setting: str, value: Any) -> dict[str, Any]:
     change: dict[str, Any] = {}
     *tables, last = setting.split(".")
     inner = change
     for table in tables:
         inner = inner.setdefault(table, {})
     inner[last] = value
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return Arm(f"v{digest([setting, text])}", title_of(value), change=change)
+    return change
 
 
-def _is_taken(recipe: Recipe, arm: Arm) -> bool:
+def _validated(recipe: Recipe, setting: str, value: Any) -> Any:
+    """The value as the family has it; raises DeclarationError for one that it refuses."""
+    found = current(varied(recipe, _TABLE, _change(setting, value)), setting)
+    return value if isinstance(found, BaseModel) else found
+
+
+def _is_taken(recipe: Recipe, setting: str, value: Any) -> bool:
     try:
-        varied(recipe, _TABLE, arm.change or {})
+        _validated(recipe, setting, value)
     except DeclarationError:
         return False
     return True
@@ -100,7 +109,7 @@ def _refuse_unknown(recipe: Recipe, settings: BaseModel, setting: str) -> None:
                 f"{unknown_name(part, fields)}"
             )
         inner = getattr(inner, part)
-    if setting == "checkpoint":
+    if setting in FIXED:
         raise UserError("another checkpoint is another model: write a recipe for it, and compare the two")
 
 
