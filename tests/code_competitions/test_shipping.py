@@ -16,6 +16,7 @@ from compete.code_competitions import journal as journal_module
 from compete.code_competitions import shipping
 from compete.competition.workspace import Workspace
 from compete.errors import CompeteError
+from compete.experiments.run_log import read_log
 from compete.reporting.records import shipped_record, to_json
 from compete.submissions.kaggle import kaggle_leaderboard
 from compete.submissions.kaggle.client import KaggleClient
@@ -129,6 +130,8 @@ def test_from_a_pack_to_a_scored_submission(service: KaggleService, workspace: W
     assert list(shipped.table["state"]) == ["done"] * 6
     assert [*shipped.table["result"]] == ["version 1"] * 5 + ["number 1"]
     assert service.submissions[0].status == "COMPLETE"
+    (run,) = read_log(workspace).runs
+    assert (run.run.command, run.run.kind, run.run.number) == ("ship", "submission", 1)
     document = json.loads(to_json(shipped_record(shipped.record(), shipped.entry)))
     assert [each["state"] for each in document["steps"]] == ["done"] * 6
     assert document["submission"]["source"] == f"stack blend, notebook {ADDRESS} version 1"

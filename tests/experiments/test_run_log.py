@@ -168,19 +168,20 @@ def test_changes_are_told_since_the_last_run_of_the_same_name() -> None:
 def test_the_road_is_the_best_so_far() -> None:
     scores = [0.5, 0.4, 0.6, 0.6]
     runs = with_changes([trained("a", score) for score in scores])
-    assert [(step.best, step.gained) for step in road(runs, 1)] == [
+    assert [(step.best, step.gained) for step in road(runs, 1, "f1_macro")] == [
         (0.5, None),
         (0.5, None),
         (0.6, pytest.approx(0.1)),
         (0.6, None),
     ]
-    assert [step.best for step in road(runs, -1)] == [0.5, 0.4, 0.4, 0.4]
+    assert [step.best for step in road(runs, -1, "f1_macro")] == [0.5, 0.4, 0.4, 0.4]
     # Other rows, a submission and what has no score are no part of it.
     others = [trained("a", 0.9, plan="old"), Run("submit", "submission", "a", metric="f1_macro", honest=0.9)]
-    assert [
-        step.score for step in road(with_changes([*others, trained("a", None), *(each.run for each in runs)]), 1)
-    ] == scores
-    assert road([], 1) == []
+    every = with_changes([*others, trained("a", None), *(each.run for each in runs)])
+    assert [step.score for step in road(every, 1, "f1_macro")] == scores
+    # Nor is a score by another metric, whose direction nobody here knows.
+    assert road(every, -1, "log_loss") == []
+    assert road([], 1, "f1_macro") == []
 
 
 @pytest.fixture

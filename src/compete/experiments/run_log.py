@@ -257,20 +257,25 @@ class Step:
 
 
 def road(
-    runs: Sequence[Logged], sign: int, score: Callable[[Run], float | None] = lambda run: run.honest
+    runs: Sequence[Logged],
+    sign: int,
+    metric: str,
+    score: Callable[[Run], float | None] = lambda run: run.honest,
 ) -> list[Step]:
-    """The runs with a score, oldest first, each with the best so far; sign: 1 where higher is better, else -1.
+    """The runs with a score by that metric, oldest first, each with the best so far; sign: 1 where higher is better,
+    else -1.
 
     Runs under another metric, or under a fold plan other than the last scored run's, cannot be put beside them and are
     left out.
     """
-    scored = [each for each in runs if score(each.run) is not None and each.run.kind in ("base model", "stack")]
+    whole = [each for each in runs if score(each.run) is not None and each.run.kind in ("base model", "stack")]
+    scored = [each for each in whole if each.run.metric == metric]
     if not scored:
         return []
     same = scored[-1].run
     found = list[Step]()
     for each in scored:
-        if (each.run.metric, _plan(each.run)) != (same.metric, _plan(same)):
+        if _plan(each.run) != _plan(same):
             continue
         value = score(each.run)
         assert value is not None

@@ -56,13 +56,14 @@ def log(workspace: Workspace, *, model: str = "", command: str = "", since: str 
     found = Log(_with_public_scores(workspace, found.runs), found.damaged)
     declared = read_declaration(workspace)
     told = RunLog(chosen(found, model=model, command=command, since=moment), declared.metric_name)
-    return replace(told, steps=road(found.runs, declared.metric_info.sign))
+    metric = declared.metric_name if declared.own_metric is None else declared.own_metric[1]
+    return replace(told, steps=road(found.runs, declared.metric_info.sign, metric))
 
 
 def example() -> RunLog:
     """The published models that the shipped recipes come from, as a log; the road is that of their public scores."""
     found = example_log()
-    return RunLog(found, METRIC, road(found.runs, 1, lambda run: run.public))
+    return RunLog(found, METRIC, road(found.runs, 1, METRIC, lambda run: run.public))
 
 
 def _with_public_scores(workspace: Workspace, runs: list[Logged]) -> list[Logged]:

@@ -217,8 +217,9 @@ def _laid_out(competition: Competition, recipe: Recipe, name: str) -> Workspace:
         own.recipe(name): recipe.path.read_text(encoding="utf-8"),
     }
     family = recipe.declaration.family.rpartition(":")[0]
-    if family:
-        files[own.root / family] = (competition.workspace.root / family).read_text(encoding="utf-8")
+    metric = competition.declaration.own_metric
+    for file in filter(None, (family, metric[0] if metric else "")):
+        files[own.root / file] = (competition.workspace.root / file).read_text(encoding="utf-8")
     # Last: it makes the folder a workspace.
     files[own.declaration] = declaration_of_rows(competition, [recipe], {"column": column}, {})
     for path, text in files.items():

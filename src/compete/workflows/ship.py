@@ -16,6 +16,7 @@ from compete.competition.declaration import CompetitionDeclaration, read_declara
 from compete.competition.names import checked_name
 from compete.competition.workspace import Workspace
 from compete.errors import SubmissionError, UserError
+from compete.experiments.run_log import note_runs
 from compete.oof.fold_plan import with_plan
 from compete.oof.lock import held
 from compete.oof.results import Result
@@ -27,6 +28,7 @@ from compete.submissions.ledger import Entry, ledger_of
 from compete.submissions.sending import Permissions, prepare_output
 from compete.times import seconds_of
 from compete.workflows.session import Say, exclusively, load, silent, stopping_said
+from compete.workflows.submit import run_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,6 +231,7 @@ def _go(workspace: Workspace, packed: Packed, shipment: Shipment, late: bool, ag
         entry = sending.submit(planned.competition, prepared, target, allowed=Permissions(again=again), say=say)
     assert entry is not None  # nobody was asked
     shipment.journal.note("submission", "done", {"number": entry.number, "reference": entry.outcome.reference})
+    note_runs(workspace, [run_of("ship", packed.manifest.source_name, entry)], say)
     return entry
 
 

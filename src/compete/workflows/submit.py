@@ -129,7 +129,7 @@ def submit(
         found = Submitted(target, competition.sample.n_rows, entry)
         if entry is None:
             return found
-        note_runs(workspace, [_run(source, entry)], say)
+        note_runs(workspace, [run_of("submit", source.name, entry)], say)
         sent(found)
         if wait and target.counts:
 
@@ -142,13 +142,13 @@ def submit(
         return Submitted(target, found.rows, entry)
 
 
-def _run(source: Result | CsvFile, entry: Entry) -> Run:
-    """The log's line on a submission."""
+def run_of(command: str, name: str, entry: Entry) -> Run:
+    """The log's line on a submission; name: of what was sent."""
     sent = entry.submission
     return Run(
-        "submit",
+        command,
         "submission",
-        source.name,
+        name,
         ended="done" if entry.outcome.status in ("sent", "scored") else entry.outcome.status,
         metric=sent.metric,
         honest=sent.validation,

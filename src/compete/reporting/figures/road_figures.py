@@ -79,7 +79,7 @@ def road_figure(points: Sequence[RoadPoint], metric: str, sign: int = 1) -> Figu
 def of_runs(view: View) -> Iterator[Picture | NotDrawn]:
     """The road of a workspace, from its log."""
     title, metric = "What moved the score", view.competition.metric
-    points = road_points(road(view.log_of_runs.runs, metric.sign))
+    points = road_points(road(view.log_of_runs.runs, metric.sign, metric.name))
     if len(points) < 2:
         yield NotDrawn("experiments", title, "the log has fewer than two runs with a score")
         return

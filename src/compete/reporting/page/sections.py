@@ -313,7 +313,9 @@ def _experiments_section(view: View) -> PageSection:
     section = PageSection("experiments", "What moved the score")
     log = view.log_of_runs
     section.notes += [f"The log: {sentence}." for sentence in log.damaged]
-    better = [step for step in road(log.runs, view.competition.metric.sign) if step.is_better]
+    better = [
+        step for step in road(log.runs, view.competition.metric.sign, view.competition.metric.name) if step.is_better
+    ]
     if better:
         rows = [
             [
