@@ -176,6 +176,8 @@ def test_stale_damaged_and_other_plans_are_refused_by_name(worked_in: Workspace,
     with pytest.raises(CompeteError, match="'logistic' is stale: its base model words_smooth"):
         compare(workspace, ["words", "logistic"])
     entries = ledger_of(workspace).entries()
+    with pytest.raises(UserError, match="named twice, by its number and by its file"):
+        compare(workspace, ["1", entries[0].submission.file])
     beside = predictions_beside(workspace.submission(entries[0].submission.file))
     beside.write_bytes(beside.read_bytes()[:-9])
     with pytest.raises(UserError, match=r"submission 1 \(stack logistic\) has damaged out-of-fold predictions"):

@@ -140,6 +140,9 @@ def find_contestants(planned: Planned, names: Sequence[str], entries: Sequence[E
         raise UserError(f"{len(names)} to compare: name from 2 to {MOST} base models, stacks or submissions")
     results = Inventory(planned)
     by_name = {key: entry for entry in entries for key in (str(entry.number), entry.submission.file)}
+    numbers = [by_name[name].number for name in names if name in by_name]
+    if len(set(numbers)) < len(numbers):
+        raise UserError("a submission is named twice, by its number and by its file: it does not differ from itself")
     return [_contestant(planned, results, name, by_name.get(name)) for name in names]
 
 

@@ -122,8 +122,7 @@ def study_setting(
         recipe = _recipe(workspace, model)
         arms = settings.arms_of(recipe, setting, values)
         now = settings.current(recipe, setting)
-    if recipe.declaration.tuned is not None:
-        say(f"{model}: its settings were chosen by labels of these rows, which favours them over others")
+    _say_where_tuned(recipe, say)
     reference = next((arm for arm in arms if arm.title == settings.title_of(now)), arms[0])
     name = f"{model}_{setting.replace('.', '_')}"[:100]
     return _under_the_plan(
@@ -146,6 +145,7 @@ def study_seeds(
         raise UserError(f"seeds = {seeds}: from 2 to 100")
     with locked(workspace, say):
         recipe = _recipe(workspace, model)
+    _say_where_tuned(recipe, say)
     arm, name = Arm("as_it_is", "as it is"), f"{model}_seeds"[:100]
     return _under_the_plan(workspace, recipe, name, "seeds", [arm], arm, "", seeds, workers, threads, say, progress)
 
@@ -241,6 +241,11 @@ def _recipe(workspace: Workspace, model: str) -> Recipe:
             "folds. Study the recipe that was tuned"
         )
     return recipe
+
+
+def _say_where_tuned(recipe: Recipe, say: Say) -> None:
+    if recipe.declaration.tuned is not None:
+        say(f"{recipe.name}: its settings were chosen by labels of these rows, which favours them over others")
 
 
 def _trained(

@@ -168,7 +168,8 @@ def test_what_was_tuned_on_these_rows_is_refused_or_said(untouched: Workspace, t
         study_folds(workspace, "words_tuned", (2, 3), repeats=1, workers=0)
     said: list[str] = []
     study_setting(workspace, "words_tuned", "smoothing", [1.0, 20.0], seeds=1, workers=0, say=said.append)
-    assert any("chosen by labels of these rows" in each for each in said)
+    study_seeds(workspace, "words_tuned", seeds=2, workers=0, say=said.append)
+    assert sum("chosen by labels of these rows" in each for each in said) == 2
     apart = f"{text}\n[settings_of_fold.0]\nsmoothing = 2.0\n"
     (workspace.recipes / "words_apart.toml").write_text(apart, encoding="utf-8")
     with pytest.raises(UserError, match="folds have settings of their own"):
